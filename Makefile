@@ -1,0 +1,48 @@
+# make demo    train, export and measure a network on this machine; open demo/report.html after it
+# make test    the tests
+# make check   ruff, mypy and the tests: what CI runs
+#
+# Everything happens in .venv, which is made on first use.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Tests on Set5 and Set14 read this folder; without it they use the photographs of scikit-image.
+export AILSR_DATA ?= $(realpath $(wildcard ../shared/data))
+DEMO_STEPS ?= 4000
+
+.PHONY: demo test check lint clean
+
+demo: $(VENV)/demo
+	rm -rf demo
+	$(BIN)/python -m ailsr.train.photographs demo/photographs
+	$(BIN)/ailsr-train --network sesr_m5 --scale 2 --method ail --rounds 5 --steps $(DEMO_STEPS) \
+	    --train demo/photographs/train --val demo/photographs/val --output demo/run
+	$(BIN)/ailsr-export demo/run/best.pt --target all --precision all --output demo/files \
+	    --calibration demo/photographs/train --images demo/photographs/test
+	$(BIN)/ailsr-bench demo/files/* --images demo/photographs/test --html demo/report.html
+	@echo "Open demo/report.html"
+
+test: $(VENV)/test
+	$(BIN)/pytest
+
+check: lint test
+
+lint: $(VENV)/test build/links
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	MYPYPATH=build/links $(BIN)/mypy -p ailsr
+
+# mypy finds packages by folder names: ailsr/train as a link to train/, and so on.
+build/links:
+	mkdir -p $@/ailsr
+	for package in runtime train export; do ln -sfn ../../../$$package $@/ailsr/$$package; done
+
+# One virtual environment; a stamp for each set of extras.
+$(VENV)/demo $(VENV)/test: $(VENV)/%: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[$*]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) build demo .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,183 @@
+"""Training schemes at an equal budget: the same network, seeds, patches and number of steps.
+
+    python benchmarks/training_schemes.py --train DIR --test Set5 --test Set14 --steps 16000 \
+        --teacher teacher.pt --output runs/schemes
+
+Trains every scheme with every seed (a run that exists is resumed or taken as it is), then prints
+the mean ± standard deviation of PSNR over the seeds, and the difference to the best plain scheme
+with its 95 % interval (paired by seed, Student's t). The last averaged weights are judged, not the
+best of a run, so that no scheme may choose. Writes schemes.json and schemes.png beside the runs.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+from typer import Option
+
+from ailsr.runtime.command import entry_point, message, progress, stdout
+from ailsr.runtime.errors import UsageError
+from ailsr.runtime.files import atomic_output
+from ailsr.runtime.protocol import PROTOCOL, pairs
+from ailsr.train import checkpoint
+from ailsr.train.recipe import Recipe
+from ailsr.train.scoring import score
+from ailsr.train.training import Events, train
+
+PLAIN: dict[str, dict[str, Any]] = {
+    "L1": {"method": "l1", "rounds": 1},
+    "L1, restarts": {"method": "l1", "rounds": 10},
+    "MSE": {"method": "mse", "rounds": 1},
+    "MSE, restarts": {"method": "mse", "rounds": 10},
+}
+AIL: dict[str, dict[str, Any]] = {
+    "AIL, self-taught": {"method": "ail", "rounds": 9},  # a plain round comes before: 10 in all
+    "AIL, teacher": {"method": "ail", "rounds": 10},
+}
+T_95 = {1: 12.71, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262}
+"""Two-sided 95 % quantile of Student's t, by degrees of freedom."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Compare training schemes at an equal budget: same network, seeds, patches and steps."""
+
+    train: Annotated[list[Path], Option(metavar="DIR", help="Training pictures. Repeatable.")]
+    test: Annotated[list[Path], Option(metavar="DIR", help="Folder to judge on. Repeatable.")]
+    output: Annotated[Path, Option(help="Folder of the runs.")] = Path("runs/schemes")
+    network: Annotated[str, Option()] = "sesr_m5"
+    scale: Annotated[int, Option()] = 2
+    steps: Annotated[int, Option(help="Optimiser steps of each run.")] = 16_000
+    seeds: Annotated[int, Option(min=2, max=10, help="Number of seeds, from 0.")] = 3
+    teacher: Annotated[
+        Path | None, Option(help="Teacher's checkpoint; without it that scheme is left out.")
+    ] = None
+    only: Annotated[
+        list[str] | None, Option(metavar="SCHEME", help="Schemes to run. Repeatable. Default: all.")
+    ] = None
+    threads: Annotated[int, Option()] = 0
+    json: Annotated[bool, Option("--json", help="Print the figures as JSON.")] = False
+
+
+def main(config: Comparison) -> None:
+    """Train what is missing, judge everything, print and draw."""
+    schemes = PLAIN | AIL
+    if config.teacher is None:
+        schemes = {name: how for name, how in schemes.items() if name != "AIL, teacher"}
+    if unknown := set(config.only or ()) - set(schemes):
+        raise UsageError(f"no scheme {unknown.pop()!r}: choose from {'; '.join(schemes)}")
+    figures: dict[str, dict[str, list[float]]] = {}
+    for name in config.only or schemes:
+        runs = [run(config, name, schemes[name], seed) for seed in range(config.seeds)]
+        figures[name] = {
+            test.name: [
+                score(checkpoint.load(r / "last.pt").network, list(pairs(test, config.scale))).psnr
+                for r in runs
+            ]
+            for test in config.test
+        }
+        means = ", ".join(f"{test} {fmean(psnr):.3f}" for test, psnr in figures[name].items())
+        message(f"{name}: {means}")
+    document = {
+        "protocol": PROTOCOL, "network": config.network, "scale": config.scale,
+        "steps": config.steps, "seeds": config.seeds, "psnr": figures,
+    }  # fmt: skip
+    with atomic_output(config.output / "schemes.json") as temporary:
+        temporary.write_text(json.dumps(document, indent=1), encoding="utf-8")
+    draw(config, list(figures))
+    if config.json:
+        typer.echo(json.dumps(document))
+    else:
+        stdout.print(table(config, figures))
+
+
+def run(config: Comparison, name: str, how: dict[str, Any], seed: int) -> Path:
+    """The folder of one finished run, trained now unless it was before."""
+    folder = folder_of(config, name, seed)
+    teacher = {"teacher": str(config.teacher)} if name == "AIL, teacher" else {}
+    started = (folder / "last.pt").exists()
+    recipe = Recipe(
+        output=folder, network=config.network, scale=config.scale, train=config.train,
+        val=config.test[0], steps=config.steps, seed=seed, threads=config.threads,
+        resume=started, **teacher, **how,
+    )  # fmt: skip
+    if started and checkpoint.load(folder / "last.pt").card["steps"] >= config.steps:
+        return folder
+    with progress() as bar:
+        task = bar.add_task(f"{name}, seed {seed}", total=config.steps, note="")
+        train(
+            recipe, Events(step=lambda done, _, note: bar.update(task, completed=done, note=note))
+        )
+    return folder
+
+
+def folder_of(config: Comparison, name: str, seed: int) -> Path:
+    """Where the run of a scheme and a seed lies."""
+    slug = name.lower().replace(", ", "_").replace("-", "_")
+    return config.output / f"{config.network}_x{config.scale}_{config.steps}" / f"{slug}_{seed}"
+
+
+def table(config: Comparison, figures: dict[str, dict[str, list[float]]]) -> Table:
+    """Mean ± sd per set, and the difference to the best plain scheme of that set."""
+    made = Table(
+        title=f"{config.network} x{config.scale}, {config.steps} steps, {config.seeds} seeds: "
+        f"PSNR dB ({PROTOCOL}), mean ± sd; Δ to the best plain scheme with its 95 % interval",
+        title_justify="left",
+    )
+    made.add_column("scheme")
+    plain = [name for name in figures if name in PLAIN]
+    best = {
+        test.name: max(plain, key=lambda n: fmean(figures[n][test.name]), default=None)
+        for test in config.test
+    }
+    for test in config.test:
+        made.add_column(test.name, justify="right")
+        made.add_column("Δ", justify="right")
+    for name, sets in figures.items():
+        cells = []
+        for test, psnr in sets.items():
+            cells.append(f"{fmean(psnr):.3f} ± {stdev(psnr):.3f}")
+            reference = best[test]
+            if reference is None or reference == name:
+                cells.append("")
+                continue
+            differences = [a - b for a, b in zip(psnr, figures[reference][test], strict=True)]
+            half = T_95[len(differences) - 1] * stdev(differences) / math.sqrt(len(differences))
+            cells.append(f"{fmean(differences):+.3f} ± {half:.3f}")
+        made.add_row(name, *cells)
+    return made
+
+
+def draw(config: Comparison, names: list[str]) -> None:
+    """PSNR on the first test folder over the steps, one line a scheme, the mean of the seeds."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axis = figure.subplots()
+    for name in names:
+        runs = []
+        for seed in range(config.seeds):
+            card = checkpoint.load(folder_of(config, name, seed) / "last.pt").card
+            runs.append([(v["step"], v["psnr"]) for v in card["validations"]])
+        steps = [step for step, _ in runs[0]]
+        means = [fmean(r[i][1] for r in runs) for i in range(len(steps))]
+        axis.plot(steps, means, marker="o", label=name)
+    axis.set_xlabel("step")
+    axis.set_ylabel(f"{config.test[0].name} ×{config.scale}, PSNR dB ({PROTOCOL})")
+    axis.legend(frameon=False)
+    axis.spines[["top", "right"]].set_visible(False)
+    with atomic_output(config.output / "schemes.png") as temporary:
+        figure.savefig(temporary, dpi=120)
+
+
+cli = entry_point(Comparison, main)
+
+if __name__ == "__main__":
+    cli()

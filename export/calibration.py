@@ -1,0 +1,80 @@
+"""The range of every tensor of a graph over pictures, from which int8 takes its scales.
+
+The float32 file is run with a ReduceMin and a ReduceMax on each tensor, so only two numbers per
+tensor leave onnxruntime and memory stays that of one inference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import product
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from onnx import ModelProto, TensorProto, helper
+
+from ailsr.export.graph import Graph
+from ailsr.export.onnx_model import float_model
+from ailsr.export.quantization import REARRANGING, Range
+from ailsr.runtime.engines import available_cores
+from ailsr.runtime.errors import UsageError
+from ailsr.runtime.image import Rgb
+
+TILE = 256
+"""Larger pictures are cut into tiles of this side, to bound the memory."""
+SMALLEST = 8
+"""Pictures with a smaller side are passed over: they are mostly border."""
+
+
+def ranges(graph: Graph, pictures: Iterable[Rgb]) -> dict[str, Range]:
+    """(lowest, highest) value of each tensor of ``graph`` over low-resolution ``pictures``.
+
+    Only tensors that a node computes: the input is left out, and what is only rearranged. Raises
+    UsageError when no picture is large enough.
+    """
+    tensors = [node.output for node in graph.nodes if not isinstance(node, REARRANGING)]
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = available_cores()
+    options.log_severity_level = 4  # fatal: errors come as exceptions
+    session = onnxruntime.InferenceSession(
+        _with_extremes(graph, tensors).SerializeToString(), options, ["CPUExecutionProvider"]
+    )
+    lowest = np.full(len(tensors), np.inf)
+    highest = np.full(len(tensors), -np.inf)
+    for picture in pictures:
+        for tile in _tiles(picture):
+            batch = tile.astype(np.float32).transpose(2, 0, 1)[None] / np.float32(255)
+            extremes = np.array(session.run(None, {graph.input: batch}))
+            np.minimum(lowest, extremes[: len(tensors)], out=lowest)
+            np.maximum(highest, extremes[len(tensors) :], out=highest)
+    if np.isinf(lowest).any():
+        raise UsageError(
+            f"no picture to calibrate with: each is under {SMALLEST} pixels a side after it is "
+            "reduced by the scale; name a folder of larger ones with --calibration"
+        )
+    return {t: (float(lowest[i]), float(highest[i])) for i, t in enumerate(tensors)}
+
+
+def _with_extremes(graph: Graph, tensors: list[str]) -> ModelProto:
+    """The float model for pictures of any size, with each tensor's minimum, then maximum, as its
+    outputs."""
+    model = float_model(graph)
+    for axis, name in ((2, "height"), (3, "width")):
+        model.graph.input[0].type.tensor_type.shape.dim[axis].dim_param = name
+    del model.graph.output[:]
+    for operator, tensor in product(("ReduceMin", "ReduceMax"), tensors):
+        name = f"{tensor}_{operator}"
+        model.graph.node.append(helper.make_node(operator, [tensor], [name], keepdims=0))
+        model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, []))
+    return model
+
+
+def _tiles(picture: Rgb) -> Iterator[NDArray[np.uint8]]:
+    """Tiles that cover ``picture``; the last of a row or column overlaps the one before."""
+    height, width = picture.shape[:2]
+    if min(height, width) < SMALLEST:
+        return
+    for y, x in product(range(0, height, TILE), range(0, width, TILE)):
+        top, left = max(0, min(y, height - TILE)), max(0, min(x, width - TILE))
+        yield picture[top : top + TILE, left : left + TILE]

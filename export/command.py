@@ -1,0 +1,279 @@
+"""``ailsr-export``: a checkpoint as ONNX, TFLite and Core ML files, each verified."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from rich import box
+from rich.table import Table
+
+from ailsr.runtime.card import PixelType
+from ailsr.runtime.command import entry_point, message, progress, stdout
+from ailsr.runtime.errors import EngineError, UsageError
+from ailsr.runtime.files import sha256
+from ailsr.runtime.protocol import PROTOCOL
+
+if TYPE_CHECKING:  # they import torch, which takes seconds that --help does not need
+    from ailsr.export.exporter import ExportedFile, Progress
+
+Targets = Literal["onnx", "tflite", "coreml", "all"]
+Precisions = Literal["float32", "float16", "int8", "all"]
+
+NOTABLE_LOSS = 0.3
+"""dB from which a file's loss is worth a warning."""
+
+
+@dataclass(frozen=True)
+class ExportConfig:
+    """Export a trained network to ONNX, TFLite (LiteRT) and Core ML in float32, float16 and int8.
+
+    Every file is run on real pictures and compared with the PyTorch network before it is reported;
+    one that is not good enough is not written. A file takes one RGB picture of a fixed size and
+    returns one RGB picture; ailsr-upscale and ailsr.runtime cut larger pictures into tiles.
+
+    Examples:
+
+    ailsr-export run/best.pt --target tflite --precision int8
+
+    ailsr-export run/best.pt --target all --precision all --output files --images Set5
+
+    ailsr-export run/best.pt --target onnx --precision int8 --calibration photos --max-drop 0.1
+    """
+
+    model: Annotated[
+        Path, typer.Argument(help="Checkpoint of ailsr-train.", metavar="MODEL", show_default=False)
+    ]
+    target: Annotated[Targets, typer.Option(help="Format of the files.")] = "all"
+    precision: Annotated[
+        Precisions, typer.Option(help="Arithmetic of the files; int8 needs no training data.")
+    ] = "all"
+    output: Annotated[
+        Path,
+        typer.Option(
+            help="Folder for the files, which are called <network>_x<scale>_<precision> and end in "
+            ".onnx, .tflite or .mlpackage.",
+            metavar="DIR",
+        ),
+    ] = Path("exported")
+    calibration: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of high-resolution pictures on which int8 takes its ranges; some dozens "
+            "of the kind to be upscaled are enough.",
+            metavar="DIR",
+            show_default="photographs of scikit-image, if installed, or generated ones",
+        ),
+    ] = None
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of high-resolution pictures on which the files are verified; best not "
+            "those of --calibration.",
+            metavar="DIR",
+            show_default="two other photographs of scikit-image, or generated ones",
+        ),
+    ] = None
+    io: Annotated[
+        PixelType | None,
+        typer.Option(
+            help="Element type of an int8 file's input and output. Float files take float32, Core "
+            "ML files images.",
+            show_default="uint8",
+        ),
+    ] = None
+    input_size: Annotated[
+        str | None,
+        typer.Option(
+            help="Input size of the files in pixels.",
+            metavar="HxW",
+            show_default="360x640 at x2, 240x426 at x3, 180x320 at x4: what 720p is made of",
+        ),
+    ] = None
+    max_drop: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="PSNR in dB that a file may lose against the network.",
+            show_default="1 for int8, 0.05 for float16, 0.01 for float32",
+        ),
+    ] = None
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document, no table.")] = False
+
+    def __post_init__(self) -> None:
+        if self.input_size and not re.fullmatch(r"[1-9]\d{0,3}x[1-9]\d{0,3}", self.input_size):
+            raise UsageError(
+                f"--input-size {self.input_size}: give height x width in pixels, as in 360x640"
+            )
+        if self.io not in (None, "float32") and self.precision not in ("int8", "all"):
+            raise UsageError(
+                f"--io {self.io} is for int8 files: add --precision int8, or leave --io out"
+            )
+        if self.max_drop is not None and not self.max_drop < float("inf"):
+            raise UsageError(f"--max-drop {self.max_drop}: give a number of dB, as in 0.3")
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """(height, width) asked for."""
+        if self.input_size is None:
+            return None
+        height, width = map(int, self.input_size.split("x"))
+        return height, width
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was exported; printed as the JSON document."""
+
+    model: str
+    network: str
+    scale: int
+    input_size: tuple[int, int]
+    protocol: str
+    images: str
+    calibration: str
+    network_psnr: float
+    """dB, of the PyTorch network"""
+    files: list[ExportedFile]
+
+
+def main(config: ExportConfig) -> None:
+    """Export, verify and report what ``config`` asks for."""
+    with progress() as bar:
+        task = bar.add_task("loading PyTorch", total=None, note="")
+
+        def show(doing: str, done: int, total: int | None) -> None:
+            bar.update(task, description=doing, completed=done, total=total)
+
+        report = export(config, show)
+    if config.json:
+        typer.echo(json.dumps(_json_values(asdict(report)), allow_nan=False))
+    else:
+        _print_table(report)
+    for warning in _warnings(config, report):
+        message(f"warning: {warning}")
+
+
+def export(config: ExportConfig, progress: Progress) -> Report:
+    """Write the files that ``config`` asks for and verify them. Raises AilsrError."""
+    if str(config.model).startswith("zoo:"):
+        raise UsageError(
+            f"{config.model}: this version of ailsr has no zoo of trained networks yet; train one "
+            "with ailsr-train and give its RUN/best.pt"
+        )
+    try:
+        from ailsr.export.exporter import FORMATS, PRECISIONS, Exporter, Source, check_installed
+        from ailsr.train import checkpoint
+    except ModuleNotFoundError as error:
+        raise EngineError(
+            f'ailsr-export needs {error.name}: pip install "ailsr[export]"'
+        ) from error
+
+    targets = FORMATS if config.target == "all" else [config.target]
+    for target in targets:
+        check_installed(target)
+    loaded = checkpoint.load(config.model)
+    source = Source(loaded.network, training_summary(loaded.card), sha256(config.model))
+    exporter = Exporter(
+        source,
+        config.size,
+        calibration=config.calibration,
+        images=config.images,
+        max_drop=config.max_drop,
+        progress=progress,
+    )
+    precisions = PRECISIONS if config.precision == "all" else [config.precision]
+    pixels = config.io or "uint8"
+    files = [
+        exporter.export(target, precision, config.output, pixels)
+        for target in targets
+        for precision in precisions
+    ]
+    return Report(
+        str(config.model),
+        loaded.network.name,
+        loaded.network.scale,
+        exporter.input_size,
+        PROTOCOL,
+        exporter.pictures.name,
+        exporter.calibration_pictures.name,
+        exporter.reference.scores.psnr,
+        files,
+    )
+
+
+def training_summary(card: Mapping[str, Any]) -> dict[str, Any]:
+    """What an exported file tells of the training run: no paths, folders by their last name."""
+    recipe = card.get("recipe", {})
+    values = {
+        key: recipe.get(key) for key in ("method", "rounds", "steps", "batch", "patch", "seed")
+    }
+    values["teacher"] = Path(recipe["teacher"]).name if recipe.get("teacher") else None
+    values["train"] = [Path(folder).name for folder in recipe.get("train") or []] or None
+    values["pictures"] = card.get("pictures")
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _json_values(value: Any) -> Any:  # noqa: ANN401
+    """``value`` with null for what JSON has no number for: the PSNR of equal pictures."""
+    if isinstance(value, dict):
+        return {key: _json_values(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_json_values(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _print_table(report: Report) -> None:
+    height, width = report.input_size
+    stdout.print(
+        f"{report.network} x{report.scale}, {height}x{width} pixels in; PyTorch network: "
+        f"{report.network_psnr:.2f} dB PSNR ({report.protocol}) on {report.images}",
+        markup=False,
+        soft_wrap=True,
+    )
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    table.add_column("file", overflow="fold")
+    table.add_column("target")
+    table.add_column("precision")
+    for heading in ("size\nkB", "PSNR\ndB", "loss\ndB", "largest\ndifference"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for file in report.files:
+        table.add_row(
+            file.file,
+            file.target,
+            file.precision,
+            f"{file.bytes / 1000:.1f}",
+            f"{file.psnr:.2f}",
+            f"{round(file.loss, 3) + 0:.3f}",  # + 0: no "-0.000"
+            f"{file.max_difference * 255:.4f}",
+        )
+    if not stdout.is_terminal:
+        stdout.width = 400  # a pipe has no width: never fold or cut
+    stdout.print(table)
+    stdout.print(
+        "loss: against the PyTorch network; largest difference: of one value from the network's, "
+        "in grey levels",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def _warnings(config: ExportConfig, report: Report) -> Iterator[str]:
+    same = config.images and config.calibration and config.images.samefile(config.calibration)
+    if same and any(file.precision == "int8" for file in report.files):
+        yield "int8 was calibrated on the pictures it is judged by: give another folder to --images"
+    for file in report.files:
+        if file.loss >= NOTABLE_LOSS:
+            yield (
+                f"{file.file} loses {file.loss:.2f} dB: calibrate on pictures like yours "
+                "(--calibration DIR), or use float16"
+            )
+
+
+cli = entry_point(ExportConfig, main)

@@ -1,0 +1,134 @@
+"""Core ML files computed on any machine.
+
+Core ML itself exists only on Apple's systems. This engine loads a saved ``.mlpackage`` back, the
+program and its blob of weights, and computes it as MIL defines its operators. That proves the
+graph, the weights and every attribute of a file. It does not prove Apple's kernels, and its speed
+says nothing about a phone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ailsr.export.coreml_program import UNIT
+from ailsr.export.coreml_writer import WEIGHTS, coremltools
+from ailsr.export.mil_interpreter import Interpreter
+from ailsr.runtime.card import METADATA_KEY, Card, PixelType
+from ailsr.runtime.errors import AilsrError, EngineError, ImageError, ModelError
+
+
+class CoreMLReference:
+    """The engine of ``.mlpackage`` files that make one RGB image of another.
+
+    ``threads`` is the number of torch's threads during ``run``; None leaves it as it is. Raises
+    ModelError for what is not such a file, UnsupportedOperatorError for operators unknown here.
+    """
+
+    name = "Core ML reference"
+    measurable = False
+    pixels: PixelType = "uint8"
+
+    def __init__(self, path: Path, threads: int | None = None) -> None:
+        self.threads = threads
+        with _reading(path):
+            specification = _specification(path)
+            spec = coremltools().utils.load_spec(str(specification))
+            self.program = Interpreter(spec, specification.parent / WEIGHTS)
+            self.input, self.input_size = _image(spec.description.input)
+            self.output, (height, _) = _image(spec.description.output)
+            card = spec.description.metadata.userDefined.get(METADATA_KEY)
+            self.card = Card.from_json(card) if card else None
+        self.scale = height // self.input_size[0]
+
+    def run(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The picture [scale*h, scale*w, 3] made of ``image`` [h, w, 3].
+
+        Raises EngineError when the file computes something that is not a number.
+        """
+        result = self._compute(image.astype(np.float32), self.output)
+        if not np.isfinite(result).all():
+            raise EngineError("the file's result is not a number everywhere: export it again")
+        return np.clip(np.rint(result), 0, 255).astype(np.uint8)
+
+    def evaluate(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What the network makes of ``image``, both [h, w, 3] with 1 as white.
+
+        For comparison with other computations: taken before a float program clips and rounds to
+        whole pixels. The result of an int8 program is on its 256 levels.
+        """
+        pixels = image * np.float32(255)
+        unit = f"{self.output}{UNIT}"
+        if unit in self.program.tensors:
+            return self._compute(pixels, unit)
+        return self._compute(pixels, self.output) / np.float32(255)
+
+    def _compute(self, image: NDArray[np.float32], result: str) -> NDArray[np.float32]:
+        """The tensor ``result``, channels last, for the input ``image`` in 0 to 255."""
+        if image.shape != (*self.input_size, 3):
+            height, width = self.input_size
+            raise ImageError(f"the file takes {height}x{width}x3 pixels, not {image.shape}")
+        tensor = torch.from_numpy(image.transpose(2, 0, 1).copy())[None]
+        with _threads(self.threads):
+            computed = self.program.compute({self.input: tensor}, result)
+        array: NDArray[np.float32] = computed[0].permute(1, 2, 0).contiguous().numpy()
+        return array
+
+
+def _specification(path: Path) -> Path:
+    """The file of a package that holds its specification, as the manifest gives it."""
+    if not path.is_dir():
+        what = "it is not a package, which is a folder" if path.exists() else "it does not exist"
+        raise ModelError(f"{what}: give the .mlpackage that ailsr-export wrote")
+    manifest = json.loads((path / "Manifest.json").read_text())
+    entry = manifest["itemInfoEntries"][manifest["rootModelIdentifier"]]
+    data = (path / "Data").resolve()
+    file: Path = (data / entry["path"]).resolve()
+    if not file.is_relative_to(data):
+        raise ModelError(f"its manifest points out of the package, to {entry['path']}")
+    return file
+
+
+def _image(features: Any) -> tuple[str, tuple[int, int]]:  # noqa: ANN401
+    """Name and (height, width) of a model's only input or output, an RGB image."""
+    if len(features) != 1:
+        raise ModelError(f"it has {len(features)} inputs or outputs, not one of each")
+    (feature,) = features
+    image = feature.type.imageType
+    if feature.type.WhichOneof("Type") != "imageType" or image.colorSpace != image.RGB:
+        raise ModelError(f"{feature.name!r} is not an RGB image")
+    if min(image.height, image.width) < 1:
+        raise ModelError(f"{feature.name!r} is {image.height}x{image.width} pixels")
+    return feature.name, (image.height, image.width)
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn whatever goes wrong with a file's content into a ModelError that names the file."""
+    try:
+        yield
+    except AilsrError as error:
+        raise type(error)(f"{path} cannot be used: {error}") from error
+    except Exception as error:  # coremltools checks by assert, KeyError, TypeError and the like
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise ModelError(
+            f"{path} is damaged or no Core ML package ({reason}): export it again"
+        ) from error
+
+
+@contextlib.contextmanager
+def _threads(number: int | None) -> Iterator[None]:
+    """torch's number of threads, set for a while."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

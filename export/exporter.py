@@ -1,0 +1,229 @@
+"""One network on its way into files: one graph, one calibration, one reference for all of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from torch import nn
+
+from ailsr.export.graph import Graph
+from ailsr.export.hub import graph_of
+from ailsr.export.passes import with_separate_pixels
+from ailsr.export.picture_sets import PictureSet, picture_set
+from ailsr.export.quantization import Quantization, quantization_of
+from ailsr.export.verification import Reference
+from ailsr.runtime.card import Card, PixelType, Precision
+from ailsr.runtime.errors import EngineError, UsageError
+from ailsr.runtime.files import atomic_output, size_bytes
+from ailsr.runtime.image import Rgb
+from ailsr.runtime.protocol import PROTOCOL
+from ailsr.runtime.version import VERSION
+from ailsr.train.networks import Network
+
+Target = Literal["onnx", "tflite", "coreml"]
+
+
+class Format(NamedTuple):
+    """How the files of a target are made."""
+
+    title: str
+    ending: str
+    writer: str
+    """Module with ``write(graph, card, path, quantization)``; imported when it is needed."""
+    packages: tuple[str, ...]
+    """What writing and running such a file takes besides PACKAGES."""
+
+
+FORMATS: dict[Target, Format] = {
+    "onnx": Format("ONNX", ".onnx", "ailsr.export.onnx_writer", ()),
+    "tflite": Format(
+        "TFLite", ".tflite", "ailsr.export.tflite_writer", ("flatbuffers", "ai_edge_litert")
+    ),
+    "coreml": Format("Core ML", ".mlpackage", "ailsr.export.coreml_writer", ("coremltools",)),
+}
+
+PACKAGES = ("onnxscript", "onnxruntime")
+"""What every target takes: torch.onnx and calibration import them late."""
+PRECISIONS: tuple[Precision, ...] = ("float32", "float16", "int8")
+
+Progress = Callable[[str, int, int | None], None]
+"""Called with (what is being done, steps done, steps in all if known)."""
+
+
+@dataclass(frozen=True)
+class ExportedFile:
+    """A file that was written and verified."""
+
+    file: str
+    target: Target
+    precision: Precision
+    bytes: int
+    psnr: float
+    """dB, of the file on the verification pictures"""
+    loss: float
+    """dB that it loses against the PyTorch network"""
+    max_difference: float
+    """Largest difference of an output value from the network's, white being 1"""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is exported, and what a file's card says of where it comes from."""
+
+    network: Network
+    training: dict[str, Any]
+    checkpoint_sha256: str | None = None
+
+
+class Exporter:
+    """Writes and verifies files of one network at one input size."""
+
+    def __init__(
+        self,
+        source: Source,
+        input_size: tuple[int, int] | None = None,
+        *,
+        calibration: Path | None = None,
+        images: Path | None = None,
+        max_drop: float | None = None,
+        progress: Progress = lambda doing, done, total: None,
+    ) -> None:
+        """``calibration`` and ``images`` are folders of pictures, None the default ones.
+
+        Raises UsageError for an input size that is too small, ImageError for a folder without
+        pictures.
+        """
+        network = source.network
+        self.input_size = input_size or default_input_size(network.scale)
+        self.source = source
+        self.max_drop = max_drop
+        self.calibration_pictures = picture_set(calibration, "calibration", network.scale)
+        self.pictures = picture_set(images, "verification", network.scale)
+        self._progress = progress
+        if min(self.input_size) <= 2 * network.radius:
+            height, width = self.input_size
+            least = 2 * network.radius + 1
+            raise UsageError(
+                f"--input-size {height}x{width} is too small for {network.name}, which sees "
+                f"{network.radius} pixels around each pixel: {least}x{least} is the least"
+            )
+
+    @cached_property
+    def deployed(self) -> nn.Module:
+        """The PyTorch module that the files are compared with."""
+        return self.source.network.deploy()
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The network for float files."""
+        self._progress("tracing the network", 0, None)
+        return graph_of(self.deployed, self.input_size)
+
+    @cached_property
+    def int8_graph(self) -> Graph:
+        """The network for int8 files."""
+        return with_separate_pixels(self.graph)
+
+    @cached_property
+    def quantization(self) -> Quantization:
+        """The parameters of ``int8_graph``, calibrated."""
+        from ailsr.export.calibration import ranges
+
+        return quantization_of(self.int8_graph, ranges(self.int8_graph, self._low_resolution()))
+
+    @cached_property
+    def reference(self) -> Reference:
+        """What the PyTorch network makes of the verification pictures."""
+        card = self.card("float32", "float32")
+        return Reference(self.deployed, card, self.pictures, self._ticks("running the network"))
+
+    def card(self, precision: Precision, pixels: PixelType) -> Card:
+        """The card of a file, still without its PSNR."""
+        network = self.source.network
+        return Card(
+            network=network.name,
+            scale=network.scale,
+            color=network.color,
+            precision=precision,
+            pixels=pixels,
+            input_size=self.input_size,
+            radius=network.radius,
+            protocol=PROTOCOL,
+            calibration=self.calibration_pictures.name if precision == "int8" else None,
+            training=self.source.training,
+            checkpoint_sha256=self.source.checkpoint_sha256,
+            ailsr_version=VERSION,
+        )
+
+    def export(
+        self, target: Target, precision: Precision, folder: Path, pixels: PixelType = "uint8"
+    ) -> ExportedFile:
+        """Write ``folder``/<network>_x<scale>_<precision>.<ending> and verify it.
+
+        ``pixels`` is the element type of an int8 file's input and output. Raises ParityError, and
+        writes no file, when the file is not good enough.
+        """
+        ending, writer = FORMATS[target].ending, import_module(FORMATS[target].writer)
+        network = self.source.network
+        path = folder / f"{network.name}_x{network.scale}_{precision}{ending}"
+        int8 = precision == "int8"
+        graph, quantization = (self.int8_graph, self.quantization) if int8 else (self.graph, None)
+        card = self.card(precision, pixels if int8 else "float32")
+        reference = self.reference
+        tick = self._ticks(f"verifying {path.name}")
+        with atomic_output(path) as temporary:
+            writer.write(graph, card, temporary, quantization)
+            verified = reference.verify(temporary, precision, self.max_drop, tick)
+            if math.isfinite(verified.psnr):
+                card = replace(card, psnr={self.pictures.name: round(verified.psnr, 3)})
+                writer.write(graph, card, temporary, quantization)
+        return ExportedFile(
+            str(path),
+            target,
+            precision,
+            size_bytes(path),
+            verified.psnr,
+            verified.loss,
+            verified.difference,
+        )
+
+    def _low_resolution(self) -> Iterator[Rgb]:
+        tick = self._ticks("calibrating", self.calibration_pictures)
+        for pair in self.calibration_pictures.pairs:
+            yield pair.lr
+            tick()
+
+    def _ticks(self, doing: str, pictures: PictureSet | None = None) -> Callable[[], None]:
+        """A function that reports one more picture done each time it is called."""
+        total, done = len((pictures or self.pictures).pairs), 0
+        self._progress(doing, done, total)
+
+        def tick() -> None:
+            nonlocal done
+            done += 1
+            self._progress(doing, done, total)
+
+        return tick
+
+
+def default_input_size(scale: int) -> tuple[int, int]:
+    """(height, width) that becomes 1280×720, or the most of it that ``scale`` allows."""
+    return 720 // scale, 1280 // scale
+
+
+def check_installed(target: Target) -> None:
+    """Raise EngineError when a package is missing that ``target`` needs."""
+    packages = (*PACKAGES, *FORMATS[target].packages)
+    missing = [name for name in packages if find_spec(name) is None]
+    if missing:
+        raise EngineError(
+            f"{FORMATS[target].title} files need {' and '.join(missing)}: pip install "
+            '"ailsr[export]"'
+        )

@@ -1,0 +1,143 @@
+"""From a network to the graph that every target is written from.
+
+network → torch.onnx → onnxsim → ``Graph``: constants folded, activations fused, pixel shuffles in
+DCR order, dead nodes gone, tensors named by what makes them (``conv_3``, ``add_1``).
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
+
+import onnx
+import onnxsim
+import torch
+from torch import nn
+
+from ailsr.export.graph import Add, Bound, Concat, Conv, DepthToSpace, Graph, Node, Pad, PRelu
+from ailsr.export.passes import optimized
+from ailsr.export.rewiring import renamed
+from ailsr.export.translation import Translation
+from ailsr.runtime.errors import ModelError
+
+OPSET = 18
+"""What torch's exporter writes natively; a converted, lower one is no simpler to read."""
+
+NAMES: dict[type[Node], str] = {
+    Conv: "conv",
+    PRelu: "prelu",
+    Bound: "bound",
+    Add: "add",
+    Concat: "concat",
+    DepthToSpace: "depth_to_space",
+    Pad: "pad",
+}
+
+
+def graph_of(network: nn.Module, input_size: tuple[int, int]) -> Graph:
+    """The graph of ``network`` for inputs (1, 3, height, width) of ``input_size``.
+
+    ``network`` is in deploy form, in eval mode. Raises UnsupportedOperatorError, and ModelError for
+    a network that torch cannot export.
+    """
+    example = torch.zeros(1, 3, *input_size)
+    with _quiet():
+        try:
+            program = torch.onnx.export(
+                network, (example,), dynamo=True, opset_version=OPSET, verbose=False
+            )
+        except torch.onnx.OnnxExporterError as error:
+            reason = str(error.__cause__ or error).strip().splitlines()[0].rstrip(":")
+            raise ModelError(
+                f"torch.onnx cannot export {type(network).__name__} ({reason}): its forward has to "
+                "be one that torch.export can trace, without branches that depend on pixel values"
+            ) from error
+    assert program is not None
+    return from_onnx(program.model_proto)
+
+
+def from_onnx(model: onnx.ModelProto, input_size: tuple[int, int] | None = None) -> Graph:
+    """The graph of an ONNX model with one RGB input and one RGB output.
+
+    ``input_size`` is needed where the model leaves height and width open. Raises ModelError, and
+    UnsupportedOperatorError for an operator that not all targets have.
+    """
+    places = {output: _place(node) for node in model.graph.node for output in node.output}
+    constants = {initializer.name for initializer in model.graph.initializer}
+    inputs = [value for value in model.graph.input if value.name not in constants]
+    if len(inputs) != 1 or len(model.graph.output) != 1:
+        raise ModelError(
+            f"the model has {len(inputs)} inputs and {len(model.graph.output)} outputs; a "
+            "super-resolution network has one of each"
+        )
+    size = input_size or _fixed_size(inputs[0])
+    shape = (3, *size)
+    try:
+        simplified, _ = onnxsim.simplify(
+            model, overwrite_input_shapes={inputs[0].name: [1, *shape]}
+        )
+        simplified = onnx.shape_inference.infer_shapes(simplified)
+    except Exception as error:  # onnx and onnxsim raise a dozen kinds for a damaged model
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ModelError(f"the ONNX model cannot be read ({reason})") from error
+    translation = Translation(simplified.graph, places)
+    nodes, output = optimized(translation.nodes, translation.output)
+    return _named(nodes, shape, translation.input, output)
+
+
+def _fixed_size(value: onnx.ValueInfoProto) -> tuple[int, int]:
+    dims = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+    if len(dims) != 4 or dims[1] not in (0, 3):
+        raise ModelError(
+            f"the model's input {value.name!r} has the shape {dims}; a picture is (1, 3, height, "
+            "width)"
+        )
+    if not (dims[2] and dims[3]):
+        raise ModelError("the model leaves its input size open: give one with --input-size HxW")
+    return dims[2], dims[3]
+
+
+def _place(node: onnx.NodeProto) -> str:
+    """The module of the network that ``node`` comes from, as far as torch's exporter noted it."""
+    for entry in node.metadata_props:
+        if entry.key == "pkg.torch.onnx.name_scopes":
+            scopes = [scope.strip(" '\"") for scope in entry.value.strip("[]").split(",")]
+            return scopes[-2] if len(scopes) > 1 else ""
+    return ""
+
+
+def _named(nodes: list[Node], shape: tuple[int, int, int], input: str, output: str) -> Graph:
+    """The graph of ``nodes`` with names that say what a tensor comes from."""
+    names = {input: "image"}
+    counts: Counter[str] = Counter()
+    for node in nodes:
+        kind = NAMES[type(node)]
+        counts[kind] += 1
+        names[node.output] = "upscaled" if node.output == output else f"{kind}_{counts[kind]}"
+    if output not in names or output == input:
+        raise ModelError("the model's output is its input: there is nothing to export")
+    graph = Graph(tuple(renamed(nodes, names)), shape)
+    channels, height, width = graph.shapes[graph.output]
+    if channels != 3 or height % shape[1] or height * shape[2] != width * shape[1]:
+        raise ModelError(
+            f"the model makes {graph.shapes[graph.output]} of {shape}; a super-resolution network "
+            "makes (3, scale * height, scale * width)"
+        )
+    return graph
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """torch's exporter without its remarks: on its packages, its own deprecations, its graphs."""
+    level = logging.root.manager.disable
+    logging.disable(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)

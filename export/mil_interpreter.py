@@ -1,0 +1,132 @@
+"""Computes a MIL program with torch, operator by operator.
+
+Arithmetic is float32. What a program declares as float16 is rounded to it after each operator:
+storage in float16 and accumulation in float32, as the Neural Engine and the GPU do it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ailsr.export.mil_operators import OPERATORS
+from ailsr.runtime.errors import ModelError, UnsupportedOperatorError
+
+
+class Interpreter:
+    """The function ``main`` of a Core ML specification, ready to be computed.
+
+    ``spec`` is the model's protobuf, ``weights`` the folder with its constants. Raises ModelError
+    when there is no such function, UnsupportedOperatorError for an operator unknown here, and
+    whatever coremltools raises over a damaged program.
+    """
+
+    def __init__(self, spec: Any, weights: Path) -> None:  # noqa: ANN401
+        self.steps: list[_Step] = []
+        constants: dict[str, Any] = {}
+        for operation in _operations(spec, weights):
+            (output,) = operation.outputs
+            if operation.op_type == "const":
+                constants[output.name] = _constant(output.val)
+                continue
+            step = _step(operation, constants)
+            if step.reads:
+                self.steps.append(step)
+            else:  # an operator on constants, such as the dequantisation of weights
+                constants[output.name] = step({})
+        self.tensors = {step.output for step in self.steps}
+        """Names of all tensors that are computed."""
+        read_later: set[str] = set()
+        for step in reversed(self.steps):
+            step.last_reads = step.tensors() - read_later
+            read_later |= step.tensors()
+
+    def compute(self, inputs: dict[str, Tensor], result: str) -> Tensor:
+        """The tensor named ``result``. Others are let go as soon as nothing reads them."""
+        values = dict(inputs)
+        with torch.inference_mode():
+            for step in self.steps:
+                values[step.output] = step(values)
+                if step.output == result:
+                    break
+                for name in step.last_reads:
+                    del values[name]
+        return values[result]
+
+
+@dataclass
+class _Step:
+    """One operator of the program, its constants at hand."""
+
+    operator: Callable[..., Tensor]
+    output: str
+    half: bool
+    """Whether the result is float16."""
+    reads: dict[str, str | list[str]] = field(default_factory=dict)
+    """Name of the tensor, or tensors, for each parameter that is not a constant."""
+    constants: dict[str, Any] = field(default_factory=dict)
+    last_reads: set[str] = field(default_factory=set)
+    """Tensors that no later step reads."""
+
+    def __call__(self, values: dict[str, Tensor]) -> Tensor:
+        arguments = {
+            parameter: values[name] if isinstance(name, str) else [values[n] for n in name]
+            for parameter, name in self.reads.items()
+        }
+        result = self.operator(**arguments, **self.constants)
+        return result.half().float() if self.half else result
+
+    def tensors(self) -> set[str]:
+        """Names of all tensors that the step reads."""
+        names: set[str] = set()
+        for name in self.reads.values():
+            names.update([name] if isinstance(name, str) else name)
+        return names
+
+
+def _operations(spec: Any, weights: Path) -> list[Any]:  # noqa: ANN401
+    """The program's operations, loaded by coremltools with the values of its constants."""
+    from coremltools.converters.mil.frontend.milproto.load import load
+
+    if spec.WhichOneof("Type") != "mlProgram" or "main" not in spec.mlProgram.functions:
+        raise ModelError("it holds no ML Program: export it again, or convert it with coremltools")
+    function = spec.mlProgram.functions["main"]
+    for operation in function.block_specializations[function.opset].operations:
+        if operation.type != "const" and operation.type not in OPERATORS:
+            raise UnsupportedOperatorError(
+                f"the reference evaluator has no operator {operation.type!r}, "
+                f"which computes {operation.outputs[0].name!r}"
+            )
+    program = load(spec, spec.specificationVersion, str(weights))
+    return list(program.functions["main"].operations)
+
+
+def _step(operation: Any, constants: dict[str, Any]) -> _Step:  # noqa: ANN401
+    """One MIL operation, its parameters sorted into constants and tensors to read."""
+    from coremltools.converters.mil.mil import types
+
+    (output,) = operation.outputs
+    step = _Step(OPERATORS[operation.op_type], output.name, output.dtype == types.fp16)
+    for parameter, value in operation.inputs.items():
+        if isinstance(value, (list, tuple)):
+            step.reads[parameter] = [v.name for v in value]
+        elif value.name in constants:
+            step.constants[parameter] = constants[value.name]
+        else:
+            step.reads[parameter] = value.name
+    return step
+
+
+def _constant(value: Any) -> Any:  # noqa: ANN401
+    """A MIL constant as the operators take it: a float32 tensor, a list of int, or a scalar."""
+    if not isinstance(value, np.ndarray):
+        return value.item() if isinstance(value, np.generic) else value
+    if value.dtype == np.int32:
+        return value.tolist()
+    return torch.from_numpy(value.astype(np.float32))

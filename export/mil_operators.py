@@ -1,0 +1,126 @@
+"""The operators of a MIL program as torch functions, with MIL's parameter names.
+
+One function per operator that ``coreml_program`` emits, under its name in ``OPERATORS``. Tensors
+are float32, also those that stand for float16 (rounded by the caller) and for int8 (whole
+numbers). Defined by coremltools' ``converters/mil/mil/ops/defs``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ailsr.runtime.errors import UnsupportedOperatorError
+
+RANGES = {"int8": (-128, 127), "uint8": (0, 255)}
+"""Lowest and highest level of a quantised type."""
+
+
+def conv(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    strides: Sequence[int] = (1, 1),
+    pad_type: str = "valid",
+    pad: Sequence[int] = (0, 0, 0, 0),
+    dilations: Sequence[int] = (1, 1),
+    groups: int = 1,
+) -> Tensor:
+    """Convolution; ``pad`` is top, bottom, left, right."""
+    if pad_type not in ("valid", "custom"):
+        raise UnsupportedOperatorError(f"Core ML reference: no conv with pad_type {pad_type!r}")
+    padding = [0, 0]
+    if pad_type == "custom":
+        top, bottom, left, right = pad
+        padding = [top, left]
+        if (top, left) != (bottom, right):
+            padding = [0, 0]
+            x = functional.pad(x, (left, right, top, bottom))
+    return functional.conv2d(
+        x, weight, bias, tuple(strides), padding, tuple(dilations), groups=groups
+    )
+
+
+def pad(x: Tensor, pad: Sequence[int], mode: str = "constant", constant_val: float = 0) -> Tensor:
+    """A border; ``pad`` is before and after, for each of the last dimensions of ``x``."""
+    pairs = [(pad[i], pad[i + 1]) for i in range(0, len(pad), 2)][-2:]
+    (top, bottom), (left, right) = [(0, 0), *pairs][-2:]
+    if mode == "constant":
+        return functional.pad(x, (left, right, top, bottom), value=constant_val)
+    return functional.pad(x, (left, right, top, bottom), mode=mode)
+
+
+def depth_to_space(x: Tensor, block_size: int) -> Tensor:
+    """Channel (i * block + j) * C + c to pixel (i, j) of channel c: DCR order."""
+    n, channels, height, width = x.shape
+    b, c = block_size, channels // block_size**2
+    x = x.reshape(n, b, b, c, height, width).permute(0, 3, 4, 1, 5, 2)  # n, c, h, i, w, j
+    return x.reshape(n, c, height * b, width * b)
+
+
+def quantize(
+    input: Tensor,
+    scale: Tensor | float,
+    output_dtype: str,
+    zero_point: Tensor | float = 0,
+    axis: int | None = None,
+) -> Tensor:
+    """Levels clip(round(input / scale) + zero_point); ties go to the even level."""
+    low, high = RANGES[output_dtype]
+    levels = (input / _along(scale, axis, input)).round_()
+    return levels.add_(_along(zero_point, axis, input)).clamp_(low, high)
+
+
+def dequantize(
+    input: Tensor,
+    scale: Tensor | float,
+    zero_point: Tensor | float = 0,
+    axis: int | None = None,
+) -> Tensor:
+    """scale * (input - zero_point)."""
+    return (input - _along(zero_point, axis, input)).mul_(_along(scale, axis, input))
+
+
+def constexpr_affine_dequantize(
+    quantized_data: Tensor, scale: Tensor | float, zero_point: Tensor | float, axis: int
+) -> Tensor:
+    """scale * (quantized_data - zero_point), of constants."""
+    return dequantize(quantized_data, scale, zero_point, axis)
+
+
+def cast(x: Tensor, dtype: str) -> Tensor:
+    """``x`` itself: the caller rounds what is float16."""
+    if dtype not in ("fp16", "fp32"):
+        raise UnsupportedOperatorError(f"Core ML reference: no cast to {dtype!r}")
+    return x
+
+
+def _along(values: Tensor | float, axis: int | None, x: Tensor) -> Tensor | float:
+    """A vector along one axis of ``x``, shaped to broadcast; a scalar as it is."""
+    if axis is None or not isinstance(values, Tensor):
+        return values
+    return values.reshape([-1 if i == axis % x.ndim else 1 for i in range(x.ndim)])
+
+
+OPERATORS: dict[str, Callable[..., Tensor]] = {
+    "add": lambda x, y: x + y,
+    "cast": cast,
+    "clip": lambda x, alpha, beta: x.clamp(alpha, beta),
+    "concat": lambda values, axis, interleave=False: torch.cat(values, axis),
+    "constexpr_affine_dequantize": constexpr_affine_dequantize,
+    "conv": conv,
+    "depth_to_space": depth_to_space,
+    "dequantize": dequantize,
+    "maximum": lambda x, y: x.clamp(min=y),
+    "minimum": lambda x, y: x.clamp(max=y),
+    "mul": lambda x, y: x * y,
+    "pad": pad,
+    "prelu": lambda x, alpha: functional.prelu(x, alpha),
+    "quantize": quantize,
+    "relu": lambda x: x.clamp(min=0),
+    "relu6": lambda x: x.clamp(0, 6),
+    "round": lambda x: torch.round(x),
+}

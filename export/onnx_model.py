@@ -1,0 +1,142 @@
+"""The nodes of the graph as ONNX operators, and a float model made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import DTypeLike, NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from ailsr.export.graph import (
+    UNBOUNDED,
+    Add,
+    Bound,
+    Clamp,
+    Concat,
+    Conv,
+    DepthToSpace,
+    Graph,
+    Node,
+    Pad,
+    PRelu,
+)
+from ailsr.runtime.version import VERSION
+
+OPSET = 13
+IR_VERSION = 7
+"""The lowest versions that have quantisation per channel: onnxruntime 1.6 (2020) reads them."""
+
+
+class OnnxModel:
+    """An ONNX model in the making: its operators and constants, in order."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self._nodes: list[onnx.NodeProto] = []
+        self._constants: dict[str, TensorProto] = {}
+
+    def add(self, operator: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:  # noqa: ANN401
+        """Append an operator, called as its output; returns ``output``."""
+        self._nodes.append(helper.make_node(operator, inputs, [output], output, **attributes))
+        return output
+
+    def constant(self, name: str, values: NDArray[Any]) -> str:
+        """Store ``values`` under ``name``, which is returned."""
+        self._constants[name] = numpy_helper.from_array(values, name)
+        return name
+
+    def compute(self, node: Node, inputs: Sequence[str], output: str, dtype: DTypeLike) -> str:
+        """Append what ``node`` computes from ``inputs``, with constants of ``dtype``.
+
+        The clamp of a Conv or an Add is not part of it.
+        """
+        match node:
+            case Conv():
+                weight = self.constant(f"{node.output}_weight", node.weight.astype(dtype))
+                bias = self.constant(f"{node.output}_bias", node.bias.astype(dtype))
+                return self.convolve(node, [*inputs, weight, bias], output)
+            case PRelu():
+                slope = node.slope.astype(dtype).reshape(-1, 1, 1)
+                return self.add(
+                    "PRelu", [*inputs, self.constant(f"{node.output}_slope", slope)], output
+                )
+            case Bound():
+                return self.bound(node.clamp, inputs[0], output, dtype)
+            case Add():
+                return self.add("Add", inputs, output)
+            case Concat():
+                return self.add("Concat", inputs, output, axis=1)
+            case DepthToSpace():
+                return self.add("DepthToSpace", inputs, output, blocksize=node.block, mode="DCR")
+            case Pad(pads=(top, left, bottom, right)):
+                pads = np.array([0, 0, top, left, 0, 0, bottom, right], np.int64)
+                return self.add(
+                    "Pad",
+                    [*inputs, self.constant(f"{node.output}_pads", pads)],
+                    output,
+                    mode=node.mode,
+                )
+
+    def convolve(self, node: Conv, inputs: Sequence[str], output: str) -> str:
+        """Append the convolution of ``inputs``: picture, weight, bias."""
+        return self.add(
+            "Conv",
+            inputs,
+            output,
+            kernel_shape=node.weight.shape[2:],
+            pads=node.pads,
+            strides=node.stride,
+            dilations=node.dilation,
+            group=node.groups,
+        )
+
+    def bound(self, clamp: Clamp, input: str, output: str, dtype: DTypeLike) -> str:
+        """Append ``input`` clamped, as Relu where that is enough."""
+        if clamp == (0, np.inf):
+            return self.add("Relu", [input], output)
+        limits = [
+            self.constant(f"{output}_{name}", np.array(limit, dtype)) if np.isfinite(limit) else ""
+            for name, limit in zip(("low", "high"), clamp, strict=True)
+        ]
+        return self.add("Clip", [input, *limits], output)
+
+    def proto(self, pixels: int) -> onnx.ModelProto:
+        """The model, with input and output of the ONNX element type ``pixels``."""
+        ends = [
+            helper.make_tensor_value_info(name, pixels, [1, *self.graph.shapes[name]])
+            for name in (self.graph.input, self.graph.output)
+        ]
+        graph = helper.make_graph(
+            self._nodes, "ailsr", ends[:1], ends[1:], list(self._constants.values())
+        )
+        return helper.make_model(
+            graph,
+            producer_name="ailsr",
+            producer_version=VERSION,
+            ir_version=IR_VERSION,
+            opset_imports=[helper.make_opsetid("", OPSET)],
+        )
+
+
+def float_model(graph: Graph, dtype: DTypeLike = np.float32) -> onnx.ModelProto:
+    """``graph`` computed in ``dtype`` from float32 to float32; float32 tensors keep their names."""
+    model = OnnxModel(graph)
+    ends = (graph.input, graph.output) if dtype == np.float16 else ()
+    names = {name: f"{name}_float16" for name in ends}
+    if ends:
+        model.add("Cast", [graph.input], names[graph.input], to=TensorProto.FLOAT16)
+    for node in graph.nodes:
+        inputs = [names.get(tensor, tensor) for tensor in node.inputs]
+        output = names.get(node.output, node.output)
+        clamp = node.clamp if isinstance(node, Conv | Add) else UNBOUNDED
+        if clamp == UNBOUNDED:
+            model.compute(node, inputs, output, dtype)
+        else:
+            unbounded = model.compute(node, inputs, f"{output}_unbounded", dtype)
+            model.bound(clamp, unbounded, output, dtype)
+    if ends:
+        model.add("Cast", [names[graph.output]], graph.output, to=TensorProto.FLOAT)
+    return model.proto(TensorProto.FLOAT)

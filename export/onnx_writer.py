@@ -1,0 +1,35 @@
+"""The graph as an ONNX file: NCHW, one input ``image`` and one output ``upscaled``, fixed size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from ailsr.export.graph import Graph
+from ailsr.export.onnx_int8 import int8_model
+from ailsr.export.onnx_model import float_model
+from ailsr.export.quantization import Quantization
+from ailsr.runtime.card import METADATA_KEY, Card
+from ailsr.runtime.files import atomic_output
+
+
+def write(graph: Graph, card: Card, path: Path, quantization: Quantization | None = None) -> None:
+    """Write ``graph`` to ``path`` in the precision of ``card``. Equal arguments, equal bytes.
+
+    Float files take and return float32 in [0, 1], the output not clamped. int8 needs
+    ``quantization``; input and output are of the type ``card.pixels``.
+    """
+    match card.precision:
+        case "float32":
+            model = float_model(graph)
+        case "float16":
+            model = float_model(graph, np.float16)
+        case "int8":
+            assert quantization is not None, "int8 needs the parameters of the activations"
+            model = int8_model(graph, quantization, card.pixels)
+    onnx.helper.set_model_props(model, {METADATA_KEY: card.to_json()})
+    onnx.checker.check_model(model, full_check=True)
+    with atomic_output(path) as temporary:
+        temporary.write_bytes(model.SerializeToString(deterministic=True))

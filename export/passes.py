@@ -1,0 +1,83 @@
+"""Rewrites of the hub's graph that leave its function as it is and make it cheaper."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ailsr.export.channel_map import ChannelMap, fold_back, fold_forward
+from ailsr.export.graph import Add, Bound, Clamp, Concat, Conv, DepthToSpace, Graph, Node, Pad
+from ailsr.export.quantization import REARRANGING
+from ailsr.export.rewiring import renamed, uses_of, without_dead
+
+
+def optimized(nodes: Sequence[Node], output: str) -> tuple[list[Node], str]:
+    """Equal nodes with everything folded that can be, and the name of their output."""
+    remaining, output = fold_back(without_dead(nodes, output), output)
+    remaining = fuse_bounds(remaining, output)
+    return fold_forward(remaining, output), output
+
+
+def fuse_bounds(nodes: list[Node], output: str) -> list[Node]:
+    """Move each Bound into the Conv or Add before it, past a DepthToSpace or Pad if need be."""
+    for name in [node.output for node in nodes if isinstance(node, Bound)]:
+        producers, uses = {node.output: node for node in nodes}, uses_of(nodes, output)
+        bound = producers[name]
+        assert isinstance(bound, Bound)
+        tensor = bound.input
+        while uses[tensor] == 1 and isinstance(passed := producers.get(tensor), DepthToSpace | Pad):
+            tensor = passed.input
+        target = producers.get(tensor)
+        if uses[tensor] != 1 or not isinstance(target, Conv | Add | Bound):
+            continue
+        fused = replace(target, clamp=_both(target.clamp, bound.clamp))
+        nodes = [fused if node is target else node for node in nodes if node is not bound]
+        nodes = renamed(nodes, {bound.input: bound.output})
+    return nodes
+
+
+def _both(first: Clamp, second: Clamp) -> Clamp:
+    """One clamp that does what ``first`` and then ``second`` do."""
+    low, high = np.clip(first, *second)
+    return float(low), float(high)
+
+
+def with_separate_pixels(graph: Graph) -> Graph:
+    """An equal graph for int8, where pixels share their parameters with nothing else.
+
+    Concat and DepthToSpace make their tensors share parameters, and those of the input and the
+    output are fixed. A tensor that would be drawn into that, though other nodes need it finer or
+    wider, is copied first, by a 1×1 convolution.
+    """
+    pixels = {graph.input}
+    for node in graph.nodes:
+        if isinstance(node, REARRANGING) and pixels.issuperset(node.inputs):
+            pixels.add(node.output)
+    shared: dict[tuple[str, str], Conv] = {}  # (tensor, output of its reader) -> the copy to read
+    for node in graph.nodes:
+        if isinstance(node, Concat) and node.output not in pixels:
+            for tensor in pixels.intersection(node.inputs):
+                shared[tensor, node.output] = _copy(graph, tensor, node)
+    tensors = [graph.output]
+    while tensors:
+        producer = graph.producer(tensors.pop())
+        if not isinstance(producer, REARRANGING):
+            continue
+        for tensor in set(producer.inputs) - pixels:
+            if len(graph.consumers(tensor)) > 1:
+                shared[tensor, producer.output] = _copy(graph, tensor, producer)
+            else:
+                tensors.append(tensor)
+    nodes: list[Node] = []
+    for node in graph.nodes:
+        copies = {t: copy for (t, reader), copy in shared.items() if reader == node.output}
+        nodes += [copies[tensor] for tensor in sorted(copies)]
+        nodes += renamed([node], {tensor: copy.output for tensor, copy in copies.items()})
+    return replace(graph, nodes=tuple(nodes))
+
+
+def _copy(graph: Graph, tensor: str, reader: Node) -> Conv:
+    identity = ChannelMap.in_place(graph.shapes[tensor][0])
+    return identity.conv(tensor, f"{tensor}_for_{reader.output}")

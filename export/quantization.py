@@ -1,0 +1,144 @@
+"""int8 parameters: one set of numbers for all targets.
+
+Activations are asymmetric per tensor, weights symmetric per output channel, biases int32 at scale
+``input scale * weight scale`` (the scheme of Jacob et al., arXiv 1712.05877). Zero points are kept
+in the uint8 domain, 0 to 255: ONNX writes them as they are, TFLite and Core ML as int8, 128 less.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeGuard
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ailsr.export.graph import (
+    UNBOUNDED,
+    Add,
+    Array,
+    Bound,
+    Clamp,
+    Concat,
+    Conv,
+    DepthToSpace,
+    Graph,
+    Node,
+    Pad,
+)
+
+Range = tuple[float, float]
+"""Lowest and highest value of a tensor."""
+
+
+DEAD = 1e-5
+"""A range of activations that is nothing, white being 1."""
+
+
+@dataclass(frozen=True)
+class QParams:
+    """real = scale * (q - zero_point), q in 0..255; ``scale`` is exactly a float32."""
+
+    scale: float
+    zero_point: int
+
+    @classmethod
+    def of_range(cls, low: float, high: float) -> QParams:
+        """Parameters that cover [low, high] and represent 0 exactly.
+
+        A range within DEAD of zero counts as zero: its scale would be too small for the int32
+        biases of the next convolution.
+        """
+        low, high = min(low, 0.0), max(high, 0.0)
+        scale = float(np.float32((high - low) / 255 if high - low > DEAD else 1 / 255))
+        return cls(scale, int(np.clip(np.rint(-low / scale), 0, 255)))
+
+    def saturates_at(self, clamp: Clamp) -> bool:
+        """Whether the ends of 0..255 do what ``clamp`` does, within half a level."""
+        low, high = self.scale * -self.zero_point, self.scale * (255 - self.zero_point)
+        return low >= clamp[0] - self.scale / 2 and high <= clamp[1] + self.scale / 2
+
+
+PIXELS = QParams(float(np.float32(1 / 255)), 0)
+"""uint8 pixels of [0, 1]: the input and, pinned, the output of every file."""
+
+
+REARRANGING = (DepthToSpace, Pad, Concat)
+"""Nodes that compute nothing: in int8 their tensors share scale and zero point."""
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """The parameters of every activation tensor of a graph, by the tensor's name."""
+
+    tensors: dict[str, QParams]
+
+
+def quantization_of(graph: Graph, ranges: Mapping[str, Range]) -> Quantization:
+    """The parameters of each tensor of ``graph`` for the calibrated ``ranges``.
+
+    Tensors that an operator only rearranges (DepthToSpace, Pad, Concat) share theirs. The input and
+    the output are pixels, and so is what is only rearranged into the output or copied from the
+    input by a 1×1 convolution. Otherwise a tensor covers its range within its clamp; that of [0, 1]
+    it covers whole.
+    """
+    group = _groups(graph)
+    members: dict[str, list[Node]] = {}
+    for node in graph.nodes:
+        members.setdefault(group[node.output], []).append(node)
+    params = {group[graph.input]: PIXELS, group[graph.output]: PIXELS}
+    for node in graph.nodes:
+        if group[node.output] in params:
+            continue
+        makers = [m for m in members[group[node.output]] if not isinstance(m, REARRANGING)]
+        copied = {params[group[maker.input]] for maker in makers if copies_channels(maker)}
+        if len(copied) == 1 and all(map(copies_channels, makers)):
+            params[group[node.output]] = copied.pop()
+        else:
+            lows, highs = zip(*(_clamped_range(m, ranges[m.output]) for m in makers), strict=True)
+            params[group[node.output]] = QParams.of_range(min(lows), max(highs))
+    return Quantization({tensor: params[group[tensor]] for tensor in graph.shapes})
+
+
+def copies_channels(node: Node) -> TypeGuard[Conv]:
+    """Whether ``node`` is a 1×1 convolution whose outputs are copies of its input's channels."""
+    if not isinstance(node, Conv) or node.weight.shape[2:] != (1, 1) or node.clamp != UNBOUNDED:
+        return False
+    rows = node.weight.reshape(len(node.weight), -1)
+    ones = ((rows == 1).sum(axis=1) == 1) & ((rows != 0).sum(axis=1) == 1)
+    return bool(ones.all()) and not node.bias.any() and not any(node.pads)
+
+
+def _groups(graph: Graph) -> dict[str, str]:
+    """For each tensor one tensor that stands for all that share its parameters."""
+    group = {tensor: tensor for tensor in graph.shapes}
+    for node in graph.nodes:
+        if isinstance(node, REARRANGING):
+            tied = {group[tensor] for tensor in (*node.inputs, node.output)}
+            group = {t: group[node.output] if g in tied else g for t, g in group.items()}
+    return group
+
+
+def _clamped_range(node: Node, calibrated: Range) -> Range:
+    clamp = node.clamp if isinstance(node, Conv | Add | Bound) else UNBOUNDED
+    if clamp == (0, 1):  # pixels, which 0..255 stand for exactly
+        return clamp
+    low, high = np.clip(calibrated, *clamp)
+    return float(low), float(high)
+
+
+def quantize_weight(weight: Array) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """(int8 weight in [-127, 127], float32 scale per output channel) of ``weight`` (out, ...)."""
+    reach = np.abs(weight).reshape(len(weight), -1).max(axis=1)
+    scale = np.where(reach > 0, reach / 127, 1 / 127).astype(np.float32)
+    levels = np.rint(weight / scale.reshape(-1, *[1] * (weight.ndim - 1)))
+    return np.clip(levels, -127, 127).astype(np.int8), scale
+
+
+def quantize_bias(
+    bias: Array, input_scale: float, weight_scale: NDArray[np.float32]
+) -> NDArray[np.int32]:
+    """``bias`` in units of the accumulator, ``input_scale * weight_scale``."""
+    levels = np.rint(bias.astype(np.float64) / (input_scale * weight_scale.astype(np.float64)))
+    return np.clip(levels, -(2**31), 2**31 - 1).astype(np.int32)

@@ -1,0 +1,148 @@
+"""Proof of an exported file: it is run on real pictures and compared with the PyTorch network.
+
+Both go through the same ``Upscaler``, at the same input size, so padding and tiling are the same
+and only the file's own arithmetic differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from ailsr.export.picture_sets import PictureSet
+from ailsr.runtime.card import Card, PixelType, Precision
+from ailsr.runtime.engines import Engine, Pixels
+from ailsr.runtime.errors import ParityError
+from ailsr.runtime.protocol import Scores, evaluate
+from ailsr.runtime.upscaler import Upscaler, from_pixels, load, to_pixels
+
+LARGEST_DIFFERENCE: dict[Precision, float] = {"float32": 1e-4, "float16": 2e-2, "int8": np.inf}
+"""Of raw outputs, white being 1. float32 files come within 1e-6, float16 files within 2e-3."""
+LARGEST_LOSS: dict[Precision, float] = {"float32": 0.01, "float16": 0.05, "int8": 1.0}
+"""PSNR that a file may lose against the network, in dB, unless the user says otherwise."""
+ADVICE: dict[Precision, str] = {
+    "float32": "this is a fault of ailsr: please report it with the checkpoint",
+    "float16": "the network's values are beyond float16: use --precision float32",
+    "int8": "calibrate on pictures like yours (--calibration DIR), use --precision float16, or "
+    "accept more with --max-drop DB",
+}
+"""What to do when a file is not good enough."""
+SAMPLES = 4
+"""How many runs are compared value by value."""
+
+Tick = Callable[[], None]
+"""Called after each picture."""
+
+
+class TorchEngine:
+    """The PyTorch network in deploy form as an engine."""
+
+    name = f"PyTorch {torch.__version__}"
+    measurable = False
+    pixels: PixelType = "float32"
+
+    def __init__(self, network: nn.Module, card: Card) -> None:
+        self.card: Card | None = card
+        self.input_size = card.input_size
+        self.scale = card.scale
+        self.samples: list[tuple[Pixels, Pixels]] = []
+        """(input, output) of the first runs."""
+        self._network = network
+
+    def run(self, image: Pixels) -> Pixels:
+        batch = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)[None]))
+        with torch.inference_mode():
+            upscaled: Pixels = self._network(batch)[0].permute(1, 2, 0).numpy()
+        if len(self.samples) < SAMPLES:
+            self.samples.append((image, upscaled))
+        return upscaled
+
+
+@dataclass(frozen=True)
+class Verification:
+    """How an exported file compares with the network it was made from."""
+
+    psnr: float
+    """dB of the file, over the pictures"""
+    loss: float
+    """dB of PSNR that the file loses against the network; negative when it gains"""
+    difference: float
+    """Largest difference of two output values, white being 1"""
+
+
+class Reference:
+    """What the PyTorch network makes of the pictures; files are verified against it."""
+
+    def __init__(
+        self, network: nn.Module, card: Card, pictures: PictureSet, tick: Tick = lambda: None
+    ) -> None:
+        self.pictures = pictures
+        self._engine = TorchEngine(network, card)
+        self.scores = self._evaluate(Upscaler(self._engine, Path(card.network)), tick)
+
+    def verify(
+        self,
+        path: Path,
+        precision: Precision,
+        max_drop: float | None = None,
+        tick: Tick = lambda: None,
+    ) -> Verification:
+        """The figures of the file at ``path``. Raises ParityError when it is not good enough.
+
+        ``max_drop`` is the PSNR in dB that it may lose; None stands for LARGEST_LOSS.
+        """
+        upscaler = load(path)
+        difference = max(
+            float(np.abs(_raw(upscaler.engine, image) - _as_exact(expected, precision)).max())
+            for image, expected in self._engine.samples
+        )
+        if not difference <= LARGEST_DIFFERENCE[precision]:  # not: NaN is refused too
+            raise ParityError(
+                f"the {precision} file differs from the network by {difference:.2g} (white is 1), "
+                f"allowed is {LARGEST_DIFFERENCE[precision]:.2g}: no file was written; "
+                f"{ADVICE[precision]}"
+            )
+        psnr = self._evaluate(upscaler, tick).psnr
+        loss = self.scores.psnr - psnr if psnr != self.scores.psnr else 0.0  # both may be inf
+        limit = LARGEST_LOSS[precision]
+        if max_drop is not None:
+            limit = max_drop if precision == "int8" else min(max_drop, limit)
+        if not loss <= limit:
+            raise ParityError(
+                f"the {precision} file loses {loss:.3f} dB of PSNR ({psnr:.2f} instead of "
+                f"{self.scores.psnr:.2f} on {self.pictures.name}), allowed is {limit:g}: no file "
+                f"was written; {ADVICE[precision]}"
+            )
+        return Verification(psnr, loss, difference)
+
+    def _evaluate(self, upscaler: Upscaler, tick: Tick) -> Scores:
+        def upscale(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+            upscaled = upscaler.upscale(rgb)
+            tick()
+            return upscaled
+
+        return evaluate(upscale, self.pictures.pairs)
+
+
+def _raw(engine: Engine, image: Pixels) -> Pixels:
+    """What ``engine`` makes of the float ``image``, as exactly as it can give it, white being 1."""
+    evaluate_exactly = getattr(engine, "evaluate", None)
+    if evaluate_exactly is not None:  # an engine that otherwise rounds to pixels
+        exact: Pixels = evaluate_exactly(image)
+        return exact
+    if engine.pixels == "float32":
+        return engine.run(image)
+    rgb = np.rint(image * 255).astype(np.uint8)
+    upscaled = from_pixels(engine.run(to_pixels(rgb, engine.pixels)), engine.pixels)
+    return upscaled / np.float32(255)
+
+
+def _as_exact(expected: Pixels, precision: Precision) -> Pixels:
+    """The network's output as a file of ``precision`` can give it: int8 ends at black and white."""
+    return np.clip(expected, 0, 1) if precision == "int8" else expected

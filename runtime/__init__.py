@@ -1,0 +1,33 @@
+"""Run exported super-resolution files anywhere: numpy, Pillow and one engine.
+
+>>> from ailsr.runtime import load
+>>> upscaler = load("sesr_m5_x2_int8.tflite")
+>>> upscaled = upscaler.upscale(rgb)  # uint8 H×W×3 -> uint8 2H×2W×3
+"""
+
+from ailsr.runtime.card import Card
+from ailsr.runtime.errors import (
+    AilsrError,
+    EngineError,
+    ImageError,
+    ModelError,
+    ParityError,
+    TrainingError,
+    UnsupportedOperatorError,
+    UsageError,
+)
+from ailsr.runtime.upscaler import Upscaler, load
+
+__all__ = [
+    "AilsrError",
+    "Card",
+    "EngineError",
+    "ImageError",
+    "ModelError",
+    "ParityError",
+    "TrainingError",
+    "UnsupportedOperatorError",
+    "Upscaler",
+    "UsageError",
+    "load",
+]

@@ -1,0 +1,236 @@
+"""``ailsr-bench``: latency, memory and PSNR of exported files on this machine, side by side."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich import box
+from rich.progress import Progress
+from rich.table import Table
+from rich.text import Text
+
+from ailsr.runtime import bench_process, findings, image, protocol
+from ailsr.runtime.bench import Failure, Measurement, Quality, Request, Upscale
+from ailsr.runtime.command import entry_point, message, progress, stdout
+from ailsr.runtime.crops import Crop, crop
+from ailsr.runtime.engines import available_cores
+from ailsr.runtime.errors import EngineError, ModelError
+from ailsr.runtime.host import Host
+from ailsr.runtime.protocol import PROTOCOL, Protocol
+from ailsr.runtime.resize import enlarge
+from ailsr.runtime.results import Results
+from ailsr.runtime.table import ABSENT, NOT_MEASURABLE, Row, rows
+
+MOST_CROPS = 6
+"""Pictures that the HTML report shows."""
+
+
+@dataclass(frozen=True)
+class BenchConfig:
+    """Measure exported files (.onnx, .tflite, .mlpackage) on this machine, side by side.
+
+    Each file runs in a fresh process: it is loaded, warmed up, and timed; then its PSNR and SSIM
+    are taken on your pictures. Two latencies are given: of the inference alone, and of the whole
+    path from a uint8 picture to a uint8 picture, which is what an app sees.
+
+    Examples:
+
+    ailsr-bench sesr_m5_x2_int8.tflite
+
+    ailsr-bench exported/* --images photos/ --html report.html
+
+    ailsr-bench exported/*.onnx --threads 1 --json > results.json
+    """
+
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="Exported files; they may differ in scale.", metavar="FILE..."),
+    ]
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of high-resolution pictures for PSNR and SSIM. Their low-resolution "
+            "versions come from a sibling folder LR_bicubic/X<scale>, or are made by MATLAB's "
+            "bicubic reduction. Without it: latency only.",
+            metavar="DIR",
+        ),
+    ] = None
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="CPU threads.", show_default="all cores")
+    ] = None
+    runs: Annotated[
+        int, typer.Option(min=1, help="Runs to time of the inference and of the whole path.")
+    ] = 200
+    seconds: Annotated[
+        float,
+        typer.Option(
+            min=0, help="Time for each of the two, after warm-up; slow files get fewer runs."
+        ),
+    ] = 5.0
+    protocol: Annotated[
+        Protocol,
+        typer.Option(
+            help="What PSNR and SSIM compare: Y of BT.601 or RGB, each without a border of "
+            "<scale> pixels."
+        ),
+    ] = PROTOCOL
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document, no table.")] = False
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write a report with plot and crops, one self-contained page.", metavar="FILE"
+        ),
+    ] = None
+
+
+def main(config: BenchConfig) -> None:
+    """Measure, print, write the report; then raise EngineError if a file could not be measured."""
+    for path in config.files:
+        if not path.exists():
+            raise ModelError(f"no model file at {path}: check the name")
+    if config.images:
+        protocol.pairs(config.images, 1)  # raises when there are no pictures
+    with progress() as bar:
+        results = measure_files(config, bar)
+    if config.json:
+        stdout.print_json(json.dumps(results.to_document(), allow_nan=False))
+    else:
+        print_table(results)
+    if config.html:
+        from ailsr.runtime.report import write_html
+
+        crops = make_crops(results)
+        write_html(results, crops, config.html)
+        message(f"wrote {config.html}")
+    if results.failed:
+        reasons = "; ".join(f"{results.short_name(f.file)}: {f.error}" for f in results.failed)
+        raise EngineError(f"{len(results.failed)} of {len(results.files)} files failed: {reasons}")
+
+
+def measure_files(config: BenchConfig, bar: Progress) -> Results:
+    """Every file in a process of its own, then the bicubic baseline at each scale."""
+    threads = config.threads or available_cores()
+    host, date = Host.here(), datetime.now(UTC).astimezone()
+    images = str(config.images) if config.images else None
+    task = bar.add_task("measuring", total=len(config.files), note="")
+    files: list[Measurement | Failure] = []
+    for index, path in enumerate(config.files):
+        request = Request(str(path), threads, config.runs, config.seconds, images, config.protocol)
+
+        def report(what: str, share: float, name: str = path.name, done: int = index) -> None:
+            bar.update(task, completed=done + share, note=f"{name}: {what}")
+
+        files.append(bench_process.measure(request, report))
+    bar.update(task, completed=len(config.files), note="bicubic")
+    scales = {file.scale for file in files if isinstance(file, Measurement)}
+    bicubic = {}
+    if config.images:
+        bicubic = {
+            scale: bicubic_quality(config.images, scale, config.protocol) for scale in scales
+        }
+    return Results(
+        host, date, threads, config.runs, config.seconds, config.protocol, images, files, bicubic
+    )
+
+
+def bicubic_quality(images: Path, scale: int, protocol_name: Protocol) -> Quality:
+    """The baseline: MATLAB's bicubic interpolation of the same pictures."""
+    pairs = protocol.pairs(images, scale)
+    return Quality.of_scores(
+        protocol.evaluate(lambda rgb: enlarge(rgb, scale), pairs, protocol_name)
+    )
+
+
+def make_crops(results: Results) -> list[Crop]:
+    """What each picture looks like from the files worth showing; of many, the largest gains."""
+    files = findings.shown(results)
+    bicubic = results.bicubic.get(next((file.scale for file in files.values()), 0))
+    if not files or bicubic is None or results.images is None:
+        return []
+    pairs = protocol.pairs(Path(results.images), next(iter(files.values())).scale)
+    first = next(iter(files.values())).quality
+    gain = {
+        name: (first.images[name][0] if first else 0) - bicubic.images[name][0]
+        for name in pairs.names
+    }
+    chosen = sorted(sorted(gain, key=lambda name: -gain[name])[:MOST_CROPS])
+    with tempfile.TemporaryDirectory() as folder:
+        for label, file in files.items():
+            outputs = {name: str(Path(folder, f"{label}-{i}.png")) for i, name in enumerate(chosen)}
+            bench_process.upscale(Upscale(file.file, file.threads, results.images, outputs))
+        return [
+            crop(
+                pairs[pairs.names.index(name)],
+                {label: image.read(Path(folder, f"{label}-{i}.png")) for label in files},
+                results.protocol,
+            )
+            for i, name in enumerate(chosen)
+        ]
+
+
+def print_table(results: Results) -> None:
+    """The figures that decide, 100 columns wide; all of them are in the JSON and HTML forms."""
+    with_quality = results.images is not None
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    table.add_column("file", overflow="fold")
+    numbers = ["size\nkB", "load\nms", "inference ms\n p50  p90  p99", "whole path\n p50  p90"]
+    numbers += ["frames\nper s", "memory\nMB", *(["PSNR\ndB", "SSIM\n"] if with_quality else [])]
+    for header in numbers:
+        table.add_column(header, justify="right", no_wrap=True)
+    lines = rows(results)
+    for row in lines:
+        table.add_row(*_cells(row)[: 1 + len(numbers)], style="red" if row.failed else None)
+    if not stdout.is_terminal:
+        stdout.width = 400  # a pipe has no width: never fold or cut
+    stdout.print(table)
+    stdout.print()
+    for row in lines:
+        if row.failed:
+            stdout.print(f"{row.name} failed: {row.why_no_latency}", markup=False, soft_wrap=True)
+    for note in _notes(results):
+        stdout.print(note, markup=False, soft_wrap=True)
+
+
+def _cells(row: Row) -> list[str | Text]:
+    inference, whole = row.inference, row.whole_path
+    why, rest = "failed" if row.failed else row.why_no_latency, ABSENT
+    if row.why_no_latency == NOT_MEASURABLE:  # across both columns
+        why, _, rest = NOT_MEASURABLE.rpartition(" ")
+    return [
+        row.name,
+        row.size_kb,
+        row.load_ms,
+        f"{inference.p50} {inference.p90} {inference.p99}" if inference else why,
+        Text(f"{whole.p50} {whole.p90}") if whole else Text(rest, justify="left"),
+        row.frames_per_second,
+        row.memory_mb,
+        row.psnr_db,
+        row.ssim,
+    ]
+
+
+def _notes(results: Results) -> list[str]:
+    """What the table's figures mean, one line each."""
+    host, files = results.host, results.measured
+    busy = f", load {host.load_average:g}" if host.load_average is not None else ""
+    notes = [
+        f"{host.cpu}, {host.cores} cores{busy}; {results.threads} threads; "
+        + ", ".join(sorted({file.engine for file in files}))
+    ]
+    if results.images:
+        notes.append(f"PSNR and SSIM by {results.protocol} on {results.images}")
+    if results.unsteady:
+        names = ", ".join(results.unsteady)
+        notes.append(f"latency had not settled when measuring began: {names}")
+    if host.load_average is not None and host.load_average > 0.5 * host.cores:
+        notes.append("the machine was busy: expect latencies to vary")
+    return notes
+
+
+cli = entry_point(BenchConfig, main)

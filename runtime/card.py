@@ -1,0 +1,76 @@
+"""The card that every exported file carries: what it is, how it was made, how good it is.
+
+Stored as JSON under the metadata key ``ailsr`` (ONNX ``metadata_props``, TFLite ``Model.metadata``,
+Core ML ``userDefined``). The runtime reads all that it needs from there; there are no side-car
+files and no flags to repeat.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal
+
+from ailsr.runtime.errors import ModelError
+
+METADATA_KEY = "ailsr"
+FORMAT = 1
+
+Precision = Literal["float32", "float16", "int8"]
+PixelType = Literal["float32", "uint8", "int8"]
+
+
+@dataclass(frozen=True)
+class Card:
+    """Metadata of an exported file. Sizes are in low-resolution pixels."""
+
+    network: str
+    """Name that the network's paper uses, for example ``sesr_m5``."""
+    scale: int
+    """Output pixels per input pixel along each side."""
+    color: Literal["rgb", "y"]
+    """What the network inside computes on; every file takes and returns RGB."""
+    precision: Precision
+    pixels: PixelType
+    """Element type of input and output: float32 holds [0, 1], uint8 [0, 255], int8 [-128, 127]."""
+    input_size: tuple[int, int]
+    """(height, width) of the input."""
+    radius: int
+    """Receptive field radius: how many input pixels around a pixel can reach its output."""
+    protocol: str | None = None
+    """Evaluation protocol of ``psnr``, for example ``Y-shave-s``."""
+    psnr: dict[str, float] = field(default_factory=dict)
+    """PSNR in dB per image set, measured on this very file when it was exported."""
+    calibration: str | None = None
+    """Pictures that the ranges of an int8 file were taken on."""
+    training: dict[str, Any] = field(default_factory=dict)
+    """Summary of the training run."""
+    checkpoint_sha256: str | None = None
+    ailsr_version: str | None = None
+    format: int = FORMAT
+
+    def to_json(self) -> str:
+        """Compact JSON with sorted keys, so that equal cards are equal bytes."""
+        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> Card:
+        """The card in ``text``. Raises ModelError when it is not one that this version can read."""
+        try:
+            values = json.loads(text)
+            if not isinstance(values, dict):
+                raise ValueError("not an object")
+            if values.get("format", 0) > FORMAT:
+                raise ModelError(
+                    f"the file's card has format {values['format']}, this ailsr reads up to "
+                    f"{FORMAT}: upgrade ailsr (pip install -U ailsr)"
+                )
+            known = {f.name for f in fields(cls)}
+            card = cls(**{k: v for k, v in values.items() if k in known})
+            height, width = (int(n) for n in card.input_size)
+            object.__setattr__(card, "input_size", (height, width))
+            if min(card.scale, height, width) < 1 or card.radius < 0:
+                raise ValueError("a size out of range")
+        except (ValueError, TypeError) as error:
+            raise ModelError(f"the file's ailsr card cannot be read ({error})") from error
+        return card

@@ -1,0 +1,20 @@
+"""Colour: the Y of BT.601 on which super-resolution is scored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Y_WEIGHTS = (65.481, 128.553, 24.966)
+"""What R, G and B in [0, 1] add to Y (ITU-R BT.601, studio range; MATLAB's rgb2ycbcr)."""
+Y_OFFSET = 16.0
+"""Y of black; white is 235."""
+
+
+def luma(rgb: NDArray[Any]) -> NDArray[np.float64]:
+    """Y in [16, 235], unrounded, of ``rgb`` (H×W×3, uint8 or floating point in [0, 255])."""
+    y: NDArray[np.float64] = rgb @ (np.array(Y_WEIGHTS) / 255)
+    y += Y_OFFSET
+    return y

@@ -1,0 +1,131 @@
+"""From a frozen dataclass to a command: parse, call one typed function, exit with a code.
+
+The dataclass is the command's whole interface: its docstring is the help, each field's
+``Annotated[..., typer.Option(help=...)]`` is one flag. Results go to stdout, progress and messages
+to stderr; an AilsrError becomes one line and exit code 1, Ctrl-C exit code 130.
+"""
+
+from __future__ import annotations
+
+import errno
+import inspect
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any, TypeVar, get_type_hints
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from ailsr.runtime.errors import AilsrError
+from ailsr.runtime.version import VERSION
+
+Config = TypeVar("Config")
+
+stdout = Console(highlight=False)
+stderr = Console(stderr=True, highlight=False)
+
+
+def message(text: str) -> None:
+    """Print ``text`` on stderr: what happens, as opposed to what came out."""
+    stderr.print(text, markup=False, soft_wrap=True)
+
+
+def progress() -> Progress:
+    """A progress bar with an ETA on stderr; silent when stderr is not a terminal."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("ETA"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=stderr,
+        disable=not stderr.is_terminal,
+        transient=True,
+    )
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Turn what a user or the machine can cause into one line on stderr and an exit code."""
+    try:
+        yield
+    except AilsrError as error:
+        _fail(str(error), 1)
+    except KeyboardInterrupt:
+        _fail("stopped by Ctrl-C", 130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        raise SystemExit(141) from None
+    except MemoryError:
+        _fail("out of memory: use smaller pictures or fewer of them at a time", 1)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            _fail("the disk is full: free some space, nothing was left half-written", 1)
+        where = f" ({error.filename})" if error.filename else ""
+        _fail(f"{error.strerror or error}{where}", 1)
+
+
+def entry_point(config: type[Config], main: Callable[[Config], None]) -> Callable[[], None]:
+    """The function behind a console script: flags into ``config``, ``config`` into ``main``.
+
+    ``config`` is a dataclass whose fields are annotated with ``typer.Option`` or
+    ``typer.Argument``.
+    """
+
+    def run(**values: Any) -> None:  # noqa: ANN401
+        values.pop("version")
+        with one_line_errors():
+            main(config(**values))
+
+    def print_version(wanted: bool) -> None:
+        if wanted:
+            stdout.print(f"ailsr {VERSION}")
+            raise typer.Exit()
+
+    hints = get_type_hints(config, include_extras=True)
+    hints["version"] = Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=print_version, help="Show version.")
+    ]
+    names = list(inspect.signature(config).parameters)
+    parameters = [
+        p.replace(annotation=hints[n], kind=inspect.Parameter.KEYWORD_ONLY)
+        for n, p in inspect.signature(config).parameters.items()
+    ]
+    parameters.append(
+        inspect.Parameter(
+            "version", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=hints["version"]
+        )
+    )
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {n: hints[n] for n in [*names, "version"]}
+    paragraphs = (inspect.getdoc(config) or "").split("\n\n")
+    run.__doc__ = "\n\n".join(" ".join(p.split()) for p in paragraphs)
+
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(run)
+
+    def cli() -> None:
+        with one_line_errors():  # for callbacks of flags; ``run`` has its own, inside typer's
+            app()
+
+    return cli
+
+
+def _fail(text: str, code: int) -> None:
+    stderr.print(f"[bold red]error:[/] {_escape(text)}", soft_wrap=True)
+    raise SystemExit(code)
+
+
+def _escape(text: str) -> str:
+    return " ".join(text.split()).replace("[", r"\[")

@@ -1,0 +1,43 @@
+"""Every error a user can cause, as one tree:
+
+AilsrError             the message says what happened, the value, and what to do next
+├── UsageError         options that do not fit together
+├── ImageError         a picture that cannot be read, written or used
+├── ModelError         a model file that is missing, corrupt or of a kind we cannot use
+│   └── UnsupportedOperatorError   an operator that no emitter knows
+├── EngineError        no engine for a file, or an engine that failed
+├── ParityError        an exported file that does not compute what the network computes
+└── TrainingError      training that cannot start or go on
+"""
+
+
+class AilsrError(Exception):
+    """Base of all errors that a command reports in one line, without a traceback."""
+
+
+class UsageError(AilsrError):
+    """Options that do not fit together, or a value outside its range."""
+
+
+class ImageError(AilsrError):
+    """A picture that cannot be read, written or used."""
+
+
+class ModelError(AilsrError):
+    """A model file that is missing, corrupt, or of a kind we cannot use."""
+
+
+class UnsupportedOperatorError(ModelError):
+    """An operator for which there is no emitter; the message names it and its place."""
+
+
+class EngineError(AilsrError):
+    """No engine is installed for a file, or the engine refused it."""
+
+
+class ParityError(AilsrError):
+    """An exported file does not compute what the network computes."""
+
+
+class TrainingError(AilsrError):
+    """Training cannot start or go on."""

@@ -1,0 +1,110 @@
+"""What a run of the harness found, in a sentence, and which files show it."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from ailsr.runtime.bench import Measurement, Quality
+from ailsr.runtime.results import Results
+from ailsr.runtime.table import decibels, milliseconds, size
+
+FORMATS = {".onnx": "ONNX", ".tflite": "TFLite", ".mlpackage": "Core ML"}
+"""What people call a file, by its ending."""
+
+
+def fastest(results: Results) -> Measurement | None:
+    """The file with the least median time per output pixel through the whole path."""
+    timed = [file for file in results.measured if file.whole_path]
+    return min(timed, key=_ms_per_pixel, default=None)
+
+
+def siblings(results: Results, file: Measurement) -> dict[str, Measurement]:
+    """The files of the same network and scale as ``file`` by precision, the fastest of each.
+
+    From float32 to int8. Files that cannot be timed here count as slowest.
+    """
+    if file.network is None:
+        return {}
+    family = [
+        other
+        for other in results.measured
+        if (other.network, other.scale) == (file.network, file.scale)
+    ]
+    chosen = {}
+    for precision in ("float32", "float16", "int8"):
+        files = [other for other in family if other.precision == precision]
+        if files:
+            chosen[precision] = min(files, key=_ms_per_pixel)
+    return chosen
+
+
+def shown(results: Results) -> dict[str, Measurement]:
+    """The files whose pictures show the result best, by label; the first is the float one.
+
+    Of the fastest file's network: float32 (or float16) and int8. Of a file without a card: itself.
+    """
+    chosen = fastest(results) or next(iter(results.measured), None)
+    if chosen is None:
+        return {}
+    versions = siblings(results, chosen)
+    if not versions:
+        return {results.short_name(chosen.file): chosen}
+    floats = [precision for precision in versions if precision != "int8"]
+    return {
+        precision: versions[precision]
+        for precision in [*floats[:1], "int8"]
+        if precision in versions
+    }
+
+
+def headline(results: Results) -> str:
+    """The finding in one sentence: the fastest file, its latency, and what it costs in quality."""
+    file = fastest(results)
+    if file is None or file.whole_path is None:
+        count = len(results.measured)
+        return f"{count} {'file' if count == 1 else 'files'} evaluated, none timed on this machine"
+    several = sum(1 for other in results.measured if other.whole_path) > 1
+    sentence = (
+        f"{title(results, file)} {'is the fastest:' if several else 'upscales'} "
+        f"{size(file.input_size)} to {size(file.output_size)} in "
+        f"{milliseconds(file.whole_path.p50_ms).strip()} ms"
+    )
+    comparisons = []
+    floats = siblings(results, file)
+    if file.precision != "float32" and "float32" in floats:
+        comparisons.append(_difference(file, floats["float32"].quality, "float32"))
+    comparisons.append(_difference(file, results.bicubic.get(file.scale), "bicubic"))
+    comparisons = [text for text in comparisons if text]
+    return f"{sentence}, {' and '.join(comparisons)}" if comparisons else sentence
+
+
+def title(results: Results, file: Measurement) -> str:
+    """What to call a file in running text, for example ``sesr_m5 ×2 int8 (TFLite)``."""
+    if file.network is None:
+        return results.short_name(file.file)
+    return f"{file.network} ×{file.scale} {file.precision} ({format_name(file)})"
+
+
+def format_name(file: Measurement) -> str:
+    """ONNX, TFLite, Core ML, or the file's ending."""
+    ending = Path(file.file).suffix.lower()
+    return FORMATS.get(ending, ending.removeprefix("."))
+
+
+def _ms_per_pixel(file: Measurement) -> float:
+    if file.whole_path is None:
+        return math.inf
+    return file.whole_path.p50_ms / math.prod(file.output_size)
+
+
+def _difference(file: Measurement, other: Quality | None, name: str) -> str:
+    """``0.05 dB below its float32 network``; empty when either has no finite PSNR."""
+    if file.quality is None or other is None:
+        return ""
+    difference = file.quality.psnr_db - other.psnr_db
+    if not math.isfinite(difference):
+        return ""
+    if abs(difference) < 0.005:
+        return f"with the PSNR of {name}"
+    return f"{decibels(abs(difference))} dB {'above' if difference > 0 else 'below'} {name}"

@@ -1,0 +1,119 @@
+"""How a model file takes and returns pictures: from its tensors' shapes and its card, and for a
+file without a card also from what it does to a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ailsr.runtime.card import Card, PixelType
+from ailsr.runtime.errors import ModelError
+
+DEFAULT_SIDE = 256
+"""Height and width at which a file is run that has no card and leaves them open."""
+_PROBE_SIDE = 64
+
+Shape = Sequence[int | None]
+"""Of a tensor with a batch axis; None: open."""
+Run = Callable[[NDArray[Any]], NDArray[Any]]
+"""[h, w, 3] -> [scale*h, scale*w, 3]"""
+
+
+@dataclass(frozen=True)
+class Interface:
+    """What an engine has to know to hand a picture to a file."""
+
+    channels_last: bool
+    """NHWC rather than NCHW."""
+    input_size: tuple[int, int]
+    """(height, width)"""
+    resizable: bool
+    """The file leaves height or width open: ``input_size`` is then a choice."""
+    scale: int | None
+    """None: the shapes are open and there is no card; ``probe`` tells."""
+    pixels: PixelType
+
+    @classmethod
+    def of(cls, shapes: Sequence[Shape], types: Sequence[str], card: Card | None) -> Interface:
+        """The interface of a file whose inputs, then outputs, have these shapes and types.
+
+        Raises ModelError when it does not take one RGB picture and return one, or when its card
+        says otherwise than its tensors.
+        """
+        if len(shapes) != 2:
+            raise ModelError(f"it has {len(shapes)} inputs and outputs in all, not one of each")
+        source, result = shapes
+        pixels = next((p for p in get_args(PixelType) if types[0] == types[1] == p), None)
+        if pixels is None:
+            raise ModelError(
+                f"it takes {types[0]} and returns {types[1]}: one of float32, uint8 and int8 is "
+                f"needed, the same for both"
+            )
+        channels_last = source[-1] == 3
+        channels = 3 if channels_last else 1
+        if not (
+            [len(source), len(result)] == [4, 4]
+            and source[0] in (1, None)
+            and source[channels] == 3
+            and result[channels] in (3, None)
+        ):
+            raise ModelError(
+                f"it takes {_named(source)} and returns {_named(result)}: one RGB picture each, "
+                f"[1, 3, H, W] or [1, H, W, 3], is needed"
+            )
+        sides, upscaled = (s[1:3] if channels_last else s[2:4] for s in shapes)
+        default = card.input_size if card else (DEFAULT_SIDE, DEFAULT_SIDE)
+        size = (sides[0] or default[0], sides[1] or default[1])
+        scale = card.scale if card else None
+        if None not in (*sides, *upscaled):
+            scale = _scale(size, (upscaled[0] or 0, upscaled[1] or 0))
+        if card and (card.pixels, card.input_size, card.scale) != (pixels, size, scale):
+            raise ModelError(
+                f"its card ({card.pixels}, {card.input_size}, x{card.scale}) contradicts its "
+                f"tensors ({pixels}, {size}, x{scale}): export it again"
+            )
+        return cls(channels_last, size, None in sides, scale, pixels)
+
+
+def probe(interface: Interface, card: Card | None, run: Run) -> tuple[int, float]:
+    """(scale, value of white) of a file; what its shapes and card leave open, by running it.
+
+    White is 1.0, but 255.0 in float files without a card that were made for [0, 255]. Super-
+    resolution keeps local means, so one picture is run in both ranges, and 255.0 it is when that
+    keeps them clearly better. (A network without biases does equally well in both.)
+    """
+    height, width = (_PROBE_SIDE,) * 2 if interface.resizable else interface.input_size
+    scale = interface.scale
+    if scale is None:
+        upscaled = run(np.zeros((height, width, 3), interface.pixels))
+        scale = _scale((height, width), upscaled.shape[:2])
+    if card is not None or interface.pixels != "float32":
+        return scale, 1.0
+    rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
+    waves = 0.5 + 0.35 * np.sin(rows / 5) * np.cos(columns / 7)
+    picture = np.stack([waves, 1 - waves, waves * waves], axis=-1)
+    errors = []
+    for white in (np.float32(1), np.float32(255)):
+        with np.errstate(all="ignore"):  # a damaged file may compute anything
+            upscaled = np.clip(run(picture * white) / white, 0, 1)
+            means = upscaled.reshape(height, scale, width, scale, 3).mean((1, 3))
+            errors.append(float(np.abs(means - picture).mean()))
+    return scale, 255.0 if errors[1] < errors[0] / 2 else 1.0
+
+
+def _scale(size: tuple[int, ...], upscaled: tuple[int, ...]) -> int:
+    scale = upscaled[0] // size[0]
+    if scale < 1 or upscaled != (scale * size[0], scale * size[1]):
+        raise ModelError(
+            f"it turns {size[1]}x{size[0]} pixels into {upscaled[1]}x{upscaled[0]}: it is no "
+            f"upscaler by a whole number"
+        )
+    return scale
+
+
+def _named(shape: Shape) -> str:
+    return str([side or "any" for side in shape]).replace("'", "")

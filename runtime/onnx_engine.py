@@ -1,0 +1,73 @@
+"""ONNX files, run by onnxruntime on the CPU."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ailsr.runtime.card import METADATA_KEY, Card
+from ailsr.runtime.engines import Pixels
+from ailsr.runtime.errors import EngineError, ModelError
+from ailsr.runtime.interface import Interface, probe
+
+_TYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8", "tensor(int8)": "int8"}
+_SILENT = 4  # log only what is fatal: errors come as exceptions
+
+
+class OnnxEngine:
+    """Runs one ``.onnx`` file. Raises ModelError, without the path, when it cannot."""
+
+    measurable = True
+
+    def __init__(self, path: Path, threads: int) -> None:
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise EngineError(f'{path} needs onnxruntime: pip install "ailsr[onnx]"') from error
+        onnxruntime.set_default_logger_severity(_SILENT)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = _SILENT
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"], enable_fallback=0
+            )
+            tensors = [*self._session.get_inputs(), *self._session.get_outputs()]
+            shapes = [
+                [side if isinstance(side, int) and side > 0 else None for side in tensor.shape]
+                for tensor in tensors
+            ]
+            metadata = self._session.get_modelmeta().custom_metadata_map
+        except Exception as error:  # onnxruntime has a dozen classes and no common base
+            raise ModelError(
+                f"onnxruntime cannot load it ({_reason(error)}): export or copy it again"
+            ) from error
+        self.name = f"onnxruntime {onnxruntime.__version__}"
+        text = metadata.get(METADATA_KEY)
+        self.card = Card.from_json(text) if text else None
+        types = [_TYPES.get(tensor.type, tensor.type) for tensor in tensors]
+        interface = Interface.of(shapes, types, self.card)
+        self._input = tensors[0].name
+        self._channels_last = interface.channels_last
+        self._white = np.float32(1)
+        self.input_size = interface.input_size
+        self.resizable = interface.resizable
+        self.pixels = interface.pixels
+        self.scale, white = probe(interface, self.card, self.run)
+        self._white = np.float32(white)
+
+    def run(self, image: Pixels) -> Pixels:
+        if self._white != 1:
+            image = image * self._white
+        batch = image[None] if self._channels_last else image.transpose(2, 0, 1)[None]
+        try:
+            (upscaled,) = self._session.run(None, {self._input: np.ascontiguousarray(batch)})
+        except Exception as error:  # as above
+            raise EngineError(f"{self.name} failed: {_reason(error)}") from error
+        picture: Pixels = upscaled[0] if self._channels_last else upscaled[0].transpose(1, 2, 0)
+        return picture / self._white if self._white != 1 else picture
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]

@@ -1,0 +1,112 @@
+"""The outcome of one run of the harness, and its versioned JSON document."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ailsr.runtime.bench import WARM_UP_RULE, Failure, Measurement, Quality
+from ailsr.runtime.host import Host
+from ailsr.runtime.protocol import Protocol
+from ailsr.runtime.version import VERSION
+
+SCHEMA = "ailsr-bench"
+SCHEMA_VERSION = 1
+"""Raised when a key changes its meaning or goes; new keys may come at any time."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """Files measured in one run on one machine with the same settings."""
+
+    host: Host
+    date: datetime
+    threads: int
+    runs: int
+    seconds: float
+    protocol: Protocol
+    images: str | None
+    """Folder that PSNR and SSIM were measured on; None: not measured."""
+    files: list[Measurement | Failure]
+    """In the order in which they were given."""
+    bicubic: dict[int, Quality] = field(default_factory=dict)
+    """The baseline, by scale: MATLAB's bicubic interpolation of the same pictures."""
+
+    @property
+    def measured(self) -> list[Measurement]:
+        return [f for f in self.files if isinstance(f, Measurement)]
+
+    @property
+    def failed(self) -> list[Failure]:
+        return [f for f in self.files if isinstance(f, Failure)]
+
+    @property
+    def unsteady(self) -> list[str]:
+        """Short names of the files whose latency had not settled when measuring began."""
+        return [
+            self.short_name(file.file)
+            for file in self.measured
+            if not all(latency.steady for latency in (file.inference, file.whole_path) if latency)
+        ]
+
+    def short_name(self, file: str) -> str:
+        """The file's name without its folders, unless two files share it."""
+        names = [Path(f.file).name for f in self.files]
+        name = Path(file).name
+        return name if names.count(name) == 1 else file
+
+    def to_document(self) -> dict[str, Any]:
+        """The JSON document. Sizes are [height, width]; an infinite PSNR is null."""
+        return {
+            "schema": SCHEMA,
+            "schema_version": SCHEMA_VERSION,
+            "ailsr_version": VERSION,
+            "date": self.date.isoformat(timespec="seconds"),
+            "host": asdict(self.host),
+            "settings": {
+                "threads": self.threads,
+                "runs": self.runs,
+                "seconds": self.seconds,
+                "warm_up_rule": WARM_UP_RULE,
+                "protocol": self.protocol,
+                "images": self.images,
+            },
+            "files": [_file_entry(f) for f in self.files],
+            "baselines": [
+                {"name": "bicubic", "scale": scale, "quality": _quality_entry(quality)}
+                for scale, quality in sorted(self.bicubic.items())
+            ],
+        }
+
+
+def _file_entry(file: Measurement | Failure) -> dict[str, Any]:
+    entry = {**asdict(file)}
+    if isinstance(file, Failure):
+        return entry
+    return {
+        **entry,
+        "error": None,
+        "output_size": file.output_size,
+        "frames_per_second": file.frames_per_second,
+        "megapixels_per_second": file.megapixels_per_second,
+        "quality": file.quality and _quality_entry(file.quality),
+    }
+
+
+def _quality_entry(quality: Quality) -> dict[str, Any]:
+    return {
+        "protocol": quality.protocol,
+        "psnr_db": _finite(quality.psnr_db),
+        "ssim": quality.ssim,
+        "images": {
+            name: {"psnr_db": _finite(psnr), "ssim": ssim}
+            for name, (psnr, ssim) in quality.images.items()
+        },
+    }
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

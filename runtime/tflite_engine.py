@@ -1,0 +1,140 @@
+"""TFLite files, run by ai-edge-litert or, where that does not exist, by tflite-runtime."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ailsr.runtime.card import METADATA_KEY, Card
+from ailsr.runtime.engines import Pixels
+from ailsr.runtime.errors import EngineError, ModelError
+from ailsr.runtime.interface import Interface, probe
+from ailsr.runtime.metadata import tflite_metadata
+
+# Where ai-edge-litert 2.3.0 aborts: XNNPACK takes no factor of 256 between two tensors, and its
+# refusal frees memory twice. Weights of a channel may have any small scale.
+_LARGEST_SCALE, _SMALLEST_SCALE = 2.0**8, 2.0**-20
+
+
+class TFLiteEngine:
+    """Runs one ``.tflite`` file. Raises ModelError, without the path, when it cannot."""
+
+    measurable = True
+
+    def __init__(self, path: Path, threads: int) -> None:
+        interpreter_class, self.name = _installed(path)
+        data = path.read_bytes()
+        text = tflite_metadata(data, METADATA_KEY)
+        self.card = Card.from_json(text.decode(errors="replace")) if text else None
+        try:
+            with _quiet():
+                self._interpreter = interpreter_class(model_content=data, num_threads=threads)
+                _check_quantization(self._interpreter.get_tensor_details())
+                self._interpreter.allocate_tensors()
+            inputs = self._interpreter.get_input_details()
+            tensors = [*inputs, *self._interpreter.get_output_details()]
+        except (RuntimeError, ValueError) as error:
+            raise ModelError(
+                f"{self.name} cannot load it ({_reason(error)}): export or copy it again"
+            ) from error
+        shapes = [
+            [int(side) if side > 0 else None for side in tensor["shape_signature"]]
+            for tensor in tensors
+        ]
+        types = [np.dtype(tensor["dtype"]).name for tensor in tensors]
+        interface = Interface.of(shapes, types, self.card)
+        if not interface.channels_last:
+            raise ModelError("it takes [1, 3, H, W]: TFLite files need their channels last")
+        self._input, self._output = (t["index"] for t in tensors)
+        self._size = tuple(int(n) for n in tensors[0]["shape"][1:3])
+        self._white = np.float32(1)
+        self.input_size = interface.input_size
+        self.resizable = interface.resizable
+        self.pixels = interface.pixels
+        self.scale, white = probe(interface, self.card, self.run)
+        self._white = np.float32(white)
+
+    def run(self, image: Pixels) -> Pixels:
+        if self._white != 1:
+            image = image * self._white
+        try:
+            if image.shape[:2] != self._size:
+                self._resize(image.shape[0], image.shape[1])
+            self._interpreter.set_tensor(self._input, image[None])
+            self._interpreter.invoke()
+        except (RuntimeError, ValueError) as error:
+            raise EngineError(f"{self.name} failed: {_reason(error)}") from error
+        picture: Pixels = self._interpreter.get_tensor(self._output)[0]
+        return picture / self._white if self._white != 1 else picture
+
+    def _resize(self, height: int, width: int) -> None:
+        if not self.resizable:
+            raise ValueError(f"the input is {self.input_size}, the picture {(height, width)}")
+        self._interpreter.resize_tensor_input(self._input, [1, height, width, 3])
+        with _quiet():
+            self._interpreter.allocate_tensors()
+        self._size = (height, width)
+
+
+def _installed(path: Path) -> tuple[Any, str]:
+    """The interpreter class of the engine that is installed, and its name with its version."""
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+
+        return Interpreter, f"ai-edge-litert {version('ai-edge-litert')}"
+    except ImportError:
+        pass
+    try:
+        from tflite_runtime.interpreter import Interpreter
+
+        return Interpreter, f"tflite-runtime {version('tflite-runtime')}"
+    except ImportError as error:
+        raise EngineError(
+            f'{path} needs ai-edge-litert: pip install "ailsr[tflite]" '
+            f'(or, where it has no wheel, pip install tflite-runtime "numpy<2")'
+        ) from error
+
+
+def _check_quantization(tensors: list[dict[str, Any]]) -> None:
+    """Raise ValueError for a scale or zero point that no exporter writes: the engine uses them
+    unchecked, and a damaged file would end the process."""
+    for tensor in tensors:
+        if tensor["dtype"] in (np.int8, np.uint8):
+            scales, zero_points = (
+                tensor["quantization_parameters"][name] for name in ("scales", "zero_points")
+            )
+            limits = np.iinfo(tensor["dtype"])
+            smallest = _SMALLEST_SCALE if len(scales) == 1 else 0
+            if not (
+                np.all((scales > smallest) & (scales < _LARGEST_SCALE))
+                and np.all((zero_points >= limits.min) & (zero_points <= limits.max))
+            ):
+                raise ValueError(f"the quantisation of tensor {tensor['index']} is out of range")
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Nothing on stderr: the interpreter announces its delegate there and has no switch for it."""
+    try:
+        saved = os.dup(2)
+    except OSError:  # stderr is closed
+        yield
+        return
+    silence = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(silence, 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(silence)
+        os.close(saved)
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]

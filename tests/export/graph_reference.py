@@ -1,0 +1,107 @@
+"""What a graph computes, by torch.nn.functional: the reference for every target."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ailsr.export.graph import Add, Bound, Clamp, Concat, Conv, DepthToSpace, Graph, Pad, PRelu
+from ailsr.export.quantization import (
+    PIXELS,
+    QParams,
+    Quantization,
+    quantize_bias,
+    quantize_weight,
+)
+
+
+def run(graph: Graph, image: NDArray) -> dict[str, NDArray]:
+    """Every tensor of ``graph``, (h, w, c) in float64, for the input ``image`` (h, w, c)."""
+    return _compute(
+        graph, image, lambda name, values: values, lambda conv: (conv.weight, conv.bias)
+    )
+
+
+def simulate(graph: Graph, quantization: Quantization, image: NDArray) -> dict[str, NDArray]:
+    """The same in int8: each tensor rounded to its levels as soon as it is computed."""
+
+    def round_to_levels(name: str, values: Tensor) -> Tensor:
+        q = quantization.tensors[name]
+        levels = torch.round(values / q.scale + q.zero_point).clamp(0, 255)
+        return (levels - q.zero_point) * q.scale
+
+    def constants(conv: Conv) -> tuple[NDArray, NDArray]:
+        levels, scale = quantize_weight(conv.weight)
+        source = quantization.tensors[conv.input].scale
+        bias = quantize_bias(conv.bias, source, scale) * (source * scale.astype(np.float64))
+        return levels * scale.astype(np.float64).reshape(-1, 1, 1, 1), bias
+
+    return _compute(graph, image, round_to_levels, constants)
+
+
+def untied(graph: Graph, tensors: Mapping[str, NDArray]) -> Quantization:
+    """Parameters that cover what ``run`` gave, of each tensor on its own; the input is pixels."""
+    params = {n: QParams.of_range(float(t.min()), float(t.max())) for n, t in tensors.items()}
+    return Quantization(params | {graph.input: PIXELS})
+
+
+def error_bound(graph: Graph, quantization: Quantization) -> float:
+    """How far an int8 output may be from ``simulate``'s when every operator errs by one level."""
+    bounds = {graph.input: 0.0}
+    for node in graph.nodes:
+        inputs = [bounds[name] for name in node.inputs]
+        match node:
+            case Conv():
+                bound = inputs[0] * float(np.abs(node.weight).sum(axis=(1, 2, 3)).max())
+            case PRelu():
+                bound = inputs[0] * max(1.0, float(np.abs(node.slope).max()))
+            case Add():
+                bound = sum(inputs)
+            case _:
+                bound = max(inputs)
+        bounds[node.output] = bound + quantization.tensors[node.output].scale
+    return bounds[graph.output]
+
+
+def _compute(
+    graph: Graph,
+    image: NDArray,
+    observe: Callable[[str, Tensor], Tensor],
+    constants: Callable[[Conv], tuple[NDArray, NDArray]],
+) -> dict[str, NDArray]:
+    source = torch.from_numpy(np.asarray(image, np.float64)).permute(2, 0, 1)[None]
+    tensors = {graph.input: observe(graph.input, source)}
+    for node in graph.nodes:
+        inputs = [tensors[name] for name in node.inputs]
+        match node:
+            case Conv(pads=(top, left, bottom, right)):
+                weight, bias = (torch.from_numpy(c).double() for c in constants(node))
+                padded = F.pad(inputs[0], (left, right, top, bottom))
+                values = F.conv2d(padded, weight, bias, node.stride, 0, node.dilation, node.groups)
+                values = _clamp(values, node.clamp)
+            case PRelu():
+                values = F.prelu(inputs[0], torch.from_numpy(node.slope).double())
+            case Bound():
+                values = _clamp(inputs[0], node.clamp)
+            case Add():
+                values = _clamp(inputs[0] + inputs[1], node.clamp)
+            case Concat():
+                values = torch.cat(inputs, dim=1)
+            case DepthToSpace(block=block):  # DCR order to torch's CRD
+                _, channels, height, width = inputs[0].shape
+                blocks = inputs[0].reshape(block * block, channels // block**2, height, width)
+                values = F.pixel_shuffle(blocks.transpose(0, 1).reshape(inputs[0].shape), block)
+            case Pad(pads=(top, left, bottom, right)):
+                values = F.pad(inputs[0], (left, right, top, bottom), mode="reflect")
+        tensors[node.output] = observe(node.output, values)
+    return {name: values[0].permute(1, 2, 0).numpy() for name, values in tensors.items()}
+
+
+def _clamp(values: Tensor, clamp: Clamp) -> Tensor:
+    low, high = clamp
+    return values.clamp(low, high)

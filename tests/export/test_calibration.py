@@ -1,0 +1,85 @@
+"""The ranges on which int8 rests, and the pictures they are taken on."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from graph_reference import run
+
+from ailsr.export import picture_sets
+from ailsr.export.calibration import TILE, ranges
+from ailsr.export.graph import Add, Concat, Conv, DepthToSpace, Graph, Pad
+from ailsr.export.picture_sets import generated, picture_set
+from ailsr.runtime.errors import ImageError, UsageError
+from ailsr.runtime.image import write
+
+
+def conv(source: str, output: str, inputs: int, outputs: int, **how) -> Conv:
+    weight = np.random.default_rng(outputs).normal(size=(outputs, inputs, 3, 3))
+    bias = np.linspace(-1, 1, outputs)
+    return Conv(source, output, np.float32(weight), np.float32(bias), (1, 1, 1, 1), **how)
+
+
+GRAPH = Graph(
+    (
+        Pad("image", "padded", (1, 1, 1, 1)),
+        Conv("padded", "first", np.ones((4, 3, 3, 3), np.float32), np.zeros(4, np.float32)),
+        conv("first", "second", 4, 4, clamp=(0.0, np.inf)),
+        Add("first", "second", "sum", clamp=(-1.0, 9.0)),
+        Concat(("sum", "second"), "both"),
+        conv("both", "phases", 8, 12),
+        DepthToSpace("phases", "upscaled", 2),
+    ),
+    (3, 8, 8),  # the pictures are of other sizes
+)
+
+
+def test_ranges_are_those_of_every_value_over_all_pictures(photographs):
+    pictures = [photographs["chelsea"][:50, :61], photographs["astronaut"][100:140, 200:233]]
+    found = ranges(GRAPH, pictures)
+    tensors = [run(GRAPH, picture / 255) for picture in pictures]
+    assert list(found) == ["first", "second", "sum", "phases"]
+    for name, (low, high) in found.items():
+        np.testing.assert_allclose(low, min(t[name].min() for t in tensors), atol=1e-4)
+        np.testing.assert_allclose(high, max(t[name].max() for t in tensors), atol=1e-4)
+
+
+def test_the_far_corner_of_a_large_picture_counts():
+    picture = np.zeros((TILE + 40, TILE + 70, 3), np.uint8)
+    picture[-1, -1] = 255
+    low, high = ranges(GRAPH, [picture])["first"]
+    assert low == 0 and high == pytest.approx(3)  # that pixel's three channels
+
+
+def test_pictures_without_an_inside_are_passed_over(photographs):
+    small = np.full((7, 99, 3), 255, np.uint8)
+    normal = photographs["chelsea"][:20, :20]
+    assert ranges(GRAPH, [small, normal]) == ranges(GRAPH, [normal])
+    with pytest.raises(UsageError, match="--calibration"):
+        ranges(GRAPH, [small])
+
+
+def test_default_calibration_and_verification_share_no_picture():
+    sets = [picture_set(None, purpose, 2) for purpose in ("calibration", "verification")]
+    names = [{pair.name for pair in pictures.pairs} for pictures in sets]
+    assert names[0].isdisjoint(names[1]) and all(names)
+    assert all(pair.hr.shape[0] == 2 * pair.lr.shape[0] for s in sets for pair in s.pairs)
+
+
+def test_a_folder_goes_by_its_name(tmp_path, photographs):
+    write(photographs["chelsea"], tmp_path / "Set1" / "HR" / "chelsea.png")
+    for folder in (tmp_path / "Set1" / "HR", tmp_path / "Set1"):
+        pictures = picture_set(folder, "verification", 3)
+        assert pictures.name == "Set1"
+        assert pictures.pairs[0].lr.shape == (100, 150, 3)
+    with pytest.raises(ImageError, match="no pictures"):
+        picture_set(tmp_path, "calibration", 2)
+
+
+def test_generated_pictures_are_the_same_everywhere_and_use_the_full_range():
+    picture = generated(1)
+    assert (picture == generated(1)).all() and (picture != generated(2)).any()
+    assert picture.dtype == np.uint8 and picture.shape == (picture_sets.SIDE,) * 2 + (3,)
+    assert picture.min() == 0 and picture.max() == 255
+    jumps = np.abs(np.diff(picture.astype(int), axis=1)).max(axis=(0, 1))
+    assert (jumps > 200).all()  # hard edges in every channel

@@ -1,0 +1,500 @@
+"""The Core ML packages, loaded back and computed by the reference evaluator, against torch."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import skimage.data
+import torch
+from graph_reference import error_bound, run, simulate, untied
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ailsr.export import coreml_writer, mil_operators
+from ailsr.export.coreml_reference import CoreMLReference
+from ailsr.export.graph import (
+    UNBOUNDED,
+    Add,
+    Bound,
+    Clamp,
+    Concat,
+    Conv,
+    DepthToSpace,
+    Graph,
+    Node,
+    Pad,
+    PRelu,
+)
+from ailsr.export.quantization import Quantization, quantization_of
+from ailsr.runtime.card import Card, Precision
+from ailsr.runtime.errors import (
+    AilsrError,
+    EngineError,
+    ImageError,
+    ModelError,
+    UnsupportedOperatorError,
+    UsageError,
+)
+
+RELU: Clamp = (0.0, np.inf)
+SPECIFICATION = "Data/com.apple.CoreML/model.mlmodel"
+WEIGHTS = "Data/com.apple.CoreML/weights/weight.bin"
+SLOPES = np.float32([0.1, 0.25, -0.3, 1.0, 0.0])
+CLAMPS: list[Clamp] = [
+    *(UNBOUNDED, RELU, (0.0, 6.0), (-1.0, 1.0), (0.0, 1.0), (-0.2, 0.3), (0.05, 0.2)),
+    *((-np.inf, 0.2), (-0.1, np.inf)),
+]
+
+
+def conv(source: str, output: str, inputs: int, outputs: int, kernel: int = 3, **how) -> Conv:
+    """A random convolution whose gain is at most 1.5."""
+    rng = np.random.default_rng([inputs, outputs, kernel, *output.encode()])
+    weight = rng.normal(size=(outputs, inputs // how.get("groups", 1), kernel, kernel))
+    weight *= 1.5 / np.abs(weight).sum(axis=(1, 2, 3), keepdims=True)
+    how.setdefault("pads", (kernel // 2,) * 4)
+    return Conv(
+        source, output, np.float32(weight), np.float32(rng.normal(size=outputs) / 10), **how
+    )
+
+
+def picture_to_picture(*nodes: Node, channels: int = 5) -> Graph:
+    """``nodes``, which make the tensor y of x, between two convolutions: from RGB and to RGB."""
+    body = Graph((conv("image", "x", 3, channels), *nodes), (3, 11, 9), output="y")
+    last = conv("y", "upscaled", body.shapes["y"][0], 3, 1)
+    return Graph((*body.nodes, last), body.input_shape)
+
+
+GRAPHS = {
+    "3x3": picture_to_picture(conv("x", "y", 5, 6)),
+    "1x1": picture_to_picture(conv("x", "y", 5, 6, 1)),
+    "no border": picture_to_picture(conv("x", "y", 5, 6, pads=(0, 0, 0, 0))),
+    "uneven border": picture_to_picture(conv("x", "y", 5, 6, pads=(1, 2, 0, 3))),
+    "stride": picture_to_picture(conv("x", "y", 5, 6, stride=(2, 1))),
+    "dilation": picture_to_picture(conv("x", "y", 5, 6, dilation=(2, 3))),
+    "groups": picture_to_picture(conv("x", "y", 6, 4, groups=2), channels=6),
+    "depthwise": picture_to_picture(conv("x", "y", 6, 6, groups=6, clamp=RELU), channels=6),
+    "prelu": picture_to_picture(PRelu("x", "y", SLOPES)),
+    "concat": picture_to_picture(Concat(("x", "image", "x"), "y")),
+    "depth to space": picture_to_picture(DepthToSpace("x", "y", 3), channels=27),
+    "reflect": picture_to_picture(Pad("x", "y", (1, 2, 3, 4))),
+    **{f"conv {c}": picture_to_picture(conv("x", "y", 5, 6, clamp=c)) for c in CLAMPS},
+    **{f"add {c}": picture_to_picture(conv("x", "z", 5, 5), Add("x", "z", "y", c)) for c in CLAMPS},
+    **{f"bound {c}": picture_to_picture(Bound("x", "y", c)) for c in CLAMPS[1:]},
+    "relu6, reached": picture_to_picture(
+        replace(conv("x", "y", 5, 6, clamp=(0.0, 6.0)), bias=np.float32([5, 5.5, 5.9, 6, 6.1, 7]))
+    ),
+    "names that are no identifiers": picture_to_picture(
+        conv("x", "/body/conv.1", 5, 4),
+        conv("x", "body conv 1", 5, 4),
+        conv("x", "2", 5, 4),
+        Add("/body/conv.1", "2", "é"),
+        Concat(("é", "body conv 1"), "y"),
+    ),
+}
+
+
+def abpn(height: int, width: int, scale: int = 2, channels: int = 12) -> Graph:
+    """The deploy form of ABPN: convolutions, the image repeated, their sum, pixel shuffle."""
+    pixels = 3 * scale**2
+    return Graph(
+        (
+            conv("image", "features", 3, channels, clamp=RELU),
+            conv("features", "deep", channels, pixels, clamp=RELU),
+            conv("deep", "residual", pixels, pixels),
+            Concat(("image",) * scale**2, "anchor"),
+            Add("residual", "anchor", "sum"),
+            DepthToSpace("sum", "upscaled", scale),
+        ),
+        (3, height, width),
+    )
+
+
+def photograph() -> np.ndarray:
+    return np.ascontiguousarray(skimage.data.coffee()[150:230, 250:354])
+
+
+def card_for(graph: Graph, precision: Precision = "float32") -> Card:
+    scale = max(1, graph.shapes["upscaled"][1] // graph.input_shape[1])
+    return Card("abpn", scale, "rgb", precision, "uint8", graph.input_shape[1:], 4)
+
+
+def saved(graph: Graph, folder: Path, quantization: Quantization | None = None, **how) -> Path:
+    path = folder / "file.mlpackage"
+    coreml_writer.write(graph, card_for(graph, **how), path, quantization)
+    return path
+
+
+def calibrated(graph: Graph, image: np.ndarray) -> Quantization:
+    values = run(graph, image)
+    return quantization_of(graph, {n: (float(v.min()), float(v.max())) for n, v in values.items()})
+
+
+def random_image(graph: Graph) -> np.ndarray:
+    levels = np.random.default_rng(0).integers(0, 256, (*graph.input_shape[1:], 3))
+    return np.float32(levels / 255)
+
+
+def same_in_all_precisions(graph: Graph, folder: Path) -> None:
+    image = random_image(graph)
+    expected = run(graph, image)
+    for precision, tolerance in (("float32", 1e-5), ("float16", 5e-3)):
+        engine = CoreMLReference(saved(graph, folder, precision=precision))
+        assert np.abs(engine.evaluate(image) - expected["upscaled"]).max() < tolerance
+
+    quantization = untied(graph, expected)
+    engine = CoreMLReference(saved(graph, folder, quantization, precision="int8"))
+    difference = np.abs(engine.evaluate(image) - simulate(graph, quantization, image)["upscaled"])
+    assert (difference < 1e-5).mean() > 0.95  # the others are ties, that float32 breaks its way
+    assert difference.max() < 1.01 * error_bound(graph, quantization)
+
+
+@pytest.mark.parametrize("graph", GRAPHS.values(), ids=GRAPHS)
+def test_every_node_computes_what_torch_computes(graph, tmp_path):
+    same_in_all_precisions(graph, tmp_path)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    kernel=st.integers(1, 4),
+    pads=st.tuples(*[st.integers(0, 3)] * 4),
+    stride=st.tuples(*[st.integers(1, 3)] * 2),
+    dilation=st.tuples(*[st.integers(1, 2)] * 2),
+    groups=st.sampled_from([1, 2, 6]),
+    clamp=st.sampled_from(CLAMPS),
+)
+def test_any_convolution(tmp_path_factory, kernel, **how):
+    graph = picture_to_picture(conv("x", "y", 6, 12, kernel, **how), channels=6)
+    same_in_all_precisions(graph, tmp_path_factory.mktemp("convolution"))
+
+
+def test_depth_to_space_is_tensorflows():
+    """The example in TensorFlow's documentation of depth_to_space, one pixel of 12 channels."""
+    x = torch.arange(1.0, 13).reshape(1, 12, 1, 1)
+    result = mil_operators.depth_to_space(x, 2).permute(0, 2, 3, 1)  # NHWC
+    assert result.tolist() == [[[[1, 2, 3], [4, 5, 6]], [[7, 8, 9], [10, 11, 12]]]]
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_a_photograph_comes_out_as_rounded_by_torch(precision, tmp_path):
+    picture = photograph()
+    graph = abpn(*picture.shape[:2])
+    expected = np.clip(np.rint(255 * run(graph, picture / 255)["upscaled"]), 0, 255)
+    engine = CoreMLReference(saved(graph, tmp_path, precision=precision), threads=1)
+    result = engine.run(picture)
+    assert (engine.scale, engine.pixels, result.dtype) == (2, "uint8", np.uint8)
+    levels = np.abs(result - expected)
+    assert levels.max() <= 1
+    assert (levels > 0).mean() < {"float32": 1e-4, "float16": 0.1}[precision]
+
+
+def test_an_int8_photograph_comes_out_as_simulated(tmp_path):
+    picture = photograph()
+    graph = abpn(*picture.shape[:2])
+    quantization = calibrated(graph, picture / 255)
+    expected = np.rint(255 * simulate(graph, quantization, picture / 255)["upscaled"])
+    result = CoreMLReference(saved(graph, tmp_path, quantization, precision="int8")).run(picture)
+    assert np.abs(result - expected).max() <= 1
+    assert (result != expected).mean() < 1e-3
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16", "int8", "int8, not pinned"])
+def test_the_output_is_whole_pixels_before_core_ml_converts_it(precision, tmp_path):
+    graph = Graph((conv("image", "x", 3, 3), Add("x", "image", "upscaled")), (3, 11, 9))
+    image = random_image(graph)
+    tensors = run(graph, image)
+    assert tensors["upscaled"].min() < 0 and tensors["upscaled"].max() > 1
+    quantization = {
+        "int8": calibrated(graph, image),
+        "int8, not pinned": untied(graph, tensors),
+    }.get(precision)
+    precision = precision.partition(",")[0]
+    engine = CoreMLReference(saved(graph, tmp_path, quantization, precision=precision))
+    pixels = torch.from_numpy(255 * image.transpose(2, 0, 1))[None]
+    result = engine.program.compute({"image": pixels}, "upscaled").numpy()
+    assert np.array_equal(result, np.rint(result))
+    assert (result.min(), result.max()) == (0, 255)
+
+
+def model_at(path: Path):
+    return coreml_writer.coremltools().utils.load_spec(str(path))
+
+
+def contents(package: Path) -> dict[str, bytes]:
+    files = [file for file in package.rglob("*") if file.is_file()]
+    return {str(file.relative_to(package)): file.read_bytes() for file in files}
+
+
+def operations(path: Path) -> list:
+    function = model_at(path).mlProgram.functions["main"]
+    return list(function.block_specializations[function.opset].operations)
+
+
+@pytest.mark.parametrize(
+    ("precision", "version", "opset"),
+    [("float32", 6, "CoreML5"), ("float16", 6, "CoreML5"), ("int8", 8, "CoreML7")],
+)
+def test_a_package_is_an_image_to_image_model_of_the_oldest_system(
+    precision, version, opset, tmp_path
+):
+    graph = abpn(20, 24)
+    quantization = calibrated(graph, random_image(graph)) if precision == "int8" else None
+    path = saved(graph, tmp_path, quantization, precision=precision)
+    ct = coreml_writer.coremltools()
+    spec = ct.models.MLModel(str(path), skip_model_load=True).get_spec()
+    assert spec.specificationVersion == version  # 6: iOS 15, 8: iOS 17
+    assert spec.mlProgram.functions["main"].opset == opset
+    (source,), (result,) = spec.description.input, spec.description.output
+    for feature, name, size in ((source, "image", (20, 24)), (result, "upscaled", (40, 48))):
+        image = feature.type.imageType
+        assert (feature.name, image.height, image.width) == (name, *size)
+        assert image.colorSpace == image.RGB
+        assert feature.shortDescription
+    metadata = spec.description.metadata
+    assert "abpn" in metadata.shortDescription and metadata.author == "ailsr"
+    assert set(metadata.userDefined) == {"ailsr"}
+    assert not spec.mlProgram.attributes  # where coremltools puts its version and the date
+
+
+def test_a_float16_program_is_float16_between_two_casts(tmp_path):
+    half, single = 10, 11  # MIL.proto, DataType
+    path = saved(abpn(8, 8), tmp_path, precision="float16")
+    computing = [operation for operation in operations(path) if operation.inputs]
+    types = [operation.outputs[0].type.tensorType.dataType for operation in computing]
+    assert (computing[0].type, computing[-1].type) == ("cast", "cast")
+    assert types == [half] * (len(types) - 1) + [single]
+    result = CoreMLReference(path).evaluate(np.full((8, 8, 3), 0.3, np.float32))
+    assert np.array_equal(result, result.astype(np.float16))
+
+
+def test_an_int8_program_reads_and_writes_levels_around_every_operator(tmp_path):
+    graph = abpn(8, 8)
+    path = saved(graph, tmp_path, calibrated(graph, random_image(graph)), precision="int8")
+    made_by = {"image": "image"} | {o.outputs[0].name: o.type for o in operations(path)}
+    computing = ("conv", "add", "concat", "depth_to_space")
+    for operation in operations(path):
+        sources = {
+            parameter: {made_by[binding.name] for binding in argument.arguments}
+            for parameter, argument in operation.inputs.items()
+            if parameter in ("x", "y", "values", "input", "weight")
+        }
+        if operation.type in computing:
+            weight = sources.pop("weight", {"constexpr_affine_dequantize"})
+            assert weight == {"constexpr_affine_dequantize"}
+            assert all(source == {"dequantize"} for source in sources.values())
+        elif operation.type == "dequantize":
+            assert sources == {"input": {"quantize"}}
+    assert [o.type for o in operations(path) if "relu" in o.type] == []  # levels saturate
+
+
+def test_the_card_comes_back(tmp_path):
+    graph = abpn(20, 24)
+    card = Card(
+        network="sesr_m5",
+        scale=2,
+        color="y",
+        precision="float32",
+        pixels="uint8",
+        input_size=(20, 24),
+        radius=7,
+        protocol="Y-shave-s",
+        psnr={"Set5": 37.39},
+        training={"method": "ail", "license": "CC0-1.0"},
+        checkpoint_sha256="ab" * 32,
+        ailsr_version="0.1.0",
+    )
+    coreml_writer.write(graph, card, tmp_path / "file.mlpackage")
+    assert CoreMLReference(tmp_path / "file.mlpackage").card == card
+    metadata = model_at(tmp_path / "file.mlpackage").description.metadata
+    assert (metadata.versionString, metadata.license) == ("0.1.0", "CC0-1.0")
+
+
+def test_a_float_card_says_that_pixels_are_uint8(tmp_path):
+    graph = abpn(20, 24)
+    card = Card("abpn", 2, "rgb", "float32", "float32", (20, 24), 4)
+    coreml_writer.write(graph, card, tmp_path / "file.mlpackage")
+    engine = CoreMLReference(tmp_path / "file.mlpackage")
+    assert engine.card is not None and engine.card.pixels == engine.pixels == "uint8"
+
+
+def test_the_same_graph_gives_the_same_bytes(tmp_path):
+    graph = GRAPHS["names that are no identifiers"]
+    quantization = untied(graph, run(graph, random_image(graph)))
+    for quantized in (None, quantization):
+        precision = "int8" if quantized else "float16"
+        first = saved(graph, tmp_path / "first", quantized, precision=precision)
+        CoreMLReference(first)  # coremltools counts names while it loads
+        second = saved(graph, tmp_path / "second", quantized, precision=precision)
+        assert contents(first) == contents(second)
+        assert set(contents(first)) == {"Manifest.json", SPECIFICATION, WEIGHTS}
+
+
+def test_another_weight_gives_another_identifier(tmp_path):
+    roots = set()
+    for channels in (12, 13):
+        path = saved(abpn(8, 8, channels=channels), tmp_path)
+        roots.add(json.loads((path / "Manifest.json").read_text())["rootModelIdentifier"])
+    assert len(roots) == 2
+
+
+def test_writing_replaces_a_package_and_failing_leaves_it(tmp_path):
+    path = saved(abpn(8, 8), tmp_path)
+    saved(abpn(8, 10), tmp_path)
+    assert CoreMLReference(path).input_size == (8, 10)
+
+    before = (path / SPECIFICATION).read_bytes()
+    with pytest.raises(UnsupportedOperatorError, match="FourierTransform at tensor 'upscaled'"):
+        saved(Graph((FourierTransform(),), (3, 8, 8)), tmp_path)
+    assert (path / SPECIFICATION).read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["file.mlpackage"]
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_precision_and_quantisation_must_fit(precision, tmp_path):
+    graph = abpn(8, 8)
+    quantization = calibrated(graph, random_image(graph)) if precision == "float32" else None
+    with pytest.raises(UsageError, match=f"precision {precision}"):
+        saved(graph, tmp_path, quantization, precision=precision)
+    assert not list(tmp_path.iterdir())
+
+
+@dataclass(frozen=True)
+class FourierTransform:
+    """A node that no target has."""
+
+    inputs: tuple[str, ...] = ("image",)
+    output: str = "upscaled"
+
+
+def cut(path: Path, length: int) -> None:
+    path.write_bytes(path.read_bytes()[:length])
+
+
+def rewrite(package: Path, change: Callable[[Any], object]) -> None:
+    spec = model_at(package)
+    change(spec)
+    (package / SPECIFICATION).write_bytes(spec.SerializeToString())
+
+
+def unknown_operator(spec: Any) -> None:
+    function = spec.mlProgram.functions["main"]
+    for operation in function.block_specializations[function.opset].operations:
+        operation.type = operation.type.replace("add", "fourier_transform")
+
+
+def point_outside(package: Path) -> None:
+    manifest = (package / "Manifest.json").read_text()
+    (package / "Manifest.json").write_text(manifest.replace("com.apple.CoreML/m", "../../m"))
+
+
+DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "gone": (shutil.rmtree, "does not exist"),
+    "a file": (lambda p: (shutil.rmtree(p), p.write_bytes(b"PK")), "not a package"),
+    "no manifest": (lambda p: (p / "Manifest.json").unlink(), "Manifest.json"),
+    "half a manifest": (lambda p: cut(p / "Manifest.json", 100), "damaged"),
+    "a manifest of nothing": (lambda p: (p / "Manifest.json").write_text("[]"), "damaged"),
+    "a manifest that points outside": (point_outside, "out of the package"),
+    "no specification": (lambda p: (p / SPECIFICATION).unlink(), "model.mlmodel"),
+    "half a specification": (lambda p: cut(p / SPECIFICATION, 3000), "damaged"),
+    "an empty specification": (lambda p: cut(p / SPECIFICATION, 0), "no ML Program"),
+    "no weights": (lambda p: (p / WEIGHTS).unlink(), "weight.bin"),
+    "half the weights": (lambda p: cut(p / WEIGHTS, 400), "damaged"),
+    "half a card": (
+        lambda p: rewrite(p, lambda s: s.description.metadata.userDefined.update(ailsr="{")),
+        "card",
+    ),
+    "two inputs": (lambda p: rewrite(p, lambda s: s.description.input.add()), "2 inputs"),
+    "a grey image": (
+        lambda p: rewrite(
+            p, lambda s: setattr(s.description.output[0].type.imageType, "colorSpace", 10)
+        ),
+        "'upscaled' is not an RGB image",
+    ),
+    "an unknown operator": (lambda p: rewrite(p, unknown_operator), "'fourier_transform'"),
+}
+
+
+@pytest.mark.parametrize(("damage", "reason"), DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_package_gets_one_line(damage, reason, tmp_path):
+    path = saved(abpn(8, 8), tmp_path)
+    damage(path)
+    with pytest.raises(ModelError) as caught:
+        CoreMLReference(path)
+    assert reason in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_random_damage_never_raises_anything_else(tmp_path_factory, data):
+    graph = abpn(8, 8)
+    path = saved(graph, tmp_path_factory.mktemp("damage"))
+    file = path / data.draw(st.sampled_from(["Manifest.json", SPECIFICATION, WEIGHTS]))
+    content = bytearray(file.read_bytes())
+    place = data.draw(st.integers(0, len(content) - 1))
+    content[place : place + data.draw(st.integers(0, 9))] = data.draw(st.binary(max_size=9))
+    file.write_bytes(content)
+    with contextlib.suppress(AilsrError):
+        CoreMLReference(path).run(np.zeros((8, 8, 3), np.uint8))
+
+
+def test_what_is_not_a_number_is_not_turned_into_a_picture(tmp_path):
+    weight = np.full((3, 3, 1, 1), np.nan, np.float32)
+    graph = Graph((Conv("image", "upscaled", weight, np.zeros(3, np.float32)),), (3, 8, 8))
+    with pytest.raises(EngineError, match="not a number"):
+        CoreMLReference(saved(graph, tmp_path)).run(np.zeros((8, 8, 3), np.uint8))
+
+
+def test_an_image_of_another_size_is_refused(tmp_path):
+    engine = CoreMLReference(saved(abpn(8, 10), tmp_path))
+    with pytest.raises(ImageError, match=r"takes 8x10x3 pixels, not \(10, 8, 3\)"):
+        engine.run(np.zeros((10, 8, 3), np.uint8))
+
+
+def test_threads_are_set_for_the_run_only(tmp_path):
+    before = torch.get_num_threads()
+    CoreMLReference(saved(abpn(8, 8), tmp_path), threads=before + 1).run(
+        np.zeros((8, 8, 3), np.uint8)
+    )
+    assert torch.get_num_threads() == before
+
+
+def test_the_engine_is_found_by_the_ending():
+    (found,) = entry_points(group="ailsr.engines", name="mlpackage")
+    assert found.load() is CoreMLReference
+
+
+def test_nothing_is_printed_and_coremltools_waits_until_it_is_needed(tmp_path):
+    script = """
+import sys
+from pathlib import Path
+import numpy as np
+from ailsr.export import coreml_writer, graph
+from ailsr.runtime.card import Card
+assert not {"coremltools", "torch"} & set(sys.modules)
+pad = graph.Pad("image", "upscaled", (1, 1, 1, 1))
+card = Card("pad", 1, "rgb", "float32", "uint8", (8, 8), 0)
+coreml_writer.write(graph.Graph((pad,), (3, 8, 8)), card, Path(sys.argv[1]))
+from ailsr.export.coreml_reference import CoreMLReference
+assert CoreMLReference(Path(sys.argv[1])).run(np.zeros((8, 8, 3), np.uint8)).shape == (10, 10, 3)
+"""
+    path = tmp_path / "pad.mlpackage"
+    command = [sys.executable, "-W", "error", "-c", script, str(path)]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (finished.returncode, finished.stdout, finished.stderr) == (0, "", "")
+
+    graph = Graph((Pad("image", "upscaled", (1, 1, 1, 1)),), (3, 8, 8))
+    card = Card("pad", 1, "rgb", "float32", "uint8", (8, 8), 0)
+    coreml_writer.write(graph, card, tmp_path / "here.mlpackage")
+    assert contents(path) == contents(tmp_path / "here.mlpackage")  # also in another process

@@ -1,0 +1,249 @@
+"""``ailsr-export`` from a checkpoint to verified files, on real pictures."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skimage.data
+import torch
+
+from ailsr.export import command, exporter
+from ailsr.export.exporter import FORMATS, PRECISIONS, default_input_size
+from ailsr.runtime import load
+from ailsr.runtime.image import write
+from ailsr.runtime.protocol import evaluate, pairs
+from ailsr.train import checkpoint
+from ailsr.train.checkpoint import Checkpoint
+
+SIZE = "72x88"
+TRAINING = {"recipe": {"method": "ail", "steps": 7, "train": ["/home/someone/T91"]}, "pictures": 91}
+
+
+def ailsr_export(*arguments: object) -> int:
+    """The command's exit code."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["ailsr-export", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stopped:
+            command.cli()
+    return int(stopped.value.code or 0)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory) -> dict[str, Path]:
+    """Crops of photographs to calibrate and to verify with."""
+    crops = {
+        "calibration": {"astronaut": (20, 150), "rocket": (200, 250)},
+        "images": {"chelsea": (60, 120), "coffee": (80, 250)},
+    }
+    root = tmp_path_factory.mktemp("pictures")
+    for folder, pictures in crops.items():
+        for name, (y, x) in pictures.items():
+            crop = getattr(skimage.data, name)()[y : y + 160, x : x + 200]
+            write(np.ascontiguousarray(crop), root / folder / f"{name}.png")
+    return {name: root / name for name in crops}
+
+
+@pytest.fixture(scope="module")
+def model(sane, tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("run") / "best.pt"
+    checkpoint.save(Checkpoint(sane("sesr_m5"), TRAINING), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def exported(model, folders, tmp_path_factory):
+    """The JSON report of an export to everything, and the folder of the files."""
+    output = tmp_path_factory.mktemp("exported")
+    where = [f"--{option}={folder}" for option, folder in folders.items()]
+    flags = ["--target=all", "--precision=all", f"--input-size={SIZE}", f"--output={output}"]
+    ailsr_export = [sys.executable, "-c", "from ailsr.export.command import cli; cli()"]
+    done = subprocess.run(
+        [*ailsr_export, model, *flags, "--json", *where],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return json.loads(done.stdout), output
+
+
+def test_all_files_are_written_under_their_names_and_nothing_else(exported):
+    report, output = exported
+    expected = {f"sesr_m5_x2_{p}{f.ending}" for p in PRECISIONS for f in FORMATS.values()}
+    assert {path.name for path in output.iterdir()} == expected
+    assert {Path(file["file"]).name for file in report["files"]} == expected
+    assert all(file["bytes"] > 10_000 for file in report["files"])
+
+
+def test_float32_is_within_a_hundredth_and_int8_within_three_tenths_of_a_db(exported):
+    report, _ = exported
+    for file in report["files"]:
+        limit = {"float32": 0.01, "float16": 0.01, "int8": 0.3}[file["precision"]]
+        assert abs(file["loss"]) <= limit, file
+        assert file["psnr"] + file["loss"] == pytest.approx(report["network_psnr"])
+
+
+def test_the_reported_psnr_is_that_of_the_file(exported, folders):
+    report, _ = exported
+    for file in report["files"]:
+        if file["target"] == "coreml" and file["precision"] != "int8":
+            continue  # the reference evaluator takes its time
+        upscaler = load(file["file"])
+        scores = evaluate(upscaler.upscale, pairs(folders["images"], 2))
+        assert scores.psnr == pytest.approx(file["psnr"], abs=1e-6)
+        assert upscaler.card is not None
+        assert upscaler.card.psnr == {"images": pytest.approx(file["psnr"], abs=1e-3)}
+
+
+def test_int8_files_of_all_targets_agree_within_one_grey_level(exported, folders):
+    files = [f["file"] for f in exported[0]["files"] if f["precision"] == "int8"]
+    upscalers = [load(file) for file in files]
+    for pair in pairs(folders["images"], 2):
+        results = [upscaler.upscale(pair.lr).astype(np.int16) for upscaler in upscalers]
+        for first, second in combinations(results, 2):
+            assert (np.abs(first - second) <= 1).mean() >= 0.999
+
+
+def test_the_card_tells_how_the_file_was_made_and_no_paths(exported, model):
+    _, output = exported
+    card = load(output / "sesr_m5_x2_int8.tflite").card
+    assert card is not None
+    assert (card.network, card.scale, card.color, card.input_size) == ("sesr_m5", 2, "y", (72, 88))
+    assert (card.precision, card.pixels, card.radius) == ("int8", "uint8", 9)
+    assert (card.protocol, card.calibration) == ("Y-shave-s", "calibration")
+    assert card.training == {"method": "ail", "steps": 7, "train": ["T91"], "pictures": 91}
+    assert card.checkpoint_sha256 == hashlib.sha256(model.read_bytes()).hexdigest()
+    for path in output.rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            assert b"/home/" not in content and str(model.parent).encode() not in content
+
+
+def test_exporting_again_gives_the_same_bytes(exported, model, folders, tmp_path):
+    _, output = exported
+    where = [f"--{option}={folder}" for option, folder in folders.items()]
+    arguments = ["--precision=int8", f"--input-size={SIZE}", f"--output={tmp_path}", *where]
+    for target in ("onnx", "tflite"):
+        assert ailsr_export(model, f"--target={target}", *arguments) == 0
+    for path in tmp_path.iterdir():
+        assert path.read_bytes() == (output / path.name).read_bytes()
+
+
+def test_the_table_names_every_figure(model, folders, tmp_path, capsys):
+    code = ailsr_export(
+        model, "--target=onnx", "--precision=int8", "--io=int8", f"--input-size={SIZE}",
+        f"--output={tmp_path}", f"--images={folders['images']}",
+        f"--calibration={folders['images']}",
+    )  # fmt: skip
+    out, err = capsys.readouterr()
+    assert code == 0
+    assert "sesr_m5_x2_int8.onnx" in out and "PyTorch network:" in out and "(Y-shave-s)" in out
+    assert "warning: int8 was calibrated on the pictures it is judged by" in err
+    card = load(tmp_path / "sesr_m5_x2_int8.onnx").card
+    assert card is not None and card.pixels == "int8"
+
+
+def test_without_folders_the_pictures_are_at_hand(model, tmp_path, capsys):
+    code = ailsr_export(
+        model, "--target=onnx", "--precision=int8", f"--input-size={SIZE}",
+        f"--output={tmp_path}", "--json",
+    )  # fmt: skip
+    report = json.loads(capsys.readouterr().out)
+    assert code == 0
+    assert report["images"] == "scikit-image (chelsea, coffee)"
+    assert "astronaut" in report["calibration"]
+
+
+def test_a_file_that_loses_too_much_is_not_written(model, folders, tmp_path, capsys):
+    code = ailsr_export(
+        model, "--target=tflite", "--precision=int8", "--max-drop=0", f"--input-size={SIZE}",
+        f"--output={tmp_path}", f"--images={folders['images']}",
+    )  # fmt: skip
+    assert code == 1
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith("error: the int8 file loses") and "allowed is 0" in line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_leaves_nothing_half_written(model, folders, tmp_path, monkeypatch):
+    def stop(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(exporter.Reference, "verify", stop)
+    code = ailsr_export(
+        model, "--target=all", "--precision=float32", f"--input-size={SIZE}",
+        f"--output={tmp_path}", f"--images={folders['images']}",
+    )  # fmt: skip
+    assert code == 130
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["MISSING.pt"], "there is no such checkpoint"),
+        (["zoo:sesr_m5_x2"], "no zoo of trained networks yet"),
+        (["MODEL", "--input-size=640"], "give height x width"),
+        (["MODEL", "--input-size=0x9"], "give height x width"),
+        (["MODEL", "--input-size=18x99"], "19x19 is the least"),
+        (["MODEL", "--precision=float32", "--io=uint8"], "--io uint8 is for int8 files"),
+        (["MODEL", "--images=MISSING"], "no folder of pictures at MISSING"),
+        (["MODEL", "--calibration=MISSING"], "no folder of pictures at MISSING"),
+    ],
+)
+def test_a_mistake_gets_one_line(model, tmp_path, capsys, arguments, message):
+    named = [str(model) if argument == "MODEL" else argument for argument in arguments]
+    assert ailsr_export(*named, f"--output={tmp_path / 'out'}") == 1
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith("error: ") and message in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_package_is_named_with_its_remedy(model, tmp_path, capsys, monkeypatch):
+    missing = FORMATS["coreml"]._replace(packages=("coremltools_that_is_missing",))
+    monkeypatch.setitem(FORMATS, "coreml", missing)
+    assert ailsr_export(model, "--target=all", f"--output={tmp_path / 'out'}") == 1
+    error = capsys.readouterr().err
+    assert "Core ML files need coremltools_that_is_missing" in error
+    assert 'pip install "ailsr[export]"' in error
+
+
+def test_help_does_not_wait_for_torch():
+    code = "import sys, ailsr.export.command; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(("scale", "size"), [(2, (360, 640)), (3, (240, 426)), (4, (180, 320))])
+def test_the_default_input_becomes_720p(scale, size):
+    assert default_input_size(scale) == size
+
+
+def test_pixels_of_every_type_give_the_same_picture(sane, folders, tmp_path):
+    work = exporter.Exporter(exporter.Source(sane("sesr_m3"), {}), (64, 72), **folders)
+    lr = pairs(folders["images"], 2)[0].lr
+    for target in ("onnx", "tflite"):
+        results = []
+        for pixels in ("uint8", "int8", "float32"):
+            file = work.export(target, "int8", tmp_path / pixels, pixels).file
+            assert load(file).engine.pixels == pixels
+            results.append(load(file).upscale(lr))
+        assert all((result == results[0]).all() for result in results)
+
+
+@pytest.mark.parametrize("name", ["abpn", "quicksrnet_small", "vdsr_f13"])
+def test_the_other_families_pass_too(sane, folders, tmp_path, name):
+    torch.manual_seed(0)
+    source = exporter.Source(sane(name, 3), {})
+    work = exporter.Exporter(source, (64, 72), **folders)
+    for target in ("onnx", "tflite"):
+        for precision in PRECISIONS:
+            found = work.export(target, precision, tmp_path)
+            assert abs(found.loss) <= {"float32": 1e-3, "float16": 0.01, "int8": 0.3}[precision]

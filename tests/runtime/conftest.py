@@ -1,0 +1,129 @@
+"""Small networks with random weights, as files of every kind that the runtime runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from ailsr.export import onnx_writer, tflite_writer
+from ailsr.export.graph import Add, Concat, Conv, DepthToSpace, Graph
+from ailsr.export.quantization import PIXELS, QParams, Quantization
+from ailsr.runtime.card import Card
+
+RADIUS = 4
+CHANNELS = 8
+
+
+@pytest.fixture(scope="session")
+def write_network(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """``write_network(kind, size, scale=2, **card)``: the path of a file that upscales ``size``.
+
+    ``kind`` is ending, precision and pixels, as in "onnx int8 uint8". The weights are the same
+    for every size. ``card`` overrides what the card says.
+    """
+    folder = tmp_path_factory.mktemp("networks")
+
+    def write(kind: str, size: tuple[int, int], scale: int = 2, **card: object) -> Path:
+        ending, precision, pixels = kind.split()
+        path = folder / f"{len(list(folder.iterdir()))}.{ending}"
+        honest = Card("random", scale, "rgb", precision, pixels, size, RADIUS)
+        quantization = _quantization() if precision == "int8" else None
+        writer = {"onnx": onnx_writer, "tflite": tflite_writer}[ending]
+        writer.write(_graph(size, scale), replace(honest, **card), path, quantization)
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def write_peer(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """``write_peer(shape, white=1.0)``: an ONNX file without a card that doubles a picture.
+
+    ``shape`` is that of its input; names stand for open sides. Its output is the input, brightened
+    by 20 levels of 255 and clipped to [0, white].
+    """
+    folder = tmp_path_factory.mktemp("peers")
+
+    def write(shape: list[int | str], white: float = 1.0) -> Path:
+        last = shape[-1] == 3
+        scales = [1.0, 2.0, 2.0, 1.0] if last else [1.0, 1.0, 2.0, 2.0]
+        doubled = [
+            (2 * n if isinstance(n, int) else f"{n}2") if s == 2 else n
+            for n, s in zip(shape, scales, strict=True)
+        ]
+        helper, floats = onnx.helper, onnx.TensorProto.FLOAT
+        graph = helper.make_graph(
+            [
+                helper.make_node("Resize", ["in", "", "scales"], ["large"], mode="nearest"),
+                helper.make_node("Add", ["large", "lift"], ["lifted"]),
+                helper.make_node("Clip", ["lifted", "black", "white"], ["out"]),
+            ],
+            "peer",
+            [helper.make_tensor_value_info("in", floats, shape)],
+            [helper.make_tensor_value_info("out", floats, doubled)],
+            [
+                onnx.numpy_helper.from_array(np.asarray(value, np.float32), name)
+                for name, value in (
+                    ("scales", scales),
+                    ("lift", 20 / 255 * white),
+                    ("black", 0.0),
+                    ("white", white),
+                )
+            ],
+        )
+        path = folder / f"{len(list(folder.iterdir()))}.onnx"
+        opset = [helper.make_opsetid("", 18)]
+        onnx.save(helper.make_model(graph, ir_version=9, opset_imports=opset), path)
+        return path
+
+    return write
+
+
+def _graph(size: tuple[int, int], scale: int) -> Graph:
+    """Three convolutions with zero padding over a nearest-neighbour skip."""
+    random = np.random.default_rng(scale)
+    blocks = scale**2
+
+    def conv(source: str, target: str, inputs: int, outputs: int, side: int, relu: bool) -> Conv:
+        weight = random.normal(0, (2 / (inputs * side**2)) ** 0.5, (outputs, inputs, side, side))
+        return Conv(
+            source,
+            target,
+            weight.astype(np.float32),
+            random.normal(0, 0.05, outputs).astype(np.float32),
+            pads=(side // 2,) * 4,
+            clamp=(0.0, np.inf) if relu else (-np.inf, np.inf),
+        )
+
+    return Graph(
+        (
+            conv("image", "a", 3, CHANNELS, 3, relu=True),
+            conv("a", "b", CHANNELS, CHANNELS, 5, relu=True),
+            conv("b", "residual", CHANNELS, 3 * blocks, 3, relu=False),
+            Concat(("image",) * blocks, "skip"),
+            Add("residual", "skip", "sum"),
+            DepthToSpace("sum", "upscaled", scale),
+        ),
+        (3, *size),
+    )
+
+
+def _quantization() -> Quantization:
+    wide = QParams.of_range(0, 2)
+    signed = QParams.of_range(-1, 1)
+    return Quantization(
+        {
+            "image": PIXELS,
+            "a": wide,
+            "b": wide,
+            "residual": signed,
+            "skip": PIXELS,
+            "sum": PIXELS,
+            "upscaled": PIXELS,
+        }
+    )

@@ -1,0 +1,388 @@
+"""The harness: its statistics, what it finds in real files, and files that defeat it."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ailsr.export import onnx_writer, tflite_writer
+from ailsr.export.graph import Conv, DepthToSpace, Graph, Pad
+from ailsr.export.quantization import PIXELS, Quantization
+from ailsr.runtime import bench_process, image
+from ailsr.runtime.bench import (
+    MIN_RUNS,
+    WARM_UP_WINDOW,
+    Failure,
+    Latency,
+    Measurement,
+    Request,
+    Upscale,
+    is_steady,
+    measure_latencies,
+)
+from ailsr.runtime.bench_command import bicubic_quality
+from ailsr.runtime.card import Card
+from ailsr.runtime.protocol import pairs
+from ailsr.runtime.resize import enlarge
+
+SIZE = (48, 64)
+BENCH = Path(sys.executable).with_name("ailsr-bench")
+milliseconds = st.floats(1e-3, 1e4)
+
+
+@settings(deadline=None)
+@given(st.lists(milliseconds, min_size=2, max_size=60))
+def test_statistics_are_those_of_the_standard_library(samples):
+    latency = Latency.of_samples(samples)
+    hundredths = statistics.quantiles(samples, n=100, method="inclusive")
+    expected = [hundredths[q - 1] for q in (50, 90, 99)]
+    assert [latency.p50_ms, latency.p90_ms, latency.p99_ms] == pytest.approx(expected)
+    assert latency.mean_ms == pytest.approx(statistics.fmean(samples))
+    assert latency.sd_ms == pytest.approx(statistics.stdev(samples), rel=1e-6, abs=1e-9)
+    assert latency.n == len(samples)
+
+
+def test_percentiles_of_a_known_distribution():
+    latency = Latency.of_samples([float(n) for n in range(1, 102)])
+    assert (latency.p50_ms, latency.p90_ms, latency.p99_ms) == (51, 91, 100)
+    assert (latency.mean_ms, latency.sd_ms) == pytest.approx((51, 29.300171))
+
+
+def test_one_sample_has_no_spread():
+    assert Latency.of_samples([3.0]).sd_ms == 0
+
+
+@settings(deadline=None)
+@given(st.floats(0, 0.3), milliseconds)
+def test_latency_is_steady_when_the_medians_of_two_windows_agree(change, level):
+    before, last = [level] * WARM_UP_WINDOW, [level * (1 + change)] * WARM_UP_WINDOW
+    if abs(change - 0.05) > 1e-6:
+        assert is_steady([9 * level, *before, *last]) == (change < 0.05)
+    assert not is_steady(before + last[1:])  # one run short
+    assert is_steady([*before, 50 * level, *before[1:]])  # a median does not mind one outlier
+
+
+def test_calls_are_measured_in_turn():
+    order = []
+
+    def call(name):
+        order.append(name)
+        time.sleep(0.002)
+
+    first, second = measure_latencies([lambda: call("A"), lambda: call("B")], runs=7, seconds=60)
+    assert (first.n, second.n) == (7, 7)
+    assert first.warm_up_runs == second.warm_up_runs >= 2 * WARM_UP_WINDOW or not first.steady
+    assert "".join(order) == "AB" * (7 + first.warm_up_runs)
+    assert first.p50_ms >= 2
+
+
+def test_a_slow_call_is_measured_the_least_number_of_times():
+    (latency,) = measure_latencies([lambda: time.sleep(0.001)], runs=100, seconds=0)
+    assert latency.n == MIN_RUNS
+
+
+def bicubic_graph(size: tuple[int, int]) -> Graph:
+    """MATLAB's bicubic ×2 as a convolution: channel (i*2 + j)*3 + c is pixel (i, j) of colour c."""
+    weight = np.zeros((12, 3, 5, 5), np.float32)
+    for y in range(5):
+        for x in range(5):
+            impulse = np.zeros((9, 9))
+            impulse[y + 2, x + 2] = 1
+            response = enlarge(impulse, 2)[8:10, 8:10]  # of the pixel in the middle
+            for block, value in enumerate(response.flat):
+                for c in range(3):
+                    weight[block * 3 + c, c, y, x] = value
+    return Graph(
+        (
+            Pad("image", "padded", (2, 2, 2, 2)),
+            Conv("padded", "blocks", weight, np.zeros(12, np.float32)),
+            DepthToSpace("blocks", "upscaled", 2),
+        ),
+        (3, *size),
+    )
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory) -> dict[str, Path]:
+    """Files that compute bicubic interpolation ×2: float32 and int8 ONNX, float32 TFLite."""
+    folder = tmp_path_factory.mktemp("files")
+    graph = bicubic_graph(SIZE)
+    pinned = Quantization(dict.fromkeys(graph.shapes, PIXELS))
+    paths = {}
+    for ending, precision, pixels, writer in (
+        ("onnx", "float32", "float32", onnx_writer),
+        ("onnx", "int8", "uint8", onnx_writer),
+        ("tflite", "float32", "float32", tflite_writer),
+    ):
+        path = folder / f"cubic_x2_{precision}.{ending}"
+        card = Card("cubic", 2, "rgb", precision, pixels, SIZE, radius=3)
+        writer.write(graph, card, path, pinned if precision == "int8" else None)
+        paths[f"{ending} {precision}"] = path
+    return paths
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory, photographs) -> Path:
+    folder = tmp_path_factory.mktemp("images")
+    for name, rgb in photographs.items():
+        image.write(rgb[100:260, 150:340], folder / f"{name}.png")
+    return folder
+
+
+def request(path: Path, images: Path | None = None, threads: int = 1) -> Request:
+    return Request(str(path), threads, runs=5, seconds=0.5, images=images and str(images))
+
+
+def measure(*arguments: object) -> Measurement | Failure:
+    return bench_process.measure(request(*arguments), lambda what, share: None)
+
+
+@pytest.mark.parametrize("kind", ["onnx float32", "onnx int8", "tflite float32"])
+def test_a_file_that_computes_bicubic_scores_as_bicubic(files, images, kind):
+    steps = []
+    found = bench_process.measure(
+        request(files[kind], images), lambda what, share: steps.append((share, what))
+    )
+    assert isinstance(found, Measurement), found
+    bicubic = bicubic_quality(images, 2, "Y-shave-s")
+    # The file pads by reflection, int8 rounds once more.
+    assert found.quality.psnr_db == pytest.approx(bicubic.psnr_db, abs=0.1)
+    assert found.quality.ssim == pytest.approx(bicubic.ssim, abs=0.002)
+    assert found.quality.protocol == "Y-shave-s"
+    for name, (psnr, _) in bicubic.images.items():
+        assert found.quality.images[name][0] == pytest.approx(psnr, abs=0.3)
+
+    assert (found.network, found.precision) == ("cubic", kind.split()[1])
+    assert (found.input_size, found.output_size, found.scale) == (SIZE, (96, 128), 2)
+    assert found.size_bytes == files[kind].stat().st_size
+    assert found.threads == 1
+    assert found.load_ms > 0 and found.first_run_ms > 0
+    assert found.inference.n == found.whole_path.n == 5
+    assert found.frames_per_second == pytest.approx(1000 / found.whole_path.mean_ms)
+    assert found.megapixels_per_second == pytest.approx(found.frames_per_second * 96 * 128 / 1e6)
+    # An interpreter with numpy and an engine, neither less nor ten times as much.
+    assert 15e6 < found.engine_memory_bytes <= found.peak_memory_bytes < 400e6
+    assert steps == sorted(steps)
+    assert [what for _, what in steps] == ["load", "latency"] + ["PSNR"] * len(bicubic.images)
+
+
+def test_memory_is_not_that_of_the_harness(files):
+    """A process that was forked from a large one inherits its peak in getrusage."""
+    ballast = np.ones(500_000_000, np.uint8)
+    found = measure(files["onnx float32"])
+    assert found.peak_memory_bytes < ballast.nbytes
+
+
+def test_without_images_there_is_latency_only(files):
+    found = measure(files["onnx float32"])
+    assert found.quality is None
+    assert found.whole_path.n == 5
+
+
+def test_pictures_are_upscaled_for_looking_at(files, images, tmp_path):
+    output = tmp_path / "chelsea.png"
+    bench_process.upscale(
+        Upscale(str(files["onnx float32"]), 1, str(images), {"chelsea": str(output)})
+    )
+    pair = pairs(images, 2)[pairs(images, 2).names.index("chelsea")]
+    difference = image.read(output).astype(int) - enlarge(pair.lr, 2)
+    assert np.abs(difference[4:-4, 4:-4]).max() <= 1  # MATLAB rounds between the two passes
+
+
+ENGINES = """
+    import os
+    import numpy as np
+    from ailsr.runtime.card import Card
+    from ailsr.runtime.errors import EngineError
+
+    class Reference:
+        name, card, measurable = "reference 1.0", None, False
+        input_size, scale, pixels = (16, 16), 2, "uint8"
+        def __init__(self, path, threads):
+            os.write(1, b"an engine that talks\\n")
+        def run(self, image):
+            return image.repeat(2, 0).repeat(2, 1)
+
+    class Crash(Reference):
+        def run(self, image):
+            os.write(2, b"double free\\n")
+            os.abort()
+        measurable = True
+
+    class Raise(Crash):
+        def run(self, image):
+            raise ZeroDivisionError("two\\nlines")
+
+    class Leave(Reference):
+        def __init__(self, path, threads):
+            os._exit(7)
+"""
+
+
+@pytest.fixture(scope="module")
+def engines(tmp_path_factory) -> Path:
+    """A folder with engines of another package, registered as such packages register them."""
+    folder = tmp_path_factory.mktemp("site")
+    (folder / "other_engines.py").write_text(textwrap.dedent(ENGINES))
+    info = folder / "other_engines-1.0.dist-info"
+    info.mkdir()
+    info.joinpath("METADATA").write_text("Metadata-Version: 2.1\nName: other-engines\nVersion: 1\n")
+    names = {"ref": "Reference", "crash": "Crash", "raise": "Raise", "leave": "Leave"}
+    lines = [f"{ending} = other_engines:{name}" for ending, name in names.items()]
+    info.joinpath("entry_points.txt").write_text("\n".join(["[ailsr.engines]", *lines]))
+    for ending in names:
+        folder.joinpath(f"model.{ending}").write_bytes(b"model")
+    return folder
+
+
+@pytest.fixture
+def with_engines(engines, monkeypatch) -> Path:
+    monkeypatch.setenv("PYTHONPATH", str(engines))
+    return engines
+
+
+def test_an_engine_that_is_no_yardstick_gives_quality_only(with_engines, images):
+    found = measure(with_engines / "model.ref", images)
+    assert isinstance(found, Measurement), found
+    assert not found.measurable
+    assert (found.inference, found.whole_path, found.load_ms) == (None, None, None)
+    assert found.peak_memory_bytes is None
+    assert 20 < found.quality.psnr_db < bicubic_quality(images, 2, "Y-shave-s").psnr_db
+
+
+@pytest.mark.parametrize(
+    ("ending", "reason"),
+    [
+        ("crash", "the engine crashed (SIGABRT): double free"),
+        ("raise", "ZeroDivisionError: two lines"),
+        ("leave", "the engine ended the process with exit code 7"),
+    ],
+)
+def test_an_engine_that_fails_is_one_line(with_engines, ending, reason):
+    path = with_engines / f"model.{ending}"
+    assert measure(path) == Failure(str(path), reason)
+
+
+def test_a_damaged_file_is_one_line(tmp_path, files):
+    path = tmp_path / "damaged.onnx"
+    path.write_bytes(files["onnx float32"].read_bytes()[:300])
+    found = measure(path)
+    assert isinstance(found, Failure)
+    assert "cannot load it" in found.error and "\n" not in found.error
+    assert not found.error.startswith(str(path))
+
+
+def test_the_worker_needs_numpy_pillow_and_an_engine_only(files):
+    """No command-line library, no torch, nothing of training or export is even looked for."""
+    code = """
+        import json, runpy, sys
+        class Refuse:
+            def find_spec(self, name, path=None, target=None):
+                if name.split(".")[0] in ("typer", "rich", "torch", "matplotlib", "scipy"):
+                    raise ImportError(f"asked for {name}")
+                if name in ("ailsr.train", "ailsr.export"):
+                    raise ImportError(f"asked for {name}")
+        sys.meta_path.insert(0, Refuse())
+        runpy.run_module("ailsr.runtime.bench_worker", run_name="__main__")
+    """
+    values = {"file": str(files["onnx float32"]), "threads": 1, "runs": 3, "seconds": 0.1}
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        input=json.dumps({"task": "measure", **values}),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "result" in json.loads(done.stdout.splitlines()[-1]), done.stdout
+
+
+def bench(*arguments: object, columns: int = 100) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [BENCH, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "COLUMNS": str(columns)},
+    )
+
+
+def test_the_command_prints_a_table_and_goes_on_after_a_failure(
+    with_engines, files, images, tmp_path
+):
+    html = tmp_path / "new" / "report.html"
+    paths = [files["onnx int8"], with_engines / "model.crash", with_engines / "model.ref"]
+    done = bench(*paths, "--images", images, "--runs", 3, "--seconds", 0.2, "--html", html)
+    assert done.returncode == 1
+    lines = done.stdout.splitlines()
+    row = {line.split()[0]: line for line in lines if line}
+    assert "failed" in row["model.crash"]
+    assert "model.crash failed: the engine crashed (SIGABRT): double free" in lines
+    assert "not measurable  here" in row["model.ref"]
+    psnr = f"{bicubic_quality(images, 2, 'Y-shave-s').psnr_db:.2f}"
+    assert psnr in row["bicubic"]
+    size, load, p50, p90, p99, whole_p50, whole_p90, *rest = row["cubic_x2_int8.onnx"].split()[1:]
+    assert float(size) == pytest.approx(files["onnx int8"].stat().st_size / 1000, abs=0.06)
+    assert float(p50) <= float(p90) <= float(p99) and float(whole_p50) <= float(whole_p90)
+    assert float(load) > 0 and len(rest) == 4
+    assert any("Y-shave-s" in line for line in lines)
+    assert done.stderr.splitlines()[-1].startswith("error: 1 of 3 files failed: model.crash: the")
+    page = html.read_text()
+    assert "failed: the engine crashed (SIGABRT)" in page and "not measurable here" in page
+
+
+def test_the_command_prints_one_json_document(files, images):
+    paths = [files["onnx float32"], files["tflite float32"]]
+    done = bench(*paths, "--images", images, "--runs", 3, "--seconds", 0.2, "--json", columns=20)
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert set(document) == {
+        *("schema", "schema_version", "ailsr_version", "date"),
+        *("host", "settings", "files", "baselines"),
+    }
+    assert (document["schema"], document["schema_version"]) == ("ailsr-bench", 1)
+    assert set(document["host"]) == {
+        *("cpu", "cores", "memory_bytes", "os", "machine", "python", "governor", "load_average")
+    }
+    assert document["host"]["cores"] >= 1 and document["host"]["memory_bytes"] > 2**28
+    for entry, path in zip(document["files"], paths, strict=True):
+        assert set(entry) == {
+            *("file", "error", "engine", "network", "precision", "pixels", "scale"),
+            *("input_size", "output_size", "threads", "size_bytes", "measurable", "load_ms"),
+            *("first_run_ms", "inference", "whole_path", "engine_memory_bytes"),
+            *("peak_memory_bytes", "frames_per_second", "megapixels_per_second", "quality"),
+        }
+        assert entry["file"] == str(path)
+        assert entry["input_size"] == list(SIZE)
+        assert set(entry["inference"]) == {
+            *("n", "p50_ms", "p90_ms", "p99_ms", "mean_ms", "sd_ms", "warm_up_runs", "steady")
+        }
+        assert set(entry["quality"]) == {"protocol", "psnr_db", "ssim", "images"}
+        assert set(entry["quality"]["images"]["rocket"]) == {"psnr_db", "ssim"}
+    (baseline,) = document["baselines"]
+    assert (baseline["name"], baseline["scale"]) == ("bicubic", 2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["absent.onnx"], "error: no model file at absent.onnx: check the name"),
+        (["{model}", "--images", "{empty}"], "error: no pictures in {empty}"),
+        (["{model}", "--images", "{empty}/no"], "error: no folder of pictures at {empty}/no"),
+    ],
+)
+def test_what_cannot_be_measured_at_all_is_one_line(files, tmp_path, arguments, message):
+    places = {"model": files["onnx float32"], "empty": tmp_path}
+    done = bench(*(argument.format(**places) for argument in arguments))
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(message.format(**places))

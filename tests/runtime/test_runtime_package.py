@@ -1,0 +1,36 @@
+"""What ``ailsr.runtime`` exports, and what importing it must not cost."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import ailsr.runtime
+
+PUBLIC = {
+    "AilsrError",
+    "Card",
+    "EngineError",
+    "ImageError",
+    "ModelError",
+    "ParityError",
+    "TrainingError",
+    "UnsupportedOperatorError",
+    "Upscaler",
+    "UsageError",
+    "load",
+}
+
+
+def test_the_public_names_are_these():
+    assert set(ailsr.runtime.__all__) == PUBLIC
+    assert all(hasattr(ailsr.runtime, name) for name in PUBLIC)
+
+
+def test_importing_it_brings_numpy_and_pillow_only():
+    code = "import sys, ailsr.runtime; print(*{name.split('.')[0] for name in sys.modules})"
+    child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(child.stdout.split())
+    assert {"numpy", "PIL"} <= loaded
+    heavy = {"torch", "typer", "rich", "onnxruntime", "ai_edge_litert", "onnx", "coremltools"}
+    assert not loaded & {*heavy, "matplotlib", "scipy", "flatbuffers"}

@@ -1,0 +1,71 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import skimage.data
+
+from ailsr.runtime.image import write
+
+COMMAND = Path(sys.executable).with_name("ailsr-train")
+
+
+def run(*arguments, cwd):
+    done = subprocess.run(
+        [COMMAND, *map(str, arguments)], cwd=cwd, capture_output=True, text=True, check=False,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "100"},
+    )  # fmt: skip
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("command")
+    write(skimage.data.coffee()[50:200, 100:300], folder / "photos" / "coffee.png")
+    return folder
+
+
+def test_a_run_from_flags_and_its_continuation(folder):
+    flags = ["--network", "sesr_m3", "--steps", 12, "--rounds", 2, "--batch", 2, "--patch", 16]
+    code, out, err = run(
+        *flags, "--train", "photos", "--val", "photos", "--output", "run", "--json", cwd=folder
+    )
+    assert code == 0, err
+    card = json.loads(out)
+    assert card["steps"] == 12
+    assert {f.name for f in (folder / "run").iterdir()} == {
+        "best.pt", "last.pt", "log.jsonl", "recipe.toml", "curves.png",
+    }  # fmt: skip
+    assert str(folder) not in json.dumps(card)
+    code, out, err = run("--resume", "--output", "run", cwd=folder)
+    assert code == 0, err
+    assert "sesr_m3 x2 by ail, 12 steps" in out
+    code, _, err = run("--config", "run/recipe.toml", "--output", "again", "--json", cwd=folder)
+    assert code == 0, err
+    code, _, err = run("--resume", "--output", "run", "--batch", 8, cwd=folder)
+    assert code == 1
+    assert "--batch 8 differs from the run's own 2" in err
+    code, _, err = run(*flags, "--train", "photos", "--output", "run", cwd=folder)
+    assert code == 1
+    assert "--resume" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--train", "missing"], "missing"),
+        (["--network", "sesr_m4", "--train", "photos"], "choose one of"),
+        (["--train", "photos", "--patch", "200"], "smaller --patch"),
+        (["--train", "photos", "--init", "no.pt"], "no such checkpoint"),
+        (["--config", "no.toml"], "no.toml"),
+    ],
+)
+def test_bad_input_is_one_line(folder, arguments, says):
+    code, out, err = run(*arguments, "--output", "bad", cwd=folder)
+    assert code == 1
+    assert out == ""
+    assert err.startswith("error: ")
+    assert len(err.splitlines()) == 1
+    assert says in err

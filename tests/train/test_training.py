@@ -1,0 +1,191 @@
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+import skimage.data
+import torch
+
+from ailsr.runtime.errors import ModelError, TrainingError, UsageError
+from ailsr.runtime.image import write
+from ailsr.runtime.protocol import evaluate, pairs
+from ailsr.runtime.resize import enlarge
+from ailsr.train.checkpoint import load
+from ailsr.train.recipe import Recipe, read_toml
+from ailsr.train.training import Events, train
+
+SMALL = {
+    "network": "sesr_m3", "scale": 2, "steps": 24, "rounds": 3, "batch": 4, "patch": 16,
+    "warmup": 2, "arithmetic": "float32", "threads": 1, "checkpoint_every": 4, "log_every": 4,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("photos")
+    write(skimage.data.astronaut()[:160, 100:300], folder / "train" / "astronaut.png")
+    write(skimage.data.coffee()[50:200, 100:300], folder / "train" / "coffee.png")
+    write(skimage.data.chelsea()[60:180, 100:260], folder / "val" / "chelsea.png")
+    return folder
+
+
+@pytest.fixture
+def recipe(photos, tmp_path):
+    return Recipe(output=tmp_path / "run", train=[photos / "train"], val=photos / "val", **SMALL)
+
+
+def weights(path):
+    return load(path).network.state_dict()
+
+
+def log(run):
+    lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    for line in lines:
+        line.pop("steps_per_second", None)
+    return lines
+
+
+def test_ail_rounds_raise_the_importance(recipe):
+    card = train(recipe)
+    means = [v["mean_importance"] for v in card["validations"]]
+    assert means[0] is None  # plain training comes first, to be its own teacher
+    assert len(means) == 4
+    assert 0 < means[1] < means[2] < means[3] <= 1
+    assert card["steps"] == 24
+    assert (recipe.output / "recipe.toml").exists()
+
+
+def test_training_beats_bicubic(photos, tmp_path):
+    longer = {"steps": 300, "batch": 8, "patch": 24, "learning_rate": 1e-3, "ema": 0.98}
+    settings = SMALL | longer | {"rounds": 1, "method": "mse", "warmup": 10}
+    recipe = Recipe(
+        output=tmp_path / "run", train=[photos / "train"], val=photos / "val", **settings
+    )
+    card = train(recipe)
+    validation = list(pairs(photos / "val", 2))
+    plain = evaluate(lambda lr: enlarge(lr, 2), validation)
+    assert card["validations"][-1]["psnr"] > plain.psnr + 0.3
+
+
+@pytest.mark.parametrize("method", ["ail", "mse", "l1"])
+@pytest.mark.parametrize("stop", [3, 12, 18])
+def test_a_stopped_run_goes_on_exactly(recipe, method, stop, tmp_path):
+    whole = dataclasses.replace(recipe, method=method, output=tmp_path / "whole")
+    train(whole)
+    stopped = dataclasses.replace(recipe, method=method, output=tmp_path / "stopped")
+
+    def interrupt(done, total, note):
+        if done == stop:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(stopped, Events(step=interrupt))
+    assert load(stopped.output / "last.pt").progress["step"] == stop
+    train(dataclasses.replace(stopped, resume=True))
+    for name in ("last.pt", "best.pt"):
+        one, other = weights(whole.output / name), weights(stopped.output / name)
+        assert all(torch.equal(one[key], other[key]) for key in one)
+    ends = [[e for e in log(r.output) if e["event"] != "steps"] for r in (whole, stopped)]
+    assert [e for e in ends[0] if e["event"] == "validation"] == [
+        e for e in ends[1] if e["event"] == "validation"
+    ]
+
+
+def test_a_killed_run_leaves_a_checkpoint_and_goes_on_exactly(recipe, tmp_path):
+    whole = dataclasses.replace(recipe, output=tmp_path / "whole")
+    train(whole)
+    script = (
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from ailsr.train.recipe import Recipe, read_toml\n"
+        "from ailsr.train.training import Events, train\n"
+        "def kill(done, total, note):\n"
+        "    if done == 15: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "train(Recipe.from_dict(read_toml(Path(sys.argv[1]))), Events(step=kill))\n"
+    )
+    config = tmp_path / "recipe.toml"
+    config.write_text(recipe.to_toml())
+    killed = subprocess.run([sys.executable, "-c", script, str(config)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    train(dataclasses.replace(recipe, resume=True))
+    one, other = weights(whole.output / "last.pt"), weights(recipe.output / "last.pt")
+    assert all(torch.equal(one[key], other[key]) for key in one)
+    assert log(whole.output) == log(recipe.output)
+
+
+def test_a_teacher_of_another_colour_and_network_serves(recipe, tmp_path):
+    teacher = dataclasses.replace(
+        recipe, network="quicksrnet_small", method="l1", output=tmp_path / "teacher"
+    )
+    train(teacher)
+    taught = dataclasses.replace(
+        recipe, teacher=str(teacher.output / "best.pt"), output=tmp_path / "taught"
+    )
+    card = train(taught)
+    means = [v["mean_importance"] for v in card["validations"]]
+    assert len(means) == 3
+    assert 0 < means[0] < means[-1] <= 1
+
+
+def test_init_starts_from_given_weights_and_teaches(recipe, tmp_path):
+    first = dataclasses.replace(recipe, method="mse", output=tmp_path / "first")
+    train(first)
+    second = dataclasses.replace(
+        recipe, init=first.output / "best.pt", learning_rate=1e-9, output=tmp_path / "second"
+    )
+    card = train(second)
+    assert len(card["validations"]) == 3  # no plain round: the given weights are the teacher
+    one, other = weights(first.output / "best.pt"), weights(second.output / "best.pt")
+    assert all(torch.allclose(one[k], other[k], atol=1e-5) for k in one)
+
+
+def test_recipe_round_trips_through_toml(recipe, tmp_path):
+    path = tmp_path / "recipe.toml"
+    path.write_text(recipe.to_toml())
+    assert Recipe.from_dict(read_toml(path)) == recipe
+
+
+def test_bad_recipes_name_the_flag(photos, tmp_path):
+    folder = [photos / "train"]
+    for wrong, says in [
+        ({"network": "sesr_m55"}, "did you mean sesr_m5"),
+        ({"scale": 7}, "2, 3 or 4"),
+        ({"train": None}, "--train"),
+        ({"method": "l1", "teacher": "x.pt"}, "--teacher"),
+        ({"steps": 3}, "--steps"),
+        ({"learning_rate": -1.0}, "--learning-rate"),
+    ]:
+        with pytest.raises(UsageError, match=says):
+            Recipe(**({"train": folder} | wrong))
+    path = tmp_path / "recipe.toml"
+    path.write_text("learning_rat = 1\n")
+    with pytest.raises(UsageError, match="did you mean learning_rate"):
+        read_toml(path)
+    path.write_text("= 1")
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_toml(path)
+
+
+def test_runs_that_cannot_start_say_why(recipe, photos, tmp_path):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(Exception, match="empty"):
+        train(dataclasses.replace(recipe, train=[empty]))
+    with pytest.raises(TrainingError, match="--patch"):
+        train(dataclasses.replace(recipe, patch=400))
+    with pytest.raises(ModelError, match="no such checkpoint"):
+        train(dataclasses.replace(recipe, resume=True))
+    with pytest.raises(UsageError, match="cannot be used here"):
+        train(dataclasses.replace(recipe, device="nonsense"))
+    other = dataclasses.replace(recipe, scale=3, method="mse", output=tmp_path / "x3")
+    train(other)
+    with pytest.raises(UsageError, match="enlarges 3 times"):
+        train(dataclasses.replace(recipe, teacher=str(other.output / "best.pt")))
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(recipe):
+    with pytest.raises(TrainingError, match="--learning-rate"):
+        train(dataclasses.replace(recipe, method="mse", learning_rate=1e30, clip=1e30))

@@ -1,0 +1,88 @@
+"""``ailsr-train``: from flags to a run folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.table import Table
+
+from ailsr.runtime.command import entry_point, message, progress, stdout
+from ailsr.runtime.errors import UsageError
+from ailsr.runtime.protocol import PROTOCOL
+from ailsr.train import checkpoint
+from ailsr.train.curves import draw
+from ailsr.train.recipe import Recipe
+from ailsr.train.training import Events, train
+
+
+def main(recipe: Recipe) -> None:
+    """Train as ``recipe`` says, draw the curves and print the rounds."""
+    if recipe.resume:
+        recipe = _resumed(recipe)
+    elif (recipe.output / "last.pt").exists():
+        raise UsageError(
+            f"{recipe.output} holds a run already: go on with --resume, or choose another --output"
+        )
+    with progress() as bar:
+        task = bar.add_task("reading pictures", total=None, note="")
+
+        def show(description: str) -> Any:  # noqa: ANN401
+            def tick(done: int, total: int, note: str = "") -> None:
+                if bar.tasks[0].description != description:
+                    bar.reset(task, description=description, total=total, completed=done)
+                bar.update(task, completed=done, total=total, note=note)
+
+            return tick
+
+        card = train(
+            recipe, Events(message, show("reading pictures"), show("importance"), show("training"))
+        )
+    draw(recipe.output / "log.jsonl", recipe.output / "curves.png")
+    if recipe.json:
+        typer.echo(json.dumps({"run": str(recipe.output), **card}))
+    else:
+        stdout.print(_table(recipe.output, card))
+
+
+def _resumed(recipe: Recipe) -> Recipe:
+    """The recipe of the run itself; flags given beside --resume must not contradict it."""
+    last = recipe.output / "last.pt"
+    stored = checkpoint.load(last).card["recipe"] | {"output": str(recipe.output)}
+    for name, value in recipe.given().items():
+        if stored.get(name) != value:
+            flag = "--" + name.rstrip("_").replace("_", "-")
+            raise UsageError(
+                f"{flag} {value} differs from the run's own {stored.get(name)}: leave it out, or "
+                "start a new run with another --output"
+            )
+    resumed = Recipe.from_dict(stored)
+    object.__setattr__(resumed, "resume", True)
+    object.__setattr__(resumed, "json", recipe.json)
+    return resumed
+
+
+def _table(run: Path, card: dict[str, Any]) -> Table:
+    recipe = card["recipe"]
+    table = Table(
+        title=f"{recipe['network']} x{recipe['scale']} by {recipe['method']}, "
+        f"{card['steps']} steps: {run / 'best.pt'}",
+        title_justify="left",
+    )
+    for heading in ("round", "step", "mean importance", f"PSNR dB ({PROTOCOL})", "SSIM"):
+        table.add_column(heading, justify="right")
+    for entry in card["validations"]:
+        importance, psnr, ssim = (entry.get(k) for k in ("mean_importance", "psnr", "ssim"))
+        table.add_row(
+            str(entry["segment"] + 1),
+            str(entry["step"]),
+            "plain" if importance is None else f"{importance:.3f}",
+            "–" if psnr is None else f"{psnr:.3f}",
+            "–" if ssim is None else f"{ssim:.4f}",
+        )
+    return table
+
+
+cli = entry_point(Recipe, main)

@@ -1,0 +1,38 @@
+"""The curves of a run: loss, PSNR and mean importance over the steps."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from ailsr.runtime.files import atomic_output
+
+
+def draw(log: Path, output: Path) -> None:
+    """Draw the ``log.jsonl`` of a run as a PNG: loss, and PSNR and mean importance per round."""
+    from matplotlib.figure import Figure  # half a second that only this needs
+
+    entries = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    steps = [e for e in entries if e["event"] == "steps"]
+    rounds = [e for e in entries if e["event"] == "validation"]
+    panels = [("loss", [(e["step"], e["loss"]) for e in steps])]
+    for key, label in (("psnr", "PSNR, dB"), ("mean_importance", "mean importance")):
+        points = [(e["step"], e[key]) for e in rounds if e.get(key) is not None]
+        if points:
+            panels.append((label, points))
+
+    figure = Figure(figsize=(8, 2.2 * len(panels)), layout="constrained")
+    axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
+    for axis, (label, points) in zip(axes, panels, strict=True):
+        x, y = zip(*points, strict=True)
+        if label == "loss":
+            axis.semilogy(x, y, linewidth=1, color="#3b6fb6")
+        else:
+            axis.plot(x, y, marker="o", color="#c4542b")
+        for entry in rounds[:-1]:
+            axis.axvline(entry["step"], color="#cccccc", linewidth=0.8, zorder=0)
+        axis.set_ylabel(label)
+        axis.spines[["top", "right"]].set_visible(False)
+    axes[-1].set_xlabel("step (grey: end of a round)")
+    with atomic_output(output) as temporary:
+        figure.savefig(temporary, dpi=120)

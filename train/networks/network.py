@@ -1,0 +1,72 @@
+"""The contract of a network: what training and export rely on."""
+
+from __future__ import annotations
+
+import copy
+from typing import Literal, Self
+
+import torch
+from torch import Tensor, nn
+
+Color = Literal["rgb", "y"]
+
+LUMA = (65.481 / 255, 128.553 / 255, 24.966 / 255)
+"""Weights of R, G, B in the luma of BT.601 studio range, without its offset of 16/255.
+
+Leaving the offset out makes luma linear in RGB, zero padding included, so that the conversion folds
+into a convolution exactly. Differences of lumas are what the protocol's are.
+"""
+LUMA_TO_RGB = 255 / 219
+"""What one unit of luma adds to each of R, G and B."""
+
+
+class Network(nn.Module):
+    """A super-resolution network.
+
+    ``forward`` maps low-resolution pictures (N, C, h, w) to (N, C, scale*h, scale*w), unclamped.
+    C is 3 for ``color == "rgb"``, pixels in [0, 1]; C is 1 for ``color == "y"``, luma without
+    offset, in [0, 219/255]. Works at any h, w ≥ 1 unless the class says otherwise.
+    """
+
+    name: str
+    """Name in the registry, for example ``sesr_m5``."""
+    color: Color
+
+    def __init__(self, scale: int) -> None:
+        super().__init__()
+        self.scale = scale
+
+    @property
+    def radius(self) -> int:
+        """How many low-resolution pixels around a pixel can reach its output."""
+        raise NotImplementedError
+
+    @property
+    def channels(self) -> int:
+        """Channels of input and output: 3 or 1."""
+        return 3 if self.color == "rgb" else 1
+
+    def fuse(self) -> Self:
+        """A copy in which re-parameterised branches are collapsed; equal within 1e-5."""
+        return copy.deepcopy(self)
+
+    def _as_rgb(self) -> nn.Module:
+        """A luma network's RGB form, called on a fused copy (see ``luma.py``)."""
+        raise NotImplementedError
+
+    def deploy(self) -> nn.Module:
+        """The form that is exported: fused, RGB (N, 3, h, w) in [0, 1] to RGB, unclamped."""
+        fused = self.fuse()
+        module = fused if self.color == "rgb" else fused._as_rgb()
+        return module.eval().requires_grad_(False)
+
+
+def rgb_to_luma(rgb: Tensor) -> Tensor:
+    """Luma without offset (N, 1, h, w) of ``rgb`` (N, 3, h, w) in [0, 1]."""
+    weights = torch.tensor(LUMA, dtype=rgb.dtype, device=rgb.device).view(1, 3, 1, 1)
+    return (rgb * weights).sum(dim=1, keepdim=True)
+
+
+def same_conv(inputs: int, outputs: int, kernel: int = 3) -> nn.Conv2d:
+    """A convolution that keeps height and width, zeros around the picture."""
+    return nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2)

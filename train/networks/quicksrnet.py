@@ -1,0 +1,60 @@
+"""QuickSRNet: plain convolutions that start as the identity (arXiv 2303.04336)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ailsr.train.networks.network import Color, Network, same_conv
+from ailsr.train.networks.skip import NearestAnchor
+
+NOISE = 0.1
+"""The usual initial weights, made this much smaller, are added to the identity."""
+
+
+class QuickSRNet(Network):
+    """RGB; ``depth`` 3×3 convolutions of ``width`` channels between the first and the last.
+
+    Residual connections are not computed but trained from: the kernels start as the identity, so
+    the untrained network is nearest-neighbour upsampling. Activations are clamped to [0, 1].
+    """
+
+    color: Color = "rgb"
+
+    def __init__(self, scale: int, width: int = 32, depth: int = 2, anchor: bool = False) -> None:
+        super().__init__(scale)
+        layers: list[nn.Module] = [_identity_conv(3, width), nn.Hardtanh(0.0, 1.0)]
+        for _ in range(depth):
+            layers += [_identity_conv(width, width), nn.Hardtanh(0.0, 1.0)]
+        self.body = nn.Sequential(*layers)
+        self.last = same_conv(width, 3 * scale**2)
+        self.anchor = NearestAnchor(3, scale) if anchor else None
+        self.depth = depth
+        if not anchor:  # output channel c · scale² + k copies feature c, which is colour c
+            with torch.no_grad():
+                self.last.weight *= NOISE
+                for output in range(3 * scale**2):
+                    self.last.weight[output, output // scale**2, 1, 1] += 1
+
+    @property
+    def radius(self) -> int:
+        return self.depth + 2
+
+    def forward(self, x: Tensor) -> Tensor:
+        features = self.body(x)
+        with torch.autocast(x.device.type, enabled=False):  # grey levels need more than bfloat16
+            upscaled: Tensor = self.last(features.float())
+            if self.anchor is not None:
+                upscaled = upscaled + self.anchor(x)
+            return F.pixel_shuffle(upscaled, self.scale)
+
+
+def _identity_conv(inputs: int, outputs: int) -> nn.Conv2d:
+    """A convolution that starts near the identity: output o copies input o mod ``inputs``."""
+    conv = same_conv(inputs, outputs)
+    with torch.no_grad():
+        conv.weight *= NOISE
+        for output in range(outputs):
+            conv.weight[output, output % inputs, 1, 1] += 1
+    return conv

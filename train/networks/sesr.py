@@ -1,0 +1,94 @@
+"""SESR: super-efficient super-resolution by collapsible linear blocks (arXiv 2103.09404).
+
+M3, M5, M7 and M11 differ in the number of 3×3 blocks. Each block is trained over-parameterised and
+collapsed into one convolution, during training too, so the wide form costs almost nothing.
+"""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ailsr.train.networks.luma import fold_rgb_input, repeat_rgb_output
+from ailsr.train.networks.network import Color, Network, same_conv
+from ailsr.train.networks.skip import NearestAnchor
+
+
+class LinearBlock(nn.Module):
+    """k×k expansion to ``hidden`` channels, 1×1 projection, and a short residual if sizes agree.
+
+    There is no non-linearity inside, so the block equals one k×k convolution (section 3.2).
+    """
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, hidden: int = 256) -> None:
+        super().__init__()
+        self.kernel = kernel
+        self.expand = nn.Conv2d(inputs, hidden, kernel)
+        self.project = nn.Conv2d(hidden, outputs, 1)
+        identity = torch.zeros(outputs, inputs, kernel, kernel)
+        if inputs == outputs:
+            identity[:, :, kernel // 2, kernel // 2] = torch.eye(outputs)
+        self.register_buffer("identity", identity, persistent=False)
+
+    identity: Tensor
+
+    def collapse(self) -> tuple[Tensor, Tensor]:
+        """(weight, bias) of the equal convolution: W = W₂W₁ + I, b = W₂b₁ + b₂."""
+        with torch.autocast(self.identity.device.type, enabled=False):
+            project = self.project.weight.flatten(1)  # (out, hidden)
+            weight = (project @ self.expand.weight.flatten(1)).view_as(self.identity)
+            assert self.expand.bias is not None and self.project.bias is not None
+            return weight + self.identity, project @ self.expand.bias + self.project.bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight, bias = self.collapse()
+        return F.conv2d(x, weight, bias, padding=self.kernel // 2)
+
+    def as_conv(self) -> nn.Conv2d:
+        weight, bias = self.collapse()
+        conv = same_conv(weight.shape[1], weight.shape[0], self.kernel)
+        conv.load_state_dict({"weight": weight, "bias": bias})
+        return conv
+
+
+class Sesr(Network):
+    """5×5 in, ``blocks`` 3×3, long skip over them, 5×5 out, nearest anchor, pixel shuffle."""
+
+    color: Color = "y"
+
+    def __init__(self, scale: int, blocks: int = 5, width: int = 16) -> None:
+        super().__init__(scale)
+        self.first: nn.Module = LinearBlock(1, width, 5)
+        self.body = nn.ModuleList(LinearBlock(width, width, 3) for _ in range(blocks))
+        self.last: nn.Module = LinearBlock(width, scale**2, 5)
+        self.anchor = NearestAnchor(1, scale)
+
+    @property
+    def radius(self) -> int:
+        return 2 + len(self.body) + 2
+
+    def forward(self, x: Tensor) -> Tensor:
+        first = F.relu(self.first(x))
+        features = first
+        for block in self.body:
+            features = F.relu(block(features))
+        residual = self.last(features + first).float()
+        with torch.autocast(x.device.type, enabled=False):
+            return F.pixel_shuffle(residual + self.anchor(x), self.scale)
+
+    def fuse(self) -> Sesr:
+        fused = copy.deepcopy(self)
+        if isinstance(self.first, LinearBlock) and isinstance(self.last, LinearBlock):
+            fused.first, fused.last = self.first.as_conv(), self.last.as_conv()
+            fused.body = nn.ModuleList(b.as_conv() for b in self.body)  # type: ignore[operator]
+        return fused
+
+    def _as_rgb(self) -> nn.Module:
+        rgb = copy.deepcopy(self)
+        rgb.first = fold_rgb_input(self.first)  # type: ignore[arg-type]
+        rgb.last = repeat_rgb_output(self.last)  # type: ignore[arg-type]
+        rgb.anchor = NearestAnchor(3, self.scale)
+        return rgb

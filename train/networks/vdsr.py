@@ -1,0 +1,68 @@
+"""VDSR: a deep plain network on the bicubic-enlarged luma (Kim et al., arXiv 1511.04587).
+
+With 13 channels it is the network of the AIL paper (arXiv 1806.01576), ``vdsr_f13``; with 64 its
+teacher. It works at high resolution: dear on a phone, here as the method's own reference.
+"""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from ailsr.train.networks.luma import fold_rgb_input, repeat_rgb_output
+from ailsr.train.networks.network import Color, Network, same_conv
+from ailsr.train.networks.skip import BicubicUpsampler
+
+
+class Vdsr(Network):
+    """``depth`` 3×3 convolutions of ``width`` channels predict the residual to bicubic."""
+
+    color: Color = "y"
+
+    def __init__(self, scale: int, width: int = 64, depth: int = 20) -> None:
+        super().__init__(scale)
+        self.depth = depth
+        self.upsample = BicubicUpsampler(1, scale)
+        layers: list[nn.Module] = [same_conv(1, width), nn.ReLU()]
+        for _ in range(depth - 2):
+            layers += [same_conv(width, width), nn.ReLU()]
+        self.body = nn.Sequential(*layers, same_conv(width, 1))
+        for layer in self.body:
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+        nn.init.normal_(self.body[-1].weight, std=1e-3)  # type: ignore[arg-type]
+
+    @property
+    def radius(self) -> int:
+        return (self.depth + self.scale - 1) // self.scale + BicubicUpsampler.radius
+
+    def forward(self, x: Tensor) -> Tensor:
+        enlarged: Tensor = self.upsample(x)
+        residual: Tensor = self.body(enlarged)
+        return enlarged + residual.float()
+
+    def _as_rgb(self) -> nn.Module:
+        rgb = copy.deepcopy(self)
+        rgb.upsample = BicubicUpsampler(3, self.scale)
+        rgb.body[0] = fold_rgb_input(self.body[0])  # type: ignore[arg-type]
+        rgb.body[-1] = repeat_rgb_output(self.body[-1])  # type: ignore[arg-type]
+        return rgb
+
+
+def load_released_weights(network: Vdsr, weights: list[Tensor]) -> None:
+    """Load the AIL authors' released convolutions (out, in, 3, 3), without biases.
+
+    Their luma carries the studio offset of 16/255, ours does not: the first convolution's bias
+    stands in for it.
+    """
+    convs = [layer for layer in network.body if isinstance(layer, nn.Conv2d)]
+    with torch.no_grad():
+        for conv, weight in zip(convs, weights, strict=True):
+            conv.weight.copy_(weight)
+            nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
+        first = convs[0]
+        assert first.bias is not None
+        first.bias.copy_(first.weight.sum(dim=(1, 2, 3)) * 16 / 255)

@@ -1,0 +1,159 @@
+"""Training pictures in memory, and whole batches of patches cut from them by indexing.
+
+All pictures lie one after the other in flat uint8 tensors on the training device. A batch is a few
+index tensors: position, flips and transposition are arithmetic on them, so a batch costs a few
+gathers and no worker processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ailsr.runtime.errors import ImageError, TrainingError
+from ailsr.runtime.image import list_pictures, read
+from ailsr.runtime.resize import crop_to_multiple, resize, shrink
+
+Picture = NDArray[np.uint8]  # (H, W, 3)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Patches in [0, 1]: lr (N, 3, p, p), hr (N, 3, s·p, s·p), importance (N, C, s·p, s·p)."""
+
+    lr: Tensor
+    hr: Tensor
+    importance: Tensor | None
+
+
+class PatchSource:
+    """Pairs of low- and high-resolution pictures from which random patches are drawn.
+
+    Each pixel is equally likely: a picture's share of the patches is its share of the area.
+    """
+
+    def __init__(
+        self, pictures: Sequence[Picture], scale: int, patch: int, device: torch.device
+    ) -> None:
+        """``pictures`` are high-resolution; ``patch`` is the low-resolution side of a patch.
+
+        Raises TrainingError when no picture is at least as large as a patch.
+        """
+        self.scale, self.patch, self.device = scale, patch, device
+        side = patch * scale
+        pictures = [crop_to_multiple(p, scale) for p in pictures if min(p.shape[:2]) >= side]
+        if not pictures:
+            raise TrainingError(
+                f"no training picture is as large as a patch, {side}x{side}: use larger pictures "
+                "or a smaller --patch"
+            )
+        reduced = [shrink(p, scale) for p in pictures]
+        self.sizes = [p.shape[:2] for p in reduced]  # low-resolution (h, w) of each picture
+        areas = torch.tensor([h * w for h, w in self.sizes])
+        self._offsets = (areas.cumsum(0) - areas).to(device)
+        self._share = areas.double() / areas.sum()
+        self._height, self._width = torch.tensor(self.sizes).to(device).unbind(1)
+        self._lr = _flat(reduced, device)
+        self._hr = _flat(pictures, device)
+        self._importance: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    def set_importance(self, maps: Iterator[Tensor] | None) -> float | None:
+        """Use one map (1, C, H, W) in [0, 1] per picture from now on; returns their mean."""
+        if maps is None:
+            self._importance = None
+            return None
+        flat = [m[0].permute(1, 2, 0).flatten(0, 1).half() for m in maps]
+        self._importance = torch.cat(flat)
+        return float(self._importance.mean(dtype=torch.float64))
+
+    def pair(self, index: int) -> tuple[Tensor, Tensor]:
+        """Picture ``index`` whole, in [0, 1]: lr (1, 3, h, w) and hr (1, 3, s·h, s·w)."""
+        (height, width), s = self.sizes[index], self.scale
+        start = int(self._offsets[index])
+        lr = self._lr[start : start + height * width].view(1, height, width, 3)
+        start, count = start * s**2, height * width * s**2
+        hr = self._hr[start : start + count].view(1, height * s, width * s, 3)
+        return _unit(lr), _unit(hr)
+
+    def batch(self, count: int, generator: torch.Generator) -> Batch:
+        """``count`` random patches under random flips and transpositions.
+
+        ``generator`` lives on the CPU, so that the same seed draws the same patches on any device.
+        """
+        chosen = torch.multinomial(self._share, count, replacement=True, generator=generator)
+        place = torch.rand(2, count, generator=generator)
+        turns = torch.randint(0, 2, (3, count), generator=generator).bool().to(self.device)
+        chosen, place = chosen.to(self.device), place.to(self.device)
+        height, width = self._height[chosen], self._width[chosen]
+        top = (place[0] * (height - self.patch + 1)).long()
+        left = (place[1] * (width - self.patch + 1)).long()
+
+        def gather(source: Tensor, s: int) -> Tensor:  # s: 1 for low resolution, scale for high
+            side = self.patch * s
+            ramp = torch.arange(side, device=self.device).expand(count, side)
+            rows = torch.where(turns[0, :, None], side - 1 - ramp, ramp)  # (N, side)
+            columns = torch.where(turns[1, :, None], side - 1 - ramp, ramp)
+            down, right = rows[:, :, None], columns[:, None, :]
+            swap = turns[2, :, None, None]
+            y = torch.where(swap, rows[:, None, :], down) + (top * s)[:, None, None]
+            x = torch.where(swap, columns[:, :, None], right) + (left * s)[:, None, None]
+            index = (self._offsets[chosen] * s**2)[:, None, None] + y * (width * s)[:, None, None]
+            return source[index + x]  # (N, side, side, C)
+
+        importance = None
+        if self._importance is not None:
+            importance = gather(self._importance, self.scale).permute(0, 3, 1, 2).float()
+        return Batch(_unit(gather(self._lr, 1)), _unit(gather(self._hr, self.scale)), importance)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Pictures read from folders, and the files that were left out, with the reason."""
+
+    pictures: list[Picture]
+    skipped: dict[str, str]
+
+
+def load_pictures(
+    folders: Sequence[Path], max_megapixels: float, tick: Callable[[int, int], None]
+) -> Loaded:
+    """All pictures of ``folders``; larger ones are shrunk by an integer factor to the limit.
+
+    A photograph straight from a camera is blurred and noisy at its full size; shrunk, it is sharp
+    enough to learn from. ``tick(done, total)`` is called per file. Raises TrainingError when
+    nothing can be read.
+    """
+    files = [f for folder in folders for f in list_pictures(folder)]
+    loaded = Loaded([], {})
+    for number, file in enumerate(files, start=1):
+        try:
+            rgb = read(file)
+            factor = int(np.ceil(np.sqrt(rgb.shape[0] * rgb.shape[1] / (max_megapixels * 1e6))))
+            if factor > 1:
+                rgb = resize(rgb, (rgb.shape[0] // factor, rgb.shape[1] // factor))
+            loaded.pictures.append(rgb)
+        except ImageError as error:
+            loaded.skipped[file.name] = str(error)
+        tick(number, len(files))
+    if not loaded.pictures:
+        named = ", ".join(str(f) for f in folders)
+        raise TrainingError(f"none of the {len(files)} pictures in {named} can be read")
+    return loaded
+
+
+def _flat(pictures: Sequence[Picture], device: torch.device) -> Tensor:
+    return torch.from_numpy(np.concatenate([p.reshape(-1, 3) for p in pictures])).to(device)
+
+
+def _unit(pixels: Tensor) -> Tensor:
+    """uint8 (N, H, W, 3) as float32 (N, 3, H, W) in [0, 1], channels last in memory."""
+    return pixels.permute(0, 3, 1, 2).float().div_(255)

@@ -1,0 +1,215 @@
+"""The recipe of a training run: every option, its default and its help, in one place."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from dataclasses import MISSING, asdict, dataclass, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from typer import Option
+
+from ailsr.runtime.errors import UsageError
+from ailsr.train.ail import Importance
+from ailsr.train.networks import NETWORKS, SCALES
+
+
+def _read_config(context: typer.Context, path: Path | None) -> Path | None:
+    """Make the values of a TOML file the defaults of the flags that are not given."""
+    if path is not None:
+        context.default_map = read_toml(path)
+    return path
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Train a compact super-resolution network.
+
+    Writes RUN/best.pt, RUN/last.pt, RUN/log.jsonl, RUN/recipe.toml and RUN/curves.png. For example:
+
+    ailsr-train --network sesr_m5 --scale 2 --train photos --val Set5 --output runs/m5
+
+    Ctrl-C leaves a checkpoint; ailsr-train --resume --output runs/m5 goes on from it exactly.
+    """
+
+    output: Annotated[Path, Option(metavar="RUN", help="Folder of the run.")] = Path("runs/latest")
+    network: Annotated[str, Option(help=f"One of {', '.join(NETWORKS)}.")] = "sesr_m5"
+    scale: Annotated[int, Option(help="Enlargement: 2, 3 or 4.")] = 2
+    train: Annotated[
+        list[Path] | None,
+        Option(metavar="DIR", help="Folder of high-resolution pictures. May be repeated."),
+    ] = None
+    val: Annotated[
+        Path | None,
+        Option(metavar="DIR", help="Folder for the PSNR of each round; best.pt is chosen by it."),
+    ] = None
+    method: Annotated[
+        Literal["ail", "mse", "l1"],
+        Option(help="Adaptive Importance Learning, or plain squared or absolute error."),
+    ] = "ail"
+    teacher: Annotated[
+        str,
+        Option(
+            metavar="FILE|self",
+            help="Checkpoint whose errors give AIL's first importance; 'self': the network's own "
+            "state after a first round of plain training (or as given by --init).",
+        ),
+    ] = "self"
+    init: Annotated[
+        Path | None, Option(metavar="FILE", help="Start from this checkpoint's weights.")
+    ] = None
+    rounds: Annotated[
+        int | None,
+        Option(
+            min=1,
+            help="Rounds, each restarting the learning rate. Default: 10 for ail, 1 otherwise.",
+        ),
+    ] = None
+    steps: Annotated[int, Option(min=1, help="Optimiser steps in all.")] = 200_000
+    batch: Annotated[int, Option(min=1, help="Patches per step.")] = 16
+    patch: Annotated[int, Option(min=8, help="Side of a patch in low-resolution pixels.")] = 48
+    learning_rate: Annotated[
+        float, Option(help="Adam's, at the start of each round; falls as a cosine.")
+    ] = 5e-4
+    final_learning_rate: Annotated[float, Option(help="Adam's, at the end of each round.")] = 1e-6
+    warmup: Annotated[int, Option(min=0, help="Steps of linear warm-up from the start.")] = 100
+    clip: Annotated[float, Option(help="Largest norm of the gradient.")] = 0.4
+    ema: Annotated[
+        float, Option(min=0.0, max=0.99999, help="Decay of the averaged weights; 0 for none.")
+    ] = 0.999
+    alpha: Annotated[float, Option(help="AIL: steepness of the first importance.")] = 100.0
+    beta: Annotated[float, Option(help="AIL: teacher's error where it falls fastest.")] = 0.01
+    lambda_: Annotated[float, Option("--lambda", help="AIL: rise of importance in round 1.")] = 0.15
+    rho: Annotated[float, Option(help="AIL: further rise with each later round.")] = 0.15
+    gamma: Annotated[float, Option(help="AIL: fall of the rise with the student's error.")] = 10.0
+    max_megapixels: Annotated[
+        float,
+        Option(help="Larger training pictures are shrunk by an integer factor to this size."),
+    ] = 2.0
+    seed: Annotated[int, Option(help="Seed of weights and patches.")] = 0
+    device: Annotated[str, Option(help="auto, cpu, cuda, mps.")] = "auto"
+    arithmetic: Annotated[
+        Literal["auto", "float32", "bfloat16"],
+        Option(help="auto: bfloat16 where the processor has it; skips and losses stay float32."),
+    ] = "auto"
+    threads: Annotated[int, Option(min=0, help="CPU threads; 0: torch's own choice.")] = 0
+    checkpoint_every: Annotated[int, Option(min=1, help="Steps between writes of last.pt.")] = 1000
+    log_every: Annotated[int, Option(min=1, help="Steps between lines of log.jsonl.")] = 100
+    resume: Annotated[bool, Option("--resume", help="Go on from RUN/last.pt.")] = False
+    config: Annotated[
+        Path | None,
+        Option(
+            metavar="FILE",
+            is_eager=True,
+            callback=_read_config,
+            help="TOML file with defaults for these flags, such as another RUN/recipe.toml.",
+        ),
+    ] = None
+    json: Annotated[bool, Option("--json", help="Print the result as JSON.")] = False
+
+    def __post_init__(self) -> None:
+        if self.network not in NETWORKS:
+            near = get_close_matches(self.network, NETWORKS, n=1)
+            hint = f" (did you mean {near[0]}?)" if near else ""
+            raise UsageError(
+                f"--network {self.network}: there is no such network{hint}; choose one of "
+                f"{', '.join(NETWORKS)}"
+            )
+        if self.scale not in SCALES:
+            raise UsageError(f"--scale {self.scale} is not supported: choose 2, 3 or 4")
+        if not self.train and not self.resume:
+            raise UsageError("--train is missing: name a folder of high-resolution pictures")
+        if self.teacher != "self" and self.method != "ail":
+            raise UsageError(f"--teacher goes with --method ail, not with {self.method}")
+        if self.learning_rate <= 0 or self.clip <= 0 or self.max_megapixels <= 0:
+            raise UsageError("--learning-rate, --clip and --max-megapixels must be above 0")
+        if self.steps < self.segments:
+            raise UsageError(f"--steps {self.steps} is less than one step for each of the rounds")
+
+    @property
+    def importance(self) -> Importance:
+        """The constants of AIL's maps."""
+        return Importance(self.alpha, self.beta, self.lambda_, self.rho, self.gamma)
+
+    @property
+    def round_count(self) -> int:
+        """Rounds of the method, without a round of plain training before them."""
+        return self.rounds or (10 if self.method == "ail" else 1)
+
+    @property
+    def pretrains(self) -> bool:
+        """Whether a round of plain training comes first, to be its own teacher."""
+        return self.method == "ail" and self.teacher == "self" and self.init is None
+
+    @property
+    def segments(self) -> int:
+        """Restarts of the learning rate in all; the steps are shared equally among them."""
+        return self.round_count + self.pretrains
+
+    def segment_start(self, segment: int) -> int:
+        """The step at which ``segment`` (from 0) starts."""
+        return self.steps * segment // self.segments
+
+    def segment_end(self, segment: int) -> int:
+        """The step at which ``segment`` (from 0) ends."""
+        return self.segment_start(segment + 1)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The options that shape the result, as JSON values; paths as they were given."""
+        left_out = {"resume", "config", "json"}
+        values = {k: v for k, v in asdict(self).items() if k not in left_out}
+        return {k: _plain(v) for k, v in values.items()}
+
+    def to_toml(self) -> str:
+        """Every option with a value, one line each; ``--config`` reads it."""
+        lines = (
+            f"{key.rstrip('_')} = {json.dumps(value)}"
+            for key, value in self.to_dict().items()
+            if value is not None
+        )
+        return "\n".join(lines) + "\n"
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Recipe:
+        """The recipe stored by ``to_dict``."""
+        paths = {"output": Path, "val": Path, "init": Path}
+        typed: dict[str, Any] = {
+            k: paths[k](v) if k in paths and v is not None else v for k, v in values.items()
+        }
+        typed["train"] = [Path(p) for p in values.get("train") or []]
+        return cls(**typed)
+
+    def given(self) -> dict[str, Any]:
+        """The options that differ from their defaults."""
+        defaults = {f.name: f.default for f in fields(self) if f.default is not MISSING}
+        plain = self.to_dict()
+        return {k: v for k, v in plain.items() if v != _plain(defaults[k])}
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Options of a recipe file, by the names of their parameters.
+
+    Raises UsageError when it is missing, not TOML, or holds an option that does not exist.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"--config {path}: cannot be read ({error})") from error
+    names = {f.name.rstrip("_"): f.name for f in fields(Recipe)}
+    unknown = [key for key in values if key not in names]
+    if unknown:
+        near = get_close_matches(unknown[0], names, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise UsageError(f"--config {path}: there is no option {unknown[0]!r}{hint}")
+    return {names[key]: value for key, value in values.items()}
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401
+    if isinstance(value, Path):
+        return value.as_posix()
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    return value

@@ -1,0 +1,330 @@
+"""The training loop: rounds of steps, each with its importance maps and its learning rate.
+
+Everything that a step depends on (weights, optimiser, generator, frozen networks) is in
+``last.pt``, so a run that was stopped goes on exactly as if it had not been.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ailsr.runtime.errors import TrainingError, UsageError
+from ailsr.runtime.protocol import pairs
+from ailsr.runtime.version import VERSION
+from ailsr.train import checkpoint
+from ailsr.train.ail import importance_loss, initial_importance, raised_importance
+from ailsr.train.checkpoint import Checkpoint
+from ailsr.train.networks import Network, create, rgb_to_luma
+from ailsr.train.patches import Batch, Loaded, PatchSource, load_pictures
+from ailsr.train.recipe import Recipe
+from ailsr.train.scoring import score
+from ailsr.train.state import State, frozen, placed
+
+
+@dataclass
+class Events:
+    """What a run tells while it goes on; the command draws it, a test may ignore it."""
+
+    say: Callable[[str], None] = lambda text: None
+    load: Callable[[int, int], None] = lambda done, total: None
+    map: Callable[[int, int], None] = lambda done, total: None
+    step: Callable[[int, int, str], None] = lambda done, total, note: None
+
+
+def train(recipe: Recipe, events: Events | None = None) -> dict[str, Any]:
+    """Train as ``recipe`` says and return the training card, with the PSNR of each round.
+
+    Raises TrainingError, UsageError, ImageError or ModelError when the run cannot start or go on.
+    Ctrl-C raises KeyboardInterrupt after the step under way, with ``last.pt`` written.
+    """
+    run = Run(recipe, events or Events())
+    with _interrupts(run):
+        run.rounds()
+    return run.card()
+
+
+class Run:
+    """One training run, from its recipe to its checkpoints."""
+
+    def __init__(self, recipe: Recipe, events: Events) -> None:
+        self.recipe, self.events = recipe, events
+        self.device = _device(recipe.device)
+        if recipe.threads:
+            torch.set_num_threads(recipe.threads)
+        self.bfloat16 = _wants_bfloat16(recipe.arithmetic, self.device)
+        self.validation = list(pairs(recipe.val, recipe.scale)) if recipe.val else []
+        self.loaded: Loaded = load_pictures(recipe.train or [], recipe.max_megapixels, events.load)
+        self.source = PatchSource(self.loaded.pictures, recipe.scale, recipe.patch, self.device)
+        self.state = self._initial_state()
+        self.interrupted = False
+        """Set by Ctrl-C; obeyed after the next whole step."""
+        recipe.output.mkdir(parents=True, exist_ok=True)
+        self.last_path = recipe.output / "last.pt"
+        if recipe.resume:
+            stored = checkpoint.load(self.last_path)
+            self.state.restore(stored.progress, stored.network, self.last_path)
+            self._truncate_log()
+            events.say(f"resumed at step {self.state.step} of {recipe.steps}")
+        else:
+            (recipe.output / "recipe.toml").write_text(recipe.to_toml(), encoding="utf-8")
+            (recipe.output / "log.jsonl").unlink(missing_ok=True)
+
+    def rounds(self) -> None:
+        """All rounds that are still to do."""
+        recipe, state = self.recipe, self.state
+        for segment in range(recipe.segments):
+            if state.step >= recipe.segment_end(segment):
+                continue
+            importance = self._importance(segment)
+            if state.step == recipe.segment_start(segment):
+                self._log(
+                    event="round", step=state.step, segment=segment, mean_importance=importance
+                )
+            self._steps(segment)
+            if recipe.method == "ail":
+                state.previous = frozen(copy.deepcopy(state.average), self.device)
+                if state.teacher is None:
+                    state.teacher = state.previous
+            self._validate(segment, importance)
+            self.save_last()
+
+    def save_last(self) -> None:
+        """Write ``last.pt``: the averaged network and all that resuming needs."""
+        kept = Checkpoint(self.state.average, self.card(), self.state.progress())
+        checkpoint.save(kept, self.last_path)
+
+    def card(self) -> dict[str, Any]:
+        """The training card: recipe, data and results, JSON values only."""
+        return {
+            "ailsr_version": VERSION,
+            "recipe": self.recipe.to_dict(),
+            "pictures": len(self.source),
+            "skipped": len(self.loaded.skipped),
+            "steps": self.state.step,
+            "validations": self.state.validations,
+            "arithmetic": "bfloat16" if self.bfloat16 else "float32",
+        }
+
+    def _initial_state(self) -> State:
+        recipe = self.recipe
+        torch.manual_seed(recipe.seed)
+        student = create(recipe.network, recipe.scale)
+        teacher = previous = None
+        if recipe.init is not None:
+            initial = checkpoint.load(recipe.init).network
+            checkpoint.load_state(student, initial.state_dict(), recipe.init)
+            previous = initial
+            teacher = initial if recipe.method == "ail" and recipe.teacher == "self" else None
+        if recipe.teacher != "self":
+            teacher = checkpoint.load(Path(recipe.teacher)).network
+            if teacher.scale != recipe.scale:
+                raise UsageError(
+                    f"--teacher {recipe.teacher} enlarges {teacher.scale} times, --scale is "
+                    f"{recipe.scale}: a teacher has the student's scale"
+                )
+        student = placed(student, self.device)
+        return State(
+            student,
+            copy.deepcopy(student),
+            torch.optim.Adam(student.parameters(), lr=recipe.learning_rate, fused=True),
+            torch.Generator().manual_seed(recipe.seed),
+            teacher=teacher and frozen(teacher, self.device),
+            previous=previous and frozen(previous, self.device),
+        )
+
+    def _importance(self, segment: int) -> float | None:
+        """Set the round's importance maps; returns their mean, None for plain training."""
+        state, constants = self.state, self.recipe.importance
+        teacher, previous = state.teacher, state.previous
+        k = segment - self.recipe.pretrains
+        if self.recipe.method != "ail" or k < 0:
+            return self.source.set_importance(None)
+        if teacher is None or (k > 0 and previous is None):
+            raise TrainingError(f"{self.last_path}: the frozen networks of round {k} are missing")
+
+        def maps() -> Iterator[Tensor]:
+            for index in range(len(self.source)):
+                lr, hr = self.source.pair(index)
+                target = self._target(hr)
+                w = initial_importance(self._error(teacher, lr, target), constants)
+                if k > 0 and previous is not None:
+                    w = raised_importance(w, self._error(previous, lr, target), k, constants)
+                self.events.map(index + 1, len(self.source))
+                self._stop_if_interrupted()
+                yield w
+
+        return self.source.set_importance(maps())
+
+    @torch.no_grad()
+    def _error(self, network: Network, lr: Tensor, target: Tensor) -> Tensor:
+        """|network(lr) − target| in the student's colour, (1, C, H, W)."""
+        with self._autocast():
+            if network.color == self.state.student.color:
+                output = network(self._input(lr))
+            else:
+                output = self._target(network.deploy().to(self.device)(lr))
+        error: Tensor = (output.float() - target).abs()
+        return error
+
+    def _steps(self, segment: int) -> None:
+        recipe, state = self.recipe, self.state
+        end = recipe.segment_end(segment)
+        losses: list[Tensor] = []
+        started = time.perf_counter()
+        state.student.train()
+        while state.step < end:
+            loss = self._step(segment)
+            losses.append(loss)
+            state.step += 1
+            if state.step % recipe.log_every == 0 or state.step == end:
+                mean = float(torch.stack(losses).mean())
+                if not math.isfinite(mean):
+                    raise TrainingError(
+                        f"the loss is {mean} at step {state.step}: lower --learning-rate "
+                        f"({recipe.learning_rate})"
+                    )
+                speed = len(losses) / (time.perf_counter() - started)
+                self._log(
+                    event="steps", step=state.step, segment=segment, loss=mean,
+                    learning_rate=self._learning_rate(segment), steps_per_second=round(speed, 1),
+                )  # fmt: skip
+                losses, started = [], time.perf_counter()
+            self.events.step(state.step, recipe.steps, f"loss {float(loss):.2e}")
+            if state.step != end:  # at the end of a round, last.pt is written after validation
+                if self.interrupted or state.step % recipe.checkpoint_every == 0:
+                    self.save_last()
+                self._stop_if_interrupted()
+
+    def _step(self, segment: int) -> Tensor:
+        """One optimiser step; returns its loss."""
+        recipe, state = self.recipe, self.state
+        batch = self.source.batch(recipe.batch, state.generator)
+        for group in state.optimizer.param_groups:
+            group["lr"] = self._learning_rate(segment)
+        with self._autocast():
+            output = state.student(self._input(batch.lr))
+        loss = self._loss(output.float(), batch)
+        state.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(state.student.parameters(), recipe.clip)
+        state.optimizer.step()
+        decay = min(recipe.ema, (1 + state.step) / (10 + state.step))
+        with torch.no_grad():
+            averaged: list[Tensor] = list(state.average.parameters())
+            current: list[Tensor] = list(state.student.parameters())
+            torch._foreach_lerp_(averaged, current, 1 - decay)
+        return loss.detach()
+
+    def _loss(self, output: Tensor, batch: Batch) -> Tensor:
+        target = self._target(batch.hr)
+        if self.recipe.method == "l1":
+            return F.l1_loss(output, target)
+        if batch.importance is None:
+            return F.mse_loss(output, target)
+        return importance_loss(output, target, batch.importance)
+
+    def _learning_rate(self, segment: int) -> float:
+        """Cosine within the segment, with a linear warm-up at the start of the run."""
+        recipe, step = self.recipe, self.state.step
+        start = recipe.segment_start(segment)
+        phase = (step - start) / (recipe.segment_end(segment) - start)
+        span = recipe.learning_rate - recipe.final_learning_rate
+        rate = recipe.final_learning_rate + span * (1 + math.cos(math.pi * phase)) / 2
+        return rate * min(1.0, (step + 1) / (recipe.warmup + 1))
+
+    def _validate(self, segment: int, importance: float | None) -> None:
+        state, recipe = self.state, self.recipe
+        entry: dict[str, Any] = {"segment": segment, "step": state.step}
+        entry["mean_importance"] = importance
+        if self.validation:
+            scores = score(state.average, self.validation)
+            entry |= {"psnr": scores.psnr, "ssim": scores.ssim, "protocol": scores.protocol}
+            self.events.say(
+                f"round {segment + 1}/{recipe.segments}: {scores.psnr:.3f} dB ({scores.protocol})"
+            )
+        state.validations.append(entry)
+        self._log(event="validation", **entry)
+        psnr = entry.get("psnr", math.inf)  # without --val the latest is the best
+        if psnr >= state.best_psnr:
+            state.best_psnr = psnr if math.isfinite(psnr) else state.best_psnr
+            checkpoint.save(Checkpoint(state.average, self.card()), recipe.output / "best.pt")
+
+    def _stop_if_interrupted(self) -> None:
+        if self.interrupted:
+            raise KeyboardInterrupt
+
+    def _input(self, lr: Tensor) -> Tensor:
+        return self._target(lr).contiguous(memory_format=torch.channels_last)
+
+    def _target(self, rgb: Tensor) -> Tensor:
+        return rgb if self.state.student.color == "rgb" else rgb_to_luma(rgb)
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16)
+
+    def _log(self, **values: Any) -> None:  # noqa: ANN401
+        with (self.recipe.output / "log.jsonl").open("a", encoding="utf-8") as log:
+            log.write(json.dumps(values) + "\n")
+
+    def _truncate_log(self) -> None:
+        """Drop what was logged after the checkpoint: those steps are run again."""
+        path = self.recipe.output / "log.jsonl"
+        if not path.exists():
+            return
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        now = self.state.step
+        kept = [e for e in lines if e["step"] < now or (e["step"] == now and e["event"] != "round")]
+        path.write_text("".join(json.dumps(e) + "\n" for e in kept), encoding="utf-8")
+
+
+@contextmanager
+def _interrupts(run: Run) -> Iterator[None]:
+    """Let Ctrl-C wait for the end of the step, so that ``last.pt`` is never between two steps."""
+
+    def interrupt(signum: int, frame: object) -> None:
+        if run.interrupted:  # a second one stops at once; last.pt is the one before
+            raise KeyboardInterrupt
+        run.interrupted = True
+
+    try:
+        before = signal.signal(signal.SIGINT, interrupt)
+    except ValueError:  # not in the main thread: the caller handles its own signals
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        line = str(error).splitlines()[0]
+        raise UsageError(f"--device {name} cannot be used here ({line})") from error
+    return device
+
+
+def _wants_bfloat16(arithmetic: str, device: torch.device) -> bool:
+    if arithmetic != "auto":
+        return arithmetic == "bfloat16"
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())
