@@ -17,6 +17,7 @@ demo: $(VENV)/demo
 	rm -rf demo
 	$(BIN)/python -m ailsr.train.photographs demo/photographs
 	$(BIN)/ailsr-train --network sesr_m5 --scale 2 --method ail --rounds 5 --steps $(DEMO_STEPS) \
+	    --batch 8 --patch 32 \
 	    --train demo/photographs/train --val demo/photographs/val --output demo/run
 	$(BIN)/ailsr-export demo/run/best.pt --target all --precision all --output demo/files \
 	    --calibration demo/photographs/train --images demo/photographs/test

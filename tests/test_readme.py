@@ -40,9 +40,11 @@ def test_commands_leave_what_the_readme_says(by_hand):
     exported = {path.name for path in (folder / "exported").iterdir()}
     assert exported == {f"sesr_m5_x2_int8.{ending}" for ending in ("onnx", "tflite", "mlpackage")}
     assert "dB" in printed
-    small = Image.open(folder / "photos" / "test" / "china.png").size
-    large = Image.open(folder / "china_x2.png").size
-    assert large == (2 * small[0], 2 * small[1])
+    with (
+        Image.open(folder / "photos" / "test" / "china.png") as small,
+        Image.open(folder / "china_x2.png") as large,
+    ):
+        assert large.size == (2 * small.width, 2 * small.height)
 
 
 def test_the_report_is_one_file_that_needs_no_network(by_hand):

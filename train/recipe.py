@@ -93,7 +93,7 @@ class Recipe:
     device: Annotated[str, Option(help="auto, cpu, cuda, mps.")] = "auto"
     arithmetic: Annotated[
         Literal["auto", "float32", "bfloat16"],
-        Option(help="auto: bfloat16 where the processor has it; skips and losses stay float32."),
+        Option(help="auto: bfloat16 on GPUs and on CPUs with AMX; skips and losses stay float32."),
     ] = "auto"
     threads: Annotated[int, Option(min=0, help="CPU threads; 0: torch's own choice.")] = 0
     checkpoint_every: Annotated[int, Option(min=1, help="Steps between writes of last.pt.")] = 1000
