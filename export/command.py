@@ -19,6 +19,7 @@ from ailsr.runtime.command import entry_point, message, progress, stdout
 from ailsr.runtime.errors import EngineError, UsageError
 from ailsr.runtime.files import sha256
 from ailsr.runtime.protocol import PROTOCOL
+from ailsr.train import zoo
 
 if TYPE_CHECKING:  # they import torch, which takes seconds that --help does not need
     from ailsr.export.exporter import ExportedFile, Progress
@@ -48,8 +49,22 @@ class ExportConfig:
     """
 
     model: Annotated[
-        Path, typer.Argument(help="Checkpoint of ailsr-train.", metavar="MODEL", show_default=False)
+        Path,
+        typer.Argument(
+            help="Checkpoint of ailsr-train, or zoo:NAME for one that comes with ailsr, such as "
+            "zoo:sesr_m5_x2.",
+            metavar="MODEL",
+            show_default=False,
+        ),
     ]
+    network: Annotated[
+        str | None,
+        typer.Option(
+            help="The class that MODEL was trained with, if it is one of your own: it is imported "
+            "only when named here.",
+            metavar="MODULE:CLASS",
+        ),
+    ] = None
     target: Annotated[Targets, typer.Option(help="Format of the files.")] = "all"
     precision: Annotated[
         Precisions, typer.Option(help="Arithmetic of the files; int8 needs no training data.")
@@ -162,11 +177,7 @@ def main(config: ExportConfig) -> None:
 
 def export(config: ExportConfig, progress: Progress) -> Report:
     """Write the files that ``config`` asks for and verify them. Raises AilsrError."""
-    if str(config.model).startswith("zoo:"):
-        raise UsageError(
-            f"{config.model}: this version of ailsr has no zoo of trained networks yet; train one "
-            "with ailsr-train and give its RUN/best.pt"
-        )
+    model = zoo.resolve(config.model)
     try:
         from ailsr.export.exporter import FORMATS, PRECISIONS, Exporter, Source, check_installed
         from ailsr.train import checkpoint
@@ -178,8 +189,13 @@ def export(config: ExportConfig, progress: Progress) -> Report:
     targets = FORMATS if config.target == "all" else [config.target]
     for target in targets:
         check_installed(target)
-    loaded = checkpoint.load(config.model)
-    source = Source(loaded.network, training_summary(loaded.card), sha256(config.model))
+    loaded = checkpoint.load(model, config.network)
+    if config.network not in (None, loaded.network.reference):
+        raise UsageError(
+            f"--network {config.network}: the network of {config.model} is "
+            f"{loaded.network.reference}; leave --network out"
+        )
+    source = Source(loaded.network, training_summary(loaded.card), sha256(model))
     exporter = Exporter(
         source,
         config.size,

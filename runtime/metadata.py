@@ -24,7 +24,7 @@ def tflite_metadata(data: bytes, name: str) -> bytes | None:
     Raises ModelError when ``data`` is no TFLite file or an offset leads outside it.
     """
     if data[4:8] != IDENTIFIER:
-        raise ModelError("it does not begin as a TFLite file does")
+        raise ModelError("it is no TFLite file (no TFL3 at its start): export it again")
     model = _follow(data, 0)
     for entry in _tables(data, _field(data, model, _MODEL_METADATA)):
         title = _field(data, entry, _METADATA_NAME)
@@ -34,7 +34,7 @@ def tflite_metadata(data: bytes, name: str) -> bytes | None:
         buffers = _tables(data, _field(data, model, _MODEL_BUFFERS))
         number = 0 if index is None else _number(data, index, "<I")
         if number >= len(buffers):
-            raise ModelError(f"its metadata names buffer {number} of {len(buffers)}")
+            raise ModelError(f"it is damaged (no buffer {number} of {len(buffers)}): copy it again")
         content = _field(data, buffers[number], _BUFFER_DATA)
         return b"" if content is None else _vector(data, content)
     return None
@@ -42,7 +42,7 @@ def tflite_metadata(data: bytes, name: str) -> bytes | None:
 
 def _number(data: bytes, at: int, kind: str) -> int:
     if not 0 <= at <= len(data) - struct.calcsize(kind):
-        raise ModelError(f"an offset leads to byte {at} of {len(data)}")
+        raise ModelError(f"it is damaged (offset to byte {at} of {len(data)}): copy it again")
     return int(struct.unpack_from(kind, data, at)[0])
 
 
@@ -66,7 +66,7 @@ def _vector(data: bytes, field: int) -> bytes:
     start = _follow(data, field)
     length = _number(data, start, "<I")
     if start + 4 + length > len(data):
-        raise ModelError(f"it ends at byte {len(data)}, within its data")
+        raise ModelError(f"it is cut short at byte {len(data)}: copy it again")
     return data[start + 4 : start + 4 + length]
 
 
@@ -77,5 +77,5 @@ def _tables(data: bytes, field: int | None) -> list[int]:
     start = _follow(data, field)
     count = _number(data, start, "<I")
     if start + 4 + 4 * count > len(data):
-        raise ModelError(f"it ends at byte {len(data)}, within a list")
+        raise ModelError(f"it is cut short at byte {len(data)}: copy it again")
     return [_follow(data, start + 4 + 4 * i) for i in range(count)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,9 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ailsr.runtime.errors import ModelError
+from ailsr.runtime.errors import ModelError, UsageError
 from ailsr.runtime.files import atomic_output
-from ailsr.train.networks import Network, create
+from ailsr.train.networks import NETWORKS, Network, create, is_reference
 
 FORMAT = 1
 
@@ -33,31 +35,36 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
     network = checkpoint.network
     content = {
         "format": FORMAT,
-        "network": network.name,
+        "network": network.reference,
         "scale": network.scale,
         "state": {name: tensor.detach().cpu() for name, tensor in network.state_dict().items()},
         "card": checkpoint.card,
         "progress": checkpoint.progress,
     }
+    whole = io.BytesIO()
+    torch.save(content, whole)  # torch hides a full disk behind errors of its own
     with atomic_output(path) as temporary:
-        torch.save(content, temporary)
+        temporary.write_bytes(whole.getbuffer())
 
 
-def load(path: Path) -> Checkpoint:
+def load(path: Path, network: str | None = None) -> Checkpoint:
     """The checkpoint at ``path``, its network in eval mode on the CPU.
 
-    Raises ModelError when the file is missing, corrupt, or not a checkpoint of this project.
+    ``network`` is the ``package.module:Class`` that may be imported for it, on the user's word; a
+    file alone cannot cause an import. Raises ModelError when the file is missing, corrupt, or not
+    a checkpoint of this project, UsageError when it needs another class than ``network``.
     """
     if not path.is_file():
         raise ModelError(f"{path}: there is no such checkpoint; ailsr-train writes RUN/best.pt")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises a dozen kinds for a damaged file
-        reason = str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error)
+    except pickle.UnpicklingError as error:
         raise ModelError(
-            f"{path}: not a checkpoint, or a damaged one ({reason}); only files that load with "
-            "weights_only=True are read"
+            f"{path}: not a checkpoint, or one that holds code: only tensors and plain values are "
+            "read (weights_only=True)"
         ) from error
+    except Exception as error:  # torch raises a dozen kinds for a damaged file
+        raise ModelError(f"{path}: a damaged checkpoint, or none: copy it again") from error
     if not isinstance(content, Mapping) or not {"format", "network", "scale", "state"} <= set(
         content
     ):
@@ -67,9 +74,31 @@ def load(path: Path) -> Checkpoint:
             f"{path}: checkpoint format {content['format']}, this ailsr reads {FORMAT}: upgrade "
             "ailsr (pip install -U ailsr)"
         )
-    network = create(content["network"], content["scale"])
-    load_state(network, content["state"], path)
-    return Checkpoint(network.eval(), content.get("card", {}), content.get("progress", {}))
+    stored = create_stored(content["network"], content["scale"], path, network)
+    load_state(stored, content["state"], path)
+    return Checkpoint(stored.eval(), content.get("card", {}), content.get("progress", {}))
+
+
+def create_stored(reference: str, scale: int, source: Path, allowed: str | None) -> Network:
+    """The network that ``source`` names, with random weights; a user's class only if ``allowed``.
+
+    Importing a module runs its code, so a name in a file that came from elsewhere must not do it.
+    """
+    if is_reference(str(reference)):
+        if reference != allowed:
+            raise UsageError(
+                f"{source}: its network is {reference}, code that is imported only when you name "
+                f"it: add --network {reference} if you trust it"
+            )
+    elif reference not in list(NETWORKS):
+        raise ModelError(
+            f"{source}: its network {reference!r} is none of {', '.join(NETWORKS)}; if a newer "
+            "ailsr wrote it, upgrade (pip install -U ailsr)"
+        )
+    try:
+        return create(reference, scale)
+    except UsageError as error:
+        raise UsageError(f"{source}: {error}") from error
 
 
 def load_state(network: Network, state: Mapping[str, Tensor], source: Path) -> None:

@@ -14,6 +14,7 @@ from ailsr.runtime.errors import UsageError
 from ailsr.runtime.protocol import PROTOCOL
 from ailsr.train import checkpoint
 from ailsr.train.curves import draw
+from ailsr.train.distributed import Processes, one_voice
 from ailsr.train.recipe import Recipe
 from ailsr.train.training import Events, train
 
@@ -40,6 +41,8 @@ def main(recipe: Recipe) -> None:
         card = train(
             recipe, Events(message, show("reading pictures"), show("importance"), show("training"))
         )
+    if not Processes.of_torchrun().first:
+        return
     draw(recipe.output / "log.jsonl", recipe.output / "curves.png")
     if recipe.json:
         typer.echo(json.dumps({"run": str(recipe.output), **card}))
@@ -49,8 +52,9 @@ def main(recipe: Recipe) -> None:
 
 def _resumed(recipe: Recipe) -> Recipe:
     """The recipe of the run itself; flags given beside --resume must not contradict it."""
-    last = recipe.output / "last.pt"
-    stored = checkpoint.load(last).card["recipe"] | {"output": str(recipe.output)}
+    last = checkpoint.load(recipe.output / "last.pt", recipe.network)
+    stored = last.card["recipe"] | {"output": str(recipe.output)}
+    stored["network"] = last.network.reference  # the one that the user has allowed to import
     for name, value in recipe.given().items():
         if stored.get(name) != value:
             flag = "--" + name.rstrip("_").replace("_", "-")
@@ -85,4 +89,10 @@ def _table(run: Path, card: dict[str, Any]) -> Table:
     return table
 
 
-cli = entry_point(Recipe, main)
+_command = entry_point(Recipe, main)
+
+
+def cli() -> None:
+    """``ailsr-train``, alone or in each of the processes that ``torchrun`` starts."""
+    with one_voice():
+        _command()

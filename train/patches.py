@@ -84,30 +84,33 @@ class PatchSource:
         hr = self._hr[start : start + count].view(1, height * s, width * s, 3)
         return _unit(lr), _unit(hr)
 
-    def batch(self, count: int, generator: torch.Generator) -> Batch:
-        """``count`` random patches under random flips and transpositions.
+    def batch(self, count: int, generator: torch.Generator, share: slice = slice(None)) -> Batch:
+        """``count`` random patches under random flips and transpositions, or a ``share`` of them.
 
         ``generator`` lives on the CPU, so that the same seed draws the same patches on any device.
         """
         chosen = torch.multinomial(self._share, count, replacement=True, generator=generator)
         place = torch.rand(2, count, generator=generator)
-        turns = torch.randint(0, 2, (3, count), generator=generator).bool().to(self.device)
-        chosen, place = chosen.to(self.device), place.to(self.device)
-        height, width = self._height[chosen], self._width[chosen]
+        turns = torch.randint(0, 2, (3, count), generator=generator).bool()
+        chosen = chosen[share].to(self.device)
+        place, turns = place[:, share].to(self.device), turns[:, share, None].to(self.device)
+        offset, height, width = self._offsets[chosen], self._height[chosen], self._width[chosen]
         top = (place[0] * (height - self.patch + 1)).long()
         left = (place[1] * (width - self.patch + 1)).long()
 
         def gather(source: Tensor, s: int) -> Tensor:  # s: 1 for low resolution, scale for high
             side = self.patch * s
-            ramp = torch.arange(side, device=self.device).expand(count, side)
-            rows = torch.where(turns[0, :, None], side - 1 - ramp, ramp)  # (N, side)
-            columns = torch.where(turns[1, :, None], side - 1 - ramp, ramp)
-            down, right = rows[:, :, None], columns[:, None, :]
-            swap = turns[2, :, None, None]
-            y = torch.where(swap, rows[:, None, :], down) + (top * s)[:, None, None]
-            x = torch.where(swap, columns[:, :, None], right) + (left * s)[:, None, None]
-            index = (self._offsets[chosen] * s**2)[:, None, None] + y * (width * s)[:, None, None]
-            return source[index + x]  # (N, side, side, C)
+            ramp = torch.arange(side, device=self.device)
+            rows = torch.where(turns[0], side - 1 - ramp, ramp) + (top * s)[:, None]  # (N, side)
+            columns = torch.where(turns[1], side - 1 - ramp, ramp) + (left * s)[:, None]
+            # The index of a pixel is a part for its row plus a part for its column: transposing
+            # exchanges the two.
+            rows = rows * (width * s)[:, None] + (offset * s**2)[:, None]
+            down = torch.where(turns[2], columns, rows)
+            right = torch.where(turns[2], rows, columns)
+            index = down[:, :, None] + right[:, None, :]
+            # index_select: three times as fast as source[index] on a CPU
+            return source.index_select(0, index.flatten()).view(*index.shape, -1)
 
         importance = None
         if self._importance is not None:

@@ -14,7 +14,7 @@ from typer import Option
 
 from ailsr.runtime.errors import UsageError
 from ailsr.train.ail import Importance
-from ailsr.train.networks import NETWORKS, SCALES
+from ailsr.train.networks import NETWORKS, SCALES, check_name
 
 
 def _read_config(context: typer.Context, path: Path | None) -> Path | None:
@@ -36,7 +36,13 @@ class Recipe:
     """
 
     output: Annotated[Path, Option(metavar="RUN", help="Folder of the run.")] = Path("runs/latest")
-    network: Annotated[str, Option(help=f"One of {', '.join(NETWORKS)}.")] = "sesr_m5"
+    network: Annotated[
+        str,
+        Option(
+            metavar="NAME|MODULE:CLASS",
+            help=f"One of {', '.join(NETWORKS)}, or a class of your own.",
+        ),
+    ] = "sesr_m5"
     scale: Annotated[int, Option(help="Enlargement: 2, 3 or 4.")] = 2
     train: Annotated[
         list[Path] | None,
@@ -53,13 +59,14 @@ class Recipe:
     teacher: Annotated[
         str,
         Option(
-            metavar="FILE|self",
+            metavar="FILE|zoo:NAME|self",
             help="Checkpoint whose errors give AIL's first importance; 'self': the network's own "
             "state after a first round of plain training (or as given by --init).",
         ),
     ] = "self"
     init: Annotated[
-        Path | None, Option(metavar="FILE", help="Start from this checkpoint's weights.")
+        Path | None,
+        Option(metavar="FILE|zoo:NAME", help="Start from this checkpoint's weights."),
     ] = None
     rounds: Annotated[
         int | None,
@@ -98,6 +105,9 @@ class Recipe:
     threads: Annotated[int, Option(min=0, help="CPU threads; 0: torch's own choice.")] = 0
     checkpoint_every: Annotated[int, Option(min=1, help="Steps between writes of last.pt.")] = 1000
     log_every: Annotated[int, Option(min=1, help="Steps between lines of log.jsonl.")] = 100
+    tensorboard: Annotated[
+        bool, Option("--tensorboard", help="Log to RUN/tensorboard, too (ailsr[tensorboard]).")
+    ] = False
     resume: Annotated[bool, Option("--resume", help="Go on from RUN/last.pt.")] = False
     config: Annotated[
         Path | None,
@@ -111,13 +121,7 @@ class Recipe:
     json: Annotated[bool, Option("--json", help="Print the result as JSON.")] = False
 
     def __post_init__(self) -> None:
-        if self.network not in NETWORKS:
-            near = get_close_matches(self.network, NETWORKS, n=1)
-            hint = f" (did you mean {near[0]}?)" if near else ""
-            raise UsageError(
-                f"--network {self.network}: there is no such network{hint}; choose one of "
-                f"{', '.join(NETWORKS)}"
-            )
+        check_name(self.network)
         if self.scale not in SCALES:
             raise UsageError(f"--scale {self.scale} is not supported: choose 2, 3 or 4")
         if not self.train and not self.resume:

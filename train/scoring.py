@@ -2,25 +2,45 @@
 
 from __future__ import annotations
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
+from collections.abc import Sequence
 
+import torch
+from torch import Tensor, nn
+
+from ailsr.runtime.image import Rgb
 from ailsr.runtime.protocol import Pair, Scores, evaluate
+from ailsr.runtime.tiles import Tile, plan
 from ailsr.train.networks import Network
+
+WINDOW = 512
+"""Low-resolution side of a tile: a picture of any size takes the memory of one tile."""
 
 
 @torch.no_grad()
-def score(network: Network, validation: list[Pair]) -> Scores:
-    """Mean PSNR and SSIM of ``network``'s deploy form over whole pictures, in float32."""
+def score(network: Network, validation: Sequence[Pair], window: int = WINDOW) -> Scores:
+    """Mean PSNR and SSIM of ``network``'s deploy form over whole pictures, in float32.
+
+    A picture larger than ``window`` is computed in tiles, with the result of the whole.
+    """
     device = next(network.parameters()).device
     deployed = network.deploy().to(device)
+    scale, radius = network.scale, network.radius
+    window = max(window, 4 * radius)  # at most half of a tile is overlap
 
-    def upscale(lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        x = torch.from_numpy(lr.copy()).to(device).permute(2, 0, 1)[None].float() / 255
-        y: Tensor = (deployed(x)[0] * 255).round().clamp(0, 255)
-        rgb: NDArray[np.uint8] = y.permute(1, 2, 0).byte().cpu().numpy()
+    def upscale(lr: Rgb) -> Rgb:
+        x = torch.from_numpy(lr.copy()).permute(2, 0, 1)[None].to(device)
+        y = upscaled(deployed, x, plan(lr.shape[:2], (window, window), radius, scale), scale)
+        rgb: Rgb = y[0].permute(1, 2, 0).cpu().numpy()
         return rgb
 
     return evaluate(upscale, validation)
+
+
+def upscaled(deployed: nn.Module, rgb: Tensor, tiles: Sequence[Tile], scale: int) -> Tensor:
+    """``rgb`` (1, 3, h, w) of uint8 through ``deployed``: whole levels (1, 3, s·h, s·w)."""
+    height, width = rgb.shape[2] * scale, rgb.shape[3] * scale
+    result = torch.empty((1, 3, height, width), dtype=torch.uint8, device=rgb.device)
+    for tile in tiles:
+        levels = deployed(rgb[..., *tile.source].float() / 255)[..., *tile.kept] * 255
+        result[..., *tile.target] = levels.round().clamp(0, 255).byte()
+    return result

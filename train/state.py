@@ -11,7 +11,7 @@ import torch
 
 from ailsr.runtime.errors import TrainingError
 from ailsr.train import checkpoint
-from ailsr.train.networks import Network, create
+from ailsr.train.networks import Network
 
 
 @dataclass
@@ -42,7 +42,7 @@ class State:
             "best_psnr": self.best_psnr,
             "validations": self.validations,
             **{
-                name: network and {"name": network.name, "state": network.state_dict()}
+                name: network and {"name": network.reference, "state": network.state_dict()}
                 for name, network in frozen.items()
             },
         }
@@ -58,7 +58,8 @@ class State:
             self.validations = progress["validations"]
             for name in ("teacher", "previous"):
                 if (stored := progress[name]) is not None:
-                    network = create(stored["name"], self.student.scale)
+                    allowed, scale = self.student.reference, self.student.scale
+                    network = checkpoint.create_stored(stored["name"], scale, source, allowed)
                     checkpoint.load_state(network, stored["state"], source)
                     setattr(self, name, frozen(network, next(self.student.parameters()).device))
         except KeyError as error:

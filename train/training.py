@@ -7,14 +7,12 @@ Everything that a step depends on (weights, optimiser, generator, frozen network
 from __future__ import annotations
 
 import copy
-import json
 import math
 import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -24,12 +22,15 @@ from torch import Tensor, nn
 from ailsr.runtime.errors import TrainingError, UsageError
 from ailsr.runtime.protocol import pairs
 from ailsr.runtime.version import VERSION
-from ailsr.train import checkpoint
+from ailsr.train import checkpoint, zoo
 from ailsr.train.ail import importance_loss, initial_importance, raised_importance
 from ailsr.train.checkpoint import Checkpoint
+from ailsr.train.device import choose, wants_bfloat16
+from ailsr.train.distributed import Processes
 from ailsr.train.networks import Network, create, rgb_to_luma
 from ailsr.train.patches import Batch, Loaded, PatchSource, load_pictures
 from ailsr.train.recipe import Recipe
+from ailsr.train.run_log import RunLog
 from ailsr.train.scoring import score
 from ailsr.train.state import State, frozen, placed
 
@@ -48,39 +49,49 @@ def train(recipe: Recipe, events: Events | None = None) -> dict[str, Any]:
     """Train as ``recipe`` says and return the training card, with the PSNR of each round.
 
     Raises TrainingError, UsageError, ImageError or ModelError when the run cannot start or go on.
-    Ctrl-C raises KeyboardInterrupt after the step under way, with ``last.pt`` written.
+    Ctrl-C raises KeyboardInterrupt after the step under way, with ``last.pt`` written. Started by
+    ``torchrun``, only the first process validates, writes files and tells ``events``.
     """
-    run = Run(recipe, events or Events())
-    with _interrupts(run):
-        run.rounds()
+    processes = Processes.of_torchrun()
+    with processes.joined():
+        run = Run(recipe, events or Events(), processes)
+        with _interrupts(run), run.log:
+            run.rounds()
     return run.card()
 
 
 class Run:
     """One training run, from its recipe to its checkpoints."""
 
-    def __init__(self, recipe: Recipe, events: Events) -> None:
-        self.recipe, self.events = recipe, events
-        self.device = _device(recipe.device)
+    def __init__(self, recipe: Recipe, events: Events, processes: Processes) -> None:
+        self.recipe, self.processes = recipe, processes
+        self.events = events if processes.first else Events()
+        self.share = processes.share(recipe.batch)
+        self.device = choose(recipe.device, processes)
         if recipe.threads:
             torch.set_num_threads(recipe.threads)
-        self.bfloat16 = _wants_bfloat16(recipe.arithmetic, self.device)
+        self.bfloat16 = wants_bfloat16(recipe.arithmetic, self.device)
+        self.log = RunLog(recipe.output if processes.first else None, recipe.tensorboard)
         self.validation = list(pairs(recipe.val, recipe.scale)) if recipe.val else []
-        self.loaded: Loaded = load_pictures(recipe.train or [], recipe.max_megapixels, events.load)
-        self.source = PatchSource(self.loaded.pictures, recipe.scale, recipe.patch, self.device)
         self.state = self._initial_state()
+        self.loaded: Loaded = load_pictures(
+            recipe.train or [], recipe.max_megapixels, self.events.load
+        )
+        self.source = PatchSource(self.loaded.pictures, recipe.scale, recipe.patch, self.device)
         self.interrupted = False
         """Set by Ctrl-C; obeyed after the next whole step."""
         recipe.output.mkdir(parents=True, exist_ok=True)
         self.last_path = recipe.output / "last.pt"
         if recipe.resume:
-            stored = checkpoint.load(self.last_path)
+            stored = checkpoint.load(self.last_path, recipe.network)
             self.state.restore(stored.progress, stored.network, self.last_path)
-            self._truncate_log()
-            events.say(f"resumed at step {self.state.step} of {recipe.steps}")
-        else:
+            self.log.resume(self.state.step)
+            self.events.say(f"resumed at step {self.state.step} of {recipe.steps}")
+        elif processes.first:
             (recipe.output / "recipe.toml").write_text(recipe.to_toml(), encoding="utf-8")
-            (recipe.output / "log.jsonl").unlink(missing_ok=True)
+            self.log.start()
+        self.student = processes.replicate(self.state.student, self.device)
+        """The network that takes a step; its gradients are those of all processes."""
 
     def rounds(self) -> None:
         """All rounds that are still to do."""
@@ -88,21 +99,23 @@ class Run:
         for segment in range(recipe.segments):
             if state.step >= recipe.segment_end(segment):
                 continue
+            self._stop_if_interrupted()
             importance = self._importance(segment)
             if state.step == recipe.segment_start(segment):
-                self._log(
-                    event="round", step=state.step, segment=segment, mean_importance=importance
-                )
+                self.log.write("round", state.step, segment=segment, mean_importance=importance)
             self._steps(segment)
             if recipe.method == "ail":
                 state.previous = frozen(copy.deepcopy(state.average), self.device)
                 if state.teacher is None:
                     state.teacher = state.previous
-            self._validate(segment, importance)
+            if self.processes.first:
+                self._validate(segment, importance)
             self.save_last()
 
     def save_last(self) -> None:
         """Write ``last.pt``: the averaged network and all that resuming needs."""
+        if not self.processes.first:
+            return
         kept = Checkpoint(self.state.average, self.card(), self.state.progress())
         checkpoint.save(kept, self.last_path)
 
@@ -124,12 +137,12 @@ class Run:
         student = create(recipe.network, recipe.scale)
         teacher = previous = None
         if recipe.init is not None:
-            initial = checkpoint.load(recipe.init).network
+            initial = checkpoint.load(zoo.resolve(recipe.init), recipe.network).network
             checkpoint.load_state(student, initial.state_dict(), recipe.init)
             previous = initial
             teacher = initial if recipe.method == "ail" and recipe.teacher == "self" else None
         if recipe.teacher != "self":
-            teacher = checkpoint.load(Path(recipe.teacher)).network
+            teacher = checkpoint.load(zoo.resolve(recipe.teacher), recipe.network).network
             if teacher.scale != recipe.scale:
                 raise UsageError(
                     f"--teacher {recipe.teacher} enlarges {teacher.scale} times, --scale is "
@@ -190,32 +203,34 @@ class Run:
             losses.append(loss)
             state.step += 1
             if state.step % recipe.log_every == 0 or state.step == end:
-                mean = float(torch.stack(losses).mean())
+                mean = float(self.processes.mean(torch.stack(losses).mean()))
                 if not math.isfinite(mean):
                     raise TrainingError(
                         f"the loss is {mean} at step {state.step}: lower --learning-rate "
                         f"({recipe.learning_rate})"
                     )
                 speed = len(losses) / (time.perf_counter() - started)
-                self._log(
-                    event="steps", step=state.step, segment=segment, loss=mean,
+                self.log.write(
+                    "steps", state.step, segment=segment, loss=mean,
                     learning_rate=self._learning_rate(segment), steps_per_second=round(speed, 1),
                 )  # fmt: skip
                 losses, started = [], time.perf_counter()
             self.events.step(state.step, recipe.steps, f"loss {float(loss):.2e}")
             if state.step != end:  # at the end of a round, last.pt is written after validation
-                if self.interrupted or state.step % recipe.checkpoint_every == 0:
+                stop = self.processes.any(self.interrupted)
+                if stop or state.step % recipe.checkpoint_every == 0:
                     self.save_last()
-                self._stop_if_interrupted()
+                if stop:
+                    raise KeyboardInterrupt
 
     def _step(self, segment: int) -> Tensor:
         """One optimiser step; returns its loss."""
         recipe, state = self.recipe, self.state
-        batch = self.source.batch(recipe.batch, state.generator)
+        batch = self.source.batch(recipe.batch, state.generator, self.share)
         for group in state.optimizer.param_groups:
             group["lr"] = self._learning_rate(segment)
         with self._autocast():
-            output = state.student(self._input(batch.lr))
+            output = self.student(self._input(batch.lr))
         loss = self._loss(output.float(), batch)
         state.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -256,14 +271,14 @@ class Run:
                 f"round {segment + 1}/{recipe.segments}: {scores.psnr:.3f} dB ({scores.protocol})"
             )
         state.validations.append(entry)
-        self._log(event="validation", **entry)
+        self.log.write("validation", **entry)
         psnr = entry.get("psnr", math.inf)  # without --val the latest is the best
         if psnr >= state.best_psnr:
             state.best_psnr = psnr if math.isfinite(psnr) else state.best_psnr
             checkpoint.save(Checkpoint(state.average, self.card()), recipe.output / "best.pt")
 
     def _stop_if_interrupted(self) -> None:
-        if self.interrupted:
+        if self.processes.any(self.interrupted):
             raise KeyboardInterrupt
 
     def _input(self, lr: Tensor) -> Tensor:
@@ -274,20 +289,6 @@ class Run:
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16)
-
-    def _log(self, **values: Any) -> None:  # noqa: ANN401
-        with (self.recipe.output / "log.jsonl").open("a", encoding="utf-8") as log:
-            log.write(json.dumps(values) + "\n")
-
-    def _truncate_log(self) -> None:
-        """Drop what was logged after the checkpoint: those steps are run again."""
-        path = self.recipe.output / "log.jsonl"
-        if not path.exists():
-            return
-        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        now = self.state.step
-        kept = [e for e in lines if e["step"] < now or (e["step"] == now and e["event"] != "round")]
-        path.write_text("".join(json.dumps(e) + "\n" for e in kept), encoding="utf-8")
 
 
 @contextmanager
@@ -308,24 +309,3 @@ def _interrupts(run: Run) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        line = str(error).splitlines()[0]
-        raise UsageError(f"--device {name} cannot be used here ({line})") from error
-    return device
-
-
-def _wants_bfloat16(arithmetic: str, device: torch.device) -> bool:
-    if arithmetic != "auto":
-        return arithmetic == "bfloat16"
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
-    # AMX doubles the speed; AVX-512's bfloat16 alone was 5 to 30 % slower than float32.
-    return device.type == "cpu" and bool(torch.cpu._is_amx_tile_supported())

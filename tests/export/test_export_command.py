@@ -19,7 +19,7 @@ from ailsr.export.exporter import FORMATS, PRECISIONS, default_input_size
 from ailsr.runtime import load
 from ailsr.runtime.image import write
 from ailsr.runtime.protocol import evaluate, pairs
-from ailsr.train import checkpoint
+from ailsr.train import checkpoint, zoo
 from ailsr.train.checkpoint import Checkpoint
 
 SIZE = "72x88"
@@ -151,6 +151,19 @@ def test_the_table_names_every_figure(model, folders, tmp_path, capsys):
     assert card is not None and card.pixels == "int8"
 
 
+def test_a_name_of_the_zoo_stands_for_its_file(model, folders, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(zoo, "FOLDER", model.parent)
+    code = ailsr_export(
+        "zoo:best", "--target=onnx", "--precision=int8", f"--input-size={SIZE}", "--json",
+        f"--output={tmp_path}", f"--images={folders['images']}",
+    )  # fmt: skip
+    report = json.loads(capsys.readouterr().out)
+    assert (code, report["model"], report["network"]) == (0, "zoo:best", "sesr_m5")
+    card = load(tmp_path / "sesr_m5_x2_int8.onnx").card
+    assert card is not None
+    assert card.checkpoint_sha256 == hashlib.sha256(model.read_bytes()).hexdigest()
+
+
 def test_without_folders_the_pictures_are_at_hand(model, tmp_path, capsys):
     code = ailsr_export(
         model, "--target=onnx", "--precision=int8", f"--input-size={SIZE}",
@@ -190,7 +203,8 @@ def test_ctrl_c_leaves_nothing_half_written(model, folders, tmp_path, monkeypatc
     ("arguments", "message"),
     [
         (["MISSING.pt"], "there is no such checkpoint"),
-        (["zoo:sesr_m5_x2"], "no zoo of trained networks yet"),
+        (["zoo:sesr_m5_x9"], "zoo:sesr_m5_x9: "),
+        (["MODEL", "--network=sesr_m3"], "the network of"),
         (["MODEL", "--input-size=640"], "give height x width"),
         (["MODEL", "--input-size=0x9"], "give height x width"),
         (["MODEL", "--input-size=18x99"], "19x19 is the least"),

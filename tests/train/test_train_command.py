@@ -1,5 +1,6 @@
 import json
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -12,10 +13,10 @@ from ailsr.runtime.image import write
 COMMAND = Path(sys.executable).with_name("ailsr-train")
 
 
-def run(*arguments, cwd):
+def run(*arguments, cwd, **options):
     done = subprocess.run(
         [COMMAND, *map(str, arguments)], cwd=cwd, capture_output=True, text=True, check=False,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "100"},
+        env=os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "100"}, **options,
     )  # fmt: skip
     return done.returncode, done.stdout, done.stderr
 
@@ -69,3 +70,17 @@ def test_bad_input_is_one_line(folder, arguments, says):
     assert err.startswith("error: ")
     assert len(err.splitlines()) == 1
     assert says in err
+
+
+def test_a_file_that_cannot_be_written_whole_is_not_there(folder):
+    def allow_small_files_only():  # as on a full disk: the log fits, a checkpoint does not
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))
+
+    code, _, err = run(
+        "--network", "sesr_m3", "--steps", 2, "--rounds", 1, "--batch", 2, "--patch", 16,
+        "--train", "photos", "--output", "full", cwd=folder, preexec_fn=allow_small_files_only,
+    )  # fmt: skip
+    assert code == 1
+    assert err.startswith("error: File too large")
+    assert len(err.splitlines()) == 1
+    assert {f.name for f in (folder / "full").iterdir()} == {"log.jsonl", "recipe.toml"}

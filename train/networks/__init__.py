@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from difflib import get_close_matches
 from functools import partial
 
 from ailsr.runtime.errors import UsageError
 from ailsr.train.networks.abpn import Abpn
 from ailsr.train.networks.network import Color, Network, rgb_to_luma
+from ailsr.train.networks.own import check_reference, create_own, is_reference
 from ailsr.train.networks.quicksrnet import QuickSRNet
 from ailsr.train.networks.sesr import Sesr
 from ailsr.train.networks.vdsr import Vdsr
@@ -31,15 +33,40 @@ SCALES = (2, 3, 4)
 def create(name: str, scale: int) -> Network:
     """A new network, randomly initialised by torch's current seed.
 
-    Raises UsageError for a name or a scale that does not exist.
+    ``name`` is one of NETWORKS, or ``package.module:Class``: that module is imported, so a name
+    from a file goes through ``checkpoint.create_stored``. Raises UsageError for a name or a scale
+    that does not exist.
     """
-    if name not in NETWORKS:
-        raise UsageError(f"there is no network {name!r}: choose one of {', '.join(NETWORKS)}")
+    check_name(name)
     if scale not in SCALES:
         raise UsageError(f"scale {scale} is not supported: choose 2, 3 or 4")
+    if is_reference(name):
+        return create_own(name, scale)
     network = NETWORKS[name](scale)
-    network.name = name
+    network.name = network.reference = name
     return network
 
 
-__all__ = ["NETWORKS", "SCALES", "Color", "Network", "create", "rgb_to_luma"]
+def check_name(name: str) -> None:
+    """Raise UsageError when ``name`` is neither in NETWORKS nor of the form of a user's class."""
+    if is_reference(name):
+        check_reference(name)
+    elif name not in NETWORKS:
+        near = get_close_matches(name, NETWORKS, n=1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        raise UsageError(
+            f"--network {name}: there is no such network{hint}; choose one of "
+            f"{', '.join(NETWORKS)}, or package.module:Class for a class of your own"
+        )
+
+
+__all__ = [
+    "NETWORKS",
+    "SCALES",
+    "Color",
+    "Network",
+    "check_name",
+    "create",
+    "is_reference",
+    "rgb_to_luma",
+]

@@ -21,7 +21,7 @@ LUMA_TO_RGB = 255 / 219
 
 
 class Network(nn.Module):
-    """A super-resolution network.
+    """A super-resolution network; a subclass is constructed from ``scale`` alone.
 
     ``forward`` maps low-resolution pictures (N, C, h, w) to (N, C, scale*h, scale*w), unclamped.
     C is 3 for ``color == "rgb"``, pixels in [0, 1]; C is 1 for ``color == "y"``, luma without
@@ -29,7 +29,10 @@ class Network(nn.Module):
     """
 
     name: str
-    """Name in the registry, for example ``sesr_m5``."""
+    """Name in messages and file names: in the registry, for example ``sesr_m5``, or that of a
+    user's class in lower case."""
+    reference: str
+    """What ``create`` makes it from: the name in the registry, or ``package.module:Class``."""
     color: Color
 
     def __init__(self, scale: int) -> None:

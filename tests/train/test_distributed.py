@@ -1,0 +1,134 @@
+"""Two processes on the CPU, started by torchrun as a user starts them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import skimage.data
+import torch
+
+from ailsr.runtime.image import write
+from ailsr.train.checkpoint import load
+from ailsr.train.recipe import Recipe
+from ailsr.train.training import train
+
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+COMMAND = str(Path(sys.executable).with_name("ailsr-train"))
+SMALL = {
+    "network": "sesr_m3", "steps": 24, "batch": 4, "patch": 16, "warmup": 2,
+    "arithmetic": "float32", "threads": 1, "checkpoint_every": 4, "log_every": 4,
+}  # fmt: skip
+
+
+def start(program, cwd, **options):
+    """torchrun with ``program`` and ``options`` as flags."""
+    flags = [(f"--{k.replace('_', '-')}", str(v)) for k, v in options.items() if v is not True]
+    switches = [f"--{k}" for k, v in options.items() if v is True]
+    return subprocess.Popen(
+        [*TORCHRUN, *program, *(part for flag in flags for part in flag), *switches],
+        cwd=cwd, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("distributed")
+    write(skimage.data.astronaut()[:160, 100:300], folder / "train" / "astronaut.png")
+    write(skimage.data.coffee()[50:200, 100:300], folder / "train" / "coffee.png")
+    write(skimage.data.chelsea()[60:180, 100:260], folder / "val" / "chelsea.png")
+    return folder
+
+
+def weights(run):
+    last = load(run / "last.pt")
+    return {
+        **last.progress["student"],
+        **{f"ema.{k}": v for k, v in last.network.state_dict().items()},
+    }
+
+
+def validations(run):
+    entries = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    return [(e["step"], e["mean_importance"] or 0.0, e["psnr"]) for e in entries if "psnr" in e]
+
+
+@pytest.mark.parametrize(
+    ("method", "program"), [("mse", [COMMAND]), ("ail", ["-m", "ailsr.train"])]
+)
+def test_two_processes_train_as_one_does(folder, method, program):
+    options = SMALL | {"rounds": 3, "method": method}
+    two = start(program, folder, train="train", val="val", output=f"two_{method}", **options)
+    train(
+        Recipe(
+            output=folder / f"one_{method}", train=[folder / "train"], val=folder / "val", **options
+        )
+    )
+    out, err = two.communicate(timeout=120)
+    assert two.returncode == 0, err
+    assert out.count("24 steps") == 1  # one process speaks
+    assert err.count("round 1/") == 1
+    one, other = weights(folder / f"one_{method}"), weights(folder / f"two_{method}")
+    for name, tensor in one.items():
+        torch.testing.assert_close(other[name], tensor, atol=5e-6, rtol=0, msg=name)
+    curves = [validations(folder / f"{n}_{method}") for n in ("one", "two")]
+    assert len(curves[0]) == len(curves[1]) == (4 if method == "ail" else 3)
+    for single, double in zip(*curves, strict=True):
+        assert double == pytest.approx(single, rel=1e-5)
+
+
+def test_a_run_stopped_by_ctrl_c_goes_on(folder):
+    options = SMALL | {"method": "mse", "steps": 300, "output": "stopped"}
+    run = start(["-m", "ailsr.train"], folder, train="train", val="val", **options)
+    last = folder / "stopped" / "last.pt"
+    deadline = time.monotonic() + 100
+    while not last.exists() and run.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    run.send_signal(signal.SIGINT)
+    _, err = run.communicate(timeout=60)
+    assert run.returncode != 0
+    assert err.count("stopped by Ctrl-C") == 1, err
+    step = load(last).progress["step"]
+    assert 0 < step < 300
+    again = start(["-m", "ailsr.train"], folder, output="stopped", resume=True)
+    out, err = again.communicate(timeout=120)
+    assert again.returncode == 0, err
+    assert f"resumed at step {step} of 300" in err
+    assert "300 steps" in out
+
+
+def test_a_killed_process_ends_the_other(folder):
+    script = (
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from ailsr.train.recipe import Recipe\n"
+        "from ailsr.train import training\n"
+        "original = training.Run._step\n"
+        "def step(self, segment):\n"
+        "    if self.state.step == 9 and os.environ['RANK'] == '1':\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    return original(self, segment)\n"
+        "training.Run._step = step\n"
+        f"options = {SMALL | {'method': 'mse'}}\n"
+        "training.train(Recipe(output=Path('killed'), train=[Path('train')], **options))\n"
+    )
+    (folder / "killed.py").write_text(script)
+    run = start(["killed.py"], folder)
+    _, err = run.communicate(timeout=60)
+    assert run.returncode != 0
+    assert "SIGKILL" in err
+    assert load(folder / "killed" / "last.pt").progress["step"] == 8
+
+
+def test_a_batch_that_cannot_be_shared_is_one_line(folder):
+    run = start([COMMAND], folder, train="train", output="odd", **SMALL | {"batch": 3})
+    out, err = run.communicate(timeout=60)
+    assert run.returncode == 1
+    assert out == ""
+    assert err.count("--batch 3 cannot be shared equally by 2 processes") == 1
+    assert not (folder / "odd" / "last.pt").exists()

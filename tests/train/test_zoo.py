@@ -1,0 +1,66 @@
+from pathlib import Path
+
+import pytest
+import skimage.data
+import torch
+
+from ailsr.runtime.errors import UsageError
+from ailsr.runtime.image import write
+from ailsr.train import zoo
+from ailsr.train.checkpoint import Checkpoint, load, save
+from ailsr.train.networks import create
+from ailsr.train.recipe import Recipe
+from ailsr.train.training import train
+
+
+@pytest.fixture
+def filled(tmp_path, monkeypatch):
+    """A zoo of two, in place of the package's."""
+    monkeypatch.setattr(zoo, "FOLDER", tmp_path)
+    for name, scale in (("sesr_m5", 2), ("abpn", 3)):
+        torch.manual_seed(0)
+        save(Checkpoint(create(name, scale), {}), tmp_path / f"{name}_x{scale}.pt")
+    return tmp_path
+
+
+def test_names_lead_to_checkpoints(filled):
+    assert zoo.names() == ["abpn_x3", "sesr_m5_x2"]
+    assert zoo.path("abpn_x3") == zoo.resolve("zoo:abpn_x3") == filled / "abpn_x3.pt"
+    assert zoo.resolve(Path("zoo:abpn_x3")) == filled / "abpn_x3.pt"
+    assert load(zoo.path("sesr_m5_x2")).network.scale == 2
+    assert zoo.resolve("runs/best.pt") == Path("runs/best.pt")
+
+
+def test_training_starts_from_the_zoo(filled, tmp_path):
+    write(skimage.data.coffee()[50:120, 100:200], tmp_path / "photos" / "coffee.png")
+    recipe = Recipe(
+        network="sesr_m5", train=[tmp_path / "photos"], output=tmp_path / "run", rounds=2, steps=2,
+        batch=1, patch=16, threads=1, init=Path("zoo:sesr_m5_x2"), teacher="zoo:sesr_m5_x2",
+        learning_rate=1e-9, final_learning_rate=1e-9,
+    )  # fmt: skip
+    card = train(recipe)
+    assert card["recipe"]["init"] == card["recipe"]["teacher"] == "zoo:sesr_m5_x2"
+    assert Recipe.from_dict(card["recipe"]) == recipe
+    files = zoo.path("sesr_m5_x2"), tmp_path / "run" / "best.pt"
+    start, end = (load(file).network.state_dict() for file in files)
+    for name, tensor in start.items():
+        torch.testing.assert_close(end[name], tensor, atol=1e-7, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["zoo:sesr_m5_x3", "zoo:../abpn_x3", "zoo:"])
+def test_an_unknown_name_lists_what_there_is(filled, name):
+    with pytest.raises(UsageError, match="zoo:abpn_x3, zoo:sesr_m5_x2"):
+        zoo.resolve(name)
+
+
+def test_an_empty_zoo_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(zoo, "FOLDER", tmp_path)
+    with pytest.raises(UsageError, match="the zoo of this ailsr is empty"):
+        zoo.path("sesr_m5_x2")
+
+
+def test_what_the_package_ships_loads_under_its_name():
+    for name in zoo.names():
+        assert zoo.path(name).stat().st_size < 1_000_000
+        network = load(zoo.path(name)).network
+        assert name.startswith(f"{network.name}_x{network.scale}")

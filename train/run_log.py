@@ -1,0 +1,103 @@
+"""The log of a run: ``log.jsonl``, and the same figures for TensorBoard where they are wanted."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from ailsr.runtime.errors import UsageError
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+SCALARS = {
+    "steps": ("loss", "learning_rate"),
+    "validation": ("psnr", "ssim", "mean_importance"),
+}
+"""What TensorBoard shows of each event, where it has a value."""
+
+
+class RunLog:
+    """Writes the events of a run into its folder; a context that closes them."""
+
+    def __init__(self, folder: Path | None, tensorboard: bool = False) -> None:
+        """``folder`` is None in a process that keeps no log.
+
+        Raises UsageError when TensorBoard is wanted and not installed.
+        """
+        self._folder = folder
+        self._wants_scalars = tensorboard and folder is not None
+        self._scalars: SummaryWriter | None = None
+        if self._wants_scalars:
+            _summary_writer()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:  # fmt: skip
+        if self._scalars is not None:
+            self._scalars.close()
+
+    def start(self) -> None:
+        """Begin an empty log."""
+        if self._folder is None:
+            return
+        self._path.unlink(missing_ok=True)
+        shutil.rmtree(self._folder / "tensorboard", ignore_errors=True)
+        self._open_scalars(None)
+
+    def resume(self, step: int) -> None:
+        """Go on after ``step``: drop what was logged later, those steps are run again."""
+        if self._folder is None:
+            return
+        self._open_scalars(step + 1)
+        if not self._path.exists():
+            return
+        kept = []
+        for line in self._path.read_text(encoding="utf-8").splitlines():
+            try:
+                entry = json.loads(line)
+            except json.JSONDecodeError:  # cut off when the run was killed
+                break
+            if entry["step"] < step or (entry["step"] == step and entry["event"] != "round"):
+                kept.append(line + "\n")
+        self._path.write_text("".join(kept), encoding="utf-8")
+
+    def write(self, event: str, step: int, **values: Any) -> None:  # noqa: ANN401
+        """Add one line of JSON values."""
+        if self._folder is None:
+            return
+        with self._path.open("a", encoding="utf-8") as log:
+            log.write(json.dumps({"event": event, "step": step, **values}) + "\n")
+        if self._scalars is not None:
+            for name in SCALARS.get(event, ()):
+                if values.get(name) is not None:
+                    self._scalars.add_scalar(name, values[name], step)
+            self._scalars.flush()
+
+    @property
+    def _path(self) -> Path:
+        assert self._folder is not None
+        return self._folder / "log.jsonl"
+
+    def _open_scalars(self, purge_step: int | None) -> None:
+        """``purge_step``: TensorBoard hides what earlier files say of this step and later."""
+        if self._wants_scalars and self._folder is not None:
+            folder = str(self._folder / "tensorboard")
+            self._scalars = _summary_writer()(folder, purge_step=purge_step)
+
+
+def _summary_writer() -> type[SummaryWriter]:
+    try:
+        from torch.utils.tensorboard import SummaryWriter  # half a second that only this needs
+    except ImportError as error:
+        raise UsageError(
+            '--tensorboard needs the package tensorboard: pip install "ailsr[tensorboard]"'
+        ) from error
+    return SummaryWriter

@@ -1,0 +1,44 @@
+"""Trained networks that come with the package, by name: ``zoo:sesr_m5_x2``."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from pathlib import Path
+
+from ailsr.runtime.errors import UsageError
+
+PREFIX = "zoo:"
+FOLDER = Path(__file__).parent
+"""Holds <network>_x<scale>.pt, checkpoints of ailsr-train."""
+
+
+def names() -> list[str]:
+    """The names of all networks in the zoo, without ``zoo:``."""
+    return sorted(file.stem for file in FOLDER.glob("*.pt"))
+
+
+def path(name: str) -> Path:
+    """The checkpoint called ``name``, with or without ``zoo:``.
+
+    Raises UsageError, with the names that exist, when there is none.
+    """
+    name = name.removeprefix(PREFIX)
+    known = names()
+    if name in known:
+        return FOLDER / f"{name}.pt"
+    if not known:
+        raise UsageError(
+            f"{PREFIX}{name}: the zoo of this ailsr is empty; train a network with ailsr-train and "
+            "give its RUN/best.pt"
+        )
+    near = get_close_matches(name, known, n=1)
+    hint = f" (did you mean {PREFIX}{near[0]}?)" if near else ""
+    raise UsageError(
+        f"{PREFIX}{name}: there is no such network in the zoo{hint}; it has "
+        f"{', '.join(PREFIX + k for k in known)}"
+    )
+
+
+def resolve(model: Path | str) -> Path:
+    """The file that ``model`` means: ``zoo:<name>``, or a path, which is returned as it is."""
+    return path(str(model)) if str(model).startswith(PREFIX) else Path(model)
