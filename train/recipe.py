@@ -85,7 +85,8 @@ class Recipe:
     warmup: Annotated[int, Option(min=0, help="Steps of linear warm-up from the start.")] = 100
     clip: Annotated[float, Option(help="Largest norm of the gradient.")] = 0.4
     ema: Annotated[
-        float, Option(min=0.0, max=0.99999, help="Decay of the averaged weights; 0 for none.")
+        float,
+        Option(min=0.0, max=0.99999, help="Largest decay of the averaged weights; 0 for none."),
     ] = 0.999
     alpha: Annotated[float, Option(help="AIL: steepness of the first importance.")] = 100.0
     beta: Annotated[float, Option(help="AIL: teacher's error where it falls fastest.")] = 0.01
@@ -130,6 +131,11 @@ class Recipe:
             raise UsageError(f"--teacher goes with --method ail, not with {self.method}")
         if self.learning_rate <= 0 or self.clip <= 0 or self.max_megapixels <= 0:
             raise UsageError("--learning-rate, --clip and --max-megapixels must be above 0")
+        if not 0 <= self.final_learning_rate <= self.learning_rate:
+            raise UsageError(
+                f"--final-learning-rate {self.final_learning_rate} has to lie between 0 and "
+                f"--learning-rate {self.learning_rate}"
+            )
         if self.steps < self.segments:
             raise UsageError(f"--steps {self.steps} is less than one step for each of the rounds")
 

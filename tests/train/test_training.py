@@ -134,8 +134,9 @@ def test_init_starts_from_given_weights_and_teaches(recipe, tmp_path):
     first = dataclasses.replace(recipe, method="mse", output=tmp_path / "first")
     train(first)
     second = dataclasses.replace(
-        recipe, init=first.output / "best.pt", learning_rate=1e-9, output=tmp_path / "second"
-    )
+        recipe, init=first.output / "best.pt", learning_rate=1e-9, final_learning_rate=1e-9,
+        output=tmp_path / "second",
+    )  # fmt: skip
     card = train(second)
     assert len(card["validations"]) == 3  # no plain round: the given weights are the teacher
     one, other = weights(first.output / "best.pt"), weights(second.output / "best.pt")
@@ -157,6 +158,7 @@ def test_bad_recipes_name_the_flag(photos, tmp_path):
         ({"method": "l1", "teacher": "x.pt"}, "--teacher"),
         ({"steps": 3}, "--steps"),
         ({"learning_rate": -1.0}, "--learning-rate"),
+        ({"learning_rate": 1e-7}, "--final-learning-rate"),
     ]:
         with pytest.raises(UsageError, match=says):
             Recipe(**({"train": folder} | wrong))

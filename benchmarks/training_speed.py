@@ -1,0 +1,137 @@
+"""What a step of AIL costs beside a plain one, and what its maps and its data path cost.
+
+    python benchmarks/training_speed.py --train DIR --network sesr_m5 --teacher teacher.pt
+
+The steps are run in turn (A B C D, A B C D, ...), so that whatever else the machine does burdens
+them alike; medians and their ratios are printed. "The authors' way" runs the teacher and the
+student of the previous round on every batch, as their released code does; ours computes the same
+importance once a round for whole pictures.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from typer import Option
+
+from ailsr.runtime.command import entry_point, progress, stdout
+from ailsr.train.ail import initial_importance, raised_importance
+from ailsr.train.distributed import Processes
+from ailsr.train.networks import create
+from ailsr.train.patches import Batch
+from ailsr.train.recipe import Recipe
+from ailsr.train.state import frozen
+from ailsr.train.training import Events, Run
+
+RATE, DECAY = 1e-5, 0.999
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Compare the cost of a plain step, an AIL step, the data path and the importance maps."""
+
+    train: Annotated[list[Path], Option(metavar="DIR", help="Training pictures. Repeatable.")]
+    network: Annotated[str, Option(help="The student.")] = "sesr_m5"
+    teacher: Annotated[str, Option(help="Network of the teacher; untrained, for its cost.")] = (
+        "vdsr_f64"
+    )
+    scale: Annotated[int, Option()] = 2
+    batch: Annotated[int, Option()] = 16
+    patch: Annotated[int, Option()] = 48
+    times: Annotated[int, Option(min=3, help="How often each kind of step is run.")] = 30
+    steps: Annotated[int, Option(help="Steps of the run that the maps are related to.")] = 200_000
+    rounds: Annotated[int, Option(help="Rounds of that run.")] = 10
+    threads: Annotated[int, Option()] = 0
+    json: Annotated[bool, Option("--json", help="Print the figures as JSON.")] = False
+
+
+def main(config: Speed) -> None:
+    """Time everything, print medians in milliseconds and ratios."""
+    with tempfile.TemporaryDirectory() as folder:
+        recipe = Recipe(
+            output=Path(folder), network=config.network, scale=config.scale, train=config.train,
+            batch=config.batch, patch=config.patch, steps=config.steps, rounds=config.rounds,
+            threads=config.threads,
+        )  # fmt: skip
+        run = Run(recipe, Events(), Processes.of_torchrun())
+    teacher = frozen(create(config.teacher, config.scale), run.device)
+    previous = frozen(create(config.network, config.scale), run.device)
+    run.state.teacher, run.state.previous = teacher, previous
+
+    first, last = recipe.pretrains, recipe.segments - 1
+    round_0, later = (timed(lambda s=s: run.weigh(s)) for s in (int(first), last))
+    weighed = run.draw()  # from here on the source has maps
+    plain = replace(weighed, importance=None)
+
+    def authors_way(batch: Batch) -> Batch:
+        target = run.in_color(batch.hr)
+        w = initial_importance(run.error(teacher, batch.lr, target), recipe.importance)
+        error = run.error(previous, batch.lr, target)
+        return replace(batch, importance=raised_importance(w, error, 1, recipe.importance))
+
+    def undrawn() -> Batch:
+        maps, run.source._importance = run.source._importance, None
+        drawn = run.draw()
+        run.source._importance = maps
+        return drawn
+
+    kinds: dict[str, Callable[[], object]] = {
+        "plain, one batch in memory": lambda: run.learn(plain, RATE, DECAY),
+        "plain": lambda: run.learn(undrawn(), RATE, DECAY),
+        "AIL": lambda: run.learn(run.draw(), RATE, DECAY),
+        "AIL, the authors' way": lambda: run.learn(authors_way(undrawn()), RATE, DECAY),
+    }
+    samples: dict[str, list[float]] = {kind: [] for kind in kinds}
+    with progress() as bar:
+        task = bar.add_task("steps", total=config.times, note="")
+        for _ in range(config.times):
+            for kind, step in kinds.items():
+                samples[kind].append(timed(step))
+            bar.advance(task)
+    ms = {kind: 1000 * median(values) for kind, values in samples.items()}
+    maps = round_0 + later * (config.rounds - 1)
+    figures = {
+        "milliseconds": ms,
+        "AIL / plain": ms["AIL"] / ms["plain"],
+        "data path / step in memory": ms["plain"] / ms["plain, one batch in memory"] - 1,
+        "authors' way / AIL": ms["AIL, the authors' way"] / ms["AIL"],
+        "maps, seconds a run": maps,
+        "maps / run": maps / (maps + config.steps * ms["AIL"] / 1000),
+    }
+    if config.json:
+        typer.echo(json.dumps(figures))
+        return
+    table = Table(title=f"{config.network} x{config.scale}, teacher {config.teacher}")
+    table.add_column("step")
+    table.add_column("median, ms", justify="right")
+    table.add_column("to plain", justify="right")
+    for kind, value in ms.items():
+        table.add_row(kind, f"{value:.1f}", f"{value / ms['plain']:.2f}")
+    stdout.print(table)
+    stdout.print(
+        f"data path: {figures['data path / step in memory']:+.1%} of a step on a batch in memory\n"
+        f"importance maps: {maps:.0f} s a run of {config.steps} steps and {config.rounds} rounds, "
+        f"{figures['maps / run']:.1%} of it"
+    )
+
+
+def timed(step: Callable[[], object]) -> float:
+    """Seconds that ``step`` takes."""
+    start = time.perf_counter()
+    step()
+    return time.perf_counter() - start
+
+
+cli = entry_point(Speed, main)
+
+if __name__ == "__main__":
+    cli()
