@@ -196,11 +196,12 @@ class Run:
         recipe, state = self.recipe, self.state
         end = recipe.segment_end(segment)
         losses: list[Tensor] = []
+        note = ""
         started = time.perf_counter()
         state.student.train()
         while state.step < end:
-            loss = self.learn(self.draw(), self._learning_rate(segment), self._decay(segment))
-            losses.append(loss)
+            rate, decay = self._learning_rate(segment), self._decay(segment)
+            losses.append(self.learn(self.draw(), rate, decay))  # read only when it is logged
             state.step += 1
             if state.step % recipe.log_every == 0 or state.step == end:
                 mean = float(self.processes.mean(torch.stack(losses).mean()))
@@ -214,8 +215,8 @@ class Run:
                     "steps", state.step, segment=segment, loss=mean,
                     learning_rate=self._learning_rate(segment), steps_per_second=round(speed, 1),
                 )  # fmt: skip
-                losses, started = [], time.perf_counter()
-            self.events.step(state.step, recipe.steps, f"loss {float(loss):.2e}")
+                losses, started, note = [], time.perf_counter(), f"loss {mean:.2e}"
+            self.events.step(state.step, recipe.steps, note)
             if state.step != end:  # at the end of a round, last.pt is written after validation
                 stop = self.processes.any(self.interrupted)
                 if stop or state.step % recipe.checkpoint_every == 0:
