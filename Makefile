@@ -1,5 +1,6 @@
 # make demo    train, export and measure a network on this machine; open demo/report.html after it
 # make test    the tests
+# make zoo-table   measure the networks of the zoo on Set5 and Set14 and write docs/zoo.md
 # make check   ruff, mypy and the tests: what CI runs
 #
 # Everything happens in .venv, which is made on first use.
@@ -11,7 +12,7 @@ BIN := $(VENV)/bin
 export AILSR_DATA ?= $(realpath $(wildcard ../shared/data))
 DEMO_STEPS ?= 4000
 
-.PHONY: demo test check lint clean
+.PHONY: demo test check lint zoo-table clean
 
 demo: $(VENV)/demo
 	rm -rf demo
@@ -28,6 +29,10 @@ test: $(VENV)/test
 	$(BIN)/pytest
 
 check: lint test
+
+zoo-table: $(VENV)/test
+	$(BIN)/python benchmarks/zoo_table.py --test $(AILSR_DATA)/benchmark/Set5 \
+	    --test $(AILSR_DATA)/benchmark/Set14
 
 lint: $(VENV)/test build/links
 	$(BIN)/ruff check .

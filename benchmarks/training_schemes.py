@@ -1,7 +1,7 @@
 """Training schemes at an equal budget: the same network, seeds, patches and number of steps.
 
     python benchmarks/training_schemes.py --train DIR --test Set5 --test Set14 --steps 16000 \
-        --teacher teacher.pt --output runs/schemes
+        --output runs/schemes
 
 Trains every scheme with every seed (a run that exists is resumed or taken as it is), then prints
 the mean ± standard deviation of PSNR over the seeds, and the difference to the best plain scheme
@@ -27,7 +27,7 @@ from ailsr.runtime.errors import UsageError
 from ailsr.runtime.files import atomic_output
 from ailsr.runtime.protocol import PROTOCOL, pairs
 from ailsr.train import checkpoint
-from ailsr.train.recipe import Recipe
+from ailsr.train.recipe import Arithmetic, Recipe
 from ailsr.train.scoring import score
 from ailsr.train.training import Events, train
 
@@ -38,8 +38,10 @@ PLAIN: dict[str, dict[str, Any]] = {
     "MSE, restarts": {"method": "mse", "rounds": 10},
 }
 AIL: dict[str, dict[str, Any]] = {
-    "AIL, self-taught": {"method": "ail", "rounds": 9},  # a plain round comes before: 10 in all
-    "AIL, teacher": {"method": "ail", "rounds": 10},
+    "AIL": {"method": "ail"},
+    "AIL, importance 0": {"method": "ail", "importance": "none"},  # distillation
+    "AIL, paper": {"method": "ail", "importance": "paper"},
+    "AIL, paper, self-taught": {"method": "ail", "importance": "paper", "rounds": 9},  # + 1 plain
 }
 T_95 = {1: 12.71, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262}
 """Two-sided 95 % quantile of Student's t, by degrees of freedom."""
@@ -57,11 +59,16 @@ class Comparison:
     steps: Annotated[int, Option(help="Optimiser steps of each run.")] = 16_000
     seeds: Annotated[int, Option(min=2, max=10, help="Number of seeds, from 0.")] = 3
     teacher: Annotated[
-        Path | None, Option(help="Teacher's checkpoint; without it that scheme is left out.")
-    ] = None
+        str, Option(metavar="FILE|zoo:NAME", help="Teacher of AIL, where it is not self-taught.")
+    ] = "zoo:sesr_xl_x2"
     only: Annotated[
         list[str] | None, Option(metavar="SCHEME", help="Schemes to run. Repeatable. Default: all.")
     ] = None
+    batch: Annotated[int, Option(help="Patches per step.")] = 16
+    patch: Annotated[int, Option(help="Low-resolution side of a patch.")] = 48
+    learning_rate: Annotated[float, Option()] = 5e-4
+    warmup: Annotated[int, Option()] = 100
+    arithmetic: Annotated[Arithmetic, Option()] = "auto"
     threads: Annotated[int, Option()] = 0
     json: Annotated[bool, Option("--json", help="Print the figures as JSON.")] = False
 
@@ -69,8 +76,6 @@ class Comparison:
 def main(config: Comparison) -> None:
     """Train what is missing, judge everything, print and draw."""
     schemes = PLAIN | AIL
-    if config.teacher is None:
-        schemes = {name: how for name, how in schemes.items() if name != "AIL, teacher"}
     if unknown := set(config.only or ()) - set(schemes):
         raise UsageError(f"no scheme {unknown.pop()!r}: choose from {'; '.join(schemes)}")
     figures: dict[str, dict[str, list[float]]] = {}
@@ -101,12 +106,14 @@ def main(config: Comparison) -> None:
 def run(config: Comparison, name: str, how: dict[str, Any], seed: int) -> Path:
     """The folder of one finished run, trained now unless it was before."""
     folder = folder_of(config, name, seed)
-    teacher = {"teacher": str(config.teacher)} if name == "AIL, teacher" else {}
+    taught = name in AIL and "self-taught" not in name
+    teacher = {"teacher": config.teacher} if taught else {}
     started = (folder / "last.pt").exists()
     recipe = Recipe(
         output=folder, network=config.network, scale=config.scale, train=config.train,
         val=config.test[0], steps=config.steps, seed=seed, threads=config.threads,
-        resume=started, **teacher, **how,
+        batch=config.batch, patch=config.patch, learning_rate=config.learning_rate,
+        warmup=config.warmup, arithmetic=config.arithmetic, resume=started, **teacher, **how,
     )  # fmt: skip
     if started and checkpoint.load(folder / "last.pt").card["steps"] >= config.steps:
         return folder

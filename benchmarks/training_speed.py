@@ -28,7 +28,7 @@ from ailsr.train.ail import initial_importance, raised_importance
 from ailsr.train.distributed import Processes
 from ailsr.train.networks import create
 from ailsr.train.patches import Batch
-from ailsr.train.recipe import Recipe
+from ailsr.train.recipe import Arithmetic, Recipe
 from ailsr.train.state import frozen
 from ailsr.train.training import Events, Run
 
@@ -51,6 +51,7 @@ class Speed:
     steps: Annotated[int, Option(help="Steps of the run that the maps are related to.")] = 200_000
     rounds: Annotated[int, Option(help="Rounds of that run.")] = 10
     threads: Annotated[int, Option()] = 0
+    arithmetic: Annotated[Arithmetic, Option()] = "auto"
     json: Annotated[bool, Option("--json", help="Print the figures as JSON.")] = False
 
 
@@ -60,35 +61,29 @@ def main(config: Speed) -> None:
         recipe = Recipe(
             output=Path(folder), network=config.network, scale=config.scale, train=config.train,
             batch=config.batch, patch=config.patch, steps=config.steps, rounds=config.rounds,
-            threads=config.threads,
+            threads=config.threads, arithmetic=config.arithmetic, importance="paper",
         )  # fmt: skip
         run = Run(recipe, Events(), Processes.of_torchrun())
+        unweighed = Run(replace(recipe, method="mse"), Events(), Processes.of_torchrun())
     teacher = frozen(create(config.teacher, config.scale), run.device)
     previous = frozen(create(config.network, config.scale), run.device)
     run.state.teacher, run.state.previous = teacher, previous
 
     first, last = recipe.pretrains, recipe.segments - 1
     round_0, later = (timed(lambda s=s: run.weigh(s)) for s in (int(first), last))
-    weighed = run.draw()  # from here on the source has maps
-    plain = replace(weighed, importance=None)
+    plain = unweighed.draw()
 
     def authors_way(batch: Batch) -> Batch:
         target = run.in_color(batch.hr)
-        w = initial_importance(run.error(teacher, batch.lr, target), recipe.importance)
-        error = run.error(previous, batch.lr, target)
-        return replace(batch, importance=raised_importance(w, error, 1, recipe.importance))
-
-    def undrawn() -> Batch:
-        maps, run.source._importance = run.source._importance, None
-        drawn = run.draw()
-        run.source._importance = maps
-        return drawn
+        w = initial_importance((run.output(teacher, batch.lr) - target).abs(), recipe.constants)
+        error = (run.output(previous, batch.lr) - target).abs()
+        return replace(batch, map=raised_importance(w, error, 1, recipe.constants))
 
     kinds: dict[str, Callable[[], object]] = {
         "plain, one batch in memory": lambda: run.learn(plain, RATE, DECAY),
-        "plain": lambda: run.learn(undrawn(), RATE, DECAY),
+        "plain": lambda: run.learn(unweighed.draw(), RATE, DECAY),
         "AIL": lambda: run.learn(run.draw(), RATE, DECAY),
-        "AIL, the authors' way": lambda: run.learn(authors_way(undrawn()), RATE, DECAY),
+        "AIL, the authors' way": lambda: run.learn(authors_way(unweighed.draw()), RATE, DECAY),
     }
     samples: dict[str, list[float]] = {kind: [] for kind in kinds}
     with progress() as bar:

@@ -1,11 +1,11 @@
-"""``ailsr-export``: a checkpoint as ONNX, TFLite and Core ML files, each verified."""
+"""``ailsr-export``: a network as ONNX, TFLite and Core ML files, each verified."""
 
 from __future__ import annotations
 
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -17,7 +17,6 @@ from rich.table import Table
 from ailsr.runtime.card import PixelType
 from ailsr.runtime.command import entry_point, message, progress, stdout
 from ailsr.runtime.errors import EngineError, UsageError
-from ailsr.runtime.files import sha256
 from ailsr.runtime.protocol import PROTOCOL
 from ailsr.train import zoo
 
@@ -35,8 +34,8 @@ NOTABLE_LOSS = 0.3
 class ExportConfig:
     """Export a trained network to ONNX, TFLite (LiteRT) and Core ML in float32, float16 and int8.
 
-    Every file is run on real pictures and compared with the PyTorch network before it is reported;
-    one that is not good enough is not written. A file takes one RGB picture of a fixed size and
+    Every file is run on real pictures and compared with the network before it is reported; one
+    that is not good enough is not written. A file takes one RGB picture of a fixed size and
     returns one RGB picture; ailsr-upscale and ailsr.runtime cut larger pictures into tiles.
 
     Examples:
@@ -51,8 +50,8 @@ class ExportConfig:
     model: Annotated[
         Path,
         typer.Argument(
-            help="Checkpoint of ailsr-train, or zoo:NAME for one that comes with ailsr, such as "
-            "zoo:sesr_m5_x2.",
+            help="Checkpoint of ailsr-train; zoo:NAME for one that comes with ailsr, such as "
+            "zoo:sesr_m5_x2; a torch.export program (.pt2); or an ONNX model (.onnx).",
             metavar="MODEL",
             show_default=False,
         ),
@@ -63,6 +62,13 @@ class ExportConfig:
             help="The class that MODEL was trained with, if it is one of your own: it is imported "
             "only when named here.",
             metavar="MODULE:CLASS",
+        ),
+    ] = None
+    name: Annotated[
+        str | None,
+        typer.Option(
+            help="Name of the network in the files and their names.",
+            show_default="the checkpoint's, or that of the file",
         ),
     ] = None
     target: Annotated[Targets, typer.Option(help="Format of the files.")] = "all"
@@ -122,6 +128,8 @@ class ExportConfig:
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document, no table.")] = False
 
     def __post_init__(self) -> None:
+        if self.name is not None and not re.fullmatch(r"\w[\w.-]*", self.name):
+            raise UsageError(f"--name {self.name}: give letters, digits, '_', '-' and '.' only")
         if self.input_size and not re.fullmatch(r"[1-9]\d{0,3}x[1-9]\d{0,3}", self.input_size):
             raise UsageError(
                 f"--input-size {self.input_size}: give height x width in pixels, as in 360x640"
@@ -150,11 +158,13 @@ class Report:
     network: str
     scale: int
     input_size: tuple[int, int]
+    radius: int | None
+    """Receptive field radius in input pixels; null: the whole picture."""
     protocol: str
     images: str
     calibration: str
     network_psnr: float
-    """dB, of the PyTorch network"""
+    """dB, of the network itself"""
     files: list[ExportedFile]
 
 
@@ -179,8 +189,8 @@ def export(config: ExportConfig, progress: Progress) -> Report:
     """Write the files that ``config`` asks for and verify them. Raises AilsrError."""
     model = zoo.resolve(config.model)
     try:
-        from ailsr.export.exporter import FORMATS, PRECISIONS, Exporter, Source, check_installed
-        from ailsr.train import checkpoint
+        from ailsr.export.exporter import FORMATS, PRECISIONS, Exporter, check_installed
+        from ailsr.export.source import open_source
     except ModuleNotFoundError as error:
         raise EngineError(
             f'ailsr-export needs {error.name}: pip install "ailsr[export]"'
@@ -189,13 +199,7 @@ def export(config: ExportConfig, progress: Progress) -> Report:
     targets = FORMATS if config.target == "all" else [config.target]
     for target in targets:
         check_installed(target)
-    loaded = checkpoint.load(model, config.network)
-    if config.network not in (None, loaded.network.reference):
-        raise UsageError(
-            f"--network {config.network}: the network of {config.model} is "
-            f"{loaded.network.reference}; leave --network out"
-        )
-    source = Source(loaded.network, training_summary(loaded.card), sha256(model))
+    source = open_source(model, config.network, config.name)
     exporter = Exporter(
         source,
         config.size,
@@ -206,6 +210,14 @@ def export(config: ExportConfig, progress: Progress) -> Report:
     )
     precisions = PRECISIONS if config.precision == "all" else [config.precision]
     pixels = config.io or "uint8"
+    for target in targets:
+        for precision in precisions:
+            path = exporter.path(target, precision, config.output)
+            if path.exists() and path.samefile(model):
+                raise UsageError(
+                    f"{path} would be written over the model: give another folder with --output, "
+                    "or another name with --name"
+                )
     files = [
         exporter.export(target, precision, config.output, pixels)
         for target in targets
@@ -213,27 +225,16 @@ def export(config: ExportConfig, progress: Progress) -> Report:
     ]
     return Report(
         str(config.model),
-        loaded.network.name,
-        loaded.network.scale,
+        source.name,
+        source.scale,
         exporter.input_size,
+        exporter.radius,
         PROTOCOL,
         exporter.pictures.name,
         exporter.calibration_pictures.name,
         exporter.reference.scores.psnr,
         files,
     )
-
-
-def training_summary(card: Mapping[str, Any]) -> dict[str, Any]:
-    """What an exported file tells of the training run: no paths, folders by their last name."""
-    recipe = card.get("recipe", {})
-    values = {
-        key: recipe.get(key) for key in ("method", "rounds", "steps", "batch", "patch", "seed")
-    }
-    values["teacher"] = Path(recipe["teacher"]).name if recipe.get("teacher") else None
-    values["train"] = [Path(folder).name for folder in recipe.get("train") or []] or None
-    values["pictures"] = card.get("pictures")
-    return {key: value for key, value in values.items() if value is not None}
 
 
 def _json_values(value: Any) -> Any:  # noqa: ANN401
@@ -248,7 +249,7 @@ def _json_values(value: Any) -> Any:  # noqa: ANN401
 def _print_table(report: Report) -> None:
     height, width = report.input_size
     stdout.print(
-        f"{report.network} x{report.scale}, {height}x{width} pixels in; PyTorch network: "
+        f"{report.network} x{report.scale}, {height}x{width} pixels in; the network itself: "
         f"{report.network_psnr:.2f} dB PSNR ({report.protocol}) on {report.images}",
         markup=False,
         soft_wrap=True,
@@ -273,7 +274,7 @@ def _print_table(report: Report) -> None:
         stdout.width = 400  # a pipe has no width: never fold or cut
     stdout.print(table)
     stdout.print(
-        "loss: against the PyTorch network; largest difference: of one value from the network's, "
+        "loss: against the network itself; largest difference: of one value from the network's, "
         "in grey levels",
         markup=False,
         soft_wrap=True,
@@ -284,6 +285,11 @@ def _warnings(config: ExportConfig, report: Report) -> Iterator[str]:
     same = config.images and config.calibration and config.images.samefile(config.calibration)
     if same and any(file.precision == "int8" for file in report.files):
         yield "int8 was calibrated on the pictures it is judged by: give another folder to --images"
+    if report.radius is None:
+        yield (
+            f"a pixel of {report.network} depends on the whole picture, so pictures larger than "
+            "the input, cut into tiles, come out differently: export it at the size you use"
+        )
     for file in report.files:
         if file.loss >= NOTABLE_LOSS:
             yield (

@@ -9,23 +9,23 @@ from functools import cached_property
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
-
-from torch import nn
+from typing import Literal, NamedTuple
 
 from ailsr.export.graph import Graph
-from ailsr.export.hub import graph_of
 from ailsr.export.passes import with_separate_pixels
 from ailsr.export.picture_sets import PictureSet, picture_set
 from ailsr.export.quantization import Quantization, quantization_of
+from ailsr.export.receptive_field import receptive_radius
+from ailsr.export.source import Source
 from ailsr.export.verification import Reference
 from ailsr.runtime.card import Card, PixelType, Precision
 from ailsr.runtime.errors import EngineError, UsageError
 from ailsr.runtime.files import atomic_output, size_bytes
 from ailsr.runtime.image import Rgb
 from ailsr.runtime.protocol import PROTOCOL
+from ailsr.runtime.tiles import Size
+from ailsr.runtime.upscaler import UNKNOWN_RADIUS
 from ailsr.runtime.version import VERSION
-from ailsr.train.networks import Network
 
 Target = Literal["onnx", "tflite", "coreml"]
 
@@ -68,18 +68,9 @@ class ExportedFile:
     psnr: float
     """dB, of the file on the verification pictures"""
     loss: float
-    """dB that it loses against the PyTorch network"""
+    """dB that it loses against the network"""
     max_difference: float
     """Largest difference of an output value from the network's, white being 1"""
-
-
-@dataclass(frozen=True)
-class Source:
-    """What is exported, and what a file's card says of where it comes from."""
-
-    network: Network
-    training: dict[str, Any]
-    checkpoint_sha256: str | None = None
 
 
 class Exporter:
@@ -88,7 +79,7 @@ class Exporter:
     def __init__(
         self,
         source: Source,
-        input_size: tuple[int, int] | None = None,
+        input_size: Size | None = None,
         *,
         calibration: Path | None = None,
         images: Path | None = None,
@@ -100,31 +91,36 @@ class Exporter:
         Raises UsageError for an input size that is too small, ImageError for a folder without
         pictures.
         """
-        network = source.network
-        self.input_size = input_size or default_input_size(network.scale)
         self.source = source
-        self.max_drop = max_drop
-        self.calibration_pictures = picture_set(calibration, "calibration", network.scale)
-        self.pictures = picture_set(images, "verification", network.scale)
-        self._progress = progress
-        if min(self.input_size) <= 2 * network.radius:
-            height, width = self.input_size
-            least = 2 * network.radius + 1
+        self.input_size = input_size or source.input_size or default_input_size(source.scale)
+        if source.input_size not in (None, self.input_size):
             raise UsageError(
-                f"--input-size {height}x{width} is too small for {network.name}, which sees "
-                f"{network.radius} pixels around each pixel: {least}x{least} is the least"
+                f"--input-size {_named(self.input_size)}: {source.name} takes pictures of "
+                f"{_named(source.input_size)} pixels and no others; leave --input-size out"
+            )
+        self.max_drop = max_drop
+        self.calibration_pictures = picture_set(calibration, "calibration", source.scale)
+        self.pictures = picture_set(images, "verification", source.scale)
+        self._progress = progress
+        least = 2 * (self.radius or 0) + 1
+        if min(self.input_size) < least and source.input_size is None:
+            raise UsageError(
+                f"--input-size {_named(self.input_size)} is too small for {source.name}, which "
+                f"sees {self.radius} pixels around each pixel: {least}x{least} is the least"
             )
 
     @cached_property
-    def deployed(self) -> nn.Module:
-        """The PyTorch module that the files are compared with."""
-        return self.source.network.deploy()
+    def radius(self) -> int | None:
+        """The receptive field radius in input pixels; None: a pixel may see the whole picture."""
+        if self.source.radius is not None:
+            return self.source.radius
+        return receptive_radius(self.graph)
 
     @cached_property
     def graph(self) -> Graph:
         """The network for float files."""
         self._progress("tracing the network", 0, None)
-        return graph_of(self.deployed, self.input_size)
+        return self.source.graph(self.input_size)
 
     @cached_property
     def int8_graph(self) -> Graph:
@@ -140,39 +136,43 @@ class Exporter:
 
     @cached_property
     def reference(self) -> Reference:
-        """What the PyTorch network makes of the verification pictures."""
+        """What the network makes of the verification pictures."""
         card = self.card("float32", "float32")
-        return Reference(self.deployed, card, self.pictures, self._ticks("running the network"))
+        return Reference(self.source.run, card, self.pictures, self._ticks("running the network"))
 
     def card(self, precision: Precision, pixels: PixelType) -> Card:
         """The card of a file, still without its PSNR."""
-        network = self.source.network
+        source, radius = self.source, self.radius
         return Card(
-            network=network.name,
-            scale=network.scale,
-            color=network.color,
+            network=source.name,
+            scale=source.scale,
+            color=source.color,
             precision=precision,
             pixels=pixels,
             input_size=self.input_size,
-            radius=network.radius,
+            radius=min(UNKNOWN_RADIUS, min(self.input_size) // 4) if radius is None else radius,
             protocol=PROTOCOL,
             calibration=self.calibration_pictures.name if precision == "int8" else None,
-            training=self.source.training,
-            checkpoint_sha256=self.source.checkpoint_sha256,
+            training=dict(source.training),
+            checkpoint_sha256=source.sha256,
             ailsr_version=VERSION,
         )
+
+    def path(self, target: Target, precision: Precision, folder: Path) -> Path:
+        """Where ``export`` writes: ``folder``/<network>_x<scale>_<precision>.<ending>."""
+        name = f"{self.source.name}_x{self.source.scale}_{precision}"
+        return folder / f"{name}{FORMATS[target].ending}"
 
     def export(
         self, target: Target, precision: Precision, folder: Path, pixels: PixelType = "uint8"
     ) -> ExportedFile:
-        """Write ``folder``/<network>_x<scale>_<precision>.<ending> and verify it.
+        """Write the file at ``path(target, precision, folder)`` and verify it.
 
         ``pixels`` is the element type of an int8 file's input and output. Raises ParityError, and
         writes no file, when the file is not good enough.
         """
-        ending, writer = FORMATS[target].ending, import_module(FORMATS[target].writer)
-        network = self.source.network
-        path = folder / f"{network.name}_x{network.scale}_{precision}{ending}"
+        writer = import_module(FORMATS[target].writer)
+        path = self.path(target, precision, folder)
         int8 = precision == "int8"
         graph, quantization = (self.int8_graph, self.quantization) if int8 else (self.graph, None)
         card = self.card(precision, pixels if int8 else "float32")
@@ -213,7 +213,12 @@ class Exporter:
         return tick
 
 
-def default_input_size(scale: int) -> tuple[int, int]:
+def _named(size: Size) -> str:
+    height, width = size
+    return f"{height}x{width}"
+
+
+def default_input_size(scale: int) -> Size:
     """(height, width) that becomes 1280×720, or the most of it that ``scale`` allows."""
     return 720 // scale, 1280 // scale
 

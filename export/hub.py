@@ -16,10 +16,11 @@ from contextlib import contextmanager, redirect_stderr
 import onnx
 import onnxsim
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.export import ExportedProgram
 
 from ailsr.export.graph import Add, Bound, Concat, Conv, DepthToSpace, Graph, Node, Pad, PRelu
-from ailsr.export.passes import optimized
+from ailsr.export.passes import in_units_of, optimized
 from ailsr.export.rewiring import renamed
 from ailsr.export.translation import Translation
 from ailsr.runtime.errors import ModelError
@@ -44,11 +45,18 @@ def graph_of(network: nn.Module, input_size: tuple[int, int]) -> Graph:
     ``network`` is in deploy form, in eval mode. Raises UnsupportedOperatorError, and ModelError for
     a network that torch cannot export.
     """
-    example = torch.zeros(1, 3, *input_size)
-    with _quiet():
+    return from_onnx(to_onnx(network, torch.zeros(1, 3, *input_size)))
+
+
+def to_onnx(network: nn.Module | ExportedProgram, *example: Tensor) -> onnx.ModelProto:
+    """``network`` as torch's exporter writes it; a program needs no ``example`` of its input.
+
+    Raises ModelError when torch cannot export it.
+    """
+    with quiet():
         try:
             program = torch.onnx.export(
-                network, (example,), dynamo=True, opset_version=OPSET, verbose=False
+                network, example, dynamo=True, opset_version=OPSET, verbose=False
             )
         except torch.onnx.OnnxExporterError as error:
             reason = str(error.__cause__ or error).strip().splitlines()[0].rstrip(":")
@@ -57,13 +65,16 @@ def graph_of(network: nn.Module, input_size: tuple[int, int]) -> Graph:
                 "be one that torch.export can trace, without branches that depend on pixel values"
             ) from error
     assert program is not None
-    return from_onnx(program.model_proto)
+    return program.model_proto
 
 
-def from_onnx(model: onnx.ModelProto, input_size: tuple[int, int] | None = None) -> Graph:
+def from_onnx(
+    model: onnx.ModelProto, input_size: tuple[int, int] | None = None, white: float = 1.0
+) -> Graph:
     """The graph of an ONNX model with one RGB input and one RGB output.
 
-    ``input_size`` is needed where the model leaves height and width open. Raises ModelError, and
+    ``input_size`` is needed where the model leaves height and width open. ``white`` is the value
+    that the model gives to white; to the graph it is 1. Raises ModelError, and
     UnsupportedOperatorError for an operator that not all targets have.
     """
     places = {output: _place(node) for node in model.graph.node for output in node.output}
@@ -85,8 +96,11 @@ def from_onnx(model: onnx.ModelProto, input_size: tuple[int, int] | None = None)
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(f"the ONNX model cannot be read ({reason})") from error
     translation = Translation(simplified.graph, places)
-    nodes, output = optimized(translation.nodes, translation.output)
-    return _named(nodes, shape, translation.input, output)
+    nodes, input, output = translation.nodes, translation.input, translation.output
+    if white != 1:
+        nodes, input, output = in_units_of(white, nodes, input, output)
+    nodes, output = optimized(nodes, output)
+    return _named(nodes, shape, input, output)
 
 
 def _fixed_size(value: onnx.ValueInfoProto) -> tuple[int, int]:
@@ -131,7 +145,7 @@ def _named(nodes: list[Node], shape: tuple[int, int, int], input: str, output: s
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """torch's exporter without its remarks: on its packages, its own deprecations, its graphs."""
     level = logging.root.manager.disable
     logging.disable(logging.ERROR)

@@ -8,7 +8,18 @@ from dataclasses import replace
 import numpy as np
 
 from ailsr.export.channel_map import ChannelMap, fold_back, fold_forward
-from ailsr.export.graph import Add, Bound, Clamp, Concat, Conv, DepthToSpace, Graph, Node, Pad
+from ailsr.export.graph import (
+    Add,
+    Bound,
+    Clamp,
+    Concat,
+    Conv,
+    DepthToSpace,
+    Graph,
+    Node,
+    Pad,
+    PRelu,
+)
 from ailsr.export.quantization import REARRANGING
 from ailsr.export.rewiring import renamed, uses_of, without_dead
 
@@ -42,6 +53,32 @@ def _both(first: Clamp, second: Clamp) -> Clamp:
     """One clamp that does what ``first`` and then ``second`` do."""
     low, high = np.clip(first, *second)
     return float(low), float(high)
+
+
+def in_units_of(
+    white: float, nodes: Sequence[Node], input: str, output: str
+) -> tuple[list[Node], str, str]:
+    """(nodes, input, output) that do for white = 1 what ``nodes`` do for ``white``.
+
+    Most nodes give a multiple of their result for a multiple of their input once their biases and
+    bounds are multiples too; with others among them, the two ends are scaled.
+    """
+    if all(
+        isinstance(node, Conv | PRelu | Bound | Add | Concat | DepthToSpace | Pad) for node in nodes
+    ):
+        return [_divided(node, white) for node in nodes], input, output
+    first = ChannelMap.in_place(3, white).conv(f"{input}, of 1", input)
+    last = ChannelMap.in_place(3, 1 / white).conv(output, f"{output}, of 1")
+    return [first, *nodes, last], first.input, last.output
+
+
+def _divided(node: Node, divisor: float) -> Node:
+    if isinstance(node, Conv):
+        node = replace(node, bias=(node.bias / divisor).astype(np.float32))
+    if isinstance(node, Conv | Add | Bound):
+        low, high = node.clamp
+        node = replace(node, clamp=(low / divisor, high / divisor))
+    return node
 
 
 def with_separate_pixels(graph: Graph) -> Graph:

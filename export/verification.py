@@ -1,4 +1,4 @@
-"""Proof of an exported file: it is run on real pictures and compared with the PyTorch network.
+"""Proof of an exported file: it is run on real pictures and compared with the network.
 
 Both go through the same ``Upscaler``, at the same input size, so padding and tiling are the same
 and only the file's own arithmetic differs.
@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from ailsr.export.picture_sets import PictureSet
 from ailsr.runtime.card import Card, PixelType, Precision
 from ailsr.runtime.engines import Engine, Pixels
 from ailsr.runtime.errors import ParityError
+from ailsr.runtime.interface import Run
 from ailsr.runtime.protocol import Scores, evaluate
 from ailsr.runtime.upscaler import Upscaler, from_pixels, load, to_pixels
 
@@ -27,7 +26,7 @@ LARGEST_DIFFERENCE: dict[Precision, float] = {"float32": 1e-4, "float16": 2e-2, 
 LARGEST_LOSS: dict[Precision, float] = {"float32": 0.01, "float16": 0.05, "int8": 1.0}
 """PSNR that a file may lose against the network, in dB, unless the user says otherwise."""
 ADVICE: dict[Precision, str] = {
-    "float32": "this is a fault of ailsr: please report it with the checkpoint",
+    "float32": "this is a fault of ailsr: please report it with the model",
     "float16": "the network's values are beyond float16: use --precision float32",
     "int8": "calibrate on pictures like yours (--calibration DIR), use --precision float16, or "
     "accept more with --max-drop DB",
@@ -40,25 +39,23 @@ Tick = Callable[[], None]
 """Called after each picture."""
 
 
-class TorchEngine:
-    """The PyTorch network in deploy form as an engine."""
+class SourceEngine:
+    """The network that files are made from, as an engine."""
 
-    name = f"PyTorch {torch.__version__}"
+    name = "the network"
     measurable = False
     pixels: PixelType = "float32"
 
-    def __init__(self, network: nn.Module, card: Card) -> None:
+    def __init__(self, run: Run, card: Card) -> None:
         self.card: Card | None = card
         self.input_size = card.input_size
         self.scale = card.scale
         self.samples: list[tuple[Pixels, Pixels]] = []
         """(input, output) of the first runs."""
-        self._network = network
+        self._run = run
 
     def run(self, image: Pixels) -> Pixels:
-        batch = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)[None]))
-        with torch.inference_mode():
-            upscaled: Pixels = self._network(batch)[0].permute(1, 2, 0).numpy()
+        upscaled = self._run(image)
         if len(self.samples) < SAMPLES:
             self.samples.append((image, upscaled))
         return upscaled
@@ -77,13 +74,13 @@ class Verification:
 
 
 class Reference:
-    """What the PyTorch network makes of the pictures; files are verified against it."""
+    """What the network makes of the pictures by ``run``; files are verified against it."""
 
     def __init__(
-        self, network: nn.Module, card: Card, pictures: PictureSet, tick: Tick = lambda: None
+        self, run: Run, card: Card, pictures: PictureSet, tick: Tick = lambda: None
     ) -> None:
         self.pictures = pictures
-        self._engine = TorchEngine(network, card)
+        self._engine = SourceEngine(run, card)
         self.scores = self._evaluate(Upscaler(self._engine, Path(card.network)), tick)
 
     def verify(

@@ -50,23 +50,23 @@ class OnnxEngine:
         interface = Interface.of(shapes, types, self.card)
         self._input = tensors[0].name
         self._channels_last = interface.channels_last
-        self._white = np.float32(1)
+        self.white = np.float32(1)
         self.input_size = interface.input_size
         self.resizable = interface.resizable
         self.pixels = interface.pixels
         self.scale, white = probe(interface, self.card, self.run)
-        self._white = np.float32(white)
+        self.white = np.float32(white)
 
     def run(self, image: Pixels) -> Pixels:
-        if self._white != 1:
-            image = image * self._white
+        if self.white != 1:
+            image = image * self.white
         batch = image[None] if self._channels_last else image.transpose(2, 0, 1)[None]
         try:
             (upscaled,) = self._session.run(None, {self._input: np.ascontiguousarray(batch)})
         except Exception as error:  # as above
             raise EngineError(f"{self.name} failed: {_reason(error)}") from error
         picture: Pixels = upscaled[0] if self._channels_last else upscaled[0].transpose(1, 2, 0)
-        return picture / self._white if self._white != 1 else picture
+        return picture / self.white if self.white != 1 else picture
 
 
 def _reason(error: Exception) -> str:

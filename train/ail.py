@@ -45,6 +45,15 @@ def raised_importance(initial: Tensor, student_error: Tensor, k: int, c: Importa
     return (initial + rise).clamp(max=1.0)
 
 
+def taught_target(target: Tensor, taught: Tensor, importance: Tensor) -> Tensor:
+    """w·y + (1 − w)·T(x): what a pixel lacks in importance is filled by the teacher's output.
+
+    Not of the paper, where a hard pixel is simply missing: a small network learns faster from what
+    a larger one can do than from nothing.
+    """
+    return taught + importance * (target - taught)
+
+
 def importance_loss(output: Tensor, target: Tensor, importance: Tensor) -> Tensor:
     """Mean of (w · (S(x) − y))²: the weight multiplies the residual before squaring.
 

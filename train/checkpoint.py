@@ -28,6 +28,8 @@ class Checkpoint:
     """How it was trained: recipe, data, steps, PSNR. JSON values only."""
     progress: dict[str, Any] = field(default_factory=dict)
     """Optimiser, generator and round of an unfinished run; empty in ``best.pt``."""
+    fused: bool = False
+    """Whether the network is in its fused form: a sixtieth of the size for a SESR."""
 
 
 def save(checkpoint: Checkpoint, path: Path) -> None:
@@ -40,6 +42,7 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
         "state": {name: tensor.detach().cpu() for name, tensor in network.state_dict().items()},
         "card": checkpoint.card,
         "progress": checkpoint.progress,
+        "fused": checkpoint.fused,
     }
     whole = io.BytesIO()
     torch.save(content, whole)  # torch hides a full disk behind errors of its own
@@ -75,8 +78,10 @@ def load(path: Path, network: str | None = None) -> Checkpoint:
             "ailsr (pip install -U ailsr)"
         )
     stored = create_stored(content["network"], content["scale"], path, network)
+    fused = bool(content.get("fused", False))
+    stored = stored.fuse() if fused else stored
     load_state(stored, content["state"], path)
-    return Checkpoint(stored.eval(), content.get("card", {}), content.get("progress", {}))
+    return Checkpoint(stored.eval(), content.get("card", {}), content.get("progress", {}), fused)
 
 
 def create_stored(reference: str, scale: int, source: Path, allowed: str | None) -> Network:
@@ -99,6 +104,27 @@ def create_stored(reference: str, scale: int, source: Path, allowed: str | None)
         return create(reference, scale)
     except UsageError as error:
         raise UsageError(f"{source}: {error}") from error
+
+
+def start_from(student: Network, initial: Checkpoint, source: Path) -> None:
+    """Give ``student`` the weights of ``initial``, which came from ``source``.
+
+    One of another scale gives the weights that do not depend on the scale; the others stay as they
+    are. Raises ModelError when it is another network.
+    """
+    trained = initial.network
+    if trained.reference != student.reference:
+        raise ModelError(
+            f"{source}: its network is {trained.reference}, not {student.reference}: --init takes "
+            "weights of the same network"
+        )
+    if initial.fused:
+        trained = create(trained.reference, trained.scale)
+        trained.unfuse(initial.network)
+    state, own = trained.state_dict(), student.state_dict()
+    if trained.scale != student.scale:
+        state = own | {k: v for k, v in state.items() if k in own and v.shape == own[k].shape}
+    load_state(student, state, source)
 
 
 def load_state(network: Network, state: Mapping[str, Tensor], source: Path) -> None:

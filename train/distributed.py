@@ -126,6 +126,6 @@ def one_voice() -> Iterator[None]:
             yield
     except SystemExit as end:
         if end.code not in (None, 0, 130):  # 130: Ctrl-C
-            time.sleep(2)
+            time.sleep(5)
             sys.stderr.write(f"process {rank}: {said.getvalue()}")
         raise

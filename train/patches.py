@@ -25,11 +25,12 @@ Picture = NDArray[np.uint8]  # (H, W, 3)
 
 @dataclass(frozen=True)
 class Batch:
-    """Patches in [0, 1]: lr (N, 3, p, p), hr (N, 3, s·p, s·p), importance (N, C, s·p, s·p)."""
+    """Patches in [0, 1]: lr (N, 3, p, p), hr (N, 3, s·p, s·p), map (N, C, s·p, s·p)."""
 
     lr: Tensor
     hr: Tensor
-    importance: Tensor | None
+    map: Tensor | None
+    """What the source's maps say of these pixels."""
 
 
 class PatchSource:
@@ -61,19 +62,16 @@ class PatchSource:
         self._height, self._width = torch.tensor(self.sizes).to(device).unbind(1)
         self._lr = _flat(reduced, device)
         self._hr = _flat(pictures, device)
-        self._importance: Tensor | None = None
+        self._maps: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.sizes)
 
-    def set_importance(self, maps: Iterator[Tensor] | None) -> float | None:
-        """Use one map (1, C, H, W) in [0, 1] per picture from now on; returns their mean."""
-        if maps is None:
-            self._importance = None
-            return None
-        flat = [m[0].permute(1, 2, 0).flatten(0, 1).half() for m in maps]
-        self._importance = torch.cat(flat)
-        return float(self._importance.mean(dtype=torch.float64))
+    def set_maps(self, maps: Iterator[Tensor] | None) -> None:
+        """Cut patches from one map (1, C, H, W) per picture, too, from now on; kept as float16."""
+        self._maps = None
+        if maps is not None:
+            self._maps = torch.cat([m[0].permute(1, 2, 0).flatten(0, 1).half() for m in maps])
 
     def pair(self, index: int) -> tuple[Tensor, Tensor]:
         """Picture ``index`` whole, in [0, 1]: lr (1, 3, h, w) and hr (1, 3, s·h, s·w)."""
@@ -112,10 +110,10 @@ class PatchSource:
             # index_select: three times as fast as source[index] on a CPU
             return source.index_select(0, index.flatten()).view(*index.shape, -1)
 
-        importance = None
-        if self._importance is not None:
-            importance = gather(self._importance, self.scale).permute(0, 3, 1, 2).float()
-        return Batch(_unit(gather(self._lr, 1)), _unit(gather(self._hr, self.scale)), importance)
+        cut = None
+        if self._maps is not None:
+            cut = gather(self._maps, self.scale).permute(0, 3, 1, 2).float()
+        return Batch(_unit(gather(self._lr, 1)), _unit(gather(self._hr, self.scale)), cut)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,8 @@ from ailsr.runtime.errors import UsageError
 from ailsr.train.ail import Importance
 from ailsr.train.networks import NETWORKS, SCALES, check_name
 
+Arithmetic = Literal["auto", "float32", "bfloat16"]
+
 
 def _read_config(context: typer.Context, path: Path | None) -> Path | None:
     """Make the values of a TOML file the defaults of the flags that are not given."""
@@ -66,13 +68,27 @@ class Recipe:
     ] = "self"
     init: Annotated[
         Path | None,
-        Option(metavar="FILE|zoo:NAME", help="Start from this checkpoint's weights."),
+        Option(
+            metavar="FILE|zoo:NAME",
+            help="Start from the weights of this checkpoint of the same network. One of another "
+            "scale gives all weights but those that depend on the scale.",
+        ),
     ] = None
+    importance: Annotated[
+        Literal["taught", "none", "paper"],
+        Option(
+            help="AIL's use of the importance w. taught: absolute error to w y + (1 - w) T(x), T "
+            "being the teacher, and one fall of the learning rate over all rounds. none: the same "
+            "with w = 0, plain distillation. paper: w weighs the residual before squaring, each "
+            "round restarts the learning rate."
+        ),
+    ] = "taught"
     rounds: Annotated[
         int | None,
         Option(
             min=1,
-            help="Rounds, each restarting the learning rate. Default: 10 for ail, 1 otherwise.",
+            help="Rounds: of AIL, in each of which importance rises; else restarts of the learning "
+            "rate. Default: 10 for ail whose importance rises, 1 otherwise.",
         ),
     ] = None
     steps: Annotated[int, Option(min=1, help="Optimiser steps in all.")] = 200_000
@@ -100,8 +116,11 @@ class Recipe:
     seed: Annotated[int, Option(help="Seed of weights and patches.")] = 0
     device: Annotated[str, Option(help="auto, cpu, cuda, mps.")] = "auto"
     arithmetic: Annotated[
-        Literal["auto", "float32", "bfloat16"],
-        Option(help="auto: bfloat16 on GPUs and on CPUs with AMX; skips and losses stay float32."),
+        Arithmetic,
+        Option(
+            help="auto: bfloat16 on GPUs and on CPUs with AMX (worth naming on AMD's Zen 4 and 5, "
+            "too); skips and losses stay float32."
+        ),
     ] = "auto"
     threads: Annotated[int, Option(min=0, help="CPU threads; 0: torch's own choice.")] = 0
     checkpoint_every: Annotated[int, Option(min=1, help="Steps between writes of last.pt.")] = 1000
@@ -140,14 +159,15 @@ class Recipe:
             raise UsageError(f"--steps {self.steps} is less than one step for each of the rounds")
 
     @property
-    def importance(self) -> Importance:
+    def constants(self) -> Importance:
         """The constants of AIL's maps."""
         return Importance(self.alpha, self.beta, self.lambda_, self.rho, self.gamma)
 
     @property
     def round_count(self) -> int:
         """Rounds of the method, without a round of plain training before them."""
-        return self.rounds or (10 if self.method == "ail" else 1)
+        rises = self.method == "ail" and self.importance != "none"
+        return self.rounds or (10 if rises else 1)
 
     @property
     def pretrains(self) -> bool:
@@ -156,7 +176,7 @@ class Recipe:
 
     @property
     def segments(self) -> int:
-        """Restarts of the learning rate in all; the steps are shared equally among them."""
+        """Rounds in all; the steps are shared equally among them."""
         return self.round_count + self.pretrains
 
     def segment_start(self, segment: int) -> int:
@@ -166,6 +186,12 @@ class Recipe:
     def segment_end(self, segment: int) -> int:
         """The step at which ``segment`` (from 0) ends."""
         return self.segment_start(segment + 1)
+
+    def span(self, segment: int) -> tuple[int, int]:
+        """First and last step of the fall of the learning rate that ``segment`` belongs to."""
+        if self.method == "ail" and self.importance != "paper":
+            return 0, self.steps
+        return self.segment_start(segment), self.segment_end(segment)
 
     def to_dict(self) -> dict[str, Any]:
         """The options that shape the result, as JSON values; paths as they were given."""

@@ -60,6 +60,7 @@ class State:
                 if (stored := progress[name]) is not None:
                     allowed, scale = self.student.reference, self.student.scale
                     network = checkpoint.create_stored(stored["name"], scale, source, allowed)
+                    network = network.fuse()
                     checkpoint.load_state(network, stored["state"], source)
                     setattr(self, name, frozen(network, next(self.student.parameters()).device))
         except KeyError as error:
@@ -67,8 +68,8 @@ class State:
 
 
 def frozen(network: Network, device: torch.device) -> Network:
-    """``network`` itself on ``device``, in eval mode and without gradients."""
-    return placed(network, device).eval().requires_grad_(False)
+    """A fused copy of ``network`` on ``device``, in eval mode and without gradients."""
+    return placed(network.fuse(), device).eval().requires_grad_(False)
 
 
 def placed(network: Network, device: torch.device) -> Network:

@@ -23,7 +23,12 @@ from ailsr.runtime.errors import TrainingError, UsageError
 from ailsr.runtime.protocol import pairs
 from ailsr.runtime.version import VERSION
 from ailsr.train import checkpoint, zoo
-from ailsr.train.ail import importance_loss, initial_importance, raised_importance
+from ailsr.train.ail import (
+    importance_loss,
+    initial_importance,
+    raised_importance,
+    taught_target,
+)
 from ailsr.train.checkpoint import Checkpoint
 from ailsr.train.device import choose, wants_bfloat16
 from ailsr.train.distributed import Processes
@@ -78,6 +83,8 @@ class Run:
             recipe.train or [], recipe.max_megapixels, self.events.load
         )
         self.source = PatchSource(self.loaded.pictures, recipe.scale, recipe.patch, self.device)
+        self.taught: list[Tensor] = []
+        """The teacher's T(x) − y on each picture, once it has been run; float16."""
         self.interrupted = False
         """Set by Ctrl-C; obeyed after the next whole step."""
         recipe.output.mkdir(parents=True, exist_ok=True)
@@ -105,7 +112,7 @@ class Run:
                 self.log.write("round", state.step, segment=segment, mean_importance=importance)
             self._steps(segment)
             if recipe.method == "ail":
-                state.previous = frozen(copy.deepcopy(state.average), self.device)
+                state.previous = frozen(state.average, self.device)
                 if state.teacher is None:
                     state.teacher = state.previous
             if self.processes.first:
@@ -137,10 +144,17 @@ class Run:
         student = create(recipe.network, recipe.scale)
         teacher = previous = None
         if recipe.init is not None:
-            initial = checkpoint.load(zoo.resolve(recipe.init), recipe.network).network
-            checkpoint.load_state(student, initial.state_dict(), recipe.init)
-            previous = initial
-            teacher = initial if recipe.method == "ail" and recipe.teacher == "self" else None
+            initial = checkpoint.load(zoo.resolve(recipe.init), recipe.network)
+            checkpoint.start_from(student, initial, recipe.init)
+            if initial.network.scale == recipe.scale:
+                previous = initial.network
+            elif recipe.method == "ail" and recipe.teacher == "self":
+                raise UsageError(
+                    f"--init {recipe.init} enlarges {initial.network.scale} times, so it cannot "
+                    f"teach AIL at --scale {recipe.scale}: name a --teacher, or use another method"
+                )
+            if recipe.method == "ail" and recipe.teacher == "self":
+                teacher = previous
         if recipe.teacher != "self":
             teacher = checkpoint.load(zoo.resolve(recipe.teacher), recipe.network).network
             if teacher.scale != recipe.scale:
@@ -159,38 +173,49 @@ class Run:
         )
 
     def weigh(self, segment: int) -> float | None:
-        """Set the round's importance maps; returns their mean, None for plain training."""
-        state, constants = self.state, self.recipe.importance
+        """Set the round's maps; returns their mean importance, None for plain training."""
+        state, constants = self.state, self.recipe.constants
         teacher, previous = state.teacher, state.previous
         k = segment - self.recipe.pretrains
         if self.recipe.method != "ail" or k < 0:
-            return self.source.set_importance(None)
+            self.source.set_maps(None)
+            return None
         if teacher is None or (k > 0 and previous is None):
             raise TrainingError(f"{self.last_path}: the frozen networks of round {k} are missing")
+        use, total, pixels = self.recipe.importance, 0.0, 0
 
         def maps() -> Iterator[Tensor]:
+            nonlocal total, pixels
             for index in range(len(self.source)):
                 lr, hr = self.source.pair(index)
                 target = self.in_color(hr)
-                w = initial_importance(self.error(teacher, lr, target), constants)
-                if k > 0 and previous is not None:
-                    w = raised_importance(w, self.error(previous, lr, target), k, constants)
+                if index == len(self.taught):
+                    self.taught.append((self.output(teacher, lr) - target).half())
+                taught = self.taught[index].float()
+                w = initial_importance(taught.abs(), constants)
+                if use == "none":
+                    w = torch.zeros_like(w)
+                elif k > 0 and previous is not None:
+                    error = (self.output(previous, lr) - target).abs()
+                    w = raised_importance(w, error, k, constants)
+                total, pixels = total + float(w.sum(dtype=torch.float64)), pixels + w.numel()
                 self.events.map(index + 1, len(self.source))
                 self._stop_if_interrupted()
-                yield w
+                yield w if use == "paper" else taught_target(target, target + taught, w)
 
-        return self.source.set_importance(maps())
+        self.source.set_maps(maps())
+        return total / pixels
 
     @torch.no_grad()
-    def error(self, network: Network, lr: Tensor, target: Tensor) -> Tensor:
-        """|network(lr) − target| in the student's colour, (1, C, H, W)."""
+    def output(self, network: Network, lr: Tensor) -> Tensor:
+        """network(lr) in the student's colour, (1, C, H, W)."""
         with self._autocast():
             if network.color == self.state.student.color:
                 output = network(self._input(lr))
             else:
                 output = self.in_color(network.deploy().to(self.device)(lr))
-        error: Tensor = (output.float() - target).abs()
-        return error
+        upscaled: Tensor = output.float()
+        return upscaled
 
     def _steps(self, segment: int) -> None:
         recipe, state = self.recipe, self.state
@@ -247,29 +272,31 @@ class Run:
         return loss.detach()
 
     def _loss(self, output: Tensor, batch: Batch) -> Tensor:
-        target = self.in_color(batch.hr)
-        if self.recipe.method == "l1":
+        target, recipe = self.in_color(batch.hr), self.recipe
+        if recipe.method == "ail" and recipe.importance != "paper":
+            return F.l1_loss(output, target if batch.map is None else batch.map)
+        if recipe.method == "l1":
             return F.l1_loss(output, target)
-        if batch.importance is None:
+        if batch.map is None:
             return F.mse_loss(output, target)
-        return importance_loss(output, target, batch.importance)
+        return importance_loss(output, target, batch.map)
 
     def _learning_rate(self, segment: int) -> float:
-        """Cosine within the segment, with a linear warm-up at the start of the run."""
+        """A cosine from restart to restart, with a linear warm-up at the start of the run."""
         recipe, step = self.recipe, self.state.step
-        start = recipe.segment_start(segment)
-        phase = (step - start) / (recipe.segment_end(segment) - start)
+        start, end = recipe.span(segment)
+        phase = (step - start) / (end - start)
         span = recipe.learning_rate - recipe.final_learning_rate
         rate = recipe.final_learning_rate + span * (1 + math.cos(math.pi * phase)) / 2
         return rate * min(1.0, (step + 1) / (recipe.warmup + 1))
 
     def _decay(self, segment: int) -> float:
-        """Decay of the averaged weights: it grows anew in each segment.
+        """Decay of the averaged weights: it grows anew after each restart.
 
         An average across the jump of a restart is worse than either side of it (0.5 dB, seen with
         rounds of 700 steps).
         """
-        steps = self.state.step - self.recipe.segment_start(segment)
+        steps = self.state.step - self.recipe.span(segment)[0]
         return min(self.recipe.ema, (1 + steps) / (10 + steps))
 
     def _validate(self, segment: int, importance: float | None) -> None:

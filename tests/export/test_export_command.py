@@ -16,6 +16,7 @@ import torch
 
 from ailsr.export import command, exporter
 from ailsr.export.exporter import FORMATS, PRECISIONS, default_input_size
+from ailsr.export.source import network_source
 from ailsr.runtime import load
 from ailsr.runtime.image import write
 from ailsr.runtime.protocol import evaluate, pairs
@@ -145,7 +146,7 @@ def test_the_table_names_every_figure(model, folders, tmp_path, capsys):
     )  # fmt: skip
     out, err = capsys.readouterr()
     assert code == 0
-    assert "sesr_m5_x2_int8.onnx" in out and "PyTorch network:" in out and "(Y-shave-s)" in out
+    assert "sesr_m5_x2_int8.onnx" in out and "the network itself:" in out and "(Y-shave-s)" in out
     assert "warning: int8 was calibrated on the pictures it is judged by" in err
     card = load(tmp_path / "sesr_m5_x2_int8.onnx").card
     assert card is not None and card.pixels == "int8"
@@ -241,7 +242,7 @@ def test_the_default_input_becomes_720p(scale, size):
 
 
 def test_pixels_of_every_type_give_the_same_picture(sane, folders, tmp_path):
-    work = exporter.Exporter(exporter.Source(sane("sesr_m3"), {}), (64, 72), **folders)
+    work = exporter.Exporter(network_source(sane("sesr_m3")), (64, 72), **folders)
     lr = pairs(folders["images"], 2)[0].lr
     for target in ("onnx", "tflite"):
         results = []
@@ -255,8 +256,7 @@ def test_pixels_of_every_type_give_the_same_picture(sane, folders, tmp_path):
 @pytest.mark.parametrize("name", ["abpn", "quicksrnet_small", "vdsr_f13"])
 def test_the_other_families_pass_too(sane, folders, tmp_path, name):
     torch.manual_seed(0)
-    source = exporter.Source(sane(name, 3), {})
-    work = exporter.Exporter(source, (64, 72), **folders)
+    work = exporter.Exporter(network_source(sane(name, 3)), (64, 72), **folders)
     for target in ("onnx", "tflite"):
         for precision in PRECISIONS:
             found = work.export(target, precision, tmp_path)

@@ -14,7 +14,8 @@ from ailsr.export.graph import Conv, Graph
 from ailsr.export.hub import graph_of
 from ailsr.export.picture_sets import PictureSet
 from ailsr.export.quantization import quantization_of
-from ailsr.export.verification import Reference, TorchEngine
+from ailsr.export.source import module_run
+from ailsr.export.verification import Reference, SourceEngine
 from ailsr.runtime.card import Card
 from ailsr.runtime.errors import ParityError
 from ailsr.runtime.metrics import psnr
@@ -48,7 +49,7 @@ def pictures(photographs) -> PictureSet:
 
 @pytest.fixture(scope="module")
 def reference(network, card, pictures) -> Reference:
-    return Reference(network.deploy(), card, pictures)
+    return Reference(module_run(network.deploy()), card, pictures)
 
 
 def altered(graph: Graph, factor: float) -> Graph:
@@ -90,7 +91,8 @@ def test_a_picture_that_comes_out_perfectly_loses_nothing(tmp_path, sane, card):
         if parameter.ndim == 1:
             parameter.zero_()
     black = np.zeros((80, 96, 3), np.uint8)
-    reference = Reference(network, card, PictureSet("black", [Pair("p", black[::2, ::2], black)]))
+    pictures = PictureSet("black", [Pair("p", black[::2, ::2], black)])
+    reference = Reference(module_run(network), card, pictures)
     path = tmp_path / "f.onnx"
     onnx_writer.write(graph_of(network, SIZE), card, path)
     found = reference.verify(path, "float32")
@@ -116,7 +118,7 @@ def test_the_reference_is_the_network_on_whole_pictures(network, card, pictures,
         with torch.inference_mode():
             whole = deployed(batch)[0].permute(1, 2, 0).numpy()
         rounded = np.rint(np.clip(whole, 0, 1) * 255).astype(np.uint8)
-        upscaler = Upscaler(TorchEngine(deployed, card), Path("network"))
+        upscaler = Upscaler(SourceEngine(module_run(deployed), card), Path("network"))
         assert psnr(upscaler.upscale(pair.lr), rounded) > 70  # equal but for ties in rounding
     assert reference.scores.images.keys() == {"chelsea", "astronaut"}
     assert 20 < reference.scores.psnr < 40

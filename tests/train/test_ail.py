@@ -6,7 +6,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ailsr.train.ail import Importance, importance_loss, initial_importance, raised_importance
+from ailsr.train.ail import (
+    Importance,
+    importance_loss,
+    initial_importance,
+    raised_importance,
+    taught_target,
+)
 
 PAPER = Importance()
 
@@ -50,3 +56,9 @@ def test_loss_weighs_the_residual_before_squaring():
     s, y, w = (rng.random((2, 1, 5, 4)).astype(np.float32) for _ in range(3))
     loss = importance_loss(*(torch.from_numpy(a) for a in (s, y, w)))
     assert float(loss) == pytest.approx(np.mean((w * (s - y)) ** 2), rel=1e-6)
+
+
+def test_what_importance_withholds_the_teacher_gives():
+    y, taught = torch.tensor([0.5, 0.5, 0.5]), torch.tensor([0.1, 0.1, 0.1])
+    target = taught_target(y, taught, torch.tensor([1.0, 0.0, 0.25]))
+    torch.testing.assert_close(target, torch.tensor([0.5, 0.1, 0.2]))

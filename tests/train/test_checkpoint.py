@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ailsr.runtime.errors import ModelError
-from ailsr.train.checkpoint import Checkpoint, load, save
+from ailsr.train.checkpoint import Checkpoint, load, save, start_from
 from ailsr.train.networks import create
 
 
@@ -23,6 +23,27 @@ def test_round_trip(saved):
     assert (loaded.network.name, loaded.network.scale, loaded.card) == ("sesr_m3", 3, {"steps": 7})
     for name, tensor in network.state_dict().items():
         assert torch.equal(loaded.network.state_dict()[name], tensor)
+
+
+def test_a_fused_network_comes_back_fused(saved, tmp_path):
+    network, path = saved
+    save(Checkpoint(network.fuse(), {}, fused=True), tmp_path / "fused.pt")
+    assert (tmp_path / "fused.pt").stat().st_size < path.stat().st_size / 10
+    loaded = load(tmp_path / "fused.pt")
+    assert loaded.fused
+    x = torch.rand(1, 1, 12, 12)
+    torch.testing.assert_close(loaded.network(x), network(x), atol=1e-5, rtol=0)
+
+
+def test_a_network_starts_from_one_of_another_scale(tmp_path):
+    torch.manual_seed(3)
+    trained, student = create("sesr_m3", 2), create("sesr_m3", 4)
+    start_from(student, Checkpoint(trained.fuse(), {}, fused=True), tmp_path)
+    before, after = (dict(network.fuse().named_parameters()) for network in (trained, student))
+    for name in set(before) - {"last.weight", "last.bias"}:
+        torch.testing.assert_close(after[name], before[name], atol=1e-6, rtol=0)
+    with pytest.raises(ModelError, match="same network"):
+        start_from(create("abpn", 2), Checkpoint(trained, {}), tmp_path)
 
 
 def test_missing_and_foreign_files_are_refused(tmp_path, saved):

@@ -36,6 +36,17 @@ def test_fused_equals_trained_form(name, scale):
     torch.testing.assert_close(fused, trained, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("name", ["sesr_m3", "abpn"])
+def test_a_fused_network_becomes_trainable_again(name):
+    torch.manual_seed(0)
+    fused, again = create(name, 2).fuse(), create(name, 2)
+    again.unfuse(fused)
+    x = torch.rand(1, fused.channels, 12, 12)
+    torch.testing.assert_close(again(x), fused(x), atol=1e-5, rtol=0)
+    again(x).square().sum().backward()
+    assert all(p.grad is not None and p.grad.abs().max() > 0 for p in again.parameters())
+
+
 @pytest.mark.parametrize(("name", "scale"), EVERY)
 def test_deployed_form_is_the_luma_network_on_rgb(name, scale):
     net = network(name, scale)
@@ -81,6 +92,7 @@ def test_nothing_beyond_the_radius_reaches_a_pixel(name, scale):
         ("sesr_m5", 2, 13_620),
         ("sesr_m7", 2, 18_260),
         ("sesr_m11", 2, 27_540),
+        ("sesr_xl", 2, 105_764),
         ("vdsr_f13", 2, 27_612 + 19 * 13 + 1),
         ("vdsr_f64", 2, 664_704 + 19 * 64 + 1),
     ],

@@ -41,14 +41,13 @@ def test_low_resolution_patches_lie_on_their_high_resolution_ones():
     assert float((centers - batch.lr)[:, :, 2:-2, 2:-2].abs().max()) * 255 <= 1.01
 
 
-def test_importance_is_cut_where_the_pixels_are():
+def test_maps_are_cut_where_the_pixels_are():
     pictures = [ramp(40, 50), ramp(64, 36)]
     source = PatchSource(pictures, 2, 8, CPU)
     maps = (source.pair(i)[1][:, :1] for i in range(len(source)))
-    mean = source.set_importance(maps)
-    assert 0 < mean < 1
+    source.set_maps(maps)
     batch = source.batch(32, torch.Generator().manual_seed(2))
-    torch.testing.assert_close(batch.importance, batch.hr[:, :1], atol=1e-3, rtol=0)
+    torch.testing.assert_close(batch.map, batch.hr[:, :1], atol=1e-3, rtol=0)
 
 
 def test_pictures_are_drawn_by_their_area():

@@ -70,12 +70,16 @@ def test_training_beats_bicubic(photos, tmp_path):
     assert card["validations"][-1]["psnr"] > plain.psnr + 0.3
 
 
-@pytest.mark.parametrize("method", ["ail", "mse", "l1"])
+@pytest.mark.parametrize(
+    "scheme",
+    [{"method": "ail"}, {"method": "ail", "importance": "paper"}, {"method": "l1"}],
+    ids=["ail", "paper", "l1"],
+)
 @pytest.mark.parametrize("stop", [3, 12, 18])
-def test_a_stopped_run_goes_on_exactly(recipe, method, stop, tmp_path):
-    whole = dataclasses.replace(recipe, method=method, output=tmp_path / "whole")
+def test_a_stopped_run_goes_on_exactly(recipe, scheme, stop, tmp_path):
+    whole = dataclasses.replace(recipe, **scheme, output=tmp_path / "whole")
     train(whole)
-    stopped = dataclasses.replace(recipe, method=method, output=tmp_path / "stopped")
+    stopped = dataclasses.replace(recipe, **scheme, output=tmp_path / "stopped")
 
     def interrupt(done, total, note):
         if done == stop:

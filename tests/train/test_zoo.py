@@ -9,8 +9,9 @@ from ailsr.runtime.image import write
 from ailsr.train import zoo
 from ailsr.train.checkpoint import Checkpoint, load, save
 from ailsr.train.networks import create
-from ailsr.train.recipe import Recipe
+from ailsr.train.recipe import Recipe, read_toml
 from ailsr.train.training import train
+from ailsr.train.zoo.__main__ import Shipment, main
 
 
 @pytest.fixture
@@ -45,6 +46,21 @@ def test_training_starts_from_the_zoo(filled, tmp_path):
     start, end = (load(file).network.state_dict() for file in files)
     for name, tensor in start.items():
         torch.testing.assert_close(end[name], tensor, atol=1e-7, rtol=0)
+
+
+def test_a_finished_run_is_shipped(tmp_path, monkeypatch):
+    monkeypatch.setattr(zoo, "FOLDER", tmp_path / "zoo")
+    write(skimage.data.coffee()[50:120, 100:200], tmp_path / "photos" / "coffee.png")
+    recipe = Recipe(
+        network="sesr_m3", scale=3, train=[tmp_path / "photos"], output=tmp_path / "run",
+        method="l1", steps=2, batch=1, patch=16, threads=1,
+    )  # fmt: skip
+    train(recipe)
+    main(Shipment(tmp_path / "run"))
+    shipped = load(zoo.path("sesr_m3_x3"))
+    assert shipped.fused
+    assert zoo.path("sesr_m3_x3").stat().st_size < 100_000
+    assert Recipe(**read_toml(tmp_path / "zoo" / "sesr_m3_x3.toml")).to_dict() == recipe.to_dict()
 
 
 @pytest.mark.parametrize("name", ["zoo:sesr_m5_x3", "zoo:../abpn_x3", "zoo:"])

@@ -23,6 +23,7 @@ NETWORKS: dict[str, Callable[[int], Network]] = {
     "sesr_m5": partial(Sesr, blocks=5),
     "sesr_m7": partial(Sesr, blocks=7),
     "sesr_m11": partial(Sesr, blocks=11),
+    "sesr_xl": partial(Sesr, blocks=11, width=32),
     "vdsr_f13": partial(Vdsr, width=13),
     "vdsr_f22": partial(Vdsr, width=22),
     "vdsr_f64": partial(Vdsr, width=64),

@@ -53,6 +53,10 @@ class Network(nn.Module):
         """A copy in which re-parameterised branches are collapsed; equal within 1e-5."""
         return copy.deepcopy(self)
 
+    def unfuse(self, fused: Self) -> None:
+        """Take the function of ``fused``, which ``fuse`` made of such a network."""
+        self.load_state_dict(fused.state_dict())
+
     def _as_rgb(self) -> nn.Module:
         """A luma network's RGB form, called on a fused copy (see ``luma.py``)."""
         raise NotImplementedError

@@ -1,7 +1,8 @@
 """SESR: super-efficient super-resolution by collapsible linear blocks (arXiv 2103.09404).
 
-M3, M5, M7 and M11 differ in the number of 3×3 blocks. Each block is trained over-parameterised and
-collapsed into one convolution, during training too, so the wide form costs almost nothing.
+M3, M5, M7 and M11 differ in the number of 3×3 blocks, XL is M11 twice as wide. Each block is
+trained over-parameterised and collapsed into one convolution, during training too, so the wide form
+costs almost nothing.
 """
 
 from __future__ import annotations
@@ -47,6 +48,18 @@ class LinearBlock(nn.Module):
         weight, bias = self.collapse()
         return F.conv2d(x, weight, bias, padding=self.kernel // 2)
 
+    @torch.no_grad()
+    def expand_from(self, conv: nn.Conv2d) -> None:
+        """Become equal to ``conv``: W₁ holds its filters, W₂ selects them."""
+        outputs = conv.out_channels
+        assert self.expand.bias is not None and self.project.bias is not None
+        assert conv.bias is not None
+        self.expand.weight[:outputs] = conv.weight - self.identity
+        self.project.weight.zero_()
+        self.project.weight[:, :outputs, 0, 0] = torch.eye(outputs)
+        self.expand.bias.zero_()
+        self.project.bias.copy_(conv.bias)
+
     def as_conv(self) -> nn.Conv2d:
         weight, bias = self.collapse()
         conv = same_conv(weight.shape[1], weight.shape[0], self.kernel)
@@ -85,6 +98,11 @@ class Sesr(Network):
             fused.first, fused.last = self.first.as_conv(), self.last.as_conv()
             fused.body = nn.ModuleList(b.as_conv() for b in self.body)  # type: ignore[operator]
         return fused
+
+    def unfuse(self, fused: Sesr) -> None:
+        blocks = (self.first, *self.body, self.last)
+        for block, conv in zip(blocks, (fused.first, *fused.body, fused.last), strict=True):
+            block.expand_from(conv)
 
     def _as_rgb(self) -> nn.Module:
         rgb = copy.deepcopy(self)

@@ -1,0 +1,141 @@
+"""The table of the zoo: cost and quality of every network that ships, as docs/zoo.md.
+
+    python benchmarks/zoo_table.py --test Set5/HR --test Set14/HR --output docs/zoo.md
+
+Every checkpoint is run on every test folder by the protocol; parameters and multiplications are
+counted on the fused network, in its own channels, as papers count them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+from typer import Option
+
+from ailsr.runtime.command import entry_point, message, progress
+from ailsr.runtime.files import atomic_output
+from ailsr.runtime.protocol import PROTOCOL, Pair, Scores, evaluate, pairs
+from ailsr.runtime.resize import enlarge
+from ailsr.train import checkpoint, zoo
+from ailsr.train.checkpoint import Checkpoint
+from ailsr.train.networks import SCALES, Network
+from ailsr.train.scoring import score
+
+OUTPUT_720P = (720, 1280)
+
+INTRODUCTION = f"""# The zoo
+
+Trained networks that come with the package, by name: `ailsr-export zoo:sesr_m5_x2 --target tflite`.
+PSNR in dB and SSIM by the protocol `{PROTOCOL}`, of the float network; parameters and GMAC of the
+fused network for a 1280×720 output, in its own channels (the RGB file of a luma network has three
+times as many in its first and last convolution).
+
+"""
+
+NOTES = """
+Steps and data are those of the last run; where it started from another checkpoint, `init` in the
+recipe says so. Each recipe repeats its run, given the data under `data/`:
+
+```
+ailsr-train --config train/zoo/sesr_m5_x2.toml --output runs/sesr_m5_x2
+```
+
+## Data and licences
+
+The weights are under the licence of this project. The pictures that they were trained on are not
+part of it: T91 (Yang et al. 2010) and General100 (Dong et al. 2016) state no licence, BSD200 and
+BSDS500_test200 (the training and test pictures of BSDS500) are for non-commercial research,
+CC0photos are photographs in the public domain (CC0) from the wallpaper collections of Budgie,
+Pop!_OS and elementary. Names that end in `_cc0` were trained on CC0photos alone: take those where
+the others' terms are in doubt. Best checkpoints were chosen on Kodak24, never on a test set.
+"""
+
+
+@dataclass(frozen=True)
+class ZooTable:
+    """Measure every network of the zoo and write the table as Markdown."""
+
+    test: Annotated[
+        list[Path], Option(metavar="DIR", help="Folder of high-resolution pictures. Repeatable.")
+    ]
+    output: Annotated[Path, Option(help="The page to write.")] = Path("docs/zoo.md")
+
+
+def main(config: ZooTable) -> None:
+    """Evaluate and write."""
+    names = [_set_name(folder) for folder in config.test]
+    header = ["network", "parameters", "GMAC", *names, "trained on", "steps", "recipe"]
+    page = INTRODUCTION
+    for scale in SCALES:
+        members = [m for m in map(load, zoo.names()) if m[1].network.scale == scale]
+        if not members:
+            continue
+        tests = [list(pairs(folder, scale)) for folder in config.test]
+        bicubic = [evaluate(lambda lr, s=scale: enlarge(lr, s), test) for test in tests]
+        rows = [["bicubic", "–", "–", *map(_cell, bicubic), "", "", ""]]
+        with progress() as bar:
+            task = bar.add_task(f"x{scale}", total=len(members), note="")
+            rows += [row(name, member, tests) for name, member in bar.track(members, task_id=task)]
+        page += f"## ×{scale}\n\n" + "\n".join(_markdown(header, rows)) + "\n\n"
+    with atomic_output(config.output) as temporary:
+        temporary.write_text(page.rstrip("\n") + "\n" + NOTES, encoding="utf-8")
+    message(f"wrote {config.output}")
+
+
+def load(name: str) -> tuple[str, Checkpoint]:
+    """The network called ``name`` in the zoo."""
+    return name, checkpoint.load(zoo.path(name))
+
+
+def row(name: str, member: Checkpoint, tests: list[list[Pair]]) -> list[str]:
+    """The cells of one network."""
+    network, recipe = member.network, member.card["recipe"]
+    sets = ", ".join(Path(folder).name for folder in recipe["train"])
+    return [
+        f"`{name}`",
+        f"{sum(p.numel() for p in network.fuse().parameters()) / 1e3:.1f} K",
+        f"{multiplications(network) / 1e9:.2f}",
+        *(_cell(score(network, test)) for test in tests),
+        sets,
+        f"{member.card['steps'] / 1e3:.0f} K {method(recipe)}",
+        f"[toml](../train/zoo/{name}.toml)",
+    ]
+
+
+def method(recipe: dict[str, Any]) -> str:
+    """How a network was trained, in a word."""
+    names = {"ail": "AIL", "mse": "MSE", "l1": "L1"}
+    return names[recipe["method"]]
+
+
+def multiplications(network: Network) -> int:
+    """Multiply-accumulates of the fused network for a 720p output."""
+    side, fused = 32, network.fuse()
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        fused(torch.zeros(1, network.channels, side, side))
+    area = OUTPUT_720P[0] * OUTPUT_720P[1] / network.scale**2
+    return round(counter.get_total_flops() / 2 * area / side**2)
+
+
+def _cell(scores: Scores) -> str:
+    return f"{scores.psnr:.2f} / {scores.ssim:.4f}"
+
+
+def _set_name(folder: Path) -> str:
+    return folder.parent.name if folder.name == "HR" else folder.name
+
+
+def _markdown(header: list[str], rows: list[list[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(header)} |"
+    yield f"|---{'|--:' * (len(header) - 4)}|---|--:|---|"
+    for cells in rows:
+        yield f"| {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    entry_point(ZooTable, main)()

@@ -1,0 +1,42 @@
+"""Put a finished run into the zoo: ``python -m ailsr.train.zoo runs/sesr_m5_x2``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option
+
+from ailsr.runtime.command import entry_point, message
+from ailsr.runtime.files import atomic_output
+from ailsr.train import checkpoint, zoo
+from ailsr.train.checkpoint import Checkpoint
+from ailsr.train.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Shipment:
+    """Put RUN/best.pt into the zoo of this source tree, fused, and its recipe beside it."""
+
+    run: Annotated[Path, Argument(metavar="RUN", help="Folder of a run of ailsr-train.")]
+    name: Annotated[
+        str | None,
+        Option(help="Its name in the zoo.", show_default="<network>_x<scale>"),
+    ] = None
+
+
+def main(shipment: Shipment) -> None:
+    """Write <name>.pt and <name>.toml."""
+    best = checkpoint.load(shipment.run / "best.pt")
+    network = best.network
+    name = shipment.name or f"{network.name}_x{network.scale}"
+    with atomic_output(zoo.FOLDER / f"{name}.toml") as temporary:
+        recipe = Recipe.from_dict(best.card["recipe"])
+        temporary.write_text(recipe.to_toml(), encoding="utf-8")
+    checkpoint.save(Checkpoint(network.fuse(), best.card, fused=True), zoo.FOLDER / f"{name}.pt")
+    message(f"zoo:{name} is in {zoo.FOLDER}")
+
+
+if __name__ == "__main__":
+    entry_point(Shipment, main)()
