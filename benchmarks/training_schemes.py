@@ -39,10 +39,13 @@ PLAIN: dict[str, dict[str, Any]] = {
 }
 AIL: dict[str, dict[str, Any]] = {
     "AIL": {"method": "ail"},
-    "AIL, importance 0": {"method": "ail", "importance": "none"},  # distillation
+    "AIL, self-taught": {"method": "ail", "teacher": "self"},
+    "distillation": {"method": "ail", "importance": "none"},
     "AIL, paper": {"method": "ail", "importance": "paper"},
-    "AIL, paper, self-taught": {"method": "ail", "importance": "paper", "rounds": 9},  # + 1 plain
-}
+    "AIL, paper, self-taught": {
+        "method": "ail", "importance": "paper", "teacher": "self", "rounds": 9,
+    },  # and a plain round before them
+}  # fmt: skip
 T_95 = {1: 12.71, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262}
 """Two-sided 95 % quantile of Student's t, by degrees of freedom."""
 
@@ -60,7 +63,7 @@ class Comparison:
     seeds: Annotated[int, Option(min=2, max=10, help="Number of seeds, from 0.")] = 3
     teacher: Annotated[
         str, Option(metavar="FILE|zoo:NAME", help="Teacher of AIL, where it is not self-taught.")
-    ] = "zoo:sesr_xl_x2"
+    ] = "zoo"
     only: Annotated[
         list[str] | None, Option(metavar="SCHEME", help="Schemes to run. Repeatable. Default: all.")
     ] = None
@@ -106,14 +109,13 @@ def main(config: Comparison) -> None:
 def run(config: Comparison, name: str, how: dict[str, Any], seed: int) -> Path:
     """The folder of one finished run, trained now unless it was before."""
     folder = folder_of(config, name, seed)
-    taught = name in AIL and "self-taught" not in name
-    teacher = {"teacher": config.teacher} if taught else {}
+    teacher = {"teacher": config.teacher} if name in AIL else {}
     started = (folder / "last.pt").exists()
     recipe = Recipe(
         output=folder, network=config.network, scale=config.scale, train=config.train,
         val=config.test[0], steps=config.steps, seed=seed, threads=config.threads,
         batch=config.batch, patch=config.patch, learning_rate=config.learning_rate,
-        warmup=config.warmup, arithmetic=config.arithmetic, resume=started, **teacher, **how,
+        warmup=config.warmup, arithmetic=config.arithmetic, resume=started, **(teacher | how),
     )  # fmt: skip
     if started and checkpoint.load(folder / "last.pt").card["steps"] >= config.steps:
         return folder

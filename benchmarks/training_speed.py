@@ -4,8 +4,8 @@
 
 The steps are run in turn (A B C D, A B C D, ...), so that whatever else the machine does burdens
 them alike; medians and their ratios are printed. "The authors' way" runs the teacher and the
-student of the previous round on every batch, as their released code does; ours computes the same
-importance once a round for whole pictures.
+student of the previous round on every batch, as their released code does; ours runs them once a
+round on whole pictures.
 """
 
 from __future__ import annotations
@@ -49,7 +49,6 @@ class Speed:
     patch: Annotated[int, Option()] = 48
     times: Annotated[int, Option(min=3, help="How often each kind of step is run.")] = 30
     steps: Annotated[int, Option(help="Steps of the run that the maps are related to.")] = 200_000
-    rounds: Annotated[int, Option(help="Rounds of that run.")] = 10
     threads: Annotated[int, Option()] = 0
     arithmetic: Annotated[Arithmetic, Option()] = "auto"
     json: Annotated[bool, Option("--json", help="Print the figures as JSON.")] = False
@@ -60,8 +59,8 @@ def main(config: Speed) -> None:
     with tempfile.TemporaryDirectory() as folder:
         recipe = Recipe(
             output=Path(folder), network=config.network, scale=config.scale, train=config.train,
-            batch=config.batch, patch=config.patch, steps=config.steps, rounds=config.rounds,
-            threads=config.threads, arithmetic=config.arithmetic, importance="paper",
+            batch=config.batch, patch=config.patch, steps=config.steps,
+            threads=config.threads, arithmetic=config.arithmetic,
         )  # fmt: skip
         run = Run(recipe, Events(), Processes.of_torchrun())
         unweighed = Run(replace(recipe, method="mse"), Events(), Processes.of_torchrun())
@@ -69,8 +68,7 @@ def main(config: Speed) -> None:
     previous = frozen(create(config.network, config.scale), run.device)
     run.state.teacher, run.state.previous = teacher, previous
 
-    first, last = recipe.pretrains, recipe.segments - 1
-    round_0, later = (timed(lambda s=s: run.weigh(s)) for s in (int(first), last))
+    round_0, later = (timed(lambda k=k: run.weigh(k)) for k in (0, 1))
     plain = unweighed.draw()
 
     def authors_way(batch: Batch) -> Batch:
@@ -93,7 +91,7 @@ def main(config: Speed) -> None:
                 samples[kind].append(timed(step))
             bar.advance(task)
     ms = {kind: 1000 * median(values) for kind, values in samples.items()}
-    maps = round_0 + later * (config.rounds - 1)
+    maps = round_0 + later * (recipe.segments - 1)
     figures = {
         "milliseconds": ms,
         "AIL / plain": ms["AIL"] / ms["plain"],
@@ -114,8 +112,8 @@ def main(config: Speed) -> None:
     stdout.print(table)
     stdout.print(
         f"data path: {figures['data path / step in memory']:+.1%} of a step on a batch in memory\n"
-        f"importance maps: {maps:.0f} s a run of {config.steps} steps and {config.rounds} rounds, "
-        f"{figures['maps / run']:.1%} of it"
+        f"importance maps: {maps:.0f} s a run of {config.steps} steps and {recipe.segments} "
+        f"rounds, {figures['maps / run']:.1%} of it"
     )
 
 

@@ -45,13 +45,14 @@ def raised_importance(initial: Tensor, student_error: Tensor, k: int, c: Importa
     return (initial + rise).clamp(max=1.0)
 
 
-def taught_target(target: Tensor, taught: Tensor, importance: Tensor) -> Tensor:
-    """w·y + (1 − w)·T(x): what a pixel lacks in importance is filled by the teacher's output.
+def lacking(taught: Tensor, learnt: Tensor) -> Tensor:
+    """|T(x) − S(x)|, mean over channels (N, 1, H, W): what the student lacks to its teacher.
 
-    Not of the paper, where a hard pixel is simply missing: a small network learns faster from what
-    a larger one can do than from nothing.
+    Not of the paper: importance as the chance of a patch to be drawn. Flat regions, which both
+    leave as they are, and noise, which neither can foresee, teach nothing; most of a photograph is
+    one or the other.
     """
-    return taught + importance * (target - taught)
+    return (taught - learnt).abs().mean(dim=1, keepdim=True)
 
 
 def importance_loss(output: Tensor, target: Tensor, importance: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ gathers and no worker processes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from torch import Tensor
 from ailsr.runtime.errors import ImageError, TrainingError
 from ailsr.runtime.image import list_pictures, read
 from ailsr.runtime.resize import crop_to_multiple, resize, shrink
+from ailsr.train.places import Places
 
 Picture = NDArray[np.uint8]  # (H, W, 3)
 
@@ -36,7 +37,7 @@ class Batch:
 class PatchSource:
     """Pairs of low- and high-resolution pictures from which random patches are drawn.
 
-    Each pixel is equally likely: a picture's share of the patches is its share of the area.
+    A picture's share of the patches is its share of the area, until ``draw_by`` says otherwise.
     """
 
     def __init__(
@@ -57,21 +58,28 @@ class PatchSource:
         reduced = [shrink(p, scale) for p in pictures]
         self.sizes = [p.shape[:2] for p in reduced]  # low-resolution (h, w) of each picture
         areas = torch.tensor([h * w for h, w in self.sizes])
-        self._offsets = (areas.cumsum(0) - areas).to(device)
-        self._share = areas.double() / areas.sum()
-        self._height, self._width = torch.tensor(self.sizes).to(device).unbind(1)
+        self._offsets = areas.cumsum(0) - areas
+        self._widths = torch.tensor([w for _, w in self.sizes])
         self._lr = _flat(reduced, device)
         self._hr = _flat(pictures, device)
         self._maps: Tensor | None = None
+        self.draw_by(None)
 
     def __len__(self) -> int:
         return len(self.sizes)
 
-    def set_maps(self, maps: Iterator[Tensor] | None) -> None:
+    def set_maps(self, maps: Iterable[Tensor] | None) -> None:
         """Cut patches from one map (1, C, H, W) per picture, too, from now on; kept as float16."""
         self._maps = None
         if maps is not None:
             self._maps = torch.cat([m[0].permute(1, 2, 0).flatten(0, 1).half() for m in maps])
+
+    def draw_by(self, importance: Iterable[Tensor] | None) -> None:
+        """Draw patches by importance from now on, one map (1, 1, H, W) ≥ 0 per picture; None: not.
+
+        See ``Places``.
+        """
+        self._places = Places(self.sizes, self.patch, self.scale, importance)
 
     def pair(self, index: int) -> tuple[Tensor, Tensor]:
         """Picture ``index`` whole, in [0, 1]: lr (1, 3, h, w) and hr (1, 3, s·h, s·w)."""
@@ -87,14 +95,11 @@ class PatchSource:
 
         ``generator`` lives on the CPU, so that the same seed draws the same patches on any device.
         """
-        chosen = torch.multinomial(self._share, count, replacement=True, generator=generator)
-        place = torch.rand(2, count, generator=generator)
         turns = torch.randint(0, 2, (3, count), generator=generator).bool()
-        chosen = chosen[share].to(self.device)
-        place, turns = place[:, share].to(self.device), turns[:, share, None].to(self.device)
-        offset, height, width = self._offsets[chosen], self._height[chosen], self._width[chosen]
-        top = (place[0] * (height - self.patch + 1)).long()
-        left = (place[1] * (width - self.patch + 1)).long()
+        chosen, top, left = self._places.draw(count, generator)
+        numbers = torch.stack([self._offsets[chosen], self._widths[chosen], top, left])
+        offset, width, top, left = numbers[:, share].to(self.device)
+        turns = turns[:, share, None].to(self.device)
 
         def gather(source: Tensor, s: int) -> Tensor:  # s: 1 for low resolution, scale for high
             side = self.patch * s

@@ -62,10 +62,11 @@ class Recipe:
         str,
         Option(
             metavar="FILE|zoo:NAME|self",
-            help="Checkpoint whose errors give AIL's first importance; 'self': the network's own "
-            "state after a first round of plain training (or as given by --init).",
+            help="Checkpoint that tells AIL what matters; zoo: sesr_xl of the zoo at the scale; "
+            "self: the network's own state after a first round of plain training (or as given by "
+            "--init).",
         ),
-    ] = "self"
+    ] = "zoo"
     init: Annotated[
         Path | None,
         Option(
@@ -75,20 +76,22 @@ class Recipe:
         ),
     ] = None
     importance: Annotated[
-        Literal["taught", "none", "paper"],
+        Literal["drawn", "none", "paper"],
         Option(
-            help="AIL's use of the importance w. taught: absolute error to w y + (1 - w) T(x), T "
-            "being the teacher, and one fall of the learning rate over all rounds. none: the same "
-            "with w = 0, plain distillation. paper: w weighs the residual before squaring, each "
-            "round restarts the learning rate."
+            help="AIL's use of importance. drawn: patches are drawn in proportion to what the "
+            "the student lacks to the teacher T, |T(x) - S(x)|, S being the student at the end of "
+            "the round before (plain enlargement at first), and learn T(x) by absolute error. "
+            "none: the same, drawn everywhere alike (plain distillation). paper: importance w "
+            "weighs the residual before squaring and rises from round to round, each of which "
+            "restarts the learning rate."
         ),
-    ] = "taught"
+    ] = "drawn"
     rounds: Annotated[
         int | None,
         Option(
             min=1,
-            help="Rounds: of AIL, in each of which importance rises; else restarts of the learning "
-            "rate. Default: 10 for ail whose importance rises, 1 otherwise.",
+            help="Rounds: of AIL, in each of which importance is taken anew; else restarts of the "
+            "learning rate. Default: 10 for --importance paper, 5 for drawn, 1 otherwise.",
         ),
     ] = None
     steps: Annotated[int, Option(min=1, help="Optimiser steps in all.")] = 200_000
@@ -98,7 +101,9 @@ class Recipe:
         float, Option(help="Adam's, at the start of each round; falls as a cosine.")
     ] = 5e-4
     final_learning_rate: Annotated[float, Option(help="Adam's, at the end of each round.")] = 1e-6
-    warmup: Annotated[int, Option(min=0, help="Steps of linear warm-up from the start.")] = 100
+    warmup: Annotated[int, Option(min=0, help="Steps of linear warm-up after each (re)start.")] = (
+        100
+    )
     clip: Annotated[float, Option(help="Largest norm of the gradient.")] = 0.4
     ema: Annotated[
         float,
@@ -146,8 +151,10 @@ class Recipe:
             raise UsageError(f"--scale {self.scale} is not supported: choose 2, 3 or 4")
         if not self.train and not self.resume:
             raise UsageError("--train is missing: name a folder of high-resolution pictures")
-        if self.teacher != "self" and self.method != "ail":
+        if self.teacher not in ("zoo", "self") and self.method != "ail":
             raise UsageError(f"--teacher goes with --method ail, not with {self.method}")
+        if self.importance == "none" and self.teacher == "self":
+            raise UsageError("--importance none leaves nothing to learn from --teacher self")
         if self.learning_rate <= 0 or self.clip <= 0 or self.max_megapixels <= 0:
             raise UsageError("--learning-rate, --clip and --max-megapixels must be above 0")
         if not 0 <= self.final_learning_rate <= self.learning_rate:
@@ -164,10 +171,17 @@ class Recipe:
         return Importance(self.alpha, self.beta, self.lambda_, self.rho, self.gamma)
 
     @property
+    def teacher_model(self) -> str | None:
+        """The checkpoint of the teacher, None when there is none but the network itself."""
+        if self.method != "ail" or self.teacher == "self":
+            return None
+        return f"zoo:sesr_xl_x{self.scale}" if self.teacher == "zoo" else self.teacher
+
+    @property
     def round_count(self) -> int:
         """Rounds of the method, without a round of plain training before them."""
-        rises = self.method == "ail" and self.importance != "none"
-        return self.rounds or (10 if rises else 1)
+        rounds = {"paper": 10, "drawn": 5, "none": 1}
+        return self.rounds or (rounds[self.importance] if self.method == "ail" else 1)
 
     @property
     def pretrains(self) -> bool:

@@ -23,15 +23,11 @@ from ailsr.runtime.errors import TrainingError, UsageError
 from ailsr.runtime.protocol import pairs
 from ailsr.runtime.version import VERSION
 from ailsr.train import checkpoint, zoo
-from ailsr.train.ail import (
-    importance_loss,
-    initial_importance,
-    raised_importance,
-    taught_target,
-)
+from ailsr.train.ail import importance_loss
 from ailsr.train.checkpoint import Checkpoint
 from ailsr.train.device import choose, wants_bfloat16
 from ailsr.train.distributed import Processes
+from ailsr.train.importance import ImportanceMaps
 from ailsr.train.networks import Network, create, rgb_to_luma
 from ailsr.train.patches import Batch, Loaded, PatchSource, load_pictures
 from ailsr.train.recipe import Recipe
@@ -83,8 +79,7 @@ class Run:
             recipe.train or [], recipe.max_megapixels, self.events.load
         )
         self.source = PatchSource(self.loaded.pictures, recipe.scale, recipe.patch, self.device)
-        self.taught: list[Tensor] = []
-        """The teacher's T(x) − y on each picture, once it has been run; float16."""
+        self.maps = ImportanceMaps(self.source, self.output, self.in_color, self._mapped)
         self.interrupted = False
         """Set by Ctrl-C; obeyed after the next whole step."""
         recipe.output.mkdir(parents=True, exist_ok=True)
@@ -155,11 +150,11 @@ class Run:
                 )
             if recipe.method == "ail" and recipe.teacher == "self":
                 teacher = previous
-        if recipe.teacher != "self":
-            teacher = checkpoint.load(zoo.resolve(recipe.teacher), recipe.network).network
+        if (model := recipe.teacher_model) is not None:
+            teacher = checkpoint.load(zoo.resolve(model), recipe.network).network
             if teacher.scale != recipe.scale:
                 raise UsageError(
-                    f"--teacher {recipe.teacher} enlarges {teacher.scale} times, --scale is "
+                    f"--teacher {model} enlarges {teacher.scale} times, --scale is "
                     f"{recipe.scale}: a teacher has the student's scale"
                 )
         student = placed(student, self.device)
@@ -174,37 +169,26 @@ class Run:
 
     def weigh(self, segment: int) -> float | None:
         """Set the round's maps; returns their mean importance, None for plain training."""
-        state, constants = self.state, self.recipe.constants
-        teacher, previous = state.teacher, state.previous
-        k = segment - self.recipe.pretrains
-        if self.recipe.method != "ail" or k < 0:
-            self.source.set_maps(None)
+        state, recipe = self.state, self.recipe
+        k = segment - recipe.pretrains
+        if recipe.method != "ail" or k < 0:
+            self.maps.unset()
             return None
-        if teacher is None or (k > 0 and previous is None):
+        if state.teacher is None or (k > 0 and state.previous is None):
             raise TrainingError(f"{self.last_path}: the frozen networks of round {k} are missing")
-        use, total, pixels = self.recipe.importance, 0.0, 0
+        if recipe.importance == "paper":
+            previous = state.previous if k > 0 else None
+            return self.maps.weigh(state.teacher, previous, k, recipe.constants)
+        if recipe.teacher == "self":  # what it can do, and not what it lacks, is all it knows
+            return self.maps.draw(state.previous or state.teacher, None)
+        self.maps.teach(state.teacher)
+        if recipe.importance == "none":
+            return None
+        return self.maps.draw(state.teacher, state.previous)
 
-        def maps() -> Iterator[Tensor]:
-            nonlocal total, pixels
-            for index in range(len(self.source)):
-                lr, hr = self.source.pair(index)
-                target = self.in_color(hr)
-                if index == len(self.taught):
-                    self.taught.append((self.output(teacher, lr) - target).half())
-                taught = self.taught[index].float()
-                w = initial_importance(taught.abs(), constants)
-                if use == "none":
-                    w = torch.zeros_like(w)
-                elif k > 0 and previous is not None:
-                    error = (self.output(previous, lr) - target).abs()
-                    w = raised_importance(w, error, k, constants)
-                total, pixels = total + float(w.sum(dtype=torch.float64)), pixels + w.numel()
-                self.events.map(index + 1, len(self.source))
-                self._stop_if_interrupted()
-                yield w if use == "paper" else taught_target(target, target + taught, w)
-
-        self.source.set_maps(maps())
-        return total / pixels
+    def _mapped(self, done: int) -> None:
+        self.events.map(done, len(self.source))
+        self._stop_if_interrupted()
 
     @torch.no_grad()
     def output(self, network: Network, lr: Tensor) -> Tensor:
@@ -272,23 +256,25 @@ class Run:
         return loss.detach()
 
     def _loss(self, output: Tensor, batch: Batch) -> Tensor:
-        target, recipe = self.in_color(batch.hr), self.recipe
-        if recipe.method == "ail" and recipe.importance != "paper":
-            return F.l1_loss(output, target if batch.map is None else batch.map)
-        if recipe.method == "l1":
-            return F.l1_loss(output, target)
-        if batch.map is None:
-            return F.mse_loss(output, target)
-        return importance_loss(output, target, batch.map)
+        target = self.in_color(batch.hr)
+        match self.recipe.method, self.recipe.importance:
+            case "ail", "paper" if batch.map is not None:
+                return importance_loss(output, target, batch.map)
+            case ("mse", _) | ("ail", "paper"):
+                return F.mse_loss(output, target)
+            case _:
+                return F.l1_loss(output, target if batch.map is None else batch.map)
 
     def _learning_rate(self, segment: int) -> float:
-        """A cosine from restart to restart, with a linear warm-up at the start of the run."""
-        recipe, step = self.recipe, self.state.step
+        """A cosine from restart to restart, each with a linear warm-up."""
+        recipe = self.recipe
         start, end = recipe.span(segment)
-        phase = (step - start) / (end - start)
+        done = self.state.step - start
         span = recipe.learning_rate - recipe.final_learning_rate
-        rate = recipe.final_learning_rate + span * (1 + math.cos(math.pi * phase)) / 2
-        return rate * min(1.0, (step + 1) / (recipe.warmup + 1))
+        rate = (
+            recipe.final_learning_rate + span * (1 + math.cos(math.pi * done / (end - start))) / 2
+        )
+        return rate * min(1.0, (done + 1) / (recipe.warmup + 1))
 
     def _decay(self, segment: int) -> float:
         """Decay of the averaged weights: it grows anew after each restart.

@@ -77,7 +77,7 @@ def test_two_processes_train_as_one_does(folder, method, program):
         # Adam divides by the size of a gradient: where that is rounding alone, so is the step.
         assert (other[name] - tensor).norm() < 1e-4 * tensor.norm() + 1e-6, name
     curves = [validations(folder / f"{n}_{method}") for n in ("one", "two")]
-    assert len(curves[0]) == len(curves[1]) == (4 if method == "ail" else 3)
+    assert len(curves[0]) == len(curves[1]) == 3
     for single, double in zip(*curves, strict=True):
         assert double == pytest.approx(single, rel=1e-4)
 

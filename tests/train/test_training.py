@@ -48,8 +48,8 @@ def log(run):
     return lines
 
 
-def test_ail_rounds_raise_the_importance(recipe):
-    card = train(recipe)
+def test_rounds_of_the_paper_raise_the_importance(recipe):
+    card = train(dataclasses.replace(recipe, importance="paper", teacher="self"))
     means = [v["mean_importance"] for v in card["validations"]]
     assert means[0] is None  # plain training comes first, to be its own teacher
     assert len(means) == 4
@@ -72,8 +72,14 @@ def test_training_beats_bicubic(photos, tmp_path):
 
 @pytest.mark.parametrize(
     "scheme",
-    [{"method": "ail"}, {"method": "ail", "importance": "paper"}, {"method": "l1"}],
-    ids=["ail", "paper", "l1"],
+    [
+        {"teacher": "zoo"},
+        {"teacher": "self"},
+        {"importance": "none"},
+        {"importance": "paper", "teacher": "self"},
+        {"method": "l1"},
+    ],
+    ids=["ail", "self", "none", "paper", "l1"],
 )
 @pytest.mark.parametrize("stop", [3, 12, 18])
 def test_a_stopped_run_goes_on_exactly(recipe, scheme, stop, tmp_path):
@@ -128,10 +134,19 @@ def test_a_teacher_of_another_colour_and_network_serves(recipe, tmp_path):
     taught = dataclasses.replace(
         recipe, teacher=str(teacher.output / "best.pt"), output=tmp_path / "taught"
     )
-    card = train(taught)
+    card = train(dataclasses.replace(taught, importance="paper"))
     means = [v["mean_importance"] for v in card["validations"]]
     assert len(means) == 3
     assert 0 < means[0] < means[-1] <= 1
+    drawn = train(dataclasses.replace(taught, output=tmp_path / "drawn"))
+    assert all(0 < v["mean_importance"] < 0.1 for v in drawn["validations"])
+
+
+def test_a_student_comes_to_lack_less_of_its_teacher(photos, recipe):
+    longer = dataclasses.replace(recipe, steps=150, learning_rate=1e-3, ema=0.9, batch=8)
+    lacks = [v["mean_importance"] for v in train(longer)["validations"]]
+    assert len(lacks) == 3
+    assert lacks[2] < 0.9 * lacks[1]  # the first is that of plain enlargement
 
 
 def test_init_starts_from_given_weights_and_teaches(recipe, tmp_path):
@@ -139,7 +154,7 @@ def test_init_starts_from_given_weights_and_teaches(recipe, tmp_path):
     train(first)
     second = dataclasses.replace(
         recipe, init=first.output / "best.pt", learning_rate=1e-9, final_learning_rate=1e-9,
-        output=tmp_path / "second",
+        teacher="self", output=tmp_path / "second",
     )  # fmt: skip
     card = train(second)
     assert len(card["validations"]) == 3  # no plain round: the given weights are the teacher
@@ -160,6 +175,7 @@ def test_bad_recipes_name_the_flag(photos, tmp_path):
         ({"scale": 7}, "2, 3 or 4"),
         ({"train": None}, "--train"),
         ({"method": "l1", "teacher": "x.pt"}, "--teacher"),
+        ({"importance": "none", "teacher": "self"}, "--teacher self"),
         ({"steps": 3}, "--steps"),
         ({"learning_rate": -1.0}, "--learning-rate"),
         ({"learning_rate": 1e-7}, "--final-learning-rate"),

@@ -8,6 +8,7 @@ from ailsr.runtime.errors import UsageError
 from ailsr.runtime.image import write
 from ailsr.train import zoo
 from ailsr.train.checkpoint import Checkpoint, load, save
+from ailsr.train.command import cli
 from ailsr.train.networks import create
 from ailsr.train.recipe import Recipe, read_toml
 from ailsr.train.training import train
@@ -80,3 +81,17 @@ def test_what_the_package_ships_loads_under_its_name():
         assert zoo.path(name).stat().st_size < 1_000_000
         network = load(zoo.path(name)).network
         assert name.startswith(f"{network.name}_x{network.scale}")
+
+
+@pytest.mark.parametrize("name", zoo.names())
+def test_what_the_package_ships_has_the_recipe_it_was_made_by(name, tmp_path, monkeypatch, capsys):
+    path = zoo.FOLDER / f"{name}.toml"
+    values = read_toml(path)
+    assert name.startswith(f"{values['network']}_x{values['scale']}")
+    assert load(zoo.path(name)).card["steps"] == values["steps"]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["ailsr-train", "--config", str(path)])
+    with pytest.raises(SystemExit) as end:
+        cli()
+    assert end.value.code == 1
+    assert values["val"] in capsys.readouterr().err  # all it lacks here are the pictures
