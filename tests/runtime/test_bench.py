@@ -364,7 +364,8 @@ def test_the_command_prints_one_json_document(files, images):
         assert entry["file"] == str(path)
         assert entry["input_size"] == list(SIZE)
         assert set(entry["inference"]) == {
-            *("n", "p50_ms", "p90_ms", "p99_ms", "mean_ms", "sd_ms", "warm_up_runs", "steady")
+            *("n", "p50_ms", "p90_ms", "p99_ms", "mean_ms", "sd_ms", "warm_up_runs", "steady"),
+            *("p50_low_ms", "p50_high_ms"),
         }
         assert set(entry["quality"]) == {"protocol", "psnr_db", "ssim", "images"}
         assert set(entry["quality"]["images"]["rocket"]) == {"psnr_db", "ssim"}
