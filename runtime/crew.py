@@ -62,6 +62,7 @@ class Crew:
         self._resizable, self._bytes_per_pixel, self._measured = False, 0.0, 0
         first = self._open(1) if limit is None else self._measure()
         self.scale, self._radius = first.scale, first.radius
+        self._open_sides = getattr(first.engine, "resizable", False)
         self._own: Size = first.card.input_size if first.card else first.engine.input_size
         self._upscalers: list[Upscaler] = []
         self._team: tuple[Size | None, int, int] = (None, 1, 1)
@@ -157,9 +158,7 @@ class Crew:
     def _choose(self, size: Size, many: bool, others: int) -> tuple[Size | None, int]:
         """(tile size, number of engines) that stay below the limit: rather smaller tiles than fewer
         engines, as halving their sides costs little time."""
-        windows = [self._own]
-        while self._resizable and _pixels(windows[-1]) >= 4 * _pixels(_TRIAL):
-            windows.append((windows[-1][0] // 2, windows[-1][1] // 2))
+        windows = self._windows(size)
         free = (self.limit or 0) - SLACK - others - resident_bytes()
         for window in windows:
             rows = 3 * min(window[0], size[0]) * size[1] * (1 + self.scale**2)
@@ -173,6 +172,20 @@ class Crew:
             f"--max-memory is {megabytes(2 * rows + engine - free)} too low to upscale "
             f"{size[1]}x{size[0]} pixels with {self.path}: raise it"
         )
+
+    def _windows(self, size: Size) -> list[Size]:
+        """The file's own input size and, where it can be resized, smaller ones.
+
+        A side along which the file's own size pads the picture stays, and so does the result.
+        """
+        windows = [self._own]
+        halved = [self._open_sides or n >= own for n, own in zip(size, self._own, strict=True)]
+        while self._resizable and any(halved) and _pixels(windows[-1]) >= 4 * _pixels(_TRIAL):
+            height, width = (n // 2 if h else n for n, h in zip(windows[-1], halved, strict=True))
+            if min(height, width) < 4 * self._radius:
+                break
+            windows.append((height, width))
+        return windows
 
     def _measure(self) -> Upscaler:
         """An engine that was run to find what it takes for each pixel of its input.
