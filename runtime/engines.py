@@ -2,13 +2,15 @@
 
 ``open_engine`` picks the class by the file's ending. A format that needs more than numpy and one
 engine registers its class in the entry-point group ``ailsr.engines`` (the name is the ending
-without its dot; the class is called with the path and the number of threads).
+without its dot; the class is called with the path and the number of threads, and, if it has a
+parameter of that name, with the ``size`` that is to replace the file's own).
 """
 
 from __future__ import annotations
 
 import contextlib
 import importlib
+import inspect
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -73,6 +75,8 @@ def open_engine(
     engine = _engine_class(path)
     if not path.is_dir() and path.stat().st_size == 0:
         raise ModelError(f"{path} is empty: export or copy it again")
+    if size is not None and "size" not in inspect.signature(engine).parameters:
+        raise EngineError(f"{path}: files ending in '{path.suffix}' have one input size")
     options = {} if size is None else {"size": size}
     try:
         return engine(path, threads or available_cores(), **options)
