@@ -7,6 +7,7 @@ Numpy and the standard library only: this runs on the device.
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -39,6 +40,10 @@ class Latency:
     mean_ms: float
     sd_ms: float
     """Standard deviation of the runs (n − 1 in the denominator), 0 for a single run."""
+    p50_low_ms: float
+    """With ``p50_high_ms`` the 95 % confidence interval of the median, from the order of the runs
+    (binomial, normal approximation); with few runs from the least to the largest."""
+    p50_high_ms: float
     warm_up_runs: int = 0
     steady: bool = True
     """False: the warm-up ran out of time before the latency settled."""
@@ -51,7 +56,8 @@ class Latency:
         p50, p90, p99 = (float(q) for q in np.percentile(samples_ms, (50, 90, 99)))
         mean = float(np.mean(samples_ms))
         sd = float(np.std(samples_ms, ddof=1)) if len(samples_ms) > 1 else 0.0
-        return cls(len(samples_ms), p50, p90, p99, mean, sd, warm_up_runs, steady)
+        low, high = median_interval(samples_ms)
+        return cls(len(samples_ms), p50, p90, p99, mean, sd, low, high, warm_up_runs, steady)
 
 
 @dataclass(frozen=True)
@@ -151,6 +157,18 @@ class Failure:
 
     file: str
     error: str
+
+
+def median_interval(samples: Sequence[float]) -> tuple[float, float]:
+    """95 % confidence interval of the median of independent ``samples``, whatever they follow.
+
+    Between the order statistics of ranks n/2 ± 0.98·√n (Conover, Practical Nonparametric
+    Statistics, 3.2).
+    """
+    ordered, n = sorted(samples), len(samples)
+    reach = 0.98 * math.sqrt(n)
+    low, high = math.floor(n / 2 - reach), math.ceil(n / 2 + reach)
+    return ordered[max(low, 1) - 1], ordered[min(high + 1, n) - 1]
 
 
 def is_steady(samples_ms: Sequence[float]) -> bool:

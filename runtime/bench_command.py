@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from ailsr.runtime.command import entry_point, message, progress, stdout
 from ailsr.runtime.crops import Crop, crop
 from ailsr.runtime.engines import available_cores
 from ailsr.runtime.errors import EngineError, ModelError
+from ailsr.runtime.exchange import WRITERS
 from ailsr.runtime.host import Host
 from ailsr.runtime.protocol import PROTOCOL, Protocol
 from ailsr.runtime.resize import enlarge
@@ -45,7 +47,9 @@ class BenchConfig:
 
     ailsr-bench exported/* --images photos/ --html report.html
 
-    ailsr-bench exported/*.onnx --threads 1 --json > results.json
+    ailsr-bench exported/*.onnx --threads 1 --json > after.json
+
+    ailsr-bench compare before.json after.json (see ailsr-bench compare --help)
     """
 
     files: Annotated[
@@ -87,6 +91,18 @@ class BenchConfig:
             help="Write a report with plot and crops, one self-contained page.", metavar="FILE"
         ),
     ] = None
+    csv: Annotated[
+        Path | None,
+        typer.Option(help="Write all figures, unrounded, one line per file.", metavar="FILE"),
+    ] = None
+    markdown: Annotated[
+        Path | None,
+        typer.Option(help="Write the table for a paper or a pull request.", metavar="FILE"),
+    ] = None
+    history: Annotated[
+        Path | None,
+        typer.Option(help="Append the JSON document to this file as one line.", metavar="FILE"),
+    ] = None
 
 
 def main(config: BenchConfig) -> None:
@@ -108,6 +124,10 @@ def main(config: BenchConfig) -> None:
         crops = make_crops(results)
         write_html(results, crops, config.html)
         message(f"wrote {config.html}")
+    for option, write in WRITERS.items():
+        if path := getattr(config, option):
+            write(results, path)
+            message(f"wrote {path}")
     if results.failed:
         reasons = "; ".join(f"{results.short_name(f.file)}: {f.error}" for f in results.failed)
         raise EngineError(f"{len(results.failed)} of {len(results.files)} files failed: {reasons}")
@@ -233,4 +253,15 @@ def _notes(results: Results) -> list[str]:
     return notes
 
 
-cli = entry_point(BenchConfig, main)
+_measure = entry_point(BenchConfig, main)
+
+
+def cli() -> None:
+    """``ailsr-bench FILE...`` or ``ailsr-bench compare A B`` (no exported file has that name)."""
+    if sys.argv[1:2] != ["compare"]:
+        _measure()
+        return
+    from ailsr.runtime import compare_command
+
+    sys.argv = [f"{sys.argv[0]} compare", *sys.argv[2:]]
+    compare_command.cli()

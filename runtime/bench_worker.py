@@ -9,11 +9,8 @@ output carries JSON lines: ``{"what": ..., "done": n, "of": m}`` as it goes on, 
 
 from __future__ import annotations
 
-import contextlib
-import importlib
 import json
 import os
-import re
 import sys
 import time
 from collections.abc import Callable
@@ -25,17 +22,12 @@ import numpy as np
 
 from ailsr.runtime import image, protocol
 from ailsr.runtime.bench import Measurement, Quality, Request, Upscale, measure_latencies, time_call
+from ailsr.runtime.engines import import_library
 from ailsr.runtime.errors import AilsrError
 from ailsr.runtime.files import size_bytes
 from ailsr.runtime.image import Rgb
+from ailsr.runtime.memory import peak_memory_bytes
 from ailsr.runtime.upscaler import Upscaler, load, to_pixels
-
-LIBRARIES = {
-    ".onnx": ("onnxruntime",),
-    ".tflite": ("ai_edge_litert.interpreter", "tflite_runtime.interpreter"),
-}
-"""What an engine imports, by the file's ending: imported first, so that it does not count as
-loading the file."""
 
 Report = Callable[[str, int, int], None]
 """Called with (what comes next, steps done, steps in all)."""
@@ -106,36 +98,9 @@ def upscale_pictures(request: Upscale) -> None:
         image.write(upscaler.upscale(pair.lr), Path(output))
 
 
-def import_library(path: Path) -> None:
-    """Import the library that runs ``path``; when there is none, ``load`` says so."""
-    for module in LIBRARIES.get(path.suffix.lower(), ()):
-        with contextlib.suppress(ImportError):
-            importlib.import_module(module)
-            return
-
-
 def noise(height: int, width: int) -> Rgb:
     """A picture of random pixels, always the same: latency does not depend on what it shows."""
     return np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
-
-
-def peak_memory_bytes() -> int | None:
-    """The most resident memory that this process has had; None where the system does not tell.
-
-    On Linux from VmHWM: getrusage's figure starts at that of the process which forked this one.
-    """
-    try:
-        status = Path("/proc/self/status").read_text()
-    except OSError:
-        status = ""
-    if found := re.search(r"^VmHWM:\s*(\d+) kB", status, re.MULTILINE):
-        return int(found[1]) * 1024
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def main() -> None:

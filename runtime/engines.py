@@ -2,11 +2,15 @@
 
 ``open_engine`` picks the class by the file's ending. A format that needs more than numpy and one
 engine registers its class in the entry-point group ``ailsr.engines`` (the name is the ending
-without its dot; the class is called with the path and the number of threads).
+without its dot; the class is called with the path and the number of threads, and, if it has a
+parameter of that name, with the ``size`` that is to replace the file's own).
 """
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import inspect
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +22,13 @@ from ailsr.runtime.card import Card, PixelType
 from ailsr.runtime.errors import EngineError, ModelError, UsageError
 
 ENTRY_POINTS = "ailsr.engines"
+
+LIBRARIES = {
+    ".onnx": ("onnxruntime",),
+    ".tflite": ("ai_edge_litert.interpreter", "tflite_runtime.interpreter"),
+}
+"""What an engine imports, by the file's ending: imported first, so that it does not count as
+loading the file."""
 
 Pixels = NDArray[Any]
 """H×W×3, elements of the file's ``PixelType``: float32 [0, 1], uint8 or int8 (uint8 - 128)."""
@@ -47,12 +58,15 @@ class Engine(Protocol):
         ...
 
 
-def open_engine(path: Path, threads: int | None = None) -> Engine:
+def open_engine(
+    path: Path, threads: int | None = None, size: tuple[int, int] | None = None
+) -> Engine:
     """The engine that runs the file at ``path``, loaded and ready.
 
     ``threads`` is the number of CPU threads; None takes every core that this process may use.
+    ``size`` (height, width) replaces the file's own input size, where it can be replaced.
     Raises ModelError for a file that is missing, damaged or of an unknown kind, EngineError when
-    no engine for it is installed, UsageError for a number of threads below 1.
+    no engine for it is installed or it cannot have that size, UsageError for less than one thread.
     """
     if threads is not None and threads < 1:
         raise UsageError(f"{threads} threads: give 1 or more")
@@ -61,10 +75,21 @@ def open_engine(path: Path, threads: int | None = None) -> Engine:
     engine = _engine_class(path)
     if not path.is_dir() and path.stat().st_size == 0:
         raise ModelError(f"{path} is empty: export or copy it again")
+    if size is not None and "size" not in inspect.signature(engine).parameters:
+        raise EngineError(f"{path}: files ending in '{path.suffix}' have one input size")
+    options = {} if size is None else {"size": size}
     try:
-        return engine(path, threads or available_cores())
+        return engine(path, threads or available_cores(), **options)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
+
+
+def import_library(path: Path) -> None:
+    """Import the library that runs ``path``; when there is none, ``load`` says so."""
+    for module in LIBRARIES.get(path.suffix.lower(), ()):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(module)
+            return
 
 
 def available_cores() -> int:
@@ -74,7 +99,7 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _engine_class(path: Path) -> Callable[[Path, int], Engine]:
+def _engine_class(path: Path) -> Callable[..., Engine]:
     ending = path.suffix.lower()
     if path.is_dir() and ending in (".onnx", ".tflite"):
         raise ModelError(f"{path} is a folder: name the file in it")

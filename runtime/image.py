@@ -1,31 +1,45 @@
-"""Pictures in and out: any file that Pillow reads becomes 8-bit sRGB, and says what that cost.
+"""Pictures in and out: any file that Pillow reads becomes 8-bit RGB, and says what that cost.
 
 What happens on the way in, each with a note: EXIF orientation is applied; a colour profile is
-converted to sRGB; 16 bits are scaled to 8; CMYK, palette and grayscale become RGB; of several
-frames the first is taken. Alpha is kept apart.
+converted to sRGB, unless the caller keeps it; 16 bits are scaled to 8; CMYK, palette and grayscale
+become RGB; of several frames the first is taken. Alpha and what EXIF tells of the photograph are
+kept apart. Pictures are converted, and may be written, in bands of rows.
 """
 
 from __future__ import annotations
 
 import contextlib
-import io
+import errno
 import warnings
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
+from ailsr.runtime import png
+from ailsr.runtime.conversion import is_upright, read_png, read_whole
 from ailsr.runtime.errors import ImageError
 from ailsr.runtime.files import atomic_output
+from ailsr.runtime.picture import Limit, Picture, Rgb, on_white
 
-Rgb = NDArray[np.uint8]
-"""H×W×3, sRGB."""
+__all__ = [
+    "Limit",
+    "Picture",
+    "Rgb",
+    "check_ending",
+    "list_pictures",
+    "read",
+    "read_picture",
+    "write",
+    "writer",
+    "writing_bytes",
+]
 
 WRITE_OPTIONS: dict[str, dict[str, Any]] = {
-    ".png": {"compress_level": 4},  # 6, the default, takes twice as long to save 2 %
+    ".png": {},
     ".jpg": {"quality": 95, "subsampling": 0},
     ".jpeg": {"quality": 95, "subsampling": 0},
     ".webp": {"quality": 95},
@@ -33,33 +47,17 @@ WRITE_OPTIONS: dict[str, dict[str, Any]] = {
     ".tiff": {"compression": "tiff_deflate"},
     ".bmp": {},
 }
-"""The endings that ``write`` knows, with Pillow's options for each."""
+"""The endings that can be written, with Pillow's options for those that it writes."""
 READ_ENDINGS = frozenset({*WRITE_OPTIONS, ".gif", ".ppm", ".pgm", ".pbm", ".jp2", ".tga", ".avif"})
 """The endings by which pictures are recognised in a folder; ``read`` opens any file."""
 ALPHA_ENDINGS = frozenset({".png", ".webp", ".tif", ".tiff"})
 """The endings of files that can hold alpha."""
-
-_PROFILE_TOLERANCE = 2  # levels: two sRGB profiles by different makers differ by no more
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A picture as a file holds it, in 8-bit sRGB."""
-
-    rgb: Rgb
-    alpha: NDArray[np.uint8] | None = None
-    """H×W opacity; None when the picture is opaque throughout."""
-    notes: tuple[str, ...] = ()
-    """What was changed to make it 8-bit sRGB, one phrase each; empty: nothing."""
-    grayscale: bool = False
-    """The file holds one channel: R, G and B are equal."""
-
-    def on_white(self) -> Rgb:
-        """The picture without alpha, as it looks on white."""
-        if self.alpha is None:
-            return self.rgb
-        alpha = self.alpha[..., None].astype(np.uint16)
-        return ((self.rgb * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+PROFILE_ENDINGS = frozenset(WRITE_OPTIONS) - {".bmp"}
+"""The endings of files that can hold a colour profile."""
+EXIF_ENDINGS = PROFILE_ENDINGS - {".tif", ".tiff"}
+"""The endings of files that can hold EXIF data (libtiff writes none into compressed files)."""
+LONGEST_SIDE = {".jpg": 65535, ".jpeg": 65535, ".webp": 16383}
+"""Pixels, where a format has such a limit that is not astronomical."""
 
 
 def read(path: Path) -> Rgb:
@@ -67,10 +65,12 @@ def read(path: Path) -> Rgb:
     return read_picture(path).on_white()
 
 
-def read_picture(path: Path) -> Picture:
+def read_picture(path: Path, *, keep_profile: bool = False, limit: Limit | None = None) -> Picture:
     """The picture at ``path`` with its alpha and with notes on what was changed.
 
-    Raises ImageError when there is no such file or it holds no whole picture.
+    With ``keep_profile`` an RGB picture stays in its colour profile, which ``Picture.profile``
+    then holds. ``limit`` bounds the memory. Raises ImageError when there is no such file, it holds
+    no whole picture, or the limit is too low to decode it.
     """
     try:
         # Pillow warns of odd metadata and, from 89 megapixels, of large pictures; we mean both.
@@ -79,8 +79,11 @@ def read_picture(path: Path) -> Picture:
             if not file.read(1):
                 raise ImageError(f"{path} is empty: copy or download it again")
             file.seek(0)
+            header = png.read_header(file)
+            if limit and header and header.plain and is_upright(header.exif):
+                return read_png(file, header, path, keep_profile, limit)
             with Image.open(file) as image:
-                return _convert(image, path)
+                return read_whole(image, path, keep_profile, limit)
     except (ImageError, MemoryError):
         raise
     except FileNotFoundError:
@@ -97,6 +100,8 @@ def read_picture(path: Path) -> Picture:
             f"cut it into smaller pictures"
         ) from None
     except Exception as error:  # a decoder raises whatever its parsing meets: struct.error, ...
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            raise  # of the temporary file
         reason = getattr(error, "strerror", None) or error
         raise ImageError(f"{path} cannot be read ({reason}): is it complete?") from None
 
@@ -107,17 +112,84 @@ def write(rgb: Rgb, path: Path, alpha: NDArray[np.uint8] | None = None) -> None:
     ``alpha`` (H×W) goes into the formats that hold it; in others the picture is put on white.
     Raises ImageError for an unknown ending or when the file cannot be written.
     """
+    with writer(path, (rgb.shape[0], rgb.shape[1]), alpha=alpha is not None) as output:
+        output.write(rgb, alpha)
+
+
+class Writer(Protocol):
+    """A picture that is being written."""
+
+    def write(self, rgb: Rgb, alpha: NDArray[np.uint8] | None = None) -> None:
+        """Append rows, n×W×3, with their opacity, n×W, if the picture has any."""
+
+
+@contextlib.contextmanager
+def writer(
+    path: Path,
+    size: tuple[int, int],
+    *,
+    alpha: bool = False,
+    profile: bytes | None = None,
+    exif: bytes | None = None,
+) -> Iterator[Writer]:
+    """Writes a picture of ``size`` (height, width) to ``path`` band by band, whole or not at all.
+
+    PNG goes to the disk as it comes; other formats are held in memory (``writing_bytes``) and
+    encoded at the end. Raises ImageError as ``write`` does.
+    """
     ending = check_ending(path)
-    if alpha is not None and ending in ALPHA_ENDINGS:
-        image = Image.fromarray(np.dstack([rgb, alpha]))
-    else:
-        image = Image.fromarray(Picture(rgb, alpha).on_white())
+    longest = LONGEST_SIDE.get(ending, max(size))
+    if max(size) > longest:
+        raise ImageError(
+            f"{path} cannot be written: {ending} holds {longest} pixels a side, this is "
+            f"{size[1]}x{size[0]}; write .png"
+        )
+    profile = profile if ending in PROFILE_ENDINGS else None
+    exif = exif if ending in EXIF_ENDINGS else None
+    alpha = alpha and ending in ALPHA_ENDINGS
     try:
         with atomic_output(path) as temporary:
-            image.save(temporary, **WRITE_OPTIONS[ending])
-    except (OSError, ValueError) as error:  # ValueError: a side too long for the format
-        reason = getattr(error, "strerror", None) or error
-        raise ImageError(f"{path} cannot be written: {reason}") from error
+            if ending == ".png":
+                with temporary.open("wb") as file:
+                    stream = png.PngWriter(file, size, alpha=alpha, profile=profile, exif=exif)
+                    yield _PngOutput(stream, alpha)
+                    stream.close()
+            else:
+                whole = _WholeOutput(Image.new("RGBA" if alpha else "RGB", size[::-1]))
+                yield whole
+                facts = {"icc_profile": profile, "exif": exif and b"Exif\0\0" + exif}
+                kept: dict[str, Any] = {name: value for name, value in facts.items() if value}
+                whole.image.save(temporary, **WRITE_OPTIONS[ending], **kept)
+    except OSError as error:
+        raise ImageError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def writing_bytes(path: Path, size: tuple[int, int]) -> int:
+    """Memory that ``writer`` takes for a picture of ``size`` (height, width), beside its bands."""
+    ending = path.suffix.lower()
+    return 0 if ending == ".png" else 4 * size[0] * size[1] * (2 if ending == ".webp" else 1)
+
+
+class _PngOutput:
+    def __init__(self, stream: png.PngWriter, alpha: bool) -> None:
+        self._stream, self._alpha = stream, alpha
+
+    def write(self, rgb: Rgb, alpha: NDArray[np.uint8] | None = None) -> None:
+        self._stream.write(_stacked(rgb, alpha, self._alpha))
+
+
+class _WholeOutput:
+    def __init__(self, image: Image.Image) -> None:
+        self.image, self._row = image, 0
+
+    def write(self, rgb: Rgb, alpha: NDArray[np.uint8] | None = None) -> None:
+        band = Image.fromarray(_stacked(rgb, alpha, self.image.mode == "RGBA"))
+        self.image.paste(band, (0, self._row))
+        self._row += len(rgb)
+
+
+def _stacked(rgb: Rgb, alpha: NDArray[np.uint8] | None, with_alpha: bool) -> NDArray[np.uint8]:
+    return np.dstack([rgb, alpha]) if with_alpha and alpha is not None else on_white(rgb, alpha)
 
 
 def check_ending(path: Path) -> str:
@@ -143,69 +215,3 @@ def list_pictures(folder: Path) -> list[Path]:
     if not paths:
         raise ImageError(f"no pictures in {folder}: looked for {', '.join(sorted(READ_ENDINGS))}")
     return paths
-
-
-def _convert(image: Image.Image, path: Path) -> Picture:
-    """``image``, just opened, as 8-bit sRGB."""
-    notes: list[str] = []
-    frames = getattr(image, "n_frames", 1)
-    if frames > 1:
-        notes.append(f"the first of {frames} frames")
-    if any(";16" in str(tile) for tile in getattr(image, "tile", ())):
-        notes.append("16 bits per channel reduced to 8")
-    profile = image.info.get("icc_profile")
-    image.load()
-    with contextlib.suppress(Exception):  # damaged EXIF data: the pixels are what counts
-        if image.getexif().get(ExifTags.Base.Orientation, 1) in range(2, 9):
-            image = ImageOps.exif_transpose(image)
-            notes.append("turned as its EXIF orientation says")
-    grayscale = image.mode.startswith(("1", "L", "I", "F")) and image.mode != "LAB"
-    if grayscale:
-        notes.append("grayscale expanded to RGB")
-    elif not image.mode.startswith("RGB"):
-        name = "palette" if image.mode.startswith("P") else image.mode
-        notes.append(f"{name} converted to RGB")
-    alpha = None
-    if image.mode.startswith(("I", "F")):
-        image = _to_8_bits(image, path)
-    elif image.has_transparency_data:
-        image = image.convert("LA" if grayscale else "RGBA")
-        alpha = np.asarray(image.getchannel("A"))
-        alpha = None if alpha.min() == 255 else alpha
-        image = image.convert("L" if grayscale else "RGB")
-    elif image.mode in ("1", "P"):
-        image = image.convert("L" if grayscale else "RGB")
-    return Picture(_to_srgb(image, profile, notes), alpha, tuple(notes), grayscale)
-
-
-def _to_8_bits(image: Image.Image, path: Path) -> Image.Image:
-    """Gray of 16 bits (modes I;16, I;16B and, in PNG and PGM files, I) as 8-bit gray."""
-    if image.mode == "F" or (image.mode == "I" and image.format not in ("PNG", "PPM")):
-        raise ImageError(
-            f"{path} holds {'floating-point' if image.mode == 'F' else '32-bit'} pixels, whose "
-            f"range is not known: convert it to 8 or 16 bits"
-        )
-    levels = np.asarray(image).astype(np.uint32)
-    return Image.fromarray(((levels + 128) // 257).astype(np.uint8))
-
-
-def _to_srgb(image: Image.Image, profile: bytes | None, notes: list[str]) -> Rgb:
-    """``image`` (8 bits, no alpha) as sRGB, by its colour profile when it has a usable one."""
-    plain = image.convert("RGB")
-    if not profile:
-        return np.asarray(plain)
-    try:
-        converted = ImageCms.profileToProfile(
-            image,
-            ImageCms.ImageCmsProfile(io.BytesIO(profile)),
-            ImageCms.createProfile("sRGB"),
-            outputMode="RGB",
-        )
-    except (ImageCms.PyCMSError, OSError, ValueError):
-        notes.append("its colour profile cannot be used; taken as sRGB")
-        return np.asarray(plain)
-    rgb, as_srgb = np.asarray(plain), np.asarray(converted)
-    if np.abs(rgb.astype(np.int16) - as_srgb).max() <= _PROFILE_TOLERANCE:
-        return rgb  # the profile is sRGB
-    notes.append("converted from its colour profile to sRGB")
-    return as_srgb

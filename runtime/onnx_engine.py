@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ class OnnxEngine:
 
     measurable = True
 
-    def __init__(self, path: Path, threads: int) -> None:
+    def __init__(self, path: Path, threads: int, size: tuple[int, int] | None = None) -> None:
         try:
             import onnxruntime
         except ImportError as error:
@@ -48,6 +49,10 @@ class OnnxEngine:
         self.card = Card.from_json(text) if text else None
         types = [_TYPES.get(tensor.type, tensor.type) for tensor in tensors]
         interface = Interface.of(shapes, types, self.card)
+        if size is not None:
+            if not interface.resizable:
+                raise EngineError(f"{path}: its input has a fixed size, {interface.input_size}")
+            interface = replace(interface, input_size=size)
         self._input = tensors[0].name
         self._channels_last = interface.channels_last
         self.white = np.float32(1)

@@ -13,6 +13,8 @@ from typing import Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ailsr.runtime.rows import Rows
+
 Border = Literal["symmetric", "replicate"]
 """What lies outside the picture: its mirror image (MATLAB today), or its edge pixels repeated
 (MATLAB until 2015 or so, and the files of SelfExSR)."""
@@ -51,6 +53,21 @@ def enlarge(image: NDArray[Pixels], scale: int, *, border: Border = "symmetric")
     """``image`` ``scale`` times as large: the bicubic baseline."""
     height, width = image.shape[:2]
     return resize(image, (height * scale, width * scale), border=border)
+
+
+def enlarge_rows(image: Rows, scale: int, rows: slice) -> NDArray[np.uint8]:
+    """The rows ``rows`` of ``enlarge(image, scale)``, from the rows of ``image`` (H×W, uint8) that
+    they need."""
+    height, width = image.shape
+    target = slice(*rows.indices(height * scale))
+    weights, indices = contributions(height, height * scale, "symmetric")
+    weights, indices = weights[target], indices[target]
+    first = int(indices.min())
+    source = image[first : int(indices.max()) + 1]
+    tall = _combine(source, weights, indices - first)
+    return np.ascontiguousarray(
+        _resize_rows(tall.swapaxes(0, 1), width * scale, "symmetric").swapaxes(0, 1)
+    )
 
 
 def crop_to_multiple(image: NDArray[Pixels], scale: int) -> NDArray[Pixels]:
@@ -93,15 +110,22 @@ def _cubic(x: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _resize_rows(image: NDArray[Pixels], target: int, border: Border) -> NDArray[Pixels]:
-    """``image`` with ``target`` rows, in the memory order of ``image``.
+    """``image`` with ``target`` rows, in the memory order of ``image``."""
+    length = image.shape[0]
+    if length == target:
+        return image
+    return _combine(image, *contributions(length, target, border))
+
+
+def _combine(
+    image: NDArray[Pixels], weights: NDArray[np.float64], indices: NDArray[np.intp]
+) -> NDArray[Pixels]:
+    """Row i of the result is the sum of weights[i] × rows of ``image`` at indices[i].
 
     A block of rows is one product of a narrow band matrix with the rows it reads: the dense
     product beats gathering tap by tap, and only a block is ever held in floating point.
     """
-    length = image.shape[0]
-    if length == target:
-        return image
-    weights, indices = contributions(length, target, border)
+    target = len(weights)
     result = np.empty_like(image, shape=(target, *image.shape[1:]))
     for start in range(0, target, _ROWS):
         block = slice(start, start + _ROWS)

@@ -15,7 +15,8 @@ from ailsr.runtime.version import VERSION
 
 SCHEMA = "ailsr-bench"
 SCHEMA_VERSION = 1
-"""Raised when a key changes its meaning or goes; new keys may come at any time."""
+"""Raised when a key changes its meaning or goes; new keys may come at any time. The document is
+described by ``report.schema.json`` (JSON Schema), which every front end shares."""
 
 
 @dataclass(frozen=True)

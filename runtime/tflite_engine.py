@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,8 @@ class TFLiteEngine:
 
     measurable = True
 
-    def __init__(self, path: Path, threads: int) -> None:
+    def __init__(self, path: Path, threads: int, size: tuple[int, int] | None = None) -> None:
+        """``size`` suits files of a fixed size, too, unless a constant in them depends on it."""
         interpreter_class, self.name = _installed(path)
         data = path.read_bytes()
         text = tflite_metadata(data, METADATA_KEY)
@@ -36,10 +38,14 @@ class TFLiteEngine:
             with _quiet():
                 self._interpreter = interpreter_class(model_content=data, num_threads=threads)
                 _check_quantization(self._interpreter.get_tensor_details())
+                inputs = self._interpreter.get_input_details()
+                tensors = [*inputs, *self._interpreter.get_output_details()]
+                if size is not None and len(inputs) == 1:
+                    self._interpreter.resize_tensor_input(inputs[0]["index"], [1, *size, 3])
                 self._interpreter.allocate_tensors()
-            inputs = self._interpreter.get_input_details()
-            tensors = [*inputs, *self._interpreter.get_output_details()]
         except (RuntimeError, ValueError) as error:
+            if size is not None:
+                raise EngineError(f"{path}: its input has a fixed size ({error})") from error
             raise ModelError(
                 f"{self.name} cannot load it ({_reason(error)}): export or copy it again"
             ) from error
@@ -52,11 +58,16 @@ class TFLiteEngine:
         if not interface.channels_last:
             raise ModelError("it takes [1, 3, H, W]: TFLite files need their channels last")
         self._input, self._output = (t["index"] for t in tensors)
-        self._size = tuple(int(n) for n in tensors[0]["shape"][1:3])
+        self._size = size or tuple(int(n) for n in tensors[0]["shape"][1:3])
         self._white = np.float32(1)
-        self.input_size = interface.input_size
         self.resizable = interface.resizable
         self.pixels = interface.pixels
+        if size is not None:
+            height, width = self._interpreter.get_output_details()[0]["shape"][1:3]
+            if (height * size[1], height % size[0]) != (width * size[0], 0):
+                raise EngineError(f"{path}: its output does not follow the size of its input")
+            interface = replace(interface, input_size=size)
+        self.input_size = interface.input_size
         self.scale, white = probe(interface, self.card, self.run)
         self._white = np.float32(white)
 

@@ -15,7 +15,7 @@ import numpy as np
 from ailsr.runtime.card import Card, PixelType
 from ailsr.runtime.engines import Engine, Pixels, open_engine
 from ailsr.runtime.errors import EngineError, ImageError, ModelError
-from ailsr.runtime.image import Rgb
+from ailsr.runtime.picture import Rgb
 from ailsr.runtime.tiles import Tile, plan
 
 UNKNOWN_RADIUS = 24
@@ -71,13 +71,13 @@ class Upscaler:
         tiles = self.plan(height, width)
         result = np.empty((height * self.scale, width * self.scale, 3), np.uint8)
         for done, tile in enumerate(tiles, 1):
-            result[tile.target] = self._run(rgb[tile.source])[tile.kept]
+            result[tile.target] = self.run(rgb[tile.source])[tile.kept]
             if progress is not None:
                 progress(done, len(tiles))
         return result
 
-    def _run(self, tile: Rgb) -> Rgb:
-        """The file's output for ``tile``, padded to the input size where it is smaller."""
+    def run(self, tile: Rgb) -> Rgb:
+        """The file's output for ``tile`` (h×w×3), which is padded where it is smaller."""
         if not getattr(self.engine, "resizable", False):
             height, width = self.engine.input_size
             missing = ((0, height - tile.shape[0]), (0, width - tile.shape[1]), (0, 0))

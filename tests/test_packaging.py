@@ -46,6 +46,7 @@ def test_wheel_holds_the_packages_and_nothing_else(wheel):
     tops = {"/".join(n.split("/")[:2]) for n in names if ".dist-info/" not in n}
     assert tops == {"ailsr/runtime", "ailsr/train", "ailsr/export"}
     assert {f"{top}/py.typed" for top in tops} <= set(names)
+    assert "ailsr/runtime/report.schema.json" in names
     ours = [
         p for t in tops for ending in (".py", ".pt") for p in (ROOT / t[6:]).rglob(f"*{ending}")
     ]

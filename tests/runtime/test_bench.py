@@ -248,7 +248,7 @@ def engines(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def with_engines(engines, monkeypatch) -> Path:
-    monkeypatch.setenv("PYTHONPATH", str(engines))
+    monkeypatch.setenv("PYTHONPATH", str(engines), prepend=os.pathsep)
     return engines
 
 
@@ -259,6 +259,14 @@ def test_an_engine_that_is_no_yardstick_gives_quality_only(with_engines, images)
     assert (found.inference, found.whole_path, found.load_ms) == (None, None, None)
     assert found.peak_memory_bytes is None
     assert 20 < found.quality.psnr_db < bicubic_quality(images, 2, "Y-shave-s").psnr_db
+
+
+def test_an_engine_of_one_size_upscales_within_a_limit_of_memory(with_engines, images, tmp_path):
+    model, source, output = with_engines / "model.ref", images / "rocket.png", tmp_path / "out.png"
+    command = [BENCH.with_name("ailsr-upscale"), model, source, "-o", output, "--threads", "2"]
+    done = subprocess.run([*command, "--max-memory", "256M"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert np.array_equal(image.read(output), image.read(source).repeat(2, 0).repeat(2, 1))
 
 
 @pytest.mark.parametrize(
@@ -364,7 +372,8 @@ def test_the_command_prints_one_json_document(files, images):
         assert entry["file"] == str(path)
         assert entry["input_size"] == list(SIZE)
         assert set(entry["inference"]) == {
-            *("n", "p50_ms", "p90_ms", "p99_ms", "mean_ms", "sd_ms", "warm_up_runs", "steady")
+            *("n", "p50_ms", "p90_ms", "p99_ms", "mean_ms", "sd_ms", "warm_up_runs", "steady"),
+            *("p50_low_ms", "p50_high_ms"),
         }
         assert set(entry["quality"]) == {"protocol", "psnr_db", "ssim", "images"}
         assert set(entry["quality"]["images"]["rocket"]) == {"psnr_db", "ssim"}

@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ailsr.runtime import image
-from ailsr.runtime.resize import contributions, crop_to_multiple, enlarge, resize, shrink
+from ailsr.runtime.resize import (
+    contributions,
+    crop_to_multiple,
+    enlarge,
+    enlarge_rows,
+    resize,
+    shrink,
+)
 
 SETS = [
     ("Set5", "LR_bicubic", "symmetric"),
@@ -96,3 +103,12 @@ def test_sizes_that_cannot_be_are_refused():
         resize(picture, (0, 4))
     assert crop_to_multiple(picture, 4).shape == (4, 8)
     assert resize(picture, (6, 9)).tolist() == picture.tolist()
+
+
+@settings(deadline=None)
+@given(st.integers(1, 30), st.integers(1, 30), st.integers(1, 4), st.data())
+def test_rows_of_an_enlarged_plane_are_those_of_the_whole(height, width, scale, data):
+    plane = np.random.default_rng(height).integers(0, 256, (height, width), np.uint8)
+    start = data.draw(st.integers(0, height * scale - 1))
+    rows = slice(start, data.draw(st.integers(start + 1, height * scale)))
+    assert np.array_equal(enlarge_rows(plane, scale, rows), enlarge(plane, scale)[rows])

@@ -27,10 +27,10 @@ def test_the_public_names_are_these():
     assert all(hasattr(ailsr.runtime, name) for name in PUBLIC)
 
 
-def test_importing_it_brings_numpy_and_pillow_only():
+def test_importing_it_brings_numpy_and_at_most_pillow():
     code = "import sys, ailsr.runtime; print(*{name.split('.')[0] for name in sys.modules})"
     child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(child.stdout.split())
-    assert {"numpy", "PIL"} <= loaded
+    assert "numpy" in loaded
     heavy = {"torch", "typer", "rich", "onnxruntime", "ai_edge_litert", "onnx", "coremltools"}
     assert not loaded & {*heavy, "matplotlib", "scipy", "flatbuffers"}

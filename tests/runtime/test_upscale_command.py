@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import ExifTags, Image, ImageCms
 
 from ailsr.runtime import ImageError, UsageError, image, load
 from ailsr.runtime.resize import enlarge
@@ -82,7 +85,16 @@ def test_bad_input_gets_a_clear_line_and_leaves_nothing(model, photo, tmp_path, 
 def test_the_help_names_every_flag_and_shows_an_example():
     child = run("--help")
     assert child.returncode == 0
-    for word in ("FILE", "IMAGE", "--output", "--threads", "--json", "photo.jpg -o photo_x2.png"):
+    for word in (
+        "FILE",
+        "IMAGE",
+        "--output",
+        "--threads",
+        "--max-memory",
+        "--size",
+        "--json",
+        "photo.jpg -o photo_x2.png",
+    ):
         assert word in child.stdout
 
 
@@ -124,3 +136,103 @@ def test_a_folder_may_be_named_for_one_picture(model, photo, tmp_path, capsys):
 def test_a_single_bad_picture_raises_its_own_error(model, tmp_path):
     with pytest.raises(ImageError, match="no picture at"):
         main(Config(model, [tmp_path / "missing.png"], tmp_path / "out.png"))
+
+
+def test_a_folder_of_pictures_goes_into_a_folder(model, photo, tmp_path):
+    holiday = tmp_path / "holiday"
+    holiday.mkdir()
+    for name in ("b.jpg", "a.png", "notes.txt"):
+        (holiday / name).write_bytes(photo.read_bytes())
+    child = run(model, holiday, photo, "-o", tmp_path / "out", "--max-memory", "1G")
+    assert (child.returncode, child.stderr) == (0, "")
+    names = ["a_x2.png", "b_x2.png", "photo_x2.png"]
+    assert child.stdout.split() == [str(tmp_path / "out" / name) for name in names]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == names
+    child = run(model, holiday, "-o", tmp_path / "one.png")
+    assert child.returncode == 1 and "2 pictures need a folder to go to" in child.stderr
+
+
+@pytest.mark.parametrize("ending", [".png", ".jpg", ".webp", ".tif"])
+@pytest.mark.parametrize("limit", [None, "1G"])
+def test_profile_exif_and_alpha_are_kept(model, photo, tmp_path, capsys, ending, limit):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Make] = "Maker"
+    exif[ExifTags.Base.Orientation] = 6
+    exif.get_ifd(ExifTags.IFD.Exif).update(
+        {ExifTags.Base.ISOSpeedRatings: 200, ExifTags.Base.ExifImageWidth: 70}
+    )
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    swapped = profile.replace(b"rXYZ", b"?XYZ").replace(b"bXYZ", b"rXYZ").replace(b"?XYZ", b"bXYZ")
+    rgb = image.read(photo)
+    picture = Image.fromarray(rgb)
+    picture.putalpha(100)
+    picture.save(photo, exif=exif, icc_profile=swapped)
+    output = tmp_path / f"large{ending}"
+    main(Config(model, [photo], output, threads=1, max_memory=limit))
+    notes = capsys.readouterr().err
+    assert "turned as its EXIF orientation says" in notes and "colour profile" not in notes
+    with Image.open(output) as large:
+        assert large.info["icc_profile"] == swapped
+        found = large.getexif()
+        if ending == ".tif":
+            return
+        assert found[ExifTags.Base.Make] == "Maker"
+        assert ExifTags.Base.Orientation not in found
+        block = found.get_ifd(ExifTags.IFD.Exif)
+        assert block[ExifTags.Base.ISOSpeedRatings] == 200
+        assert ExifTags.Base.ExifImageWidth not in block
+        if ending == ".jpg":
+            return
+        assert large.mode == "RGBA" and set(np.unique(large.getchannel("A"))) == {100}
+        if ending != ".webp":
+            turned = np.ascontiguousarray(np.rot90(rgb, -1))
+            pixels = np.asarray(large.convert("RGB"))
+            assert np.array_equal(pixels, load(model, threads=1).upscale(turned))
+
+
+def test_what_holds_no_profile_gets_srgb(model, photo, tmp_path, capsys):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    swapped = profile.replace(b"rXYZ", b"?XYZ").replace(b"bXYZ", b"rXYZ").replace(b"?XYZ", b"bXYZ")
+    Image.fromarray(image.read(photo)).save(photo, icc_profile=swapped)
+    main(Config(model, [photo], tmp_path / "large.bmp", threads=1))
+    assert "converted from its colour profile to sRGB" in capsys.readouterr().err
+
+
+def test_a_picture_of_one_pixel(model, tmp_path):
+    image.write(np.full((1, 1, 3), 90, np.uint8), tmp_path / "one.png")
+    child = run(model, tmp_path / "one.png", "-o", tmp_path / "two.png", "--max-memory", "1G")
+    assert (child.returncode, child.stderr) == (0, "")
+    assert image.read(tmp_path / "two.png").shape == (2, 2, 3)
+
+
+def test_a_side_too_long_for_the_format_is_refused_before_the_work(model, tmp_path):
+    image.write(np.zeros((2, 40000, 3), np.uint8), tmp_path / "wide.png")
+    child = run(model, tmp_path / "wide.png", "-o", tmp_path / "wide.jpg")
+    assert child.returncode == 1
+    assert "holds 65535 pixels a side, this is 80000x4; write .png" in child.stderr
+    assert [p.name for p in tmp_path.iterdir()] == ["wide.png"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a shell's ulimit")
+def test_a_full_disk_leaves_nothing(model, photo, tmp_path):
+    output = tmp_path / "out.png"
+    limited = ["bash", "-c", 'ulimit -f 8; exec "$0" "$@"', COMMAND, model, photo, "-o", output]
+    child = subprocess.run([str(a) for a in limited], capture_output=True, text=True)
+    assert child.returncode == 1
+    assert child.stderr == f"error: {output} cannot be written: File too large\n"
+    assert [p.name for p in tmp_path.iterdir()] == ["photo.png"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGINT")
+def test_ctrl_c_leaves_nothing(model, tmp_path, photographs):
+    image.write(np.tile(photographs["chelsea"], (8, 8, 1)), tmp_path / "photo.png")
+    with subprocess.Popen(
+        [COMMAND, model, tmp_path / "photo.png", "-o", tmp_path / "out.png"],
+        stderr=subprocess.PIPE, text=True,
+    ) as child:  # fmt: skip
+        while child.poll() is None and len(list(tmp_path.iterdir())) == 1:
+            time.sleep(0.01)  # until it writes
+        child.send_signal(signal.SIGINT)
+        assert child.stderr.read() == "error: stopped by Ctrl-C\n"
+    assert child.returncode == 130
+    assert [p.name for p in tmp_path.iterdir()] == ["photo.png"]

@@ -1,0 +1,128 @@
+"""A crew of engines, in any number and with any tiles, computes what one engine computes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import onnx
+import pytest
+
+from ailsr.runtime import UsageError, image, load
+from ailsr.runtime.crew import Crew
+from ailsr.runtime.engines import open_engine
+from ailsr.runtime.memory import megabytes, parse_size
+from ailsr.runtime.upscaler import from_pixels, to_pixels
+
+KINDS = ["onnx float32 float32", "onnx int8 uint8", "tflite float32 float32", "tflite int8 uint8"]
+
+
+@pytest.fixture
+def chelsea(photographs):
+    return np.ascontiguousarray(photographs["chelsea"])  # 300×451
+
+
+def together(crew, pictures):
+    """The upscaled pictures, put together from their bands."""
+    results = [np.zeros((p.shape[0] * 2, p.shape[1] * 2, 3), np.uint8) for p in pictures]
+    order = []
+    for band in crew.bands(pictures):
+        results[band.picture][band.rows] = band.pixels
+        order.append((band.picture, band.rows.start, band.last))
+    assert order == sorted(order)
+    assert [last for *_, last in order].count(True) == len(pictures)
+    return results
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_photograph_in_tiles_is_the_photograph_at_once_to_the_bit(
+    write_network, chelsea, kind, threads
+):
+    whole = open_engine(write_network(kind, chelsea.shape[:2]), threads=1)
+    expected = from_pixels(whole.run(to_pixels(chelsea, whole.pixels)), whole.pixels)
+    crew = Crew(write_network(kind, (96, 128)), threads)
+    crew.fit(chelsea.shape[:2])
+    (result,) = together(crew, [chelsea])
+    assert np.array_equal(result, expected)
+
+
+def test_pictures_come_out_in_their_order(write_network, chelsea):
+    path = write_network("tflite int8 uint8", (96, 128))
+    pictures = [chelsea, chelsea[:50, :60], chelsea[::-1], chelsea[:97], chelsea[:, :200]]
+    crew = Crew(path, 3)
+    crew.fit(chelsea.shape[:2], many=True)
+    for result, rgb in zip(together(crew, pictures), pictures, strict=True):
+        assert np.array_equal(result, load(path, threads=1).upscale(np.ascontiguousarray(rgb)))
+
+
+def open_sides(path):
+    """The ONNX file at ``path`` with open height and width."""
+    model = onnx.load(path)
+    for tensor in (*model.graph.input, *model.graph.output):
+        for axis in (2, 3):
+            tensor.type.tensor_type.shape.dim[axis].dim_param = f"{tensor.name}{axis}"
+    onnx.save(model, path.with_name("open.onnx"))
+    return path.with_name("open.onnx")
+
+
+RUN = """
+import sys
+from ailsr.runtime.upscale_command import Config, Path, main, peak_memory_bytes
+*paths, limit = sys.argv[1:]
+model, source, output = map(Path, paths)
+main(Config(model, [source], output, threads=2, max_memory=limit or None))
+print(peak_memory_bytes())
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "height"),
+    [
+        ("tflite int8 uint8", 1800),
+        ("tflite int8 uint8", 300),  # less than the file's own: padded, with any tile
+        ("tflite float32 float32", 1800),
+        ("open onnx", 1800),
+    ],
+)
+def test_memory_stays_below_the_limit_and_the_picture_is_the_same(
+    write_network, tmp_path, photographs, kind, height
+):
+    opened = kind == "open onnx"
+    path = write_network("onnx float32 float32" if opened else kind, (480, 640))
+    path = open_sides(path) if opened else path
+    image.write(np.tile(photographs["chelsea"], (height // 300, 4, 1)), tmp_path / "photo.png")
+    peak = {}
+    for limit in ("", "288M"):
+        arguments = [path, tmp_path / "photo.png", tmp_path / f"large{limit}.png", limit]
+        done = subprocess.run(
+            [sys.executable, "-c", RUN, *map(str, arguments)], capture_output=True, text=True
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        peak[limit] = int(done.stdout.splitlines()[-1])
+    assert peak["288M"] < 288 << 20
+    assert height < 480 or peak[""] > 288 << 20
+    large, same = (image.read(tmp_path / f"large{limit}.png") for limit in peak)
+    assert np.array_equal(large, same)
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_a_limit_that_is_too_low_says_what_the_file_takes(write_network):
+    path = write_network("onnx int8 uint8", (96, 128))
+    with pytest.raises(UsageError, match=r"--max-memory is too low: .* takes \d+M alone"):
+        Crew(path, 2, limit=1 << 20)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("512M", 512 << 20), ("2G", 2 << 30), ("1.5g", 3 << 29), ("4096", 4096)]
+)
+def test_sizes_are_read_as_people_write_them(text, size):
+    assert parse_size(text) == size
+    assert parse_size(megabytes(size)) >= size
+
+
+@pytest.mark.parametrize("text", ["", "lots", "-1M", "1T", "M"])
+def test_other_sizes_are_refused(text):
+    with pytest.raises(UsageError, match="write it as in 512M or 2G"):
+        parse_size(text)
