@@ -25,8 +25,10 @@ from ailsr.export import coreml_program
 from ailsr.export.graph import Graph
 from ailsr.export.quantization import Quantization
 from ailsr.runtime.card import METADATA_KEY, Card, Precision
+from ailsr.runtime.coreml_anatomy import blobs
 from ailsr.runtime.errors import EngineError, UsageError
 from ailsr.runtime.files import atomic_output, sha256
+from ailsr.runtime.seal import SEAL_KEY, UNSEALED, sealed
 from ailsr.runtime.version import VERSION
 
 CONTENT = "com.apple.CoreML"
@@ -110,6 +112,7 @@ def _describe(description: Any, card: Card) -> None:  # noqa: ANN401
     metadata.license = str(card.training.get("license", ""))
     metadata.versionString = card.ailsr_version or VERSION
     metadata.userDefined[METADATA_KEY] = card.to_json()
+    metadata.userDefined[SEAL_KEY] = UNSEALED
     description.input[0].shortDescription = f"The low-resolution picture, RGB, {size} pixels"
     description.output[0].shortDescription = f"The same picture, {card.scale} times larger"
 
@@ -118,10 +121,11 @@ def _save(spec: Any, weights: Path, package: Path) -> None:  # noqa: ANN401
     """Write the package: specification, weights, and the manifest that lists them."""
     content = package / "Data" / CONTENT
     content.mkdir(parents=True)
-    (content / SPECIFICATION).write_bytes(spec.SerializeToString(deterministic=True))
     (content / WEIGHTS).mkdir()
     for file in weights.iterdir():
         shutil.copyfile(file, content / WEIGHTS / file.name)
+    whole = sealed(spec.SerializeToString(deterministic=True), *blobs(content / SPECIFICATION))
+    (content / SPECIFICATION).write_bytes(whole)
     root = _identifier(content / SPECIFICATION)
     entries = {
         root: _entry(SPECIFICATION, "CoreML Model Specification"),

@@ -13,6 +13,7 @@ from ailsr.export.onnx_model import float_model
 from ailsr.export.quantization import Quantization
 from ailsr.runtime.card import METADATA_KEY, Card
 from ailsr.runtime.files import atomic_output
+from ailsr.runtime.seal import SEAL_KEY, UNSEALED, sealed
 
 
 def write(graph: Graph, card: Card, path: Path, quantization: Quantization | None = None) -> None:
@@ -29,7 +30,7 @@ def write(graph: Graph, card: Card, path: Path, quantization: Quantization | Non
         case "int8":
             assert quantization is not None, "int8 needs the parameters of the activations"
             model = int8_model(graph, quantization, card.pixels)
-    onnx.helper.set_model_props(model, {METADATA_KEY: card.to_json()})
+    onnx.helper.set_model_props(model, {METADATA_KEY: card.to_json(), SEAL_KEY: UNSEALED})
     onnx.checker.check_model(model, full_check=True)
     with atomic_output(path) as temporary:
-        temporary.write_bytes(model.SerializeToString(deterministic=True))
+        temporary.write_bytes(sealed(model.SerializeToString(deterministic=True)))

@@ -14,7 +14,8 @@ from typing import Any, Literal
 from ailsr.runtime.errors import ModelError
 
 METADATA_KEY = "ailsr"
-FORMAT = 1
+FORMAT = 2
+"""Since 2, a file with a card is sealed (``seal.py``)."""
 
 Precision = Literal["float32", "float16", "int8"]
 PixelType = Literal["float32", "uint8", "int8"]
@@ -54,6 +55,20 @@ class Card:
         return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
 
     @classmethod
+    def of_file(cls, text: str | None, sealed: bool) -> Card | None:
+        """The card ``text`` of a file that is ``sealed`` or not; None for a file without one.
+
+        Raises ModelError as ``from_json``, and for a seal that is missing.
+        """
+        card = cls.from_json(text) if text else None
+        if card is not None and card.format >= 2 and not sealed:
+            raise ModelError(
+                "it is damaged (its card belongs to a sealed file, and the seal is gone): copy or "
+                "export it again"
+            )
+        return card
+
+    @classmethod
     def from_json(cls, text: str) -> Card:
         """The card in ``text``. Raises ModelError when it is not one that this version can read."""
         try:
@@ -71,6 +86,9 @@ class Card:
             object.__setattr__(card, "input_size", (height, width))
             if min(card.scale, height, width) < 1 or card.radius < 0:
                 raise ValueError("a size out of range")
-        except (ValueError, TypeError) as error:
+            if not isinstance(card.training, dict):
+                raise ValueError("its training is not an object")
+            object.__setattr__(card, "psnr", {k: float(v) for k, v in card.psnr.items()})
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise ModelError(f"the file's ailsr card cannot be read ({error})") from error
         return card

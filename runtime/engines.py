@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -47,10 +48,12 @@ class Engine(Protocol):
         ...
 
 
-def open_engine(path: Path, threads: int | None = None) -> Engine:
+def open_engine(path: Path, threads: int | None = None, *, trusted: bool = False) -> Engine:
     """The engine that runs the file at ``path``, loaded and ready.
 
     ``threads`` is the number of CPU threads; None takes every core that this process may use.
+    A damaged TFLite file can end the process that runs it. Ours carry a seal that tells; others are
+    first tried in a process of their own, which takes a fraction of a second, unless ``trusted``.
     Raises ModelError for a file that is missing, damaged or of an unknown kind, EngineError when
     no engine for it is installed, UsageError for a number of threads below 1.
     """
@@ -58,7 +61,7 @@ def open_engine(path: Path, threads: int | None = None) -> Engine:
         raise UsageError(f"{threads} threads: give 1 or more")
     if not path.exists():
         raise ModelError(f"no model file at {path}: check the name")
-    engine = _engine_class(path)
+    engine = _engine_class(path, trusted)
     if not path.is_dir() and path.stat().st_size == 0:
         raise ModelError(f"{path} is empty: export or copy it again")
     try:
@@ -74,7 +77,7 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _engine_class(path: Path) -> Callable[[Path, int], Engine]:
+def _engine_class(path: Path, trusted: bool) -> Callable[[Path, int], Engine]:
     ending = path.suffix.lower()
     if path.is_dir() and ending in (".onnx", ".tflite"):
         raise ModelError(f"{path} is a folder: name the file in it")
@@ -85,7 +88,7 @@ def _engine_class(path: Path) -> Callable[[Path, int], Engine]:
     if ending == ".tflite":
         from ailsr.runtime.tflite_engine import TFLiteEngine
 
-        return TFLiteEngine
+        return partial(TFLiteEngine, trusted=trusted)
     from importlib.metadata import entry_points  # slow to import, and seldom needed
 
     others = {f".{point.name}": point for point in entry_points(group=ENTRY_POINTS)}

@@ -15,7 +15,9 @@ from ailsr.runtime.card import METADATA_KEY, Card
 from ailsr.runtime.engines import Pixels
 from ailsr.runtime.errors import EngineError, ModelError
 from ailsr.runtime.interface import Interface, probe
-from ailsr.runtime.metadata import tflite_metadata
+from ailsr.runtime.seal import check_seal
+from ailsr.runtime.tflite_anatomy import tflite_metadata
+from ailsr.runtime.trial import survives_trial
 
 # Where ai-edge-litert 2.3.0 aborts: XNNPACK takes no factor of 256 between two tensors, and its
 # refusal frees memory twice. Weights of a channel may have any small scale.
@@ -27,11 +29,15 @@ class TFLiteEngine:
 
     measurable = True
 
-    def __init__(self, path: Path, threads: int) -> None:
+    def __init__(self, path: Path, threads: int, trusted: bool = False) -> None:
+        """``trusted``: load an unsealed file without a trial (see ``trial.py``)."""
         interpreter_class, self.name = _installed(path)
         data = path.read_bytes()
         text = tflite_metadata(data, METADATA_KEY)
-        self.card = Card.from_json(text.decode(errors="replace")) if text else None
+        sealed = check_seal(data)
+        self.card = Card.of_file((text or b"").decode(errors="replace"), sealed)
+        if not (sealed or trusted):
+            survives_trial(path)
         try:
             with _quiet():
                 self._interpreter = interpreter_class(model_content=data, num_threads=threads)
