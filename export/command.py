@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -14,9 +14,13 @@ import typer
 from rich import box
 from rich.table import Table
 
+from ailsr.export.rewrites import RewriteName
+from ailsr.runtime.anatomy import anatomy
 from ailsr.runtime.card import PixelType
 from ailsr.runtime.command import entry_point, message, progress, stdout
 from ailsr.runtime.errors import EngineError, UsageError
+from ailsr.runtime.lint import Lint, lint, reads
+from ailsr.runtime.lint_rules import DELEGATES, DelegateName
 from ailsr.runtime.protocol import PROTOCOL
 from ailsr.train import zoo
 
@@ -26,6 +30,8 @@ if TYPE_CHECKING:  # they import torch, which takes seconds that --help does not
 Targets = Literal["onnx", "tflite", "coreml", "all"]
 Precisions = Literal["float32", "float16", "int8", "all"]
 
+FORMAT_KINDS = {"onnx": "ONNX", "tflite": "TFLite", "coreml": "Core ML"}
+"""What ``ailsr-show`` calls the formats of the targets."""
 NOTABLE_LOSS = 0.3
 """dB from which a file's loss is worth a warning."""
 
@@ -125,6 +131,23 @@ class ExportConfig:
             show_default="1 for int8, 0.05 for float16, 0.01 for float32",
         ),
     ] = None
+    lint: Annotated[
+        list[DelegateName],
+        typer.Option(
+            help="Say which operators of the written files the phone's GPU (gpu), NNAPI (nnapi), "
+            "Hexagon DSP (hexagon; all three read TFLite files) or Neural Engine (ane, Core ML "
+            "files) would leave to the CPU; may be repeated.",
+            show_default=False,
+        ),
+    ] = field(default_factory=list)
+    rewrite: Annotated[
+        list[RewriteName],
+        typer.Option(
+            help="Exact replacement of what an accelerator lacks: prelu, by two ReLU; groups, "
+            "grouped and depthwise convolutions by whole ones. Costs arithmetic; may be repeated.",
+            show_default=False,
+        ),
+    ] = field(default_factory=list)
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document, no table.")] = False
 
     def __post_init__(self) -> None:
@@ -138,6 +161,12 @@ class ExportConfig:
             raise UsageError(
                 f"--io {self.io} is for int8 files: add --precision int8, or leave --io out"
             )
+        kinds = {FORMAT_KINDS[t] for t in FORMAT_KINDS if self.target in (t, "all")}
+        for delegate in self.lint:
+            if DELEGATES[delegate].kind not in kinds:
+                raise UsageError(
+                    f"--lint {delegate} is for {DELEGATES[delegate].kind} files: add the --target"
+                )
         if self.max_drop is not None and not self.max_drop < float("inf"):
             raise UsageError(f"--max-drop {self.max_drop}: give a number of dB, as in 0.3")
 
@@ -166,6 +195,8 @@ class Report:
     network_psnr: float
     """dB, of the network itself"""
     files: list[ExportedFile]
+    lint: dict[str, list[Lint]]
+    """By file: what each delegate asked for makes of it."""
 
 
 def main(config: ExportConfig) -> None:
@@ -206,6 +237,7 @@ def export(config: ExportConfig, progress: Progress) -> Report:
         calibration=config.calibration,
         images=config.images,
         max_drop=config.max_drop,
+        rewrites=config.rewrite,
         progress=progress,
     )
     precisions = PRECISIONS if config.precision == "all" else [config.precision]
@@ -234,7 +266,14 @@ def export(config: ExportConfig, progress: Progress) -> Report:
         exporter.calibration_pictures.name,
         exporter.reference.scores.psnr,
         files,
+        {file.file: list(_lints(file.file, config.lint)) for file in files} if config.lint else {},
     )
+
+
+def _lints(file: str, delegates: list[DelegateName]) -> Iterator[Lint]:
+    """What those of ``delegates`` that read such files make of the written ``file``."""
+    found = anatomy(file)
+    return (lint(found, delegate) for delegate in delegates if reads(delegate, found))
 
 
 def _json_values(value: Any) -> Any:  # noqa: ANN401
@@ -279,6 +318,10 @@ def _print_table(report: Report) -> None:
         markup=False,
         soft_wrap=True,
     )
+    for path, lints in report.lint.items():
+        for result in lints:
+            for line in (path, *result.lines()):
+                stdout.print(line, markup=False, soft_wrap=True)
 
 
 def _warnings(config: ExportConfig, report: Report) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import import_module
@@ -16,6 +16,7 @@ from ailsr.export.passes import with_separate_pixels
 from ailsr.export.picture_sets import PictureSet, picture_set
 from ailsr.export.quantization import Quantization, quantization_of
 from ailsr.export.receptive_field import receptive_radius
+from ailsr.export.rewrites import RewriteName, rewritten
 from ailsr.export.source import Source
 from ailsr.export.verification import Reference
 from ailsr.runtime.card import Card, PixelType, Precision
@@ -84,9 +85,11 @@ class Exporter:
         calibration: Path | None = None,
         images: Path | None = None,
         max_drop: float | None = None,
+        rewrites: Sequence[RewriteName] = (),
         progress: Progress = lambda doing, done, total: None,
     ) -> None:
-        """``calibration`` and ``images`` are folders of pictures, None the default ones.
+        """``calibration`` and ``images`` are folders of pictures, None the default ones;
+        ``rewrites`` are applied to the graph.
 
         Raises UsageError for an input size that is too small, ImageError for a folder without
         pictures.
@@ -99,6 +102,7 @@ class Exporter:
                 f"{_named(source.input_size)} pixels and no others; leave --input-size out"
             )
         self.max_drop = max_drop
+        self.rewrites = rewrites
         self.calibration_pictures = picture_set(calibration, "calibration", source.scale)
         self.pictures = picture_set(images, "verification", source.scale)
         self._progress = progress
@@ -120,7 +124,7 @@ class Exporter:
     def graph(self) -> Graph:
         """The network for float files."""
         self._progress("tracing the network", 0, None)
-        return self.source.graph(self.input_size)
+        return rewritten(self.source.graph(self.input_size), self.rewrites)
 
     @cached_property
     def int8_graph(self) -> Graph:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as json_format
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any
 
 import typer
@@ -14,6 +14,9 @@ from rich.table import Table
 from ailsr.runtime.anatomy import Anatomy, anatomy
 from ailsr.runtime.card import Card
 from ailsr.runtime.command import entry_point, stdout
+from ailsr.runtime.errors import UsageError
+from ailsr.runtime.lint import Lint, lint, reads
+from ailsr.runtime.lint_rules import DELEGATES, DelegateName
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,8 @@ class ShowConfig:
 
     ailsr-show sesr_m5_x2_int8.tflite
 
+    ailsr-show sesr_m5_x2_int8.tflite --lint gpu --lint nnapi
+
     ailsr-show zoo:sesr_m5_x2 --json
     """
 
@@ -34,14 +39,24 @@ class ShowConfig:
         str,
         typer.Argument(metavar="FILE", help="The file, or zoo:NAME.", show_default=False),
     ]
+    lint: Annotated[
+        list[DelegateName],
+        typer.Option(
+            help="Say which operators the phone's GPU (gpu), NNAPI (nnapi), Hexagon DSP (hexagon) "
+            "or Neural Engine (ane) would leave to the CPU; may be repeated. See docs/lint.md.",
+            show_default=False,
+        ),
+    ] = field(default_factory=list)
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document, no table.")] = False
 
 
 def main(config: ShowConfig) -> None:
     """Print the card and the anatomy of ``config.model``."""
     found = anatomy(config.model)
+    lints = [_lint(found, config.model, delegate) for delegate in config.lint]
     if config.json:
-        typer.echo(json_format.dumps(document(config.model, found)))
+        lint_document = {"lint": [asdict(result) for result in lints]} if lints else {}
+        typer.echo(json_format.dumps(document(config.model, found) | lint_document))
         return
     table = Table(
         box=box.SIMPLE, show_header=False, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False
@@ -56,6 +71,9 @@ def main(config: ShowConfig) -> None:
         stdout.width = 400  # a pipe has no width: never fold or cut
     stdout.print(config.model, markup=False, soft_wrap=True)
     stdout.print(table, markup=False)
+    for result in lints:
+        for line in result.lines():
+            stdout.print(line, markup=False, soft_wrap=True)
 
 
 def document(model: str, found: Anatomy) -> dict[str, Any]:
@@ -74,6 +92,13 @@ def document(model: str, found: Anatomy) -> dict[str, Any]:
         "versions": found.versions,
         "facts": found.facts,
     }
+
+
+def _lint(found: Anatomy, model: str, delegate: DelegateName) -> Lint:
+    if not reads(delegate, found):
+        kind = DELEGATES[delegate].kind
+        raise UsageError(f"--lint {delegate} is for {kind} files, and {model} is {found.kind}")
+    return lint(found, delegate)
 
 
 Lines = Iterator[tuple[str, str]]
