@@ -78,7 +78,10 @@ def test_what_is_read_is_what_the_format_s_own_library_reads(write_network, kind
     if path.suffix == ".onnx":
         model = onnx.load(path)
         assert [o.name for o in found.operators] == [node.op_type for node in model.graph.node]
-        assert found.versions == {"IR": str(model.ir_version), "opset": "13"}
+        assert found.versions == {
+            "IR": str(model.ir_version),
+            "opset": str(model.opset_import[0].version),
+        }
         shapes = [[d.dim_value for d in v.type.tensor_type.shape.dim] for v in model.graph.output]
     else:
         model = schema.ModelT.InitFromPackedBuf(path.read_bytes())
