@@ -116,13 +116,16 @@ class ExportConfig:
         ),
     ] = None
     input_size: Annotated[
-        str | None,
+        list[str],
         typer.Option(
-            help="Input size of the files in pixels.",
+            help="Input size of the files in pixels. One fixed size is what NPUs and GPUs of "
+            "phones compile for. Given several times, an ONNX or TFLite file takes each of these "
+            "sizes, such as 360x640 and 640x360, the first unless it is told otherwise; larger "
+            "pictures are tiled by the one that computes the fewest pixels.",
             metavar="HxW",
             show_default="360x640 at x2, 240x426 at x3, 180x320 at x4: what 720p is made of",
         ),
-    ] = None
+    ] = field(default_factory=list)
     max_drop: Annotated[
         float | None,
         typer.Option(
@@ -153,9 +156,14 @@ class ExportConfig:
     def __post_init__(self) -> None:
         if self.name is not None and not re.fullmatch(r"\w[\w.-]*", self.name):
             raise UsageError(f"--name {self.name}: give letters, digits, '_', '-' and '.' only")
-        if self.input_size and not re.fullmatch(r"[1-9]\d{0,3}x[1-9]\d{0,3}", self.input_size):
+        for size in self.input_size:
+            if not re.fullmatch(r"[1-9]\d{0,3}x[1-9]\d{0,3}", size):
+                raise UsageError(
+                    f"--input-size {size}: give height x width in pixels, as in 360x640"
+                )
+        if len(set(self.input_size)) > 1 and self.target in ("coreml", "all"):
             raise UsageError(
-                f"--input-size {self.input_size}: give height x width in pixels, as in 360x640"
+                "Core ML files take one --input-size: give one, or --target onnx or tflite"
             )
         if self.io not in (None, "float32") and self.precision not in ("int8", "all"):
             raise UsageError(
@@ -171,12 +179,10 @@ class ExportConfig:
             raise UsageError(f"--max-drop {self.max_drop}: give a number of dB, as in 0.3")
 
     @property
-    def size(self) -> tuple[int, int] | None:
-        """(height, width) asked for."""
-        if self.input_size is None:
-            return None
-        height, width = map(int, self.input_size.split("x"))
-        return height, width
+    def sizes(self) -> list[tuple[int, int]]:
+        """Each (height, width) asked for, once."""
+        pairs = (map(int, size.split("x")) for size in self.input_size)
+        return list(dict.fromkeys((height, width) for height, width in pairs))
 
 
 @dataclass(frozen=True)
@@ -187,6 +193,7 @@ class Report:
     network: str
     scale: int
     input_size: tuple[int, int]
+    other_sizes: list[tuple[int, int]]
     radius: int | None
     """Receptive field radius in input pixels; null: the whole picture."""
     protocol: str
@@ -233,7 +240,8 @@ def export(config: ExportConfig, progress: Progress) -> Report:
     source = open_source(model, config.network, config.name)
     exporter = Exporter(
         source,
-        config.size,
+        config.sizes[0] if config.sizes else None,
+        other_sizes=config.sizes[1:],
         calibration=config.calibration,
         images=config.images,
         max_drop=config.max_drop,
@@ -260,6 +268,7 @@ def export(config: ExportConfig, progress: Progress) -> Report:
         source.name,
         source.scale,
         exporter.input_size,
+        list(exporter.other_sizes),
         exporter.radius,
         PROTOCOL,
         exporter.pictures.name,
@@ -286,9 +295,9 @@ def _json_values(value: Any) -> Any:  # noqa: ANN401
 
 
 def _print_table(report: Report) -> None:
-    height, width = report.input_size
+    sizes = (f"{height}x{width}" for height, width in (report.input_size, *report.other_sizes))
     stdout.print(
-        f"{report.network} x{report.scale}, {height}x{width} pixels in; the network itself: "
+        f"{report.network} x{report.scale}, {' or '.join(sizes)} pixels in; the network itself: "
         f"{report.network_psnr:.2f} dB PSNR ({report.protocol}) on {report.images}",
         markup=False,
         soft_wrap=True,

@@ -107,12 +107,17 @@ class OnnxModel:
         ]
         return self.add("Clip", [input, *limits], output)
 
-    def proto(self, pixels: int) -> onnx.ModelProto:
+    def proto(self, pixels: int, open_size: bool = False) -> onnx.ModelProto:
         """The model, with input and output of the ONNX element type ``pixels``, in the lowest
-        opset that has its operators."""
+        opset that has its operators; ``open_size`` leaves height and width to who runs it."""
         ends = [
-            helper.make_tensor_value_info(name, pixels, [1, *self.graph.shapes[name]])
-            for name in (self.graph.input, self.graph.output)
+            helper.make_tensor_value_info(
+                name, pixels, [1, 3, *sides] if open_size else [1, *self.graph.shapes[name]]
+            )
+            for name, sides in (
+                (self.graph.input, ("height", "width")),
+                (self.graph.output, ("upscaled_height", "upscaled_width")),
+            )
         ]
         graph = helper.make_graph(
             self._nodes, "ailsr", ends[:1], ends[1:], list(self._constants.values())
@@ -127,7 +132,9 @@ class OnnxModel:
         )
 
 
-def float_model(graph: Graph, dtype: DTypeLike = np.float32) -> onnx.ModelProto:
+def float_model(
+    graph: Graph, dtype: DTypeLike = np.float32, open_size: bool = False
+) -> onnx.ModelProto:
     """``graph`` computed in ``dtype`` from float32 to float32; float32 tensors keep their names."""
     model = OnnxModel(graph)
     ends = (graph.input, graph.output) if dtype == np.float16 else ()
@@ -145,4 +152,4 @@ def float_model(graph: Graph, dtype: DTypeLike = np.float32) -> onnx.ModelProto:
             model.bound(clamp, unbounded, output, dtype)
     if ends:
         model.add("Cast", [names[graph.output]], graph.output, to=TensorProto.FLOAT)
-    return model.proto(TensorProto.FLOAT)
+    return model.proto(TensorProto.FLOAT, open_size)

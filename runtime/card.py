@@ -38,6 +38,8 @@ class Card:
     """(height, width) of the input."""
     radius: int
     """Receptive field radius: how many input pixels around a pixel can reach its output."""
+    other_sizes: tuple[tuple[int, int], ...] = ()
+    """Further input sizes that the file was made for and verified at."""
     protocol: str | None = None
     """Evaluation protocol of ``psnr``, for example ``Y-shave-s``."""
     psnr: dict[str, float] = field(default_factory=dict)
@@ -49,6 +51,11 @@ class Card:
     checkpoint_sha256: str | None = None
     ailsr_version: str | None = None
     format: int = FORMAT
+
+    @property
+    def sizes(self) -> tuple[tuple[int, int], ...]:
+        """Every (height, width) that the file takes, ``input_size`` first."""
+        return self.input_size, *self.other_sizes
 
     def to_json(self) -> str:
         """Compact JSON with sorted keys, so that equal cards are equal bytes."""
@@ -82,9 +89,10 @@ class Card:
                 )
             known = {f.name for f in fields(cls)}
             card = cls(**{k: v for k, v in values.items() if k in known})
-            height, width = (int(n) for n in card.input_size)
-            object.__setattr__(card, "input_size", (height, width))
-            if min(card.scale, height, width) < 1 or card.radius < 0:
+            sizes = [(int(h), int(w)) for h, w in (card.input_size, *card.other_sizes)]
+            object.__setattr__(card, "input_size", sizes[0])
+            object.__setattr__(card, "other_sizes", tuple(sizes[1:]))
+            if min(card.scale, *map(min, sizes)) < 1 or card.radius < 0:
                 raise ValueError("a size out of range")
             if not isinstance(card.training, dict):
                 raise ValueError("its training is not an object")

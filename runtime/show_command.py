@@ -117,6 +117,8 @@ def _what_it_is(found: Anatomy) -> Lines:
         yield "network", f"{card.network} x{card.scale}, {inside} inside"
         yield "precision", f"{card.precision}; takes and returns {card.pixels} RGB pixels"
         yield "input size", f"{height}x{width}, becomes {card.scale * height}x{card.scale * width}"
+        for height, width in card.other_sizes:
+            yield "or", f"{height}x{width}, becomes {card.scale * height}x{card.scale * width}"
         yield "radius", f"{card.radius} pixels: tiles overlap by as much"
     for name, tensors in (("takes", found.inputs), ("returns", found.outputs)):
         if tensors:

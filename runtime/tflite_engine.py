@@ -80,7 +80,7 @@ class TFLiteEngine:
         return picture / self._white if self._white != 1 else picture
 
     def _resize(self, height: int, width: int) -> None:
-        if not self.resizable:
+        if not (self.resizable or (self.card and (height, width) in self.card.sizes)):
             raise ValueError(f"the input is {self.input_size}, the picture {(height, width)}")
         self._interpreter.resize_tensor_input(self._input, [1, height, width, 3])
         with _quiet():

@@ -16,7 +16,7 @@ from ailsr.runtime.card import Card, PixelType
 from ailsr.runtime.engines import Engine, Pixels, open_engine
 from ailsr.runtime.errors import EngineError, ImageError, ModelError
 from ailsr.runtime.image import Rgb
-from ailsr.runtime.tiles import Tile, plan
+from ailsr.runtime.tiles import Size, Tile, plan
 
 UNKNOWN_RADIUS = 24
 """Overlap in pixels for files without a card, whose receptive field is not known: enough for 24
@@ -44,6 +44,8 @@ class Upscaler:
         self.path = path
         self.card: Card | None = engine.card
         self.scale: int = engine.scale
+        self.sizes: tuple[Size, ...] = self.card.sizes if self.card else (engine.input_size,)
+        """The input sizes, (height, width), that pictures are cut into."""
 
     @property
     def radius(self) -> int:
@@ -54,10 +56,21 @@ class Upscaler:
 
     def plan(self, height: int, width: int) -> list[Tile]:
         """The runs of the file that a picture of this size takes. Raises ModelError for none."""
-        try:
-            return plan((height, width), self.engine.input_size, self.radius, self.scale)
-        except ModelError as error:
-            raise ModelError(f"{self.path}: {error}") from error
+        return self._plan((height, width))[1]
+
+    def _plan(self, picture: Size) -> tuple[Size, list[Tile]]:
+        """(input size, runs): that of the sizes with which the fewest pixels are computed."""
+        plans, reason = [], ""
+        for size in self.sizes:
+            try:
+                tiles = plan(picture, size, self.radius, self.scale)
+                plans.append((len(tiles) * size[0] * size[1], len(tiles), size, tiles))
+            except ModelError as error:
+                reason = f"{self.path}: {error}"
+        if not plans:
+            raise ModelError(reason)
+        _, _, size, tiles = min(plans, key=lambda found: found[:2])
+        return size, tiles
 
     def upscale(self, rgb: Rgb, progress: Progress | None = None) -> Rgb:
         """``rgb`` (H×W×3, uint8) ``scale`` times as large, uint8.
@@ -70,18 +83,18 @@ class Upscaler:
                 f"{list(rgb.shape)}"
             )
         height, width = rgb.shape[:2]
-        tiles = self.plan(height, width)
+        size, tiles = self._plan((height, width))
         result = np.empty((height * self.scale, width * self.scale, 3), np.uint8)
         for done, tile in enumerate(tiles, 1):
-            result[tile.target] = self._run(rgb[tile.source])[tile.kept]
+            result[tile.target] = self._run(rgb[tile.source], size)[tile.kept]
             if progress is not None:
                 progress(done, len(tiles))
         return result
 
-    def _run(self, tile: Rgb) -> Rgb:
-        """The file's output for ``tile``, padded to the input size where it is smaller."""
+    def _run(self, tile: Rgb, size: Size) -> Rgb:
+        """The file's output for ``tile``, padded to the input ``size`` where it is smaller."""
         if not getattr(self.engine, "resizable", False):
-            height, width = self.engine.input_size
+            height, width = size
             missing = ((0, height - tile.shape[0]), (0, width - tile.shape[1]), (0, 0))
             tile = np.pad(tile, missing, mode="edge") if tile.shape[:2] != (height, width) else tile
         upscaled = self.engine.run(to_pixels(tile, self.engine.pixels))
