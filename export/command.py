@@ -119,8 +119,8 @@ class ExportConfig:
         list[str],
         typer.Option(
             help="Input size of the files in pixels. One fixed size is what NPUs and GPUs of "
-            "phones compile for. Given several times, an ONNX or TFLite file takes each of these "
-            "sizes, such as 360x640 and 640x360, the first unless it is told otherwise; larger "
+            "phones compile for. Given several times, a file takes each of these sizes, "
+            " such as 360x640 and 640x360, the first unless it is told otherwise; larger "
             "pictures are tiled by the one that computes the fewest pixels.",
             metavar="HxW",
             show_default="360x640 at x2, 240x426 at x3, 180x320 at x4: what 720p is made of",
@@ -161,10 +161,6 @@ class ExportConfig:
                 raise UsageError(
                     f"--input-size {size}: give height x width in pixels, as in 360x640"
                 )
-        if len(set(self.input_size)) > 1 and self.target in ("coreml", "all"):
-            raise UsageError(
-                "Core ML files take one --input-size: give one, or --target onnx or tflite"
-            )
         if self.io not in (None, "float32") and self.precision not in ("int8", "all"):
             raise UsageError(
                 f"--io {self.io} is for int8 files: add --precision int8, or leave --io out"

@@ -48,6 +48,7 @@ class CoreMLReference:
             self.output, (height, _) = _image(spec.description.output)
             card = spec.description.metadata.userDefined.get(METADATA_KEY)
             self.card = Card.of_file(card, sealed)
+        self.sizes = self.card.sizes if self.card else (self.input_size,)
         self.scale = height // self.input_size[0]
 
     def run(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -74,9 +75,9 @@ class CoreMLReference:
 
     def _compute(self, image: NDArray[np.float32], result: str) -> NDArray[np.float32]:
         """The tensor ``result``, channels last, for the input ``image`` in 0 to 255."""
-        if image.shape != (*self.input_size, 3):
-            height, width = self.input_size
-            raise ImageError(f"the file takes {height}x{width}x3 pixels, not {image.shape}")
+        if image.shape[:2] not in self.sizes or image.shape[2:] != (3,):
+            sizes = " or ".join(f"{height}x{width}x3" for height, width in self.sizes)
+            raise ImageError(f"the file takes {sizes} pixels, not {image.shape}")
         tensor = torch.from_numpy(image.transpose(2, 0, 1).copy())[None]
         with _threads(self.threads):
             computed = self.program.compute({self.input: tensor}, result)

@@ -513,3 +513,32 @@ assert CoreMLReference(Path(sys.argv[1])).run(np.zeros((8, 8, 3), np.uint8)).sha
     card = Card("pad", 1, "rgb", "float32", "uint8", (8, 8), 0)
     coreml_writer.write(graph, card, tmp_path / "here.mlpackage")
     assert contents(path) == contents(tmp_path / "here.mlpackage")  # also in another process
+
+
+@pytest.mark.parametrize("precision", ["float16", "int8"])
+def test_a_package_of_several_sizes_lists_and_takes_them(tmp_path, precision):
+    sizes = ((20, 24), (24, 20), (9, 33))
+    graph, path = abpn(*sizes[0]), tmp_path / "file.mlpackage"
+    quantization = calibrated(graph, random_image(graph)) if precision == "int8" else None
+    card = replace(card_for(graph, precision), other_sizes=sizes[1:])
+    for name in ("other.mlpackage", "file.mlpackage"):
+        coreml_writer.write(graph, card, tmp_path / name, quantization)
+    assert contents(tmp_path / "other.mlpackage") == contents(path)
+    description = model_at(path).description
+    for feature, scale in ((description.input[0], 1), (description.output[0], 2)):
+        image = feature.type.imageType
+        assert (image.height, image.width) == (scale * 20, scale * 24)
+        enumerated = {(size.height, size.width) for size in image.enumeratedSizes.sizes}
+        assert enumerated == {(scale * height, scale * width) for height, width in sizes}
+    engine = CoreMLReference(path)
+    assert (engine.input_size, engine.scale) == ((20, 24), 2)
+    for size in sizes:
+        other = abpn(*size)
+        image = random_image(other)
+        expected = (
+            run(other, image) if quantization is None else simulate(other, quantization, image)
+        )
+        difference = np.abs(engine.evaluate(image) - expected["upscaled"])
+        assert np.quantile(difference, 0.95) < (5e-3 if precision == "float16" else 1e-5)
+    with pytest.raises(ImageError, match=r"takes 20x24x3 or 24x20x3 or 9x33x3 pixels"):
+        engine.run(np.zeros((20, 20, 3), np.uint8))
