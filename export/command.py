@@ -30,8 +30,8 @@ if TYPE_CHECKING:  # they import torch, which takes seconds that --help does not
 Targets = Literal["onnx", "tflite", "coreml", "all"]
 Precisions = Literal["float32", "float16", "int8", "all"]
 
-FORMAT_KINDS = {"onnx": "ONNX", "tflite": "TFLite", "coreml": "Core ML"}
-"""What ``ailsr-show`` calls the formats of the targets."""
+LINTED: dict[str, Targets] = {"TFLite": "tflite", "Core ML": "coreml"}
+"""The target that makes files of a kind that ``--lint`` reads."""
 NOTABLE_LOSS = 0.3
 """dB from which a file's loss is worth a warning."""
 
@@ -120,7 +120,7 @@ class ExportConfig:
         typer.Option(
             help="Input size of the files in pixels. One fixed size is what NPUs and GPUs of "
             "phones compile for. Given several times, a file takes each of these sizes, "
-            " such as 360x640 and 640x360, the first unless it is told otherwise; larger "
+            "such as 360x640 and 640x360, the first unless it is told otherwise; larger "
             "pictures are tiled by the one that computes the fewest pixels.",
             metavar="HxW",
             show_default="360x640 at x2, 240x426 at x3, 180x320 at x4: what 720p is made of",
@@ -165,11 +165,12 @@ class ExportConfig:
             raise UsageError(
                 f"--io {self.io} is for int8 files: add --precision int8, or leave --io out"
             )
-        kinds = {FORMAT_KINDS[t] for t in FORMAT_KINDS if self.target in (t, "all")}
         for delegate in self.lint:
-            if DELEGATES[delegate].kind not in kinds:
+            target = LINTED[DELEGATES[delegate].kind]
+            if self.target not in (target, "all"):
                 raise UsageError(
-                    f"--lint {delegate} is for {DELEGATES[delegate].kind} files: add the --target"
+                    f"--lint {delegate} reads {target} files, and --target is {self.target}: "
+                    f"give --target {target} or all"
                 )
         if self.max_drop is not None and not self.max_drop < float("inf"):
             raise UsageError(f"--max-drop {self.max_drop}: give a number of dB, as in 0.3")

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 
+from ailsr.runtime.card import METADATA_KEY
 from ailsr.runtime.errors import ModelError
 
 SEAL_KEY = "ailsr_seal"
@@ -38,7 +39,8 @@ def check_seal(content: bytes, *others: bytes) -> bool:
     if content[at:end] != _digest(content[:at] + b"0" * _LENGTH + content[end:], others):
         raise ModelError(
             "it is damaged (its bytes are not those that were exported, their SHA-256 differs): "
-            "copy or export it again"
+            "copy or export it again; if a tool changed it on purpose, let it remove the metadata "
+            f"'{METADATA_KEY}' and '{SEAL_KEY}', too"
         )
     return True
 

@@ -217,6 +217,7 @@ def test_ctrl_c_leaves_nothing_half_written(model, folders, tmp_path, monkeypatc
         (["MODEL", "--input-size=18x99"], "19x19 is the least"),
         (["MODEL", "--target=onnx", "--input-size=40x40", "--input-size=9x40"], "19x19 is the"),
         (["MODEL", "--precision=float32", "--io=uint8"], "--io uint8 is for int8 files"),
+        (["MODEL", "--target=onnx", "--lint=gpu"], "give --target tflite or all"),
         (["MODEL", "--images=MISSING"], "no folder of pictures at MISSING"),
         (["MODEL", "--calibration=MISSING"], "no folder of pictures at MISSING"),
     ],
