@@ -63,9 +63,7 @@ class Delegate:
 
 def _multiplier(operator: Operator) -> int:
     """Channels that a depthwise convolution makes of each."""
-    inputs, outputs = operator.inputs[0].shape[-1], operator.outputs[0].shape[-1]
-    assert isinstance(inputs, int) and isinstance(outputs, int)
-    return outputs // inputs
+    return int(operator.outputs[0].shape[-1]) // int(operator.inputs[0].shape[-1])
 
 
 def _depthwise_on_gpu(operator: Operator) -> str:

@@ -248,7 +248,8 @@ def engines(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def with_engines(engines, monkeypatch) -> Path:
-    monkeypatch.setenv("PYTHONPATH", str(engines))
+    paths = [str(engines), os.environ.get("PYTHONPATH")]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
     return engines
 
 

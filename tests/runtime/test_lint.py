@@ -10,7 +10,7 @@ import pytest
 from ailsr.export import coreml_writer, tflite_writer
 from ailsr.export.graph import Conv, DepthToSpace, Graph, Pad, PRelu
 from ailsr.runtime import show_command
-from ailsr.runtime.anatomy import anatomy
+from ailsr.runtime.anatomy import Anatomy, Operator, Tensor, anatomy
 from ailsr.runtime.card import Card
 from ailsr.runtime.lint import lint
 from ailsr.runtime.lint_rules import DELEGATES, DelegateName
@@ -80,6 +80,18 @@ def test_the_neural_engine_is_for_float16(tmp_path, precision):
         assert remedies == {}
     else:
         assert remedies["conv"] == remedies["depth_to_space"] == "--precision float16"
+
+
+def test_operators_with_odd_tensors_are_left_to_the_cpu():
+    whole = Tensor("x", "int8", (1, 12, 12, 8))
+    for operator in (
+        Operator("DEPTHWISE_CONV_2D", 3, (whole,), (whole,)),  # no filters
+        Operator("DEPTHWISE_CONV_2D", 3, (Tensor("x", "int8", (1, 1, 1, 0)), whole), (whole,)),
+        Operator("CONV_2D", 3, (Tensor("x", "int8", ()),), (whole,)),
+        Operator("QUANTIZE", 1, (whole,), ()),
+    ):
+        result = lint(Anatomy("TFLite", 1, operators=(operator,)), DelegateName.HEXAGON)
+        assert [found.operator for found in result.findings] == [operator.title]
 
 
 def test_rules_are_for_operators_that_exist_and_name_their_source():
