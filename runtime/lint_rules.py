@@ -141,14 +141,15 @@ NNAPI = Delegate(
     {
         **_named("ADD AVERAGE_POOL_2D MAX_POOL_2D RELU RELU6 RELU_N1_TO_1", Rule((), 2)),
         **_named("LOGISTIC PAD PADV2", Rule(_FLOAT_OR_8_BIT, 2)),
-        **_named("LEAKY_RELU PRELU", Rule(_FLOAT_OR_8_BIT, 1)),
-        **_named("MAXIMUM MINIMUM RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR", Rule((), 3)),
+        **_named("LEAKY_RELU PRELU RESHAPE", Rule(_FLOAT_OR_8_BIT, 1)),
+        **_named(
+            "MAXIMUM MINIMUM RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR TRANSPOSE_CONV", Rule((), 3)
+        ),
         **_named("DEPTH_TO_SPACE", Rule(_FLOAT_OR_8_BIT)),
         **_named(
             "MUL SPACE_TO_DEPTH TRANSPOSE STRIDED_SLICE SLICE MEAN QUANTIZE TANH", Rule((), 2)
         ),
-        **_named("ABS EXP LOG POW RSQRT SQRT", Rule(("float32",), 1)),
-        **_named("DIV RESHAPE SUM", Rule(("float32",), 1)),
+        **_named("ABS DIV ELU EXP LOG POW RSQRT SQRT SUM", Rule(("float32",), 1)),
         "CONCATENATION": Rule(("float16", *_FLOAT_OR_8_BIT), 2, _rank_4),
         "CONV_2D": Rule((), 3, _has_bias),
         "DEPTHWISE_CONV_2D": Rule((), 3),
@@ -168,9 +169,10 @@ HEXAGON = Delegate(
     "tensorflow/lite/delegates/hexagon/README.md",
     {
         **_named(
-            "ADD CONCATENATION DEPTH_TO_SPACE HARD_SWISH LOGISTIC MAXIMUM MAX_POOL_2D MEAN MINIMUM "
-            "MIRROR_PAD MUL NEG PAD RELU RELU6 RESHAPE RESIZE_NEAREST_NEIGHBOR SLICE SOFTMAX "
-            "SPACE_TO_DEPTH SPLIT STRIDED_SLICE SUB TANH TRANSPOSE",
+            "ADD AVERAGE_POOL_2D CONCATENATION DEPTH_TO_SPACE HARD_SWISH LOGISTIC MAXIMUM "
+            "MAX_POOL_2D MEAN MINIMUM MIRROR_PAD MUL NEG PAD RELU RELU6 RESHAPE "
+            "RESIZE_NEAREST_NEIGHBOR SLICE SOFTMAX SPACE_TO_DEPTH SPLIT STRIDED_SLICE SUB TANH "
+            "TRANSPOSE",
             Rule(_EIGHT_BIT, None, _rank_4),
         ),
         "CONV_2D": Rule(_EIGHT_BIT, None, _strides_up_to_3),

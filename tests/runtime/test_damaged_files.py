@@ -11,8 +11,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import flatbuffers
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 
 from ailsr.export import coreml_writer
 from ailsr.export.graph import Conv, DepthToSpace, Graph
@@ -95,11 +97,28 @@ def test_of_our_files_no_damage_goes_unseen(write_network, kind):
 
 
 def test_a_tflite_file_of_others_cannot_end_the_process(write_network):
-    """Each is tried in a process of its own; several of these end that process."""
+    """Each is tried in a process of its own."""
     path = unsealed(write_network("tflite int8 uint8", (12, 12)))
     refused, used = damaged("use", path, cuts=4, flips=6)
     assert refused >= 4
     assert used <= 6
+
+
+def test_a_tflite_file_that_crashes_the_interpreter_is_an_error(write_network, tmp_path):
+    """ai-edge-litert 2.3.0 dereferences the filters that a convolution lacks (SIGSEGV)."""
+    content = unsealed(write_network("tflite int8 uint8", (12, 12))).read_bytes()
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    convolution = next(o for o in model.subgraphs[0].operators if len(o.inputs) == 3)
+    convolution.inputs = [convolution.inputs[0], -1, convolution.inputs[2]]
+    builder = flatbuffers.Builder(1 << 16)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    path = tmp_path / "no_filters.tflite"
+    path.write_bytes(bytes(builder.Output()))
+    code = "import sys; from ailsr.runtime import load; load(sys.argv[1])"
+    child = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True)
+    assert child.returncode == 1
+    assert "ModelError" in child.stderr.splitlines()[-1]
+    assert "crashes on it (SIGSEGV)" in child.stderr or "cannot load it" in child.stderr
 
 
 @pytest.mark.parametrize("kind", ["onnx float32 float32", "onnx int8 uint8"])
