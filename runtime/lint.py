@@ -80,7 +80,7 @@ def _reason(operator: Operator, delegate: Delegate) -> str:
     """Why ``operator`` is not accepted, after "it"; empty when it is."""
     rule = delegate.rules.get(operator.name, delegate.others)
     if rule is None:
-        return "has no such operator"
+        return "is not known to take such an operator"
     if rule.version is not None and (operator.version or 1) > rule.version:
         return f"takes it up to version {rule.version}"
     first = next((tensor for tensor in operator.inputs if not tensor.constant), None)

@@ -1,8 +1,9 @@
 """What the accelerators of phones accept, operator by operator, as their own sources state it.
 
-An operator that is not in a delegate's table is not accepted by it: it runs on the CPU, and the
-graph is cut there. Conditions that cannot be seen in a file's operators, types and shapes are not
-in here. docs/lint.md tells where each table was read.
+An operator that is not in a delegate's table is not known to be accepted: it may run on the CPU,
+and the graph is cut there. Left out are operators that networks of pictures do not have, and
+conditions that cannot be seen in a file's operators, types and shapes. docs/lint.md tells where
+each table was read.
 """
 
 from __future__ import annotations

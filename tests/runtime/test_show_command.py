@@ -15,10 +15,12 @@ from ai_edge_litert import schema_py_generated as schema
 from torch import nn
 
 from ailsr.export import coreml_writer
+from ailsr.export.graph import Conv, DepthToSpace, Graph
 from ailsr.runtime import show_command
 from ailsr.runtime.anatomy import anatomy
 from ailsr.runtime.card import Card
 from ailsr.runtime.errors import ModelError
+from ailsr.runtime.tflite_anatomy import OPERATORS, TYPES
 from ailsr.train import checkpoint
 from ailsr.train.checkpoint import Checkpoint
 from ailsr.train.networks import create
@@ -95,8 +97,6 @@ def test_what_is_read_is_what_the_format_s_own_library_reads(write_network, kind
 
 
 def test_operator_names_of_tflite_are_those_of_its_schema():
-    from ailsr.runtime.tflite_anatomy import OPERATORS, TYPES
-
     assert {OPERATORS[i]: i for i in range(len(OPERATORS))}.items() <= vars(
         schema.BuiltinOperator
     ).items()
@@ -105,9 +105,7 @@ def test_operator_names_of_tflite_are_those_of_its_schema():
     ).items()
 
 
-def test_a_core_ml_package_tells_its_system(write_network, capsys, tmp_path):
-    from ailsr.export.graph import Conv, DepthToSpace, Graph
-
+def test_a_core_ml_package_tells_its_system(capsys, tmp_path):
     weight = np.zeros((12, 3, 1, 1), np.float32)
     convolution = Conv("image", "x", weight, np.zeros(12, np.float32))
     graph = Graph((convolution, DepthToSpace("x", "upscaled", 2)), (3, 10, 14))
