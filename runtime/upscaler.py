@@ -44,8 +44,10 @@ class Upscaler:
         self.path = path
         self.card: Card | None = engine.card
         self.scale: int = engine.scale
-        self.sizes: tuple[Size, ...] = self.card.sizes if self.card else (engine.input_size,)
+        self.sizes: tuple[Size, ...] = (engine.input_size,)
         """The input sizes, (height, width), that pictures are cut into."""
+        if self.card is not None and self.card.input_size == engine.input_size:
+            self.sizes = self.card.sizes
 
     @property
     def radius(self) -> int:
