@@ -57,22 +57,18 @@ class Upscaler:
         return min(UNKNOWN_RADIUS, min(self.engine.input_size) // 4)
 
     def plan(self, height: int, width: int) -> list[Tile]:
-        """The runs of the file that a picture of this size takes. Raises ModelError for none."""
-        return self._plan((height, width))[1]
-
-    def _plan(self, picture: Size) -> tuple[Size, list[Tile]]:
-        """(input size, runs): that of the sizes with which the fewest pixels are computed."""
+        """The runs of the file that a picture of this size takes, by the input size with which the
+        fewest pixels are computed. Raises ModelError when there is none."""
         plans, reason = [], ""
         for size in self.sizes:
             try:
-                tiles = plan(picture, size, self.radius, self.scale)
-                plans.append((len(tiles) * size[0] * size[1], len(tiles), size, tiles))
+                tiles = plan((height, width), size, self.radius, self.scale)
+                plans.append((len(tiles) * _area(size), len(tiles), tiles))
             except ModelError as error:
                 reason = f"{self.path}: {error}"
         if not plans:
             raise ModelError(reason)
-        _, _, size, tiles = min(plans, key=lambda found: found[:2])
-        return size, tiles
+        return min(plans, key=lambda found: found[:2])[-1]
 
     def upscale(self, rgb: Rgb, progress: Progress | None = None) -> Rgb:
         """``rgb`` (H×W×3, uint8) ``scale`` times as large, uint8.
@@ -85,18 +81,18 @@ class Upscaler:
                 f"{list(rgb.shape)}"
             )
         height, width = rgb.shape[:2]
-        size, tiles = self._plan((height, width))
+        tiles = self.plan(height, width)
         result = np.empty((height * self.scale, width * self.scale, 3), np.uint8)
         for done, tile in enumerate(tiles, 1):
-            result[tile.target] = self._run(rgb[tile.source], size)[tile.kept]
+            result[tile.target] = self._run(rgb[tile.source])[tile.kept]
             if progress is not None:
                 progress(done, len(tiles))
         return result
 
-    def _run(self, tile: Rgb, size: Size) -> Rgb:
-        """The file's output for ``tile``, padded to the input ``size`` where it is smaller."""
+    def _run(self, tile: Rgb) -> Rgb:
+        """The file's output for ``tile``, padded to the least input size where it is smaller."""
         if not getattr(self.engine, "resizable", False):
-            height, width = size
+            height, width = min((s for s in self.sizes if _holds(s, tile)), key=_area)
             missing = ((0, height - tile.shape[0]), (0, width - tile.shape[1]), (0, 0))
             tile = np.pad(tile, missing, mode="edge") if tile.shape[:2] != (height, width) else tile
         upscaled = self.engine.run(to_pixels(tile, self.engine.pixels))
@@ -107,6 +103,14 @@ class Upscaler:
                 f"export it again"
             )
         return from_pixels(upscaled, self.engine.pixels)
+
+
+def _area(size: Size) -> int:
+    return size[0] * size[1]
+
+
+def _holds(size: Size, tile: Rgb) -> bool:
+    return bool(tile.shape[0] <= size[0] and tile.shape[1] <= size[1])
 
 
 def to_pixels(rgb: Rgb, pixels: PixelType) -> Pixels:

@@ -35,8 +35,11 @@ def test_the_size_is_that_with_the_fewest_pixels_to_compute(write_network):
         slice(22, 52),
         slice(30, 60),
     ]
-    assert upscaler.plan(10, 10)[0].source == (slice(0, 10), slice(0, 10))
-    assert upscaler._plan((10, 10))[0] == (14, 14)
+    (small,) = upscaler.plan(10, 10)
+    assert small.source == (slice(0, 10), slice(0, 10))
+    padded = np.pad(picture(10, 10), ((0, 4), (0, 4), (0, 0)), mode="edge")  # to 14x14, not more
+    expected = upscaler.upscale(padded)[:20, :20]
+    assert (upscaler.upscale(picture(10, 10)) == expected).all()
 
 
 def test_a_size_that_is_not_on_the_card_is_refused(write_network):
