@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -14,9 +14,13 @@ import typer
 from rich import box
 from rich.table import Table
 
+from ailsr.export.rewrites import RewriteName
+from ailsr.runtime.anatomy import anatomy
 from ailsr.runtime.card import PixelType
 from ailsr.runtime.command import entry_point, message, progress, stdout
 from ailsr.runtime.errors import EngineError, UsageError
+from ailsr.runtime.lint import Lint, lint, reads
+from ailsr.runtime.lint_rules import DELEGATES, DelegateName
 from ailsr.runtime.protocol import PROTOCOL
 from ailsr.train import zoo
 
@@ -26,6 +30,8 @@ if TYPE_CHECKING:  # they import torch, which takes seconds that --help does not
 Targets = Literal["onnx", "tflite", "coreml", "all"]
 Precisions = Literal["float32", "float16", "int8", "all"]
 
+LINTED: dict[str, Targets] = {"TFLite": "tflite", "Core ML": "coreml"}
+"""The target that makes files of a kind that ``--lint`` reads."""
 NOTABLE_LOSS = 0.3
 """dB from which a file's loss is worth a warning."""
 
@@ -110,13 +116,16 @@ class ExportConfig:
         ),
     ] = None
     input_size: Annotated[
-        str | None,
+        list[str],
         typer.Option(
-            help="Input size of the files in pixels.",
+            help="Input size of the files in pixels. One fixed size is what NPUs and GPUs of "
+            "phones compile for. Given several times, a file takes each of these sizes, "
+            "such as 360x640 and 640x360, the first unless it is told otherwise; larger "
+            "pictures are tiled by the one that computes the fewest pixels.",
             metavar="HxW",
             show_default="360x640 at x2, 240x426 at x3, 180x320 at x4: what 720p is made of",
         ),
-    ] = None
+    ] = field(default_factory=list)
     max_drop: Annotated[
         float | None,
         typer.Option(
@@ -125,29 +134,52 @@ class ExportConfig:
             show_default="1 for int8, 0.05 for float16, 0.01 for float32",
         ),
     ] = None
+    lint: Annotated[
+        list[DelegateName],
+        typer.Option(
+            help="Say which operators of the written files the phone's GPU (gpu), NNAPI (nnapi), "
+            "Hexagon DSP (hexagon; all three read TFLite files) or Neural Engine (ane, Core ML "
+            "files) would leave to the CPU; may be repeated.",
+            show_default=False,
+        ),
+    ] = field(default_factory=list)
+    rewrite: Annotated[
+        list[RewriteName],
+        typer.Option(
+            help="Exact replacement of what an accelerator lacks: prelu, by two ReLU; groups, "
+            "grouped and depthwise convolutions by whole ones. Costs arithmetic; may be repeated.",
+            show_default=False,
+        ),
+    ] = field(default_factory=list)
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document, no table.")] = False
 
     def __post_init__(self) -> None:
         if self.name is not None and not re.fullmatch(r"\w[\w.-]*", self.name):
             raise UsageError(f"--name {self.name}: give letters, digits, '_', '-' and '.' only")
-        if self.input_size and not re.fullmatch(r"[1-9]\d{0,3}x[1-9]\d{0,3}", self.input_size):
-            raise UsageError(
-                f"--input-size {self.input_size}: give height x width in pixels, as in 360x640"
-            )
+        for size in self.input_size:
+            if not re.fullmatch(r"[1-9]\d{0,3}x[1-9]\d{0,3}", size):
+                raise UsageError(
+                    f"--input-size {size}: give height x width in pixels, as in 360x640"
+                )
         if self.io not in (None, "float32") and self.precision not in ("int8", "all"):
             raise UsageError(
                 f"--io {self.io} is for int8 files: add --precision int8, or leave --io out"
             )
+        for delegate in self.lint:
+            target = LINTED[DELEGATES[delegate].kind]
+            if self.target not in (target, "all"):
+                raise UsageError(
+                    f"--lint {delegate} reads {target} files, and --target is {self.target}: "
+                    f"give --target {target} or all"
+                )
         if self.max_drop is not None and not self.max_drop < float("inf"):
             raise UsageError(f"--max-drop {self.max_drop}: give a number of dB, as in 0.3")
 
     @property
-    def size(self) -> tuple[int, int] | None:
-        """(height, width) asked for."""
-        if self.input_size is None:
-            return None
-        height, width = map(int, self.input_size.split("x"))
-        return height, width
+    def sizes(self) -> list[tuple[int, int]]:
+        """Each (height, width) asked for, once."""
+        pairs = (map(int, size.split("x")) for size in self.input_size)
+        return list(dict.fromkeys((height, width) for height, width in pairs))
 
 
 @dataclass(frozen=True)
@@ -158,6 +190,7 @@ class Report:
     network: str
     scale: int
     input_size: tuple[int, int]
+    other_sizes: list[tuple[int, int]]
     radius: int | None
     """Receptive field radius in input pixels; null: the whole picture."""
     protocol: str
@@ -166,6 +199,8 @@ class Report:
     network_psnr: float
     """dB, of the network itself"""
     files: list[ExportedFile]
+    lint: dict[str, list[Lint]]
+    """By file: what each delegate asked for makes of it."""
 
 
 def main(config: ExportConfig) -> None:
@@ -202,10 +237,12 @@ def export(config: ExportConfig, progress: Progress) -> Report:
     source = open_source(model, config.network, config.name)
     exporter = Exporter(
         source,
-        config.size,
+        config.sizes[0] if config.sizes else None,
+        other_sizes=config.sizes[1:],
         calibration=config.calibration,
         images=config.images,
         max_drop=config.max_drop,
+        rewrites=config.rewrite,
         progress=progress,
     )
     precisions = PRECISIONS if config.precision == "all" else [config.precision]
@@ -228,13 +265,21 @@ def export(config: ExportConfig, progress: Progress) -> Report:
         source.name,
         source.scale,
         exporter.input_size,
+        list(exporter.other_sizes),
         exporter.radius,
         PROTOCOL,
         exporter.pictures.name,
         exporter.calibration_pictures.name,
         exporter.reference.scores.psnr,
         files,
+        {file.file: list(_lints(file.file, config.lint)) for file in files} if config.lint else {},
     )
+
+
+def _lints(file: str, delegates: list[DelegateName]) -> Iterator[Lint]:
+    """What those of ``delegates`` that read such files make of the written ``file``."""
+    found = anatomy(file)
+    return (lint(found, delegate) for delegate in delegates if reads(delegate, found))
 
 
 def _json_values(value: Any) -> Any:  # noqa: ANN401
@@ -247,9 +292,9 @@ def _json_values(value: Any) -> Any:  # noqa: ANN401
 
 
 def _print_table(report: Report) -> None:
-    height, width = report.input_size
+    sizes = (f"{height}x{width}" for height, width in (report.input_size, *report.other_sizes))
     stdout.print(
-        f"{report.network} x{report.scale}, {height}x{width} pixels in; the network itself: "
+        f"{report.network} x{report.scale}, {' or '.join(sizes)} pixels in; the network itself: "
         f"{report.network_psnr:.2f} dB PSNR ({report.protocol}) on {report.images}",
         markup=False,
         soft_wrap=True,
@@ -279,6 +324,10 @@ def _print_table(report: Report) -> None:
         markup=False,
         soft_wrap=True,
     )
+    for path, lints in report.lint.items():
+        for result in lints:
+            for line in (path, *result.lines()):
+                stdout.print(line, markup=False, soft_wrap=True)
 
 
 def _warnings(config: ExportConfig, report: Report) -> Iterator[str]:

@@ -18,6 +18,7 @@ first and last tensor hold pixels already.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -47,12 +48,21 @@ UNIT = "__unit"
 """Ending of the names of the input and the output in units of 1, next to the images themselves."""
 
 
-def build(graph: Graph, number: Number, quantization: Quantization | None, target: Any) -> Any:  # noqa: ANN401
-    """The MIL program of ``graph`` in ``number`` arithmetic: one function, from image to image."""
+def build(
+    graph: Graph,
+    number: Number,
+    quantization: Quantization | None,
+    target: Any,  # noqa: ANN401
+    shape: Sequence[Any],
+) -> Any:  # noqa: ANN401
+    """The MIL program of ``graph`` in ``number`` arithmetic: one function, from image to image.
+
+    ``shape`` is (1, 3, height, width), with symbols of coremltools for what is left open.
+    """
     from coremltools.converters.mil.mil import Builder, Function, Placeholder, Program, types
 
     Builder.name_count.clear()  # names must not depend on what this process built before
-    image = Placeholder(sym_shape=(1, *graph.input_shape), dtype=types.fp32, name=graph.input)
+    image = Placeholder(sym_shape=shape, dtype=types.fp32, name=graph.input)
     with Function({graph.input: image}, opset_version=target) as function:
         if quantization is None:
             translator = _Translator(Builder, graph, number)

@@ -9,7 +9,6 @@ says nothing about a phone.
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,9 @@ from ailsr.export.coreml_program import UNIT
 from ailsr.export.coreml_writer import WEIGHTS, coremltools
 from ailsr.export.mil_interpreter import Interpreter
 from ailsr.runtime.card import METADATA_KEY, Card, PixelType
+from ailsr.runtime.coreml_anatomy import blobs, specification_path
 from ailsr.runtime.errors import AilsrError, EngineError, ImageError, ModelError
+from ailsr.runtime.seal import check_seal
 
 
 class CoreMLReference:
@@ -39,13 +40,15 @@ class CoreMLReference:
     def __init__(self, path: Path, threads: int | None = None) -> None:
         self.threads = threads
         with _reading(path):
-            specification = _specification(path)
+            specification = specification_path(path)
+            sealed = check_seal(specification.read_bytes(), *blobs(specification))
             spec = coremltools().utils.load_spec(str(specification))
             self.program = Interpreter(spec, specification.parent / WEIGHTS)
             self.input, self.input_size = _image(spec.description.input)
             self.output, (height, _) = _image(spec.description.output)
             card = spec.description.metadata.userDefined.get(METADATA_KEY)
-            self.card = Card.from_json(card) if card else None
+            self.card = Card.of_file(card, sealed)
+        self.sizes = self.card.sizes if self.card else (self.input_size,)
         self.scale = height // self.input_size[0]
 
     def run(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -72,28 +75,14 @@ class CoreMLReference:
 
     def _compute(self, image: NDArray[np.float32], result: str) -> NDArray[np.float32]:
         """The tensor ``result``, channels last, for the input ``image`` in 0 to 255."""
-        if image.shape != (*self.input_size, 3):
-            height, width = self.input_size
-            raise ImageError(f"the file takes {height}x{width}x3 pixels, not {image.shape}")
+        if image.shape[:2] not in self.sizes or image.shape[2:] != (3,):
+            sizes = " or ".join(f"{height}x{width}x3" for height, width in self.sizes)
+            raise ImageError(f"the file takes {sizes} pixels, not {image.shape}")
         tensor = torch.from_numpy(image.transpose(2, 0, 1).copy())[None]
         with _threads(self.threads):
             computed = self.program.compute({self.input: tensor}, result)
         array: NDArray[np.float32] = computed[0].permute(1, 2, 0).contiguous().numpy()
         return array
-
-
-def _specification(path: Path) -> Path:
-    """The file of a package that holds its specification, as the manifest gives it."""
-    if not path.is_dir():
-        what = "it is not a package, which is a folder" if path.exists() else "it does not exist"
-        raise ModelError(f"{what}: give the .mlpackage that ailsr-export wrote")
-    manifest = json.loads((path / "Manifest.json").read_text())
-    entry = manifest["itemInfoEntries"][manifest["rootModelIdentifier"]]
-    data = (path / "Data").resolve()
-    file: Path = (data / entry["path"]).resolve()
-    if not file.is_relative_to(data):
-        raise ModelError(f"its manifest points out of the package, to {entry['path']}")
-    return file
 
 
 def _image(features: Any) -> tuple[str, tuple[int, int]]:  # noqa: ANN401

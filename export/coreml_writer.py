@@ -25,8 +25,10 @@ from ailsr.export import coreml_program
 from ailsr.export.graph import Graph
 from ailsr.export.quantization import Quantization
 from ailsr.runtime.card import METADATA_KEY, Card, Precision
+from ailsr.runtime.coreml_anatomy import blobs
 from ailsr.runtime.errors import EngineError, UsageError
 from ailsr.runtime.files import atomic_output, sha256
+from ailsr.runtime.seal import SEAL_KEY, UNSEALED, sealed
 from ailsr.runtime.version import VERSION
 
 CONTENT = "com.apple.CoreML"
@@ -61,9 +63,11 @@ def write(graph: Graph, card: Card, path: Path, quantization: Quantization | Non
         )
     ct = coremltools()
     target = ct.target.iOS17 if quantization else ct.target.iOS15
-    program = coreml_program.build(graph, NUMBERS[card.precision], quantization, target)
+    image = _image_type(graph, card)
+    shape, number = image.shape.symbolic_shape, NUMBERS[card.precision]
+    program = coreml_program.build(graph, number, quantization, target, shape)
     with tempfile.TemporaryDirectory() as weights, atomic_output(path) as package:
-        spec = _specification(program, weights, target)
+        spec = _specification(program, image, weights, target)
         _describe(spec.description, replace(card, pixels="uint8"))
         _save(spec, Path(weights), package)
 
@@ -85,15 +89,23 @@ def coremltools() -> ModuleType:
     return module
 
 
-def _specification(program: Any, weights: str, target: Any) -> Any:  # noqa: ANN401
+def _image_type(graph: Graph, card: Card) -> Any:  # noqa: ANN401
+    """The input: an RGB image of one size, or of those that the card lists."""
+    from coremltools import EnumeratedShapes, ImageType, colorlayout
+
+    shape: Any = (1, *graph.input_shape)
+    if card.other_sizes:
+        shape = EnumeratedShapes([(1, 3, *size) for size in card.sizes], default=shape)
+    return ImageType(graph.input, shape, color_layout=colorlayout.RGB, channel_first=True)
+
+
+def _specification(program: Any, image: Any, weights: str, target: Any) -> Any:  # noqa: ANN401
     """The model's protobuf; the large constants go to a file in the folder ``weights``."""
     from coremltools import ImageType, colorlayout
     from coremltools.converters.mil.backend.mil.load import load
 
     function = program.functions["main"]
-    ((name, image),) = function.inputs.items()
-    rgb = ImageType(name, image.shape, color_layout=colorlayout.RGB, channel_first=True)
-    function.set_input_types((rgb,))
+    function.set_input_types((image,))
     function.set_output_types([ImageType(color_layout=colorlayout.RGB)])
     return load(program, weights, specification_version=target.value)
 
@@ -110,7 +122,13 @@ def _describe(description: Any, card: Card) -> None:  # noqa: ANN401
     metadata.license = str(card.training.get("license", ""))
     metadata.versionString = card.ailsr_version or VERSION
     metadata.userDefined[METADATA_KEY] = card.to_json()
+    metadata.userDefined[SEAL_KEY] = UNSEALED
     description.input[0].shortDescription = f"The low-resolution picture, RGB, {size} pixels"
+    upscaled = description.output[0].type.imageType
+    if card.other_sizes:  # coremltools leaves the sizes of such an output open
+        upscaled.height, upscaled.width = card.scale * height, card.scale * width
+        for rows, columns in card.sizes:
+            upscaled.enumeratedSizes.sizes.add(height=card.scale * rows, width=card.scale * columns)
     description.output[0].shortDescription = f"The same picture, {card.scale} times larger"
 
 
@@ -118,10 +136,11 @@ def _save(spec: Any, weights: Path, package: Path) -> None:  # noqa: ANN401
     """Write the package: specification, weights, and the manifest that lists them."""
     content = package / "Data" / CONTENT
     content.mkdir(parents=True)
-    (content / SPECIFICATION).write_bytes(spec.SerializeToString(deterministic=True))
     (content / WEIGHTS).mkdir()
     for file in weights.iterdir():
         shutil.copyfile(file, content / WEIGHTS / file.name)
+    whole = sealed(spec.SerializeToString(deterministic=True), *blobs(content / SPECIFICATION))
+    (content / SPECIFICATION).write_bytes(whole)
     root = _identifier(content / SPECIFICATION)
     entries = {
         root: _entry(SPECIFICATION, "CoreML Model Specification"),

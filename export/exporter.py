@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import import_module
@@ -16,6 +16,7 @@ from ailsr.export.passes import with_separate_pixels
 from ailsr.export.picture_sets import PictureSet, picture_set
 from ailsr.export.quantization import Quantization, quantization_of
 from ailsr.export.receptive_field import receptive_radius
+from ailsr.export.rewrites import RewriteName, rewritten
 from ailsr.export.source import Source
 from ailsr.export.verification import Reference
 from ailsr.runtime.card import Card, PixelType, Precision
@@ -81,33 +82,39 @@ class Exporter:
         source: Source,
         input_size: Size | None = None,
         *,
+        other_sizes: Sequence[Size] = (),
         calibration: Path | None = None,
         images: Path | None = None,
         max_drop: float | None = None,
+        rewrites: Sequence[RewriteName] = (),
         progress: Progress = lambda doing, done, total: None,
     ) -> None:
-        """``calibration`` and ``images`` are folders of pictures, None the default ones.
+        """``calibration`` and ``images`` are folders of pictures, None the default ones;
+        ``rewrites`` are applied to the graph; files can take each of ``other_sizes``, too.
 
         Raises UsageError for an input size that is too small, ImageError for a folder without
         pictures.
         """
         self.source = source
         self.input_size = input_size or source.input_size or default_input_size(source.scale)
-        if source.input_size not in (None, self.input_size):
+        if (other_sizes and source.input_size) or source.input_size not in (None, self.input_size):
             raise UsageError(
                 f"--input-size {_named(self.input_size)}: {source.name} takes pictures of "
                 f"{_named(source.input_size)} pixels and no others; leave --input-size out"
             )
+        self.other_sizes = tuple(other_sizes)
         self.max_drop = max_drop
+        self.rewrites = rewrites
         self.calibration_pictures = picture_set(calibration, "calibration", source.scale)
         self.pictures = picture_set(images, "verification", source.scale)
         self._progress = progress
         least = 2 * (self.radius or 0) + 1
-        if min(self.input_size) < least and source.input_size is None:
-            raise UsageError(
-                f"--input-size {_named(self.input_size)} is too small for {source.name}, which "
-                f"sees {self.radius} pixels around each pixel: {least}x{least} is the least"
-            )
+        for size in (self.input_size, *self.other_sizes):
+            if min(size) < least and source.input_size is None:
+                raise UsageError(
+                    f"--input-size {_named(size)} is too small for {source.name}, which "
+                    f"sees {self.radius} pixels around each pixel: {least}x{least} is the least"
+                )
 
     @cached_property
     def radius(self) -> int | None:
@@ -120,7 +127,7 @@ class Exporter:
     def graph(self) -> Graph:
         """The network for float files."""
         self._progress("tracing the network", 0, None)
-        return self.source.graph(self.input_size)
+        return rewritten(self.source.graph(self.input_size), self.rewrites)
 
     @cached_property
     def int8_graph(self) -> Graph:
@@ -150,6 +157,7 @@ class Exporter:
             precision=precision,
             pixels=pixels,
             input_size=self.input_size,
+            other_sizes=self.other_sizes,
             radius=min(UNKNOWN_RADIUS, min(self.input_size) // 4) if radius is None else radius,
             protocol=PROTOCOL,
             calibration=self.calibration_pictures.name if precision == "int8" else None,

@@ -30,14 +30,16 @@ PIXEL_TYPES: dict[PixelType, int] = {
 }
 
 
-def int8_model(graph: Graph, quantization: Quantization, pixels: PixelType) -> onnx.ModelProto:
+def int8_model(
+    graph: Graph, quantization: Quantization, pixels: PixelType, open_size: bool = False
+) -> onnx.ModelProto:
     """``graph`` in int8 with input and output of type ``pixels``."""
     model = _Int8Model(graph, quantization, pixels)
     model.begin()
     for node in graph.nodes:
         model.compute_quantized(node)
     model.end()
-    return model.proto(PIXEL_TYPES[pixels])
+    return model.proto(PIXEL_TYPES[pixels], open_size)
 
 
 class _Int8Model(OnnxModel):

@@ -25,9 +25,13 @@ from ailsr.export.graph import (
 )
 from ailsr.runtime.version import VERSION
 
-OPSET = 13
-IR_VERSION = 7
-"""The lowest versions that have quantisation per channel: onnxruntime 1.6 (2020) reads them."""
+VERSIONS = {11: 6, 13: 7}
+"""The IR version that came with each opset, as ONNX's table of releases has it (1.6 and 1.8)."""
+OPSET_11 = frozenset(
+    ("Add", "Cast", "Clip", "Concat", "Conv", "DepthToSpace", "Pad", "PRelu", "Relu", "Slice")
+)
+"""Operators that are in opset 11 what they are here. Others, quantisation per channel among them,
+need 13."""
 
 
 class OnnxModel:
@@ -103,25 +107,34 @@ class OnnxModel:
         ]
         return self.add("Clip", [input, *limits], output)
 
-    def proto(self, pixels: int) -> onnx.ModelProto:
-        """The model, with input and output of the ONNX element type ``pixels``."""
+    def proto(self, pixels: int, open_size: bool = False) -> onnx.ModelProto:
+        """The model, with input and output of the ONNX element type ``pixels``, in the lowest
+        opset that has its operators; ``open_size`` leaves height and width to who runs it."""
         ends = [
-            helper.make_tensor_value_info(name, pixels, [1, *self.graph.shapes[name]])
-            for name in (self.graph.input, self.graph.output)
+            helper.make_tensor_value_info(
+                name, pixels, [1, 3, *sides] if open_size else [1, *self.graph.shapes[name]]
+            )
+            for name, sides in (
+                (self.graph.input, ("height", "width")),
+                (self.graph.output, ("upscaled_height", "upscaled_width")),
+            )
         ]
         graph = helper.make_graph(
             self._nodes, "ailsr", ends[:1], ends[1:], list(self._constants.values())
         )
+        opset = 11 if all(node.op_type in OPSET_11 for node in self._nodes) else 13
         return helper.make_model(
             graph,
             producer_name="ailsr",
             producer_version=VERSION,
-            ir_version=IR_VERSION,
-            opset_imports=[helper.make_opsetid("", OPSET)],
+            ir_version=VERSIONS[opset],
+            opset_imports=[helper.make_opsetid("", opset)],
         )
 
 
-def float_model(graph: Graph, dtype: DTypeLike = np.float32) -> onnx.ModelProto:
+def float_model(
+    graph: Graph, dtype: DTypeLike = np.float32, open_size: bool = False
+) -> onnx.ModelProto:
     """``graph`` computed in ``dtype`` from float32 to float32; float32 tensors keep their names."""
     model = OnnxModel(graph)
     ends = (graph.input, graph.output) if dtype == np.float16 else ()
@@ -139,4 +152,4 @@ def float_model(graph: Graph, dtype: DTypeLike = np.float32) -> onnx.ModelProto:
             model.bound(clamp, unbounded, output, dtype)
     if ends:
         model.add("Cast", [names[graph.output]], graph.output, to=TensorProto.FLOAT)
-    return model.proto(TensorProto.FLOAT)
+    return model.proto(TensorProto.FLOAT, open_size)

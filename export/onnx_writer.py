@@ -1,4 +1,5 @@
-"""The graph as an ONNX file: NCHW, one input ``image`` and one output ``upscaled``, fixed size."""
+"""The graph as an ONNX file: NCHW, one input ``image`` and one output ``upscaled``. The
+size is fixed, or open where the card has several."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from ailsr.export.onnx_model import float_model
 from ailsr.export.quantization import Quantization
 from ailsr.runtime.card import METADATA_KEY, Card
 from ailsr.runtime.files import atomic_output
+from ailsr.runtime.seal import SEAL_KEY, UNSEALED, sealed
 
 
 def write(graph: Graph, card: Card, path: Path, quantization: Quantization | None = None) -> None:
@@ -21,15 +23,16 @@ def write(graph: Graph, card: Card, path: Path, quantization: Quantization | Non
     Float files take and return float32 in [0, 1], the output not clamped. int8 needs
     ``quantization``; input and output are of the type ``card.pixels``.
     """
+    several = bool(card.other_sizes)
     match card.precision:
         case "float32":
-            model = float_model(graph)
+            model = float_model(graph, open_size=several)
         case "float16":
-            model = float_model(graph, np.float16)
+            model = float_model(graph, np.float16, several)
         case "int8":
             assert quantization is not None, "int8 needs the parameters of the activations"
-            model = int8_model(graph, quantization, card.pixels)
-    onnx.helper.set_model_props(model, {METADATA_KEY: card.to_json()})
+            model = int8_model(graph, quantization, card.pixels, several)
+    onnx.helper.set_model_props(model, {METADATA_KEY: card.to_json(), SEAL_KEY: UNSEALED})
     onnx.checker.check_model(model, full_check=True)
     with atomic_output(path) as temporary:
-        temporary.write_bytes(model.SerializeToString(deterministic=True))
+        temporary.write_bytes(sealed(model.SerializeToString(deterministic=True)))

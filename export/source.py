@@ -117,18 +117,6 @@ def module_run(module: nn.Module) -> Run:
     return run
 
 
-def training_summary(card: Mapping[str, Any]) -> dict[str, Any]:
-    """What an exported file tells of the training run: no paths, folders by their last name."""
-    recipe = card.get("recipe", {})
-    values = {
-        key: recipe.get(key) for key in ("method", "rounds", "steps", "batch", "patch", "seed")
-    }
-    values["teacher"] = Path(recipe["teacher"]).name if recipe.get("teacher") else None
-    values["train"] = [Path(folder).name for folder in recipe.get("train") or []] or None
-    values["pictures"] = card.get("pictures")
-    return {key: value for key, value in values.items() if value is not None}
-
-
 def _checkpoint_source(path: Path, network: str | None) -> Source:
     loaded = checkpoint.load(path, network)
     if network not in (None, loaded.network.reference):
@@ -136,7 +124,7 @@ def _checkpoint_source(path: Path, network: str | None) -> Source:
             f"--network {network}: the network of {path} is {loaded.network.reference}; leave "
             "--network out"
         )
-    return network_source(loaded.network, training_summary(loaded.card), sha256(path))
+    return network_source(loaded.network, loaded.training, sha256(path))
 
 
 def _onnx_source(path: Path) -> Source:

@@ -42,6 +42,7 @@ from ailsr.export.tflite_tensors import GraphTensors
 from ailsr.runtime.card import METADATA_KEY, Card
 from ailsr.runtime.errors import UnsupportedOperatorError, UsageError
 from ailsr.runtime.files import atomic_output
+from ailsr.runtime.seal import SEAL_KEY, UNSEALED, sealed
 
 _ACTIVATIONS: dict[Clamp, tuple[int, int]] = {  # fused, and as an operator
     (0.0, np.inf): (ActivationFunctionType.RELU, BuiltinOperator.RELU),
@@ -96,10 +97,11 @@ class _Translation:
             self._node(node)
         outputs = {graph.output: self._output(graph.output)}
         self.model.metadata(METADATA_KEY, card.to_json().encode())
+        self.model.metadata(SEAL_KEY, UNSEALED.encode())
         if card.precision == "float16":
             self.model.metadata(*_HALF_ARITHMETIC)
         description = f"ailsr {card.network} x{card.scale} {card.precision}"
-        return self.model.build(description, inputs, outputs)
+        return sealed(self.model.build(description, inputs, outputs))
 
     # Input and output
 

@@ -14,7 +14,8 @@ from typing import Any, Literal
 from ailsr.runtime.errors import ModelError
 
 METADATA_KEY = "ailsr"
-FORMAT = 1
+FORMAT = 2
+"""Since 2, a file with a card is sealed (``seal.py``)."""
 
 Precision = Literal["float32", "float16", "int8"]
 PixelType = Literal["float32", "uint8", "int8"]
@@ -37,6 +38,8 @@ class Card:
     """(height, width) of the input."""
     radius: int
     """Receptive field radius: how many input pixels around a pixel can reach its output."""
+    other_sizes: tuple[tuple[int, int], ...] = ()
+    """Further input sizes that the file was made for and verified at."""
     protocol: str | None = None
     """Evaluation protocol of ``psnr``, for example ``Y-shave-s``."""
     psnr: dict[str, float] = field(default_factory=dict)
@@ -49,9 +52,28 @@ class Card:
     ailsr_version: str | None = None
     format: int = FORMAT
 
+    @property
+    def sizes(self) -> tuple[tuple[int, int], ...]:
+        """Every (height, width) that the file takes, ``input_size`` first."""
+        return self.input_size, *self.other_sizes
+
     def to_json(self) -> str:
         """Compact JSON with sorted keys, so that equal cards are equal bytes."""
         return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+
+    @classmethod
+    def of_file(cls, text: str | None, sealed: bool) -> Card | None:
+        """The card ``text`` of a file that is ``sealed`` or not; None for a file without one.
+
+        Raises ModelError as ``from_json``, and for a seal that is missing.
+        """
+        card = cls.from_json(text) if text else None
+        if card is not None and card.format >= 2 and not sealed:
+            raise ModelError(
+                "it is damaged (its card belongs to a sealed file, and the seal is gone): copy or "
+                "export it again"
+            )
+        return card
 
     @classmethod
     def from_json(cls, text: str) -> Card:
@@ -67,10 +89,14 @@ class Card:
                 )
             known = {f.name for f in fields(cls)}
             card = cls(**{k: v for k, v in values.items() if k in known})
-            height, width = (int(n) for n in card.input_size)
-            object.__setattr__(card, "input_size", (height, width))
-            if min(card.scale, height, width) < 1 or card.radius < 0:
+            sizes = [(int(h), int(w)) for h, w in (card.input_size, *card.other_sizes)]
+            object.__setattr__(card, "input_size", sizes[0])
+            object.__setattr__(card, "other_sizes", tuple(sizes[1:]))
+            if min(card.scale, *map(min, sizes)) < 1 or card.radius < 0:
                 raise ValueError("a size out of range")
-        except (ValueError, TypeError) as error:
+            if not isinstance(card.training, dict):
+                raise ValueError("its training is not an object")
+            object.__setattr__(card, "psnr", {k: float(v) for k, v in card.psnr.items()})
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise ModelError(f"the file's ailsr card cannot be read ({error})") from error
         return card

@@ -7,6 +7,7 @@ to stderr; an AilsrError becomes one line and exit code 1, Ctrl-C exit code 130.
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import inspect
 import sys
@@ -98,8 +99,17 @@ def entry_point(config: type[Config], main: Callable[[Config], None]) -> Callabl
         bool, typer.Option("--version", is_eager=True, callback=print_version, help="Show version.")
     ]
     names = list(inspect.signature(config).parameters)
+    made = {
+        f.name: f.default_factory()
+        for f in dataclasses.fields(config)  # type: ignore[arg-type]  # TypeVar knows no dataclass
+        if f.default_factory is not dataclasses.MISSING
+    }
     parameters = [
-        p.replace(annotation=hints[n], kind=inspect.Parameter.KEYWORD_ONLY)
+        p.replace(
+            annotation=hints[n],
+            kind=inspect.Parameter.KEYWORD_ONLY,
+            default=made.get(n, p.default),
+        )
         for n, p in inspect.signature(config).parameters.items()
     ]
     parameters.append(

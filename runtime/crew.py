@@ -60,6 +60,7 @@ class Crew:
         import_library(path)
         self.path, self.threads, self.limit = path, threads, limit
         self._resizable, self._bytes_per_pixel, self._measured = False, 0.0, 0
+        self._tried = False
         first = self._open(1) if limit is None else self._measure()
         self.scale, self._radius = first.scale, first.radius
         self._open_sides = getattr(first.engine, "resizable", False)
@@ -144,7 +145,9 @@ class Crew:
                 yield _TileRow(index, picture, self.scale, row, number, len(rows))
 
     def _open(self, threads: int, window: Size | None = None) -> Upscaler:
-        return Upscaler(open_engine(self.path, threads, window), self.path)
+        engine = open_engine(self.path, threads, window, trusted=self._tried)
+        self._tried = True
+        return Upscaler(engine, self.path)
 
     def _useful(self, window: Size, size: Size, many: bool) -> int:
         """How many engines have something to do."""

@@ -13,6 +13,7 @@ import importlib
 import inspect
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -59,12 +60,18 @@ class Engine(Protocol):
 
 
 def open_engine(
-    path: Path, threads: int | None = None, size: tuple[int, int] | None = None
+    path: Path,
+    threads: int | None = None,
+    size: tuple[int, int] | None = None,
+    *,
+    trusted: bool = False,
 ) -> Engine:
     """The engine that runs the file at ``path``, loaded and ready.
 
     ``threads`` is the number of CPU threads; None takes every core that this process may use.
     ``size`` (height, width) replaces the file's own input size, where it can be replaced.
+    A damaged TFLite file can end the process that runs it. Ours carry a seal that tells; others are
+    first tried in a process of their own, which takes a fraction of a second, unless ``trusted``.
     Raises ModelError for a file that is missing, damaged or of an unknown kind, EngineError when
     no engine for it is installed or it cannot have that size, UsageError for less than one thread.
     """
@@ -72,7 +79,7 @@ def open_engine(
         raise UsageError(f"{threads} threads: give 1 or more")
     if not path.exists():
         raise ModelError(f"no model file at {path}: check the name")
-    engine = _engine_class(path)
+    engine = _engine_class(path, trusted)
     if not path.is_dir() and path.stat().st_size == 0:
         raise ModelError(f"{path} is empty: export or copy it again")
     if size is not None and "size" not in inspect.signature(engine).parameters:
@@ -99,7 +106,7 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _engine_class(path: Path) -> Callable[..., Engine]:
+def _engine_class(path: Path, trusted: bool) -> Callable[..., Engine]:
     ending = path.suffix.lower()
     if path.is_dir() and ending in (".onnx", ".tflite"):
         raise ModelError(f"{path} is a folder: name the file in it")
@@ -110,7 +117,7 @@ def _engine_class(path: Path) -> Callable[..., Engine]:
     if ending == ".tflite":
         from ailsr.runtime.tflite_engine import TFLiteEngine
 
-        return TFLiteEngine
+        return partial(TFLiteEngine, trusted=trusted)
     from importlib.metadata import entry_points  # slow to import, and seldom needed
 
     others = {f".{point.name}": point for point in entry_points(group=ENTRY_POINTS)}

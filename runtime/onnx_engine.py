@@ -11,6 +11,7 @@ from ailsr.runtime.card import METADATA_KEY, Card
 from ailsr.runtime.engines import Pixels
 from ailsr.runtime.errors import EngineError, ModelError
 from ailsr.runtime.interface import Interface, probe
+from ailsr.runtime.seal import check_seal
 
 _TYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8", "tensor(int8)": "int8"}
 _SILENT = 4  # log only what is fatal: errors come as exceptions
@@ -30,6 +31,7 @@ class OnnxEngine:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = _SILENT
+        sealed = check_seal(path.read_bytes())
         try:
             self._session = onnxruntime.InferenceSession(
                 str(path), options, providers=["CPUExecutionProvider"], enable_fallback=0
@@ -45,8 +47,7 @@ class OnnxEngine:
                 f"onnxruntime cannot load it ({_reason(error)}): export or copy it again"
             ) from error
         self.name = f"onnxruntime {onnxruntime.__version__}"
-        text = metadata.get(METADATA_KEY)
-        self.card = Card.from_json(text) if text else None
+        self.card = Card.of_file(metadata.get(METADATA_KEY), sealed)
         types = [_TYPES.get(tensor.type, tensor.type) for tensor in tensors]
         interface = Interface.of(shapes, types, self.card)
         if size is not None:

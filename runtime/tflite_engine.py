@@ -16,7 +16,9 @@ from ailsr.runtime.card import METADATA_KEY, Card
 from ailsr.runtime.engines import Pixels
 from ailsr.runtime.errors import EngineError, ModelError
 from ailsr.runtime.interface import Interface, probe
-from ailsr.runtime.metadata import tflite_metadata
+from ailsr.runtime.seal import check_seal
+from ailsr.runtime.tflite_anatomy import tflite_metadata
+from ailsr.runtime.trial import survives_trial
 
 # Where ai-edge-litert 2.3.0 aborts: XNNPACK takes no factor of 256 between two tensors, and its
 # refusal frees memory twice. Weights of a channel may have any small scale.
@@ -28,12 +30,25 @@ class TFLiteEngine:
 
     measurable = True
 
-    def __init__(self, path: Path, threads: int, size: tuple[int, int] | None = None) -> None:
-        """``size`` suits files of a fixed size, too, unless a constant in them depends on it."""
+    def __init__(
+        self,
+        path: Path,
+        threads: int,
+        size: tuple[int, int] | None = None,
+        *,
+        trusted: bool = False,
+    ) -> None:
+        """``size`` suits files of a fixed size, too, unless a constant in them depends on it.
+
+        ``trusted``: load an unsealed file without a trial (see ``trial.py``).
+        """
         interpreter_class, self.name = _installed(path)
         data = path.read_bytes()
         text = tflite_metadata(data, METADATA_KEY)
-        self.card = Card.from_json(text.decode(errors="replace")) if text else None
+        sealed = check_seal(data)
+        self.card = Card.of_file((text or b"").decode(errors="replace"), sealed)
+        if not (sealed or trusted):
+            survives_trial(path)
         try:
             with _quiet():
                 self._interpreter = interpreter_class(model_content=data, num_threads=threads)
@@ -85,7 +100,7 @@ class TFLiteEngine:
         return picture / self._white if self._white != 1 else picture
 
     def _resize(self, height: int, width: int) -> None:
-        if not self.resizable:
+        if not (self.resizable or (self.card and (height, width) in self.card.sizes)):
             raise ValueError(f"the input is {self.input_size}, the picture {(height, width)}")
         self._interpreter.resize_tensor_input(self._input, [1, height, width, 3])
         with _quiet():

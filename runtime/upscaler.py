@@ -16,7 +16,7 @@ from ailsr.runtime.card import Card, PixelType
 from ailsr.runtime.engines import Engine, Pixels, open_engine
 from ailsr.runtime.errors import EngineError, ImageError, ModelError
 from ailsr.runtime.picture import Rgb
-from ailsr.runtime.tiles import Tile, plan
+from ailsr.runtime.tiles import Size, Tile, plan
 
 UNKNOWN_RADIUS = 24
 """Overlap in pixels for files without a card, whose receptive field is not known: enough for 24
@@ -26,12 +26,14 @@ Progress = Callable[[int, int], None]
 """Called after each tile with (tiles done, tiles in all)."""
 
 
-def load(path: Path | str, *, threads: int | None = None) -> Upscaler:
+def load(path: Path | str, *, threads: int | None = None, trusted: bool = False) -> Upscaler:
     """The upscaler in the file at ``path``, on ``threads`` CPU threads (None: all cores).
 
-    Raises ModelError for a file that cannot be used, EngineError when no engine is installed.
+    ``trusted``: run a TFLite file of others at once, not first in a process of its own to see
+    whether it crashes. Raises ModelError for a file that cannot be used, EngineError when no engine
+    is installed.
     """
-    return Upscaler(open_engine(Path(path), threads), Path(path))
+    return Upscaler(open_engine(Path(path), threads, trusted=trusted), Path(path))
 
 
 class Upscaler:
@@ -42,6 +44,10 @@ class Upscaler:
         self.path = path
         self.card: Card | None = engine.card
         self.scale: int = engine.scale
+        self.sizes: tuple[Size, ...] = (engine.input_size,)
+        """The input sizes, (height, width), that pictures are cut into."""
+        if self.card is not None and self.card.input_size == engine.input_size:
+            self.sizes = self.card.sizes
 
     @property
     def radius(self) -> int:
@@ -51,11 +57,18 @@ class Upscaler:
         return min(UNKNOWN_RADIUS, min(self.engine.input_size) // 4)
 
     def plan(self, height: int, width: int) -> list[Tile]:
-        """The runs of the file that a picture of this size takes. Raises ModelError for none."""
-        try:
-            return plan((height, width), self.engine.input_size, self.radius, self.scale)
-        except ModelError as error:
-            raise ModelError(f"{self.path}: {error}") from error
+        """The runs of the file that a picture of this size takes, by the input size with which the
+        fewest pixels are computed. Raises ModelError when there is none."""
+        plans, reason = [], ""
+        for size in self.sizes:
+            try:
+                tiles = plan((height, width), size, self.radius, self.scale)
+                plans.append((len(tiles) * _area(size), len(tiles), tiles))
+            except ModelError as error:
+                reason = f"{self.path}: {error}"
+        if not plans:
+            raise ModelError(reason)
+        return min(plans, key=lambda found: found[:2])[-1]
 
     def upscale(self, rgb: Rgb, progress: Progress | None = None) -> Rgb:
         """``rgb`` (H×W×3, uint8) ``scale`` times as large, uint8.
@@ -77,9 +90,9 @@ class Upscaler:
         return result
 
     def run(self, tile: Rgb) -> Rgb:
-        """The file's output for ``tile`` (h×w×3), which is padded where it is smaller."""
+        """The file's output for ``tile`` (h×w×3), padded to the least input size that holds it."""
         if not getattr(self.engine, "resizable", False):
-            height, width = self.engine.input_size
+            height, width = min((s for s in self.sizes if _holds(s, tile)), key=_area)
             missing = ((0, height - tile.shape[0]), (0, width - tile.shape[1]), (0, 0))
             tile = np.pad(tile, missing, mode="edge") if tile.shape[:2] != (height, width) else tile
         upscaled = self.engine.run(to_pixels(tile, self.engine.pixels))
@@ -90,6 +103,14 @@ class Upscaler:
                 f"export it again"
             )
         return from_pixels(upscaled, self.engine.pixels)
+
+
+def _area(size: Size) -> int:
+    return size[0] * size[1]
+
+
+def _holds(size: Size, tile: Rgb) -> bool:
+    return bool(tile.shape[0] <= size[0] and tile.shape[1] <= size[1])
 
 
 def to_pixels(rgb: Rgb, pixels: PixelType) -> Pixels:

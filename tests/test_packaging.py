@@ -78,4 +78,6 @@ def test_runtime_works_without_torch(clean_environment, tmp_path):
         "-o", "large.png", cwd=tmp_path,
     )  # fmt: skip
     large = np.asarray(Image.open(tmp_path / "large.png"))
+    shown = run(clean_environment / "bin" / "ailsr-show", "nearest.onnx", cwd=tmp_path).stdout
+    assert "1x Conv, 1x DepthToSpace" in shown
     np.testing.assert_array_equal(large, picture.repeat(2, axis=0).repeat(2, axis=1))

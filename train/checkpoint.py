@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +32,11 @@ class Checkpoint:
     fused: bool = False
     """Whether the network is in its fused form: a sixtieth of the size for a SESR."""
 
+    @property
+    def training(self) -> dict[str, Any]:
+        """What an exported file tells of the training run."""
+        return training_summary(self.card)
+
 
 def save(checkpoint: Checkpoint, path: Path) -> None:
     """Write ``checkpoint`` to ``path``; what stood there stays until the new file is whole."""
@@ -57,9 +63,20 @@ def load(path: Path, network: str | None = None) -> Checkpoint:
     file alone cannot cause an import. Raises ModelError when the file is missing, corrupt, or not
     a checkpoint of this project, UsageError when it needs another class than ``network``.
     """
+    content = read(path)
+    stored = create_stored(content["network"], content["scale"], path, network)
+    fused = bool(content.get("fused", False))
+    stored = stored.fuse() if fused else stored
+    load_state(stored, content["state"], path)
+    return Checkpoint(stored.eval(), content.get("card", {}), content.get("progress", {}), fused)
+
+
+def read(path: Path) -> Mapping[str, Any]:
+    """The dictionary in the checkpoint at ``path``, no network made of it. Raises ModelError."""
     if not path.is_file():
         raise ModelError(f"{path}: there is no such checkpoint; ailsr-train writes RUN/best.pt")
     try:
+        _check_archive(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ModelError(
@@ -77,11 +94,28 @@ def load(path: Path, network: str | None = None) -> Checkpoint:
             f"{path}: checkpoint format {content['format']}, this ailsr reads {FORMAT}: upgrade "
             "ailsr (pip install -U ailsr)"
         )
-    stored = create_stored(content["network"], content["scale"], path, network)
-    fused = bool(content.get("fused", False))
-    stored = stored.fuse() if fused else stored
-    load_state(stored, content["state"], path)
-    return Checkpoint(stored.eval(), content.get("card", {}), content.get("progress", {}), fused)
+    return content
+
+
+def training_summary(card: Mapping[str, Any]) -> dict[str, Any]:
+    """What an exported file tells of the training run: no paths, folders by their last name."""
+    recipe = card.get("recipe", {})
+    values = {
+        key: recipe.get(key) for key in ("method", "rounds", "steps", "batch", "patch", "seed")
+    }
+    values["teacher"] = Path(recipe["teacher"]).name if recipe.get("teacher") else None
+    values["train"] = [Path(folder).name for folder in recipe.get("train") or []] or None
+    values["pictures"] = card.get("pictures")
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _check_archive(path: Path) -> None:
+    """Raise BadZipFile when the archive is not what was written: torch compares no checksums."""
+    if not zipfile.is_zipfile(path):
+        return  # cut short, or none of ours: torch says which
+    with zipfile.ZipFile(path) as archive:
+        if (damaged := archive.testzip()) is not None:
+            raise zipfile.BadZipFile(damaged)
 
 
 def create_stored(reference: str, scale: int, source: Path, allowed: str | None) -> Network:

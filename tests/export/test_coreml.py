@@ -38,6 +38,7 @@ from ailsr.export.graph import (
 )
 from ailsr.export.quantization import Quantization, quantization_of
 from ailsr.runtime.card import Card, Precision
+from ailsr.runtime.coreml_anatomy import blobs
 from ailsr.runtime.errors import (
     AilsrError,
     EngineError,
@@ -46,6 +47,7 @@ from ailsr.runtime.errors import (
     UnsupportedOperatorError,
     UsageError,
 )
+from ailsr.runtime.seal import UNSEALED, sealed
 
 RELU: Clamp = (0.0, np.inf)
 SPECIFICATION = "Data/com.apple.CoreML/model.mlmodel"
@@ -262,7 +264,7 @@ def test_a_package_is_an_image_to_image_model_of_the_oldest_system(
         assert feature.shortDescription
     metadata = spec.description.metadata
     assert "abpn" in metadata.shortDescription and metadata.author == "ailsr"
-    assert set(metadata.userDefined) == {"ailsr"}
+    assert set(metadata.userDefined) == {"ailsr", "ailsr_seal"}
     assert not spec.mlProgram.attributes  # where coremltools puts its version and the date
 
 
@@ -384,6 +386,18 @@ def rewrite(package: Path, change: Callable[[Any], object]) -> None:
     spec = model_at(package)
     change(spec)
     (package / SPECIFICATION).write_bytes(spec.SerializeToString())
+    seal_again(package)
+
+
+def seal_again(package: Path) -> None:
+    """Let the seal be right, where there still is one: so that what is behind it is reached."""
+    content = (package / SPECIFICATION).read_bytes()
+    prefix, digits = UNSEALED[:-64].encode(), UNSEALED[-64:].encode()
+    before, found, after = content.partition(prefix)
+    if found:
+        content = before + prefix + digits + after[64:]
+        whole = sealed(content, *blobs(package / SPECIFICATION))
+        (package / SPECIFICATION).write_bytes(whole)
 
 
 def unknown_operator(spec: Any) -> None:
@@ -407,7 +421,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "no specification": (lambda p: (p / SPECIFICATION).unlink(), "model.mlmodel"),
     "half a specification": (lambda p: cut(p / SPECIFICATION, 3000), "damaged"),
     "an empty specification": (lambda p: cut(p / SPECIFICATION, 0), "no ML Program"),
-    "no weights": (lambda p: (p / WEIGHTS).unlink(), "weight.bin"),
+    "no weights": (lambda p: (p / WEIGHTS).unlink(), "damaged"),
     "half the weights": (lambda p: cut(p / WEIGHTS, 400), "damaged"),
     "half a card": (
         lambda p: rewrite(p, lambda s: s.description.metadata.userDefined.update(ailsr="{")),
@@ -445,6 +459,7 @@ def test_random_damage_never_raises_anything_else(tmp_path_factory, data):
     place = data.draw(st.integers(0, len(content) - 1))
     content[place : place + data.draw(st.integers(0, 9))] = data.draw(st.binary(max_size=9))
     file.write_bytes(content)
+    seal_again(path)
     with contextlib.suppress(AilsrError):
         CoreMLReference(path).run(np.zeros((8, 8, 3), np.uint8))
 
@@ -498,3 +513,32 @@ assert CoreMLReference(Path(sys.argv[1])).run(np.zeros((8, 8, 3), np.uint8)).sha
     card = Card("pad", 1, "rgb", "float32", "uint8", (8, 8), 0)
     coreml_writer.write(graph, card, tmp_path / "here.mlpackage")
     assert contents(path) == contents(tmp_path / "here.mlpackage")  # also in another process
+
+
+@pytest.mark.parametrize("precision", ["float16", "int8"])
+def test_a_package_of_several_sizes_lists_and_takes_them(tmp_path, precision):
+    sizes = ((20, 24), (24, 20), (9, 33))
+    graph, path = abpn(*sizes[0]), tmp_path / "file.mlpackage"
+    quantization = calibrated(graph, random_image(graph)) if precision == "int8" else None
+    card = replace(card_for(graph, precision), other_sizes=sizes[1:])
+    for name in ("other.mlpackage", "file.mlpackage"):
+        coreml_writer.write(graph, card, tmp_path / name, quantization)
+    assert contents(tmp_path / "other.mlpackage") == contents(path)
+    description = model_at(path).description
+    for feature, scale in ((description.input[0], 1), (description.output[0], 2)):
+        image = feature.type.imageType
+        assert (image.height, image.width) == (scale * 20, scale * 24)
+        enumerated = {(size.height, size.width) for size in image.enumeratedSizes.sizes}
+        assert enumerated == {(scale * height, scale * width) for height, width in sizes}
+    engine = CoreMLReference(path)
+    assert (engine.input_size, engine.scale) == ((20, 24), 2)
+    for size in sizes:
+        other = abpn(*size)
+        image = random_image(other)
+        expected = (
+            run(other, image) if quantization is None else simulate(other, quantization, image)
+        )
+        difference = np.abs(engine.evaluate(image) - expected["upscaled"])
+        assert np.quantile(difference, 0.95) < (5e-3 if precision == "float16" else 1e-5)
+    with pytest.raises(ImageError, match=r"takes 20x24x3 or 24x20x3 or 9x33x3 pixels"):
+        engine.run(np.zeros((20, 20, 3), np.uint8))

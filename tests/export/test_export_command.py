@@ -129,13 +129,19 @@ def test_the_card_tells_how_the_file_was_made_and_no_paths(exported, model):
 
 
 def test_exporting_again_gives_the_same_bytes(exported, model, folders, tmp_path):
+    """All targets and precisions, the first time in another process."""
     _, output = exported
     where = [f"--{option}={folder}" for option, folder in folders.items()]
-    arguments = ["--precision=int8", f"--input-size={SIZE}", f"--output={tmp_path}", *where]
-    for target in ("onnx", "tflite"):
-        assert ailsr_export(model, f"--target={target}", *arguments) == 0
-    for path in tmp_path.iterdir():
-        assert path.read_bytes() == (output / path.name).read_bytes()
+    flags = ["--target=all", "--precision=all", f"--input-size={SIZE}", f"--output={tmp_path}"]
+    assert ailsr_export(model, *flags, *where) == 0
+    first, second = (
+        {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.*")
+         if path.is_file()}
+        for folder in (output, tmp_path)
+    )  # fmt: skip
+    assert len(first) == 3 + 3 + 3 * 3  # a package is manifest, specification and weights
+    assert first.keys() == second.keys()
+    assert [name for name in first if first[name] != second[name]] == []
 
 
 def test_the_table_names_every_figure(model, folders, tmp_path, capsys):
@@ -209,7 +215,9 @@ def test_ctrl_c_leaves_nothing_half_written(model, folders, tmp_path, monkeypatc
         (["MODEL", "--input-size=640"], "give height x width"),
         (["MODEL", "--input-size=0x9"], "give height x width"),
         (["MODEL", "--input-size=18x99"], "19x19 is the least"),
+        (["MODEL", "--target=onnx", "--input-size=40x40", "--input-size=9x40"], "19x19 is the"),
         (["MODEL", "--precision=float32", "--io=uint8"], "--io uint8 is for int8 files"),
+        (["MODEL", "--target=onnx", "--lint=gpu"], "give --target tflite or all"),
         (["MODEL", "--images=MISSING"], "no folder of pictures at MISSING"),
         (["MODEL", "--calibration=MISSING"], "no folder of pictures at MISSING"),
     ],
@@ -251,6 +259,21 @@ def test_pixels_of_every_type_give_the_same_picture(sane, folders, tmp_path):
             assert load(file).engine.pixels == pixels
             results.append(load(file).upscale(lr))
         assert all((result == results[0]).all() for result in results)
+
+
+def test_a_file_of_several_sizes_takes_each_of_them(model, folders, tmp_path, capsys):
+    where = [f"--{option}={folder}" for option, folder in folders.items()]
+    sizes = ["--input-size=48x72", "--input-size=72x48", "--input-size=48x72"]
+    flags = ["--target=all", "--precision=int8", "--json", f"--output={tmp_path}"]
+    assert ailsr_export(model, *flags, *sizes, *where) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["input_size"], report["other_sizes"]) == ([48, 72], [[72, 48]])
+    upscalers = [load(path) for path in sorted(tmp_path.iterdir())]
+    for size in ((48, 72), (72, 48)):
+        picture = pairs(folders["images"], 2)[0].lr[: size[0], : size[1]]
+        assert all(len(upscaler.plan(*size)) == 1 for upscaler in upscalers)
+        first, *others = (upscaler.upscale(picture).astype(int) for upscaler in upscalers)
+        assert all(np.abs(first - other).max() <= 1 for other in others)
 
 
 @pytest.mark.parametrize("name", ["abpn", "quicksrnet_small", "vdsr_f13"])

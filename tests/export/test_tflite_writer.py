@@ -356,8 +356,8 @@ def test_constants_are_aligned_and_shared_and_no_tensor_is_above_rank_4(precisio
             start = np.frombuffer(content, np.uint8).__array_interface__["data"][0]
             assert (address - start) % 16 == 0
             seen.append(data.tobytes())
-    # One filter, one bias, and what is not a constant: the card, the runtime, the arithmetic.
-    assert len(seen) == len(set(seen)) == (5 if precision == "float16" else 4)
+    # One filter, one bias, and what is not a constant: card, seal, runtime, arithmetic.
+    assert len(seen) == len(set(seen)) == (6 if precision == "float16" else 5)
     assert all(len(tensor.shape) <= 4 for tensor in model_at(path).subgraphs[0].tensors)
 
 

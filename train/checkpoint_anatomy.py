@@ -1,0 +1,67 @@
+"""What a checkpoint is made of, for ``ailsr-show``: no class of a user's is imported for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from ailsr.runtime.anatomy import Anatomy
+from ailsr.runtime.errors import ModelError
+from ailsr.runtime.files import sha256, size_bytes
+from ailsr.train import checkpoint, zoo
+from ailsr.train.networks import NETWORKS, create
+
+
+def checkpoint_anatomy(model: str) -> Anatomy:
+    """What the checkpoint ``model``, a path or ``zoo:NAME``, is made of. Raises AilsrError."""
+    path = zoo.resolve(model)
+    content = checkpoint.read(path)
+    try:
+        return Anatomy(
+            "ailsr checkpoint",
+            size_bytes(path),
+            weights=sum(tensor.numel() for tensor in _tensors(content)),
+            weight_bytes=sum(tensor.numel() * tensor.itemsize for tensor in _tensors(content)),
+            versions={"checkpoint": str(content["format"])},
+            facts=_network(content) | _training(content) | {"SHA-256": sha256(path)},
+        )
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{path}: its entries are not those of a checkpoint ({error})") from error
+
+
+def _tensors(content: Mapping[str, Any]) -> list[Tensor]:
+    return [value for value in content["state"].values() if isinstance(value, Tensor)]
+
+
+def _network(content: Mapping[str, Any]) -> dict[str, str]:
+    name, scale = str(content["network"]), int(content["scale"])
+    facts = {"network": f"{name} x{scale}"}
+    if name in list(NETWORKS):
+        network = create(name, scale)
+        deployed = sum(parameter.numel() for parameter in network.fuse().parameters())
+        facts["color"] = f"{'luma' if network.color == 'y' else 'RGB'} inside"
+        facts["radius"] = f"{network.radius} pixels"
+        facts["parameters when fused"] = f"{deployed:,}"
+    else:
+        facts["class"] = f"code of your own: {name}"
+    facts["form"] = "fused" if content.get("fused") else "as trained"
+    progress = content.get("progress") or {}
+    facts["to resume from"] = f"yes, at step {progress['step']}" if progress else "no"
+    return facts
+
+
+def _training(content: Mapping[str, Any]) -> dict[str, str]:
+    card = content.get("card", {})
+    facts = {
+        f"training: {name}": ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        for name, value in checkpoint.training_summary(card).items()
+    }
+    validations = [entry for entry in card.get("validations") or [] if entry.get("psnr")]
+    if validations:
+        best = max(validations, key=lambda entry: float(entry["psnr"]))
+        facts["PSNR"] = f"{best['psnr']:.3f} dB in training ({best.get('protocol', 'unnamed')})"
+    if card.get("ailsr_version"):
+        facts["ailsr"] = str(card["ailsr_version"])
+    return facts
