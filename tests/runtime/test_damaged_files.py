@@ -139,12 +139,15 @@ def test_a_core_ml_package_is_refused_whatever_is_damaged(tmp_path):
     convolution = Conv("image", "x", np.ones((12, 3, 3, 3), np.float32), np.zeros(12, np.float32))
     graph = Graph((convolution, DepthToSpace("x", "upscaled", 2)), (3, 12, 12))
     coreml_writer.write(graph, Card("net", 2, "rgb", "float32", "float32", (12, 12), 1), path)
-    for file in (coreml_writer.SPECIFICATION, "weights/weight.bin"):
+    for kind, file in (
+        ("use", coreml_writer.SPECIFICATION),
+        ("show", coreml_writer.SPECIFICATION),
+        ("show", "weights/weight.bin"),  # "use" begins with the same check
+    ):
         part = path / "Data" / coreml_writer.CONTENT / file
         whole = part.read_bytes()
-        for kind in ("use", "show"):
-            assert damaged(kind, path, part, cuts=4, flips=12) == (16, 0)
-            part.write_bytes(whole)
+        assert damaged(kind, path, part, cuts=4, flips=12) == (16, 0)
+        part.write_bytes(whole)
 
 
 def test_a_checkpoint_is_refused_whatever_is_damaged(tmp_path):
