@@ -13,6 +13,7 @@ from ailsr.runtime import UsageError, image, load
 from ailsr.runtime.crew import Crew
 from ailsr.runtime.engines import open_engine
 from ailsr.runtime.memory import megabytes, parse_size
+from ailsr.runtime.seal import SEAL_KEY, UNSEALED, sealed
 from ailsr.runtime.upscaler import from_pixels, to_pixels
 
 KINDS = ["onnx float32 float32", "onnx int8 uint8", "tflite float32 float32", "tflite int8 uint8"]
@@ -58,13 +59,15 @@ def test_pictures_come_out_in_their_order(write_network, chelsea):
 
 
 def open_sides(path):
-    """The ONNX file at ``path`` with open height and width."""
+    """The ONNX file at ``path`` with open height and width, sealed again."""
     model = onnx.load(path)
     for tensor in (*model.graph.input, *model.graph.output):
         for axis in (2, 3):
             tensor.type.tensor_type.shape.dim[axis].dim_param = f"{tensor.name}{axis}"
-    onnx.save(model, path.with_name("open.onnx"))
-    return path.with_name("open.onnx")
+    next(entry for entry in model.metadata_props if entry.key == SEAL_KEY).value = UNSEALED
+    opened = path.with_name("open.onnx")
+    opened.write_bytes(sealed(model.SerializeToString()))
+    return opened
 
 
 RUN = """
