@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
@@ -25,9 +25,18 @@ from ailsr.export.graph import (
 )
 from ailsr.runtime.version import VERSION
 
-OPSET = 13
-IR_VERSION = 7
-"""The lowest versions that have quantisation per channel: onnxruntime 1.6 (2020) reads them."""
+
+class Version(NamedTuple):
+    """Of the operators and of the file format."""
+
+    opset: int
+    ir: int
+
+
+PER_CHANNEL = Version(opset=13, ir=7)
+"""The lowest that has quantisation per channel: onnxruntime 1.6 (2020) reads it."""
+SIXTEEN_BITS = Version(opset=21, ir=10)
+"""The lowest that has 16-bit tensors between quantisations: onnxruntime 1.18 (2024) reads it."""
 
 
 class OnnxModel:
@@ -103,7 +112,7 @@ class OnnxModel:
         ]
         return self.add("Clip", [input, *limits], output)
 
-    def proto(self, pixels: int) -> onnx.ModelProto:
+    def proto(self, pixels: int, version: Version = PER_CHANNEL) -> onnx.ModelProto:
         """The model, with input and output of the ONNX element type ``pixels``."""
         ends = [
             helper.make_tensor_value_info(name, pixels, [1, *self.graph.shapes[name]])
@@ -116,8 +125,8 @@ class OnnxModel:
             graph,
             producer_name="ailsr",
             producer_version=VERSION,
-            ir_version=IR_VERSION,
-            opset_imports=[helper.make_opsetid("", OPSET)],
+            ir_version=version.ir,
+            opset_imports=[helper.make_opsetid("", version.opset)],
         )
 
 

@@ -18,15 +18,15 @@ from ailsr.runtime.files import atomic_output
 def write(graph: Graph, card: Card, path: Path, quantization: Quantization | None = None) -> None:
     """Write ``graph`` to ``path`` in the precision of ``card``. Equal arguments, equal bytes.
 
-    Float files take and return float32 in [0, 1], the output not clamped. int8 needs
-    ``quantization``; input and output are of the type ``card.pixels``.
+    Float files take and return float32 in [0, 1], the output not clamped. int8 and
+    int8x16 need ``quantization``; input and output are of the type ``card.pixels``.
     """
     match card.precision:
         case "float32":
             model = float_model(graph)
         case "float16":
             model = float_model(graph, np.float16)
-        case "int8":
+        case "int8" | "int8x16":
             assert quantization is not None, "int8 needs the parameters of the activations"
             model = int8_model(graph, quantization, card.pixels)
     onnx.helper.set_model_props(model, {METADATA_KEY: card.to_json()})
