@@ -9,7 +9,7 @@ import pytest
 import torch
 from graph_reference import run, simulate
 
-from ailsr.export import qat
+from ailsr.export import onnx_writer, qat, tflite_writer
 from ailsr.export.calibration import channel_ranges, ranges
 from ailsr.export.correction import corrected
 from ailsr.export.equalization import equalized, scalable
@@ -19,6 +19,8 @@ from ailsr.export.passes import with_separate_pixels
 from ailsr.export.quantization import WIDE_PIXELS, QParams, quantization_of, quantize_weight
 from ailsr.export.simulation import rounded, rounded_weight
 from ailsr.export.weight_rounding import compensated
+from ailsr.runtime import load
+from ailsr.runtime.card import Card
 from ailsr.runtime.resize import shrink
 
 RELU = (0.0, np.inf)
@@ -155,3 +157,18 @@ def test_sixteen_bits_are_symmetric_and_hold_every_pixel():
     assert params.zero_point == 2**15 and params.scale == pytest.approx(0.5 / 32767)
     pixels = torch.arange(256) / 255
     assert torch.allclose(rounded(pixels, WIDE_PIXELS), pixels, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["abpn", "quicksrnet_small", "vdsr_f13"])
+@pytest.mark.parametrize("pixels", ["uint8", "int8"])
+def test_int8x16_files_compute_what_is_simulated(sane, pictures, tmp_path, name, pixels):
+    """VDSR has its depth-to-space in the middle, which TFLite does not have for int16."""
+    graph = with_separate_pixels(graph_of(sane(name, 3).deploy(), SIZE))
+    quantization = quantization_of(graph, ranges(channel_ranges(graph, pictures)), bits=16)
+    picture = np.ascontiguousarray(pictures[0][: SIZE[0], : SIZE[1]])
+    wanted = simulate(graph, quantization, picture / 255)["upscaled"].clip(0, 1) * 255
+    card = Card(name, 3, "rgb", "int8x16", pixels, SIZE, 9)
+    for writer, ending in ((onnx_writer, "onnx"), (tflite_writer, "tflite")):
+        writer.write(graph, card, tmp_path / f"f.{ending}", quantization)
+        found = load(tmp_path / f"f.{ending}").upscale(picture)
+        assert np.abs(found - wanted).max() < 1
