@@ -24,14 +24,14 @@ from typer import Option
 
 from ailsr.export.exporter import FORMATS, Exporter
 from ailsr.export.ladder import Means
+from ailsr.export.picture_sets import PictureSet
 from ailsr.export.source import open_source
-from ailsr.export.verification import LARGEST_LOSS
+from ailsr.export.verification import LARGEST_LOSS, Reference
 from ailsr.runtime import load, protocol
 from ailsr.runtime.command import entry_point, message
 from ailsr.runtime.files import atomic_output
 from ailsr.runtime.protocol import PROTOCOL, Pair
-from ailsr.train import checkpoint, zoo
-from ailsr.train.scoring import score
+from ailsr.train import zoo
 
 SIZE = (192, 192)
 """Of the files' input: pictures of the test sets take a few runs each."""
@@ -122,14 +122,13 @@ def main(config: Int8Table) -> None:
 
 def rows_of(name: str, config: Int8Table) -> list[Row]:
     """The rows of one network."""
-    path = zoo.path(name)
-    source = open_source(path)
+    source = open_source(zoo.path(name))
     tests = [list(protocol.pairs(folder, source.scale)) for folder in config.test]
-    network = checkpoint.load(path).network
-    floating = [score(network, pairs).psnr for pairs in tests]
     exporter = Exporter(
         source, SIZE, calibration=config.calibration, images=config.test[0], max_drop=math.inf
     )
+    card = exporter.card("float32", "float32")
+    floating = [Reference(source.run, card, PictureSet("", t)).scores.psnr for t in tests]
     rows = []
     for means in MEANS:
         with tempfile.TemporaryDirectory() as folder:
