@@ -1,6 +1,7 @@
 # make demo    train, export and measure a network on this machine; open demo/report.html after it
 # make test    the tests
 # make zoo-table   measure the networks of the zoo on Set5 and Set14 and write docs/zoo.md
+# make int8-table  measure int8 of every network of the zoo on all targets and write docs/int8.md
 # make check   ruff, mypy and the tests: what CI runs
 #
 # Everything happens in .venv, which is made on first use.
@@ -12,7 +13,7 @@ BIN := $(VENV)/bin
 export AILSR_DATA ?= $(realpath $(wildcard ../shared/data))
 DEMO_STEPS ?= 4000
 
-.PHONY: demo test check lint zoo-table clean
+.PHONY: demo test check lint zoo-table int8-table clean
 
 demo: $(VENV)/demo
 	rm -rf demo
@@ -33,6 +34,10 @@ check: lint test
 zoo-table: $(VENV)/test
 	$(BIN)/python benchmarks/zoo_table.py --test $(AILSR_DATA)/benchmark/Set5 \
 	    --test $(AILSR_DATA)/benchmark/Set14
+
+int8-table: $(VENV)/test
+	$(BIN)/python benchmarks/int8_table.py --calibration $(AILSR_DATA)/train/T91 \
+	    --test $(AILSR_DATA)/benchmark/Set5 --test $(AILSR_DATA)/benchmark/Set14
 
 lint: $(VENV)/test build/links
 	$(BIN)/ruff check .

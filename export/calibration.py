@@ -1,12 +1,14 @@
-"""The range of every tensor of a graph over pictures, from which int8 takes its scales.
+"""The range of every channel of a graph over pictures, from which int8 takes its scales.
 
 The float32 file is run with a ReduceMin and a ReduceMax on each tensor, so only two numbers per
-tensor leave onnxruntime and memory stays that of one inference.
+channel leave onnxruntime and memory stays that of one inference. A tensor's range is that of its
+furthest-reaching channels and pictures: the pictures on which the float network's own activations
+reach furthest decide. Those of a folder with more than MANY are not all looked at.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
 
 import numpy as np
@@ -14,7 +16,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper
 
-from ailsr.export.graph import Graph
+from ailsr.export.graph import Array, Graph
 from ailsr.export.onnx_model import float_model
 from ailsr.export.quantization import REARRANGING, Range
 from ailsr.runtime.engines import available_cores
@@ -26,9 +28,12 @@ TILE = 256
 SMALLEST = 8
 """Pictures with a smaller side are passed over: they are mostly border."""
 
+ChannelRanges = dict[str, tuple[Array, Array]]
+"""By tensor: the lowest and the highest value of each channel, (channels,)."""
 
-def ranges(graph: Graph, pictures: Iterable[Rgb]) -> dict[str, Range]:
-    """(lowest, highest) value of each tensor of ``graph`` over low-resolution ``pictures``.
+
+def channel_ranges(graph: Graph, pictures: Iterable[Rgb]) -> ChannelRanges:
+    """(lowest, highest) values of each tensor of ``graph`` over low-resolution ``pictures``.
 
     Only tensors that a node computes: the input is left out, and what is only rearranged. Raises
     UsageError when no picture is large enough.
@@ -40,33 +45,43 @@ def ranges(graph: Graph, pictures: Iterable[Rgb]) -> dict[str, Range]:
     session = onnxruntime.InferenceSession(
         _with_extremes(graph, tensors).SerializeToString(), options, ["CPUExecutionProvider"]
     )
-    lowest = np.full(len(tensors), np.inf)
-    highest = np.full(len(tensors), -np.inf)
+    channels = [graph.shapes[tensor][0] for tensor in tensors]
+    lowest = [np.full(count, np.inf, np.float32) for count in channels]
+    highest = [np.full(count, -np.inf, np.float32) for count in channels]
     for picture in pictures:
         for tile in _tiles(picture):
             batch = tile.astype(np.float32).transpose(2, 0, 1)[None] / np.float32(255)
-            extremes = np.array(session.run(None, {graph.input: batch}))
-            np.minimum(lowest, extremes[: len(tensors)], out=lowest)
-            np.maximum(highest, extremes[len(tensors) :], out=highest)
-    if np.isinf(lowest).any():
+            extremes = session.run(None, {graph.input: batch})
+            lowest = list(map(np.minimum, lowest, extremes[: len(tensors)]))
+            highest = list(map(np.maximum, highest, extremes[len(tensors) :]))
+    if np.isinf(lowest[0]).any():
         raise UsageError(
             f"no picture to calibrate with: each is under {SMALLEST} pixels a side after it is "
             "reduced by the scale; name a folder of larger ones with --calibration"
         )
-    return {t: (float(lowest[i]), float(highest[i])) for i, t in enumerate(tensors)}
+    return dict(zip(tensors, zip(lowest, highest, strict=True), strict=True))
+
+
+def ranges(channels: Mapping[str, tuple[Array, Array]]) -> dict[str, Range]:
+    """(lowest, highest) value of each tensor."""
+    return {
+        tensor: (float(low.min()), float(high.max())) for tensor, (low, high) in channels.items()
+    }
 
 
 def _with_extremes(graph: Graph, tensors: list[str]) -> ModelProto:
-    """The float model for pictures of any size, with each tensor's minimum, then maximum, as its
-    outputs."""
+    """The float model for pictures of any size, with the minima, then the maxima of each tensor's
+    channels as its outputs."""
     model = float_model(graph)
     for axis, name in ((2, "height"), (3, "width")):
         model.graph.input[0].type.tensor_type.shape.dim[axis].dim_param = name
     del model.graph.output[:]
     for operator, tensor in product(("ReduceMin", "ReduceMax"), tensors):
         name = f"{tensor}_{operator}"
-        model.graph.node.append(helper.make_node(operator, [tensor], [name], keepdims=0))
-        model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, []))
+        model.graph.node.append(
+            helper.make_node(operator, [tensor], [name], axes=[0, 2, 3], keepdims=0)
+        )
+        model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
     return model
 
 

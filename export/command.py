@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -25,10 +26,11 @@ from ailsr.runtime.protocol import PROTOCOL
 from ailsr.train import zoo
 
 if TYPE_CHECKING:  # they import torch, which takes seconds that --help does not need
-    from ailsr.export.exporter import ExportedFile, Progress
+    from ailsr.export.exporter import ExportedFile
+    from ailsr.export.ladder import Progress
 
 Targets = Literal["onnx", "tflite", "coreml", "all"]
-Precisions = Literal["float32", "float16", "int8", "all"]
+Precisions = Literal["float32", "float16", "int8", "int8x16", "all"]
 
 LINTED: dict[str, Targets] = {"TFLite": "tflite", "Core ML": "coreml"}
 """The target that makes files of a kind that ``--lint`` reads."""
@@ -79,7 +81,11 @@ class ExportConfig:
     ] = None
     target: Annotated[Targets, typer.Option(help="Format of the files.")] = "all"
     precision: Annotated[
-        Precisions, typer.Option(help="Arithmetic of the files; int8 needs no training data.")
+        Precisions,
+        typer.Option(
+            help="Arithmetic of the files; int8 needs no training data. all: float32, float16 and "
+            "int8. int8x16 has activations of 16 bits, for NPUs that have them: slow on a CPU."
+        ),
     ] = "all"
     output: Annotated[
         Path,
@@ -93,7 +99,7 @@ class ExportConfig:
         Path | None,
         typer.Option(
             help="Folder of high-resolution pictures on which int8 takes its ranges; some dozens "
-            "of the kind to be upscaled are enough.",
+            "of the kind to be upscaled are enough, and 200, evenly spaced, are the most.",
             metavar="DIR",
             show_default="photographs of scikit-image, if installed, or generated ones",
         ),
@@ -131,7 +137,7 @@ class ExportConfig:
         typer.Option(
             min=0,
             help="PSNR in dB that a file may lose against the network.",
-            show_default="1 for int8, 0.05 for float16, 0.01 for float32",
+            show_default="0.1 for int8 and int8x16, 0.05 for float16, 0.01 for float32",
         ),
     ] = None
     lint: Annotated[
@@ -151,6 +157,24 @@ class ExportConfig:
             show_default=False,
         ),
     ] = field(default_factory=list)
+    int8x16: Annotated[
+        bool,
+        typer.Option(
+            help="Write int8x16 in place of an int8 file that loses more than --max-drop; the "
+            "file's name and card say so.",
+        ),
+    ] = True
+    qat: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            metavar="STEPS",
+            help="Fine-tune an int8 file that loses more than --max-drop in int8 arithmetic, on "
+            "the pictures of --calibration, instead of writing int8x16. Hundreds of steps, of a "
+            "second or less each.",
+            show_default="no fine-tuning",
+        ),
+    ] = 0
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document, no table.")] = False
 
     def __post_init__(self) -> None:
@@ -161,7 +185,7 @@ class ExportConfig:
                 raise UsageError(
                     f"--input-size {size}: give height x width in pixels, as in 360x640"
                 )
-        if self.io not in (None, "float32") and self.precision not in ("int8", "all"):
+        if self.io not in (None, "float32") and self.precision in ("float32", "float16"):
             raise UsageError(
                 f"--io {self.io} is for int8 files: add --precision int8, or leave --io out"
             )
@@ -224,7 +248,13 @@ def export(config: ExportConfig, progress: Progress) -> Report:
     """Write the files that ``config`` asks for and verify them. Raises AilsrError."""
     model = zoo.resolve(config.model)
     try:
-        from ailsr.export.exporter import FORMATS, PRECISIONS, Exporter, check_installed
+        from ailsr.export.exporter import (
+            FORMATS,
+            PRECISIONS,
+            Exporter,
+            check_installed,
+            check_precision,
+        )
         from ailsr.export.source import open_source
     except ModuleNotFoundError as error:
         raise EngineError(
@@ -243,23 +273,26 @@ def export(config: ExportConfig, progress: Progress) -> Report:
         images=config.images,
         max_drop=config.max_drop,
         rewrites=config.rewrite,
+        fall_back=config.int8x16,
+        qat_steps=config.qat,
         progress=progress,
     )
     precisions = PRECISIONS if config.precision == "all" else [config.precision]
     pixels = config.io or "uint8"
-    for target in targets:
-        for precision in precisions:
-            path = exporter.path(target, precision, config.output)
-            if path.exists() and path.samefile(model):
-                raise UsageError(
-                    f"{path} would be written over the model: give another folder with --output, "
-                    "or another name with --name"
-                )
-    files = [
-        exporter.export(target, precision, config.output, pixels)
-        for target in targets
-        for precision in precisions
+    wanted = [
+        (target, precision)
+        for target, precision in product(targets, precisions)
+        if config.target != "all" or precision not in FORMATS[target].lacks
     ]
+    for target, precision in wanted:
+        check_precision(target, precision)
+        path = exporter.path(target, precision, config.output)
+        if path.exists() and path.samefile(model):
+            raise UsageError(
+                f"{path} would be written over the model: give another folder with --output, "
+                "or another name with --name"
+            )
+    files = [exporter.export(*what, config.output, pixels) for what in wanted]
     return Report(
         str(config.model),
         source.name,
@@ -303,6 +336,7 @@ def _print_table(report: Report) -> None:
     table.add_column("file", overflow="fold")
     table.add_column("target")
     table.add_column("precision")
+    table.add_column("means")
     for heading in ("size\nkB", "PSNR\ndB", "loss\ndB", "largest\ndifference"):
         table.add_column(heading, justify="right", no_wrap=True)
     for file in report.files:
@@ -310,6 +344,7 @@ def _print_table(report: Report) -> None:
             file.file,
             file.target,
             file.precision,
+            file.means or "",
             f"{file.bytes / 1000:.1f}",
             f"{file.psnr:.2f}",
             f"{round(file.loss, 3) + 0:.3f}",  # + 0: no "-0.000"
@@ -332,8 +367,13 @@ def _print_table(report: Report) -> None:
 
 def _warnings(config: ExportConfig, report: Report) -> Iterator[str]:
     same = config.images and config.calibration and config.images.samefile(config.calibration)
-    if same and any(file.precision == "int8" for file in report.files):
+    if same and any(file.means for file in report.files):
         yield "int8 was calibrated on the pictures it is judged by: give another folder to --images"
+    if config.target == "all" and config.precision == "int8x16":
+        yield "Core ML has no activations of 16-bit integers: no file was written for it"
+    for file in report.files:
+        if file.precision == "int8x16" != config.precision:
+            yield f"{file.file}: int8 loses more than allowed, so its activations have 16 bits"
     if report.radius is None:
         yield (
             f"a pixel of {report.network} depends on the whole picture, so pictures larger than "

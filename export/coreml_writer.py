@@ -55,6 +55,11 @@ def write(graph: Graph, card: Card, path: Path, quantization: Quantization | Non
     Raises UsageError when ``card.precision`` and ``quantization`` do not fit together,
     UnsupportedOperatorError for a node that has no translation, EngineError without coremltools.
     """
+    if card.precision == "int8x16":
+        raise UsageError(
+            "Core ML has no activations of 16-bit integers (its quantize operator makes int8 or "
+            "uint8): choose --precision float16 or int8 for it"
+        )
     if (card.precision == "int8") != (quantization is not None):
         raise UsageError(
             f"a Core ML package of precision {card.precision} was given "

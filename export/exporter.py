@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import import_module
@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from ailsr.export.graph import Graph
+from ailsr.export.ladder import Ladder, Means, Progress, precision_by
 from ailsr.export.passes import with_separate_pixels
-from ailsr.export.picture_sets import PictureSet, picture_set
-from ailsr.export.quantization import Quantization, quantization_of
+from ailsr.export.picture_sets import picture_set
+from ailsr.export.quantization import BITS, Quantization
 from ailsr.export.receptive_field import receptive_radius
 from ailsr.export.rewrites import RewriteName, rewritten
 from ailsr.export.source import Source
-from ailsr.export.verification import Reference
+from ailsr.export.verification import ADVICE, LARGEST_LOSS, LossError, Reference
 from ailsr.runtime.card import Card, PixelType, Precision
-from ailsr.runtime.errors import EngineError, UsageError
+from ailsr.runtime.errors import EngineError, ParityError, UsageError
 from ailsr.runtime.files import atomic_output, size_bytes
-from ailsr.runtime.image import Rgb
 from ailsr.runtime.protocol import PROTOCOL
 from ailsr.runtime.tiles import Size
 from ailsr.runtime.upscaler import UNKNOWN_RADIUS
@@ -40,6 +40,8 @@ class Format(NamedTuple):
     """Module with ``write(graph, card, path, quantization)``; imported when it is needed."""
     packages: tuple[str, ...]
     """What writing and running such a file takes besides PACKAGES."""
+    lacks: tuple[Precision, ...] = ()
+    """What it cannot hold."""
 
 
 FORMATS: dict[Target, Format] = {
@@ -47,15 +49,15 @@ FORMATS: dict[Target, Format] = {
     "tflite": Format(
         "TFLite", ".tflite", "ailsr.export.tflite_writer", ("flatbuffers", "ai_edge_litert")
     ),
-    "coreml": Format("Core ML", ".mlpackage", "ailsr.export.coreml_writer", ("coremltools",)),
+    "coreml": Format(
+        "Core ML", ".mlpackage", "ailsr.export.coreml_writer", ("coremltools",), ("int8x16",)
+    ),
 }
 
 PACKAGES = ("onnxscript", "onnxruntime")
-"""What every target takes: torch.onnx and calibration import them late."""
+"""What every target takes."""
 PRECISIONS: tuple[Precision, ...] = ("float32", "float16", "int8")
-
-Progress = Callable[[str, int, int | None], None]
-"""Called with (what is being done, steps done, steps in all if known)."""
+"""Those for everybody: int8x16 is for some NPUs."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,8 @@ class ExportedFile:
     file: str
     target: Target
     precision: Precision
+    means: str | None
+    """What kept an int8 file close to the network"""
     bytes: int
     psnr: float
     """dB, of the file on the verification pictures"""
@@ -87,10 +91,14 @@ class Exporter:
         images: Path | None = None,
         max_drop: float | None = None,
         rewrites: Sequence[RewriteName] = (),
+        fall_back: bool = True,
+        qat_steps: int = 0,
         progress: Progress = lambda doing, done, total: None,
     ) -> None:
         """``calibration`` and ``images`` are folders of pictures, None the default ones;
         ``rewrites`` are applied to the graph; files can take each of ``other_sizes``, too.
+
+        ``fall_back`` and ``qat_steps`` are those of ``Ladder``.
 
         Raises UsageError for an input size that is too small, ImageError for a folder without
         pictures.
@@ -105,6 +113,7 @@ class Exporter:
         self.other_sizes = tuple(other_sizes)
         self.max_drop = max_drop
         self.rewrites = rewrites
+        self._fall_back, self._qat_steps = fall_back, qat_steps
         self.calibration_pictures = picture_set(calibration, "calibration", source.scale)
         self.pictures = picture_set(images, "verification", source.scale)
         self._progress = progress
@@ -130,16 +139,15 @@ class Exporter:
         return rewritten(self.source.graph(self.input_size), self.rewrites)
 
     @cached_property
-    def int8_graph(self) -> Graph:
-        """The network for int8 files."""
-        return with_separate_pixels(self.graph)
-
-    @cached_property
-    def quantization(self) -> Quantization:
-        """The parameters of ``int8_graph``, calibrated."""
-        from ailsr.export.calibration import ranges
-
-        return quantization_of(self.int8_graph, ranges(self.int8_graph, self._low_resolution()))
+    def ladder(self) -> Ladder:
+        """The means for int8."""
+        return Ladder(
+            with_separate_pixels(self.graph),
+            self.calibration_pictures,
+            self._progress,
+            fall_back=self._fall_back,
+            qat_steps=self._qat_steps,
+        )
 
     @cached_property
     def reference(self) -> Reference:
@@ -160,7 +168,7 @@ class Exporter:
             other_sizes=self.other_sizes,
             radius=min(UNKNOWN_RADIUS, min(self.input_size) // 4) if radius is None else radius,
             protocol=PROTOCOL,
-            calibration=self.calibration_pictures.name if precision == "int8" else None,
+            calibration=self.calibration_pictures.name if precision in BITS else None,
             training=dict(source.training),
             checkpoint_sha256=source.sha256,
             ailsr_version=VERSION,
@@ -176,14 +184,50 @@ class Exporter:
     ) -> ExportedFile:
         """Write the file at ``path(target, precision, folder)`` and verify it.
 
-        ``pixels`` is the element type of an int8 file's input and output. Raises ParityError, and
-        writes no file, when the file is not good enough.
+        ``pixels`` is the element type of an int8 file's input and output. Where int8 is not good
+        enough, the file may be one of int8x16. Raises ParityError, and writes no file, when none
+        is, UsageError for a precision that the target does not have.
         """
+        check_precision(target, precision)
+        if precision not in BITS:
+            return self._export(target, precision, folder, "float32", self.graph)
+        ladder, lacks = self.ladder, FORMATS[target].lacks
+        for means in ladder.means(precision):
+            if means in ladder.missed or precision_by(means) in lacks:
+                continue
+            try:
+                return self.export_by(means, target, folder, pixels)
+            except LossError as error:
+                ladder.missed[means] = error.loss
+        losses = ", ".join(f"{loss:.3f} by {means}" for means, loss in ladder.missed.items())
+        if "int8x16" in lacks:
+            losses += f" ({FORMATS[target].title} has no int8x16)"
+        allowed = LARGEST_LOSS[precision] if self.max_drop is None else self.max_drop
+        raise ParityError(
+            f"the {precision} file loses too much PSNR on {self.pictures.name}, in dB {losses}; "
+            f"allowed is {allowed:g}: no file was written; {ADVICE[precision]}"
+        )
+
+    def export_by(
+        self, means: Means, target: Target, folder: Path, pixels: PixelType = "uint8"
+    ) -> ExportedFile:
+        """Write and verify the file that ``means`` alone gives. Raises as ``export`` does."""
+        rung = self.ladder.rung(means)
+        return self._export(target, precision_by(means), folder, pixels, *rung, means)
+
+    def _export(
+        self,
+        target: Target,
+        precision: Precision,
+        folder: Path,
+        pixels: PixelType,
+        graph: Graph,
+        quantization: Quantization | None = None,
+        means: Means | None = None,
+    ) -> ExportedFile:
         writer = import_module(FORMATS[target].writer)
         path = self.path(target, precision, folder)
-        int8 = precision == "int8"
-        graph, quantization = (self.int8_graph, self.quantization) if int8 else (self.graph, None)
-        card = self.card(precision, pixels if int8 else "float32")
+        card = replace(self.card(precision, pixels), means=means)
         reference = self.reference
         tick = self._ticks(f"verifying {path.name}")
         with atomic_output(path) as temporary:
@@ -196,21 +240,16 @@ class Exporter:
             str(path),
             target,
             precision,
+            means,
             size_bytes(path),
             verified.psnr,
             verified.loss,
             verified.difference,
         )
 
-    def _low_resolution(self) -> Iterator[Rgb]:
-        tick = self._ticks("calibrating", self.calibration_pictures)
-        for pair in self.calibration_pictures.pairs:
-            yield pair.lr
-            tick()
-
-    def _ticks(self, doing: str, pictures: PictureSet | None = None) -> Callable[[], None]:
+    def _ticks(self, doing: str) -> Callable[[], None]:
         """A function that reports one more picture done each time it is called."""
-        total, done = len((pictures or self.pictures).pairs), 0
+        total, done = len(self.pictures.pairs), 0
         self._progress(doing, done, total)
 
         def tick() -> None:
@@ -229,6 +268,15 @@ def _named(size: Size) -> str:
 def default_input_size(scale: int) -> Size:
     """(height, width) that becomes 1280×720, or the most of it that ``scale`` allows."""
     return 720 // scale, 1280 // scale
+
+
+def check_precision(target: Target, precision: Precision) -> None:
+    """Raise UsageError when a file of ``target`` cannot hold ``precision``."""
+    if precision in FORMATS[target].lacks:
+        raise UsageError(
+            f"{FORMATS[target].title} has no {precision}, activations of 16-bit integers: choose "
+            "--precision float16 or int8 for it"
+        )
 
 
 def check_installed(target: Target) -> None:

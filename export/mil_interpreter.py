@@ -1,6 +1,8 @@
 """Computes a MIL program with torch, operator by operator.
 
-Arithmetic is float32. What a program declares as float16 is rounded to it after each operator:
+Arithmetic is float32, and float64 in programs that quantise: their numbers are whole between the
+scales, and float32 would round one in thousands to the level beside it, as no integer arithmetic
+does. What a program declares as float16 is rounded to it after each operator:
 storage in float16 and accumulation in float32, as the Neural Engine and the GPU do it.
 """
 
@@ -30,10 +32,14 @@ class Interpreter:
     def __init__(self, spec: Any, weights: Path) -> None:  # noqa: ANN401
         self.steps: list[_Step] = []
         constants: dict[str, Any] = {}
-        for operation in _operations(spec, weights):
+        operations = _operations(spec, weights)
+        quantised = any(operation.op_type == "quantize" for operation in operations)
+        self.number = torch.float64 if quantised else torch.float32
+        """Type of the computed tensors."""
+        for operation in operations:
             (output,) = operation.outputs
             if operation.op_type == "const":
-                constants[output.name] = _constant(output.val)
+                constants[output.name] = _constant(output.val, self.number)
                 continue
             step = _step(operation, constants)
             if step.reads:
@@ -48,8 +54,9 @@ class Interpreter:
             read_later |= step.tensors()
 
     def compute(self, inputs: dict[str, Tensor], result: str) -> Tensor:
-        """The tensor named ``result``. Others are let go as soon as nothing reads them."""
-        values = dict(inputs)
+        """The tensor named ``result``, in float32. Others are let go as soon as nothing reads
+        them."""
+        values = {name: values.to(self.number) for name, values in inputs.items()}
         with torch.inference_mode():
             for step in self.steps:
                 values[step.output] = step(values)
@@ -57,7 +64,7 @@ class Interpreter:
                     break
                 for name in step.last_reads:
                     del values[name]
-        return values[result]
+        return values[result].float()
 
 
 @dataclass
@@ -80,7 +87,7 @@ class _Step:
             for parameter, name in self.reads.items()
         }
         result = self.operator(**arguments, **self.constants)
-        return result.half().float() if self.half else result
+        return result.half().to(result.dtype) if self.half else result
 
     def tensors(self) -> set[str]:
         """Names of all tensors that the step reads."""
@@ -123,10 +130,11 @@ def _step(operation: Any, constants: dict[str, Any]) -> _Step:  # noqa: ANN401
     return step
 
 
-def _constant(value: Any) -> Any:  # noqa: ANN401
-    """A MIL constant as the operators take it: a float32 tensor, a list of int, or a scalar."""
+def _constant(value: Any, number: torch.dtype) -> Any:  # noqa: ANN401
+    """A MIL constant as the operators take it: a tensor of ``number``, a list of int, or a
+    scalar."""
     if not isinstance(value, np.ndarray):
         return value.item() if isinstance(value, np.generic) else value
     if value.dtype == np.int32:
         return value.tolist()
-    return torch.from_numpy(value.astype(np.float32))
+    return torch.from_numpy(value.astype(np.float32)).to(number)

@@ -1,5 +1,8 @@
 """An int8 ONNX model in QDQ form: uint8 activations, int8 weights per channel, int32 biases.
 
+In int8x16 the activations are uint16, which onnxruntime's CPU kernels compute in float between the
+roundings, and NPU back ends (QNN) in integers.
+
 Every tensor passes QuantizeLinear and DequantizeLinear; onnxruntime fuses each operator between
 them into its integer kernel (QLinearConv, QLinearAdd), and NPU back ends read the same form. A
 clamp is left to the saturation of QuantizeLinear wherever that does it.
@@ -15,12 +18,18 @@ from dataclasses import replace
 
 import numpy as np
 import onnx
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 from onnx import TensorProto
 
 from ailsr.export.graph import UNBOUNDED, Add, Conv, Graph, Node
 from ailsr.export.onnx_model import OnnxModel
-from ailsr.export.quantization import QParams, Quantization, quantize_bias, quantize_weight
+from ailsr.export.quantization import (
+    PIXELS,
+    QParams,
+    Quantization,
+    quantize_bias,
+    quantize_weight,
+)
 from ailsr.runtime.card import PixelType
 
 PIXEL_TYPES: dict[PixelType, int] = {
@@ -39,43 +48,54 @@ def int8_model(
     for node in graph.nodes:
         model.compute_quantized(node)
     model.end()
-    return model.proto(PIXEL_TYPES[pixels], open_size)
+    return model.proto(PIXEL_TYPES[pixels], open_size, 21 if quantization.bits == 16 else 11)
 
 
 class _Int8Model(OnnxModel):
-    """Tensors are uint8 under the graph's names, float under "..._real"."""
+    """Tensors are uint8 or uint16 under the graph's names, float under "..._real"."""
 
     def __init__(self, graph: Graph, quantization: Quantization, pixels: PixelType) -> None:
         super().__init__(graph)
         self.params = quantization.tensors
         self.pixels = pixels
-        ends = () if pixels == "uint8" else (graph.input, graph.output)
-        self.levels = {t: f"{t}_uint8" if t in ends else t for t in graph.shapes}
-        """The uint8 form of each tensor."""
+        self.bits = quantization.bits
+        ends = () if pixels == "uint8" and self.bits == 8 else (graph.input, graph.output)
+        self.levels = {t: f"{t}_uint{self.bits}" if t in ends else t for t in graph.shapes}
+        """The integer form of each tensor."""
         self.wide: dict[str, int] = {}
         """Channels of "..._wide", for the tensors that have such a form."""
         self.real: set[str] = set()
-        """The uint8 tensors that have a float form."""
+        """The integer tensors that have a float form."""
 
     def begin(self) -> None:
-        """From the file's input to the uint8 tensor that the first node reads."""
+        """From the file's input to the integer tensor that the first node reads."""
         image, params = self.graph.input, self.params[self.graph.input]
-        if self.pixels == "float32":
-            self._quantize(image, params, self.levels[image])
-        elif self.pixels == "int8":
-            real = self._dequantize(image, params, f"{image}_real", np.int8)
-            self._quantize(real, params, self.levels[image])
+        if self.levels[image] == image:
+            return
+        real = image
+        if self.pixels != "float32":
+            real = self._dequantize(image, self._outside(params), f"{image}_real", self.pixels)
+        self._quantize(real, params, self.levels[image])
 
     def end(self) -> None:
-        """From the uint8 tensor that the last node wrote to the file's output."""
+        """From the integer tensor that the last node wrote to the file's output."""
         output, params = self.graph.output, self.params[self.graph.output]
+        if self.levels[output] == output:
+            return
         if self.pixels == "float32":
             self._dequantize(self.levels[output], params, output)
-        elif self.pixels == "int8":
-            self._quantize(self._real(self.levels[output], params), params, output, np.int8)
+        else:
+            real = self._real(self.levels[output], params)
+            self._quantize(real, self._outside(params), output, self.pixels)
+
+    @staticmethod
+    def _outside(params: QParams) -> QParams:
+        """Parameters of the file's input or output, whose tensor inside has ``params``."""
+        return params if params.bits == 8 else PIXELS
 
     def compute_quantized(self, node: Node) -> None:
-        """Append ``node`` between the float form of its inputs and the uint8 form of its output."""
+        """Append ``node`` between the float form of its inputs and the integer form of its
+        output."""
         if isinstance(node, Conv):
             self._convolve_quantized(node)
         else:
@@ -86,7 +106,7 @@ class _Int8Model(OnnxModel):
     def _convolve_quantized(self, node: Conv) -> None:
         outputs, inputs, picture, output = len(node.weight), node.weight.shape[1], "", node.output
         levels = self.levels[output]
-        if node.groups == 1:
+        if node.groups == 1 and self.bits == 8:
             picture = self._widened(node.input)
             inputs = self.wide.get(node.input, inputs)
             outputs = max(16, _by_fours(outputs))
@@ -151,27 +171,31 @@ class _Int8Model(OnnxModel):
         return self.add("DequantizeLinear", inputs, name, axis=0)
 
     def _real(self, levels: str, params: QParams) -> str:
-        """The float form of the uint8 tensor ``levels``, which is made once."""
+        """The float form of the integer tensor ``levels``, which is made once."""
         if levels not in self.real:
             self.real.add(levels)
             self._dequantize(levels, params, f"{levels}_real")
         return f"{levels}_real"
 
     def _quantize(
-        self, real: str, params: QParams, output: str, dtype: DTypeLike = np.uint8
+        self, real: str, params: QParams, output: str, dtype: PixelType | None = None
     ) -> str:
         return self.add("QuantizeLinear", [real, *self._params(params, output, dtype)], output)
 
     def _dequantize(
-        self, levels: str, params: QParams, output: str, dtype: DTypeLike = np.uint8
+        self, levels: str, params: QParams, output: str, dtype: PixelType | None = None
     ) -> str:
         return self.add("DequantizeLinear", [levels, *self._params(params, output, dtype)], output)
 
-    def _params(self, params: QParams, name: str, dtype: DTypeLike) -> list[str]:
-        zero_point = params.zero_point - (128 if dtype == np.int8 else 0)
+    def _params(self, params: QParams, name: str, dtype: PixelType | None) -> list[str]:
+        """Scale and zero point for levels of ``dtype``, None: unsigned ones of the tensor's
+        bits."""
+        zero_point = params.signed_zero_point() if dtype == "int8" else params.zero_point
         return [
             self.constant(f"{name}_scale", np.array(params.scale, np.float32)),
-            self.constant(f"{name}_zero_point", np.array(zero_point, dtype)),
+            self.constant(
+                f"{name}_zero_point", np.array(zero_point, dtype or f"uint{params.bits}")
+            ),
         ]
 
 

@@ -25,13 +25,13 @@ from ailsr.export.graph import (
 )
 from ailsr.runtime.version import VERSION
 
-VERSIONS = {11: 6, 13: 7}
-"""The IR version that came with each opset, as ONNX's table of releases has it (1.6 and 1.8)."""
+VERSIONS = {11: 6, 13: 7, 21: 10}
+"""The IR version that came with each opset, as ONNX's table of releases has it (1.6, 1.8, 1.16).
+Quantisation per channel needs 13, 16-bit tensors between quantisations 21."""
 OPSET_11 = frozenset(
     ("Add", "Cast", "Clip", "Concat", "Conv", "DepthToSpace", "Pad", "PRelu", "Relu", "Slice")
 )
-"""Operators that are in opset 11 what they are here. Others, quantisation per channel among them,
-need 13."""
+"""Operators that are in opset 11 what they are here."""
 
 
 class OnnxModel:
@@ -107,9 +107,10 @@ class OnnxModel:
         ]
         return self.add("Clip", [input, *limits], output)
 
-    def proto(self, pixels: int, open_size: bool = False) -> onnx.ModelProto:
+    def proto(self, pixels: int, open_size: bool = False, least_opset: int = 11) -> onnx.ModelProto:
         """The model, with input and output of the ONNX element type ``pixels``, in the lowest
-        opset that has its operators; ``open_size`` leaves height and width to who runs it."""
+        opset from ``least_opset`` that has its operators; ``open_size`` leaves height and width to
+        who runs it."""
         ends = [
             helper.make_tensor_value_info(
                 name, pixels, [1, 3, *sides] if open_size else [1, *self.graph.shapes[name]]
@@ -122,7 +123,8 @@ class OnnxModel:
         graph = helper.make_graph(
             self._nodes, "ailsr", ends[:1], ends[1:], list(self._constants.values())
         )
-        opset = 11 if all(node.op_type in OPSET_11 for node in self._nodes) else 13
+        eleven = all(node.op_type in OPSET_11 for node in self._nodes)
+        opset = max(least_opset, 11 if eleven else 13)
         return helper.make_model(
             graph,
             producer_name="ailsr",

@@ -20,8 +20,8 @@ from ailsr.runtime.seal import SEAL_KEY, UNSEALED, sealed
 def write(graph: Graph, card: Card, path: Path, quantization: Quantization | None = None) -> None:
     """Write ``graph`` to ``path`` in the precision of ``card``. Equal arguments, equal bytes.
 
-    Float files take and return float32 in [0, 1], the output not clamped. int8 needs
-    ``quantization``; input and output are of the type ``card.pixels``.
+    Float files take and return float32 in [0, 1], the output not clamped. int8 and
+    int8x16 need ``quantization``; input and output are of the type ``card.pixels``.
     """
     several = bool(card.other_sizes)
     match card.precision:
@@ -29,7 +29,7 @@ def write(graph: Graph, card: Card, path: Path, quantization: Quantization | Non
             model = float_model(graph, open_size=several)
         case "float16":
             model = float_model(graph, np.float16, several)
-        case "int8":
+        case "int8" | "int8x16":
             assert quantization is not None, "int8 needs the parameters of the activations"
             model = int8_model(graph, quantization, card.pixels, several)
     onnx.helper.set_model_props(model, {METADATA_KEY: card.to_json(), SEAL_KEY: UNSEALED})

@@ -3,13 +3,15 @@
 Activations are asymmetric per tensor, weights symmetric per output channel, biases int32 at scale
 ``input scale * weight scale`` (the scheme of Jacob et al., arXiv 1712.05877). Zero points are kept
 in the uint8 domain, 0 to 255: ONNX writes them as they are, TFLite and Core ML as int8, 128 less.
+
+int8x16 is the same with activations of 16 bits, symmetric as TFLite wants them; pixels stay uint8.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeGuard
+from typing import Literal, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +29,7 @@ from ailsr.export.graph import (
     Node,
     Pad,
 )
+from ailsr.runtime.card import Precision
 
 Range = tuple[float, float]
 """Lowest and highest value of a tensor."""
@@ -34,34 +37,58 @@ Range = tuple[float, float]
 
 DEAD = 1e-5
 """A range of activations that is nothing, white being 1."""
+SILENT = 1e-30
+"""A weight that is nothing: its 127th is no float32 to divide by."""
+
+
+Bits = Literal[8, 16]
+"""Of an activation."""
+BITS: dict[Precision, Bits] = {"int8": 8, "int8x16": 16}
+"""The precisions that need a calibration."""
 
 
 @dataclass(frozen=True)
 class QParams:
-    """real = scale * (q - zero_point), q in 0..255; ``scale`` is exactly a float32."""
+    """real = scale * (q - zero_point), q in 0..2^bits - 1; ``scale`` is exactly a float32."""
 
     scale: float
     zero_point: int
+    bits: Bits = 8
 
     @classmethod
-    def of_range(cls, low: float, high: float) -> QParams:
-        """Parameters that cover [low, high] and represent 0 exactly.
+    def of_range(cls, low: float, high: float, bits: Bits = 8) -> QParams:
+        """Parameters that cover [low, high] and represent 0 exactly, symmetric those of 16 bits.
 
         A range within DEAD of zero counts as zero: its scale would be too small for the int32
         biases of the next convolution.
         """
         low, high = min(low, 0.0), max(high, 0.0)
+        if bits == 16:
+            reach = max(-low, high)
+            return cls(float(np.float32((reach if reach > DEAD else 1) / (2**15 - 1))), 2**15, bits)
         scale = float(np.float32((high - low) / 255 if high - low > DEAD else 1 / 255))
         return cls(scale, int(np.clip(np.rint(-low / scale), 0, 255)))
 
+    @property
+    def ends(self) -> Range:
+        """The numbers that the lowest and the highest level stand for."""
+        highest = 2**self.bits - 1
+        return self.scale * -self.zero_point, self.scale * (highest - self.zero_point)
+
+    def signed_zero_point(self) -> int:
+        """The zero point of the same levels as a signed integer type has them."""
+        return self.zero_point - (1 << self.bits - 1)
+
     def saturates_at(self, clamp: Clamp) -> bool:
-        """Whether the ends of 0..255 do what ``clamp`` does, within half a level."""
-        low, high = self.scale * -self.zero_point, self.scale * (255 - self.zero_point)
+        """Whether the ends of the levels do what ``clamp`` does, within half a level."""
+        low, high = self.ends
         return low >= clamp[0] - self.scale / 2 and high <= clamp[1] + self.scale / 2
 
 
 PIXELS = QParams(float(np.float32(1 / 255)), 0)
 """uint8 pixels of [0, 1]: the input and, pinned, the output of every file."""
+WIDE_PIXELS = QParams(float(np.float32(1 / 255 / 2**7)), 2**15, 16)
+"""The same in 16 bits: every pixel is a level."""
 
 
 REARRANGING = (DepthToSpace, Pad, Concat)
@@ -73,9 +100,11 @@ class Quantization:
     """The parameters of every activation tensor of a graph, by the tensor's name."""
 
     tensors: dict[str, QParams]
+    bits: Bits = 8
+    """Of every one."""
 
 
-def quantization_of(graph: Graph, ranges: Mapping[str, Range]) -> Quantization:
+def quantization_of(graph: Graph, ranges: Mapping[str, Range], bits: Bits = 8) -> Quantization:
     """The parameters of each tensor of ``graph`` for the calibrated ``ranges``.
 
     Tensors that an operator only rearranges (DepthToSpace, Pad, Concat) share theirs. The input and
@@ -87,7 +116,8 @@ def quantization_of(graph: Graph, ranges: Mapping[str, Range]) -> Quantization:
     members: dict[str, list[Node]] = {}
     for node in graph.nodes:
         members.setdefault(group[node.output], []).append(node)
-    params = {group[graph.input]: PIXELS, group[graph.output]: PIXELS}
+    pixels = PIXELS if bits == 8 else WIDE_PIXELS
+    params = {group[graph.input]: pixels, group[graph.output]: pixels}
     for node in graph.nodes:
         if group[node.output] in params:
             continue
@@ -97,8 +127,8 @@ def quantization_of(graph: Graph, ranges: Mapping[str, Range]) -> Quantization:
             params[group[node.output]] = copied.pop()
         else:
             lows, highs = zip(*(_clamped_range(m, ranges[m.output]) for m in makers), strict=True)
-            params[group[node.output]] = QParams.of_range(min(lows), max(highs))
-    return Quantization({tensor: params[group[tensor]] for tensor in graph.shapes})
+            params[group[node.output]] = QParams.of_range(min(lows), max(highs), bits)
+    return Quantization({tensor: params[group[tensor]] for tensor in graph.shapes}, bits)
 
 
 def copies_channels(node: Node) -> TypeGuard[Conv]:
@@ -131,7 +161,7 @@ def _clamped_range(node: Node, calibrated: Range) -> Range:
 def quantize_weight(weight: Array) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """(int8 weight in [-127, 127], float32 scale per output channel) of ``weight`` (out, ...)."""
     reach = np.abs(weight).reshape(len(weight), -1).max(axis=1)
-    scale = np.where(reach > 0, reach / 127, 1 / 127).astype(np.float32)
+    scale = np.where(reach > SILENT, reach / 127, 1 / 127).astype(np.float32)
     levels = np.rint(weight / scale.reshape(-1, *[1] * (weight.ndim - 1)))
     return np.clip(levels, -127, 127).astype(np.int8), scale
 

@@ -23,7 +23,9 @@ _ALIGNMENT = 16  # of constants, as schema.fbs asks: ``data:[ubyte] (force_align
 TYPES = {
     np.dtype(np.float32): TensorType.FLOAT32,
     np.dtype(np.float16): TensorType.FLOAT16,
+    np.dtype(np.int64): TensorType.INT64,
     np.dtype(np.int32): TensorType.INT32,
+    np.dtype(np.int16): TensorType.INT16,
     np.dtype(np.uint8): TensorType.UINT8,
     np.dtype(np.int8): TensorType.INT8,
 }
@@ -69,11 +71,25 @@ _INT8 = {
     BuiltinOperator.PRELU: Kernel(1, "1.8.0"),
     BuiltinOperator.QUANTIZE: Kernel(1, "1.15.0"),
 }
+_INT16 = {
+    BuiltinOperator.ADD: Kernel(3, "2.4.0"),
+    BuiltinOperator.CONCATENATION: Kernel(3, "2.3.0"),
+    BuiltinOperator.CONV_2D: Kernel(4, "2.3.0"),
+    BuiltinOperator.DEPTHWISE_CONV_2D: Kernel(5, "2.3.0"),
+    BuiltinOperator.DEQUANTIZE: Kernel(3, "1.15.0"),
+    BuiltinOperator.LEAKY_RELU: Kernel(2, "2.3.0"),
+    BuiltinOperator.MAXIMUM: Kernel(3, "2.3.0"),
+    BuiltinOperator.MINIMUM: Kernel(3, "2.3.0"),
+    BuiltinOperator.MIRROR_PAD: Kernel(3, "2.12.0"),
+    BuiltinOperator.PAD: Kernel(3, "2.4.0"),
+    BuiltinOperator.QUANTIZE: Kernel(2, "1.15.0"),
+}
 KERNELS = {
     TensorType.FLOAT32: _FLOAT32,
     TensorType.FLOAT16: {BuiltinOperator.DEQUANTIZE: Kernel(3, "1.15.0")},
     TensorType.UINT8: {BuiltinOperator.QUANTIZE: Kernel(1, "1.15.0")},
     TensorType.INT8: _INT8,
+    TensorType.INT16: _INT16,
 }
 """The lowest version of each operator that takes a first input of a type, as TensorFlow's
 ``lite/tools/versioning/op_version.cc`` and ``runtime_version.cc`` have it."""

@@ -1,14 +1,15 @@
 """The tensors of a graph inside a TFLite model: activations, filters and other constants.
 
-All that depends on the precision is here. Activations are float32 without parameters, or int8 with
-those of the calibration, whose zero point is 128 less. Filters are float32; float16 behind a
-DEQUANTIZE operator; or int8 per output channel, with int32 biases.
+All that depends on the precision is here. Activations are float32 without parameters, or int8 or
+int16 with those of the calibration, whose zero point is signed. Filters are float32; float16 behind
+a DEQUANTIZE operator; or int8 per output channel, with biases of int32, or int64 for int16.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from ai_edge_litert.schema_py_generated import BuiltinOperator, TensorType
+from numpy.typing import NDArray
 
 from ailsr.export.graph import Array, Graph, Shape
 from ailsr.export.quantization import PIXELS, QParams, Quantization, quantize_bias, quantize_weight
@@ -56,39 +57,48 @@ class GraphTensors:
         """The tensor ``name`` of the graph, for the operator that computes it."""
         return self.put(name, self.like(name, name))
 
-    def put(self, name: str, index: int) -> int:
-        """Let the tensor ``name`` of the graph be the one at ``index``."""
-        self._indices[name, self.parameters(name)] = index
+    def put(self, name: str, index: int, parameters: QParams | None = None) -> int:
+        """Let the tensor ``name`` of the graph, in ``parameters`` or its own, be that at
+        ``index``."""
+        self._indices[name, parameters or self.parameters(name)] = index
         return index
 
     def like(self, label: str, name: str, shape: Shape | None = None) -> int:
         """A further tensor, of the type and parameters of ``name`` and, unless given, its shape."""
         return self._activation(label, shape or self._shapes[name], self.parameters(name))
 
+    def shaped(self, label: str, name: str, parameters: QParams | None) -> int:
+        """A further tensor of the shape of ``name``, in ``parameters``; None: float32."""
+        return self._activation(label, self._shapes[name], parameters)
+
     def read(self, name: str, parameters: QParams | None = None) -> int:
         """The tensor ``name``; requantised, once, when ``parameters`` are not its own."""
         own = self.parameters(name)
         key = name, parameters or own
         if key not in self._indices:
-            index = self._activation(f"{name}/requantized", self._shapes[name], parameters)
-            self._model.operator(BuiltinOperator.QUANTIZE, [self._indices[name, own]], index)
-            self._indices[key] = index
+            self._indices[key] = self.requantized(self._indices[name, own], name, parameters)
         return self._indices[key]
 
     def pixels(self, name: str, pixels: PixelType) -> int:
         """A tensor for an app to fill or read, of the shape of ``name``."""
-        affine = None if pixels == "float32" else _affine(PIXELS, signed=pixels == "int8")
+        affine = None
+        if pixels != "float32":
+            affine = _affine(PIXELS, PIXELS.zero_point if pixels == "uint8" else None)
         return self._model.tensor(name, _nhwc(self._shapes[name]), _PIXEL_TYPES[pixels], affine)
 
-    def real(self, name: str) -> int:
-        """A float32 tensor of the shape of ``name``."""
-        return self._activation(f"{name}/real", self._shapes[name], None)
+    def requantized(self, index: int, name: str, parameters: QParams | None) -> int:
+        """The tensor at ``index``, of the shape of ``name``, in ``parameters``; None: float32."""
+        result = self.shaped(f"{name}/requantized", name, parameters)
+        to_real = parameters is None
+        code = BuiltinOperator.DEQUANTIZE if to_real else BuiltinOperator.QUANTIZE
+        self._model.operator(code, [index], result)
+        return result
 
     def _activation(self, label: str, shape: Shape, parameters: QParams | None) -> int:
         if parameters is None:
             return self._model.tensor(label, _nhwc(shape), TensorType.FLOAT32)
-        affine = _affine(parameters, signed=True)
-        return self._model.tensor(label, _nhwc(shape), TensorType.INT8, affine)
+        type = TensorType.INT8 if parameters.bits == 8 else TensorType.INT16
+        return self._model.tensor(label, _nhwc(shape), type, _affine(parameters))
 
     # Constants
 
@@ -105,7 +115,9 @@ class GraphTensors:
             filters = self._real_filters(f"{label}/weight", weight.transpose(order))
             return [filters, self._model.constant(f"{label}/bias", bias)]
         levels, scale = quantize_weight(weight)
-        biases = quantize_bias(bias, parameters.scale, scale)
+        biases: NDArray[np.integer] = quantize_bias(bias, parameters.scale, scale)
+        if parameters.bits == 16:
+            biases = biases.astype(np.int64)
         zeros = np.zeros(len(scale), np.int64)
         return [
             self._model.constant(
@@ -139,9 +151,10 @@ class GraphTensors:
         parameters = self.parameters(name)
         if parameters is None:
             return self._model.constant(label, np.array(value, np.float32))
-        level = np.rint(value / parameters.scale) + parameters.zero_point - 128
-        level = np.clip(level, -128, 127).astype(np.int8)
-        return self._model.constant(label, level, _affine(parameters, signed=True))
+        level = np.rint(value / parameters.scale) + parameters.signed_zero_point()
+        dtype = np.iinfo(f"int{parameters.bits}")
+        level = np.clip(level, dtype.min, dtype.max).astype(dtype.dtype)
+        return self._model.constant(label, level, _affine(parameters))
 
     def pads(self, pads: tuple[int, int, int, int]) -> int:
         """The widths of a border, from (top, left, bottom, right)."""
@@ -155,6 +168,8 @@ def _nhwc(shape: Shape) -> tuple[int, int, int, int]:
     return 1, height, width, channels
 
 
-def _affine(parameters: QParams, signed: bool) -> Affine:
-    zero_point = parameters.zero_point - (128 if signed else 0)
+def _affine(parameters: QParams, zero_point: int | None = None) -> Affine:
+    """Of signed levels, unless their ``zero_point`` is given."""
+    if zero_point is None:
+        zero_point = parameters.signed_zero_point()
     return Affine(np.array([parameters.scale], np.float32), np.array([zero_point], np.int64))

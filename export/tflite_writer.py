@@ -4,6 +4,10 @@ Activations are fused into their CONV_2D or ADD, pixel shuffle is one DEPTH_TO_S
 operator has the lowest version that computes it, so that old runtimes load the file too. The shapes
 are those of the graph, as compilers for NPUs want them; ``resize_tensor_input`` changes them.
 
+int16 activations (int8x16) have reference kernels only on a CPU, some fifty times slower than int8;
+they are for NPUs (Ethos-U, Hexagon). There is no int16 DEPTH_TO_SPACE, so pixels take int8 for it,
+other tensors float32.
+
 Where TFLite has several exact forms of a node, the one that XNNPACK runs fastest is written; the
 times in the comments are those of ai-edge-litert 2.3.0 on one x86 core.
 """
@@ -31,7 +35,7 @@ from ailsr.export.graph import (
     Pad,
     PRelu,
 )
-from ailsr.export.quantization import PIXELS, Quantization
+from ailsr.export.quantization import BITS, PIXELS, WIDE_PIXELS, QParams, Quantization
 from ailsr.export.tflite_model import (
     DILATED_DEPTHWISE_CONV_2D,
     GROUPED_CONV_2D,
@@ -63,13 +67,15 @@ def write(graph: Graph, card: Card, path: Path, quantization: Quantization | Non
     UsageError when the arguments do not fit together, ModelError when a tensor has no quantisation
     parameters, UnsupportedOperatorError for a node that TFLite does not have.
     """
-    if (card.precision == "int8") != (quantization is not None):
+    bits = quantization and quantization.bits
+    if bits != BITS.get(card.precision):
+        given = next((precision for precision in BITS if BITS[precision] == bits), "no")
         raise UsageError(
-            f"a TFLite file of precision {card.precision} was given "
-            f"{'no' if quantization is None else 'int8'} quantisation parameters: int8 takes the "
-            "result of a calibration, float32 and float16 take none"
+            f"a TFLite file of precision {card.precision} was given {given} quantisation "
+            "parameters: int8 and int8x16 take the result of a calibration, float32 and float16 "
+            "take none"
         )
-    if card.precision != "int8" and card.pixels != "float32":
+    if bits is None and card.pixels != "float32":
         raise UsageError(
             f"a {card.precision} TFLite file takes and returns float32, not {card.pixels}: choose "
             "float32 pixels, or precision int8"
@@ -87,7 +93,7 @@ class _Translation:
         self.card = card
         self.model = ModelBuilder()
         self.tensors = GraphTensors(self.model, graph, card.precision, quantization)
-        self.int8 = card.precision == "int8"
+        self.quantized = quantization is not None
 
     def content(self) -> bytes:
         """The file's bytes."""
@@ -107,33 +113,32 @@ class _Translation:
 
     def _input(self, name: str) -> int:
         tensor = self.tensors.result(name)
-        if self._is_direct(name):
+        if self._is_direct(self.tensors.parameters(name)):
             return tensor
         pixels = self.tensors.pixels(name, self.card.pixels)
         self.model.operator(BuiltinOperator.QUANTIZE, [pixels], tensor)
         return pixels
 
     def _output(self, name: str) -> int:
-        tensor = self.tensors.read(name)
-        if self._is_direct(name):
+        parameters = self.tensors.parameters(name)
+        if parameters == WIDE_PIXELS:
+            parameters = PIXELS
+        tensor = self.tensors.read(name, parameters)
+        if self._is_direct(parameters):
             return tensor
         pixels = self.tensors.pixels(name, self.card.pixels)
         if self.card.pixels == "uint8":
             # int8 -> uint8 is not in XNNPACK (1.4 ms for 960x540 pixels), but it makes one table
             # of int8 -> float32 -> uint8 (0.2 ms), which gives the same 256 values.
-            real = self.tensors.real(name)
-            self.model.operator(BuiltinOperator.DEQUANTIZE, [tensor], real)
-            tensor = real
+            tensor = self.tensors.requantized(tensor, name, None)
         to_real = self.card.pixels == "float32"
         code = BuiltinOperator.DEQUANTIZE if to_real else BuiltinOperator.QUANTIZE
         self.model.operator(code, [tensor], pixels)
         return pixels
 
-    def _is_direct(self, name: str) -> bool:
-        """Whether an app sees the network's own tensor."""
-        return not self.int8 or (
-            self.card.pixels == "int8" and self.tensors.parameters(name) == PIXELS
-        )
+    def _is_direct(self, parameters: QParams | None) -> bool:
+        """Whether an app sees a tensor of these parameters as it is."""
+        return parameters is None or (self.card.pixels == "int8" and parameters == PIXELS)
 
     # Nodes
 
@@ -152,8 +157,7 @@ class _Translation:
             case Concat():
                 self._concat(node)
             case DepthToSpace():
-                options = schema.DepthToSpaceOptionsT(blockSize=node.block)
-                self._move(BuiltinOperator.DEPTH_TO_SPACE, node, options)
+                self._depth_to_space(node)
             case Pad(mode="reflect"):
                 options = schema.MirrorPadOptionsT(mode=schema.MirrorPadMode.REFLECT)
                 pads = self.tensors.pads(node.pads)
@@ -177,6 +181,22 @@ class _Translation:
         result = self.tensors.result(node.output)
         self.model.operator(code, [*inputs, *constants], result, options)
 
+    def _depth_to_space(self, node: DepthToSpace) -> None:
+        code = BuiltinOperator.DEPTH_TO_SPACE
+        options = schema.DepthToSpaceOptionsT(blockSize=node.block)
+        parameters = self.tensors.parameters(node.output)
+        if parameters is None or parameters.bits == 8:
+            self._move(code, node, options)
+            return
+        between = PIXELS if parameters == WIDE_PIXELS else None
+        source = self.tensors.requantized(self.tensors.read(node.input), node.input, between)
+        moved = self.tensors.shaped(f"{node.output}/moved", node.output, between)
+        self.model.operator(code, [source], moved, options)
+        if between is not None:
+            self.tensors.put(node.output, moved, between)
+        if between is None or self.graph.consumers(node.output):
+            self.tensors.put(node.output, self.tensors.requantized(moved, node.output, parameters))
+
     def _concat(self, node: Concat) -> None:
         channels, *_ = self.graph.shapes[node.inputs[0]]
         if len(set(node.inputs)) == 1 and channels <= 4:
@@ -195,7 +215,7 @@ class _Translation:
             options = schema.LeakyReluOptionsT(alpha=float(node.slope[0]))
             result = self.tensors.result(node.output)
             self.model.operator(BuiltinOperator.LEAKY_RELU, [source], result, options)
-        elif self.int8 and node.slope.max() <= 1:
+        elif self.quantized and node.slope.max() <= 1:
             self._prelu_as_maximum(source, node)
         else:
             inputs = [source, self.tensors.slopes(f"{node.output}/slope", node.slope)]
@@ -234,7 +254,7 @@ class _Translation:
             code = BuiltinOperator.DEPTHWISE_CONV_2D
             multiplier = len(node.weight) // node.groups
             options = schema.DepthwiseConv2DOptionsT(**common, depthMultiplier=multiplier)
-            dilated = node.dilation != (1, 1) and not self.int8
+            dilated = node.dilation != (1, 1) and not self.quantized
             kernel = DILATED_DEPTHWISE_CONV_2D if dilated else None
         else:
             code = BuiltinOperator.CONV_2D
@@ -287,7 +307,7 @@ class _Translation:
         for number, step in enumerate(steps, 1):
             label = output if number == len(steps) else f"{output}/clamped"
             result = self.tensors.like(label, output)
-            if step in _ACTIVATIONS and not self.int8:
+            if step in _ACTIVATIONS and not self.quantized:
                 _, code = _ACTIVATIONS[step]
                 self.model.operator(code, [source], result)
             else:  # in int8 these are 0.1 ms for 320x180x28, RELU is not in XNNPACK: 18 ms

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ailsr.export.picture_sets import PictureSet
+from ailsr.export.quantization import BITS
 from ailsr.runtime.card import Card, PixelType, Precision
 from ailsr.runtime.engines import Engine, Pixels
 from ailsr.runtime.errors import ParityError
@@ -21,14 +22,26 @@ from ailsr.runtime.interface import Run
 from ailsr.runtime.protocol import Scores, evaluate
 from ailsr.runtime.upscaler import Upscaler, from_pixels, load, to_pixels
 
-LARGEST_DIFFERENCE: dict[Precision, float] = {"float32": 1e-4, "float16": 2e-2, "int8": np.inf}
+LARGEST_DIFFERENCE: dict[Precision, float] = {
+    "float32": 1e-4,
+    "float16": 2e-2,
+    "int8": np.inf,
+    "int8x16": np.inf,
+}
 """Of raw outputs, white being 1. float32 files come within 1e-6, float16 files within 2e-3."""
-LARGEST_LOSS: dict[Precision, float] = {"float32": 0.01, "float16": 0.05, "int8": 1.0}
+LARGEST_LOSS: dict[Precision, float] = {
+    "float32": 0.01,
+    "float16": 0.05,
+    "int8": 0.1,
+    "int8x16": 0.1,
+}
 """PSNR that a file may lose against the network, in dB, unless the user says otherwise."""
 ADVICE: dict[Precision, str] = {
     "float32": "this is a fault of ailsr: please report it with the model",
     "float16": "the network's values are beyond float16: use --precision float32",
-    "int8": "calibrate on pictures like yours (--calibration DIR), use --precision float16, or "
+    "int8": "calibrate on pictures like yours (--calibration DIR), fine-tune with --qat STEPS, "
+    "use --precision float16, or accept more with --max-drop DB",
+    "int8x16": "calibrate on pictures like yours (--calibration DIR), use --precision float16, or "
     "accept more with --max-drop DB",
 }
 """What to do when a file is not good enough."""
@@ -37,6 +50,15 @@ SAMPLES = 4
 
 Tick = Callable[[], None]
 """Called after each picture."""
+
+
+class LossError(ParityError):
+    """An exported file that loses more PSNR than it may."""
+
+    def __init__(self, message: str, loss: float) -> None:
+        super().__init__(message)
+        self.loss = loss
+        """dB"""
 
 
 class SourceEngine:
@@ -98,7 +120,8 @@ class Reference:
         max_drop: float | None = None,
         tick: Tick = lambda: None,
     ) -> Verification:
-        """The figures of the file at ``path``. Raises ParityError when it is not good enough.
+        """The figures of the file at ``path``. Raises ParityError when it is not good enough,
+        and LossError, which is one, when that is a matter of PSNR.
 
         ``max_drop`` is the PSNR in dB that it may lose; None stands for LARGEST_LOSS.
         """
@@ -117,12 +140,13 @@ class Reference:
         loss = self.scores.psnr - psnr if psnr != self.scores.psnr else 0.0  # both may be inf
         limit = LARGEST_LOSS[precision]
         if max_drop is not None:
-            limit = max_drop if precision == "int8" else min(max_drop, limit)
+            limit = max_drop if precision in BITS else min(max_drop, limit)
         if not loss <= limit:
-            raise ParityError(
+            raise LossError(
                 f"the {precision} file loses {loss:.3f} dB of PSNR ({psnr:.2f} instead of "
                 f"{self.scores.psnr:.2f} on {self.pictures.name}), allowed is {limit:g}: no file "
-                f"was written; {ADVICE[precision]}"
+                f"was written; {ADVICE[precision]}",
+                loss,
             )
         return Verification(psnr, loss, difference)
 
@@ -150,4 +174,4 @@ def _raw(engine: Engine, image: Pixels) -> Pixels:
 
 def _as_exact(expected: Pixels, precision: Precision) -> Pixels:
     """The network's output as a file of ``precision`` can give it: int8 ends at black and white."""
-    return np.clip(expected, 0, 1) if precision == "int8" else expected
+    return np.clip(expected, 0, 1) if precision in BITS else expected

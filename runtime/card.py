@@ -17,7 +17,8 @@ METADATA_KEY = "ailsr"
 FORMAT = 2
 """Since 2, a file with a card is sealed (``seal.py``)."""
 
-Precision = Literal["float32", "float16", "int8"]
+Precision = Literal["float32", "float16", "int8", "int8x16"]
+"""int8x16: weights of 8 bits, activations of 16."""
 PixelType = Literal["float32", "uint8", "int8"]
 
 
@@ -46,6 +47,8 @@ class Card:
     """PSNR in dB per image set, measured on this very file when it was exported."""
     calibration: str | None = None
     """Pictures that the ranges of an int8 file were taken on."""
+    means: str | None = None
+    """How an int8 file was kept close to the network, for example ``calibration``."""
     training: dict[str, Any] = field(default_factory=dict)
     """Summary of the training run."""
     checkpoint_sha256: str | None = None

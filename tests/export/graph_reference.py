@@ -32,7 +32,7 @@ def simulate(graph: Graph, quantization: Quantization, image: NDArray) -> dict[s
 
     def round_to_levels(name: str, values: Tensor) -> Tensor:
         q = quantization.tensors[name]
-        levels = torch.round(values / q.scale + q.zero_point).clamp(0, 255)
+        levels = torch.round(values / q.scale + q.zero_point).clamp(0, 2**q.bits - 1)
         return (levels - q.zero_point) * q.scale
 
     def constants(conv: Conv) -> tuple[NDArray, NDArray]:

@@ -7,7 +7,7 @@ import pytest
 from graph_reference import run
 
 from ailsr.export import picture_sets
-from ailsr.export.calibration import TILE, ranges
+from ailsr.export.calibration import TILE, channel_ranges, ranges
 from ailsr.export.graph import Add, Concat, Conv, DepthToSpace, Graph, Pad
 from ailsr.export.picture_sets import generated, picture_set
 from ailsr.runtime.errors import ImageError, UsageError
@@ -36,27 +36,31 @@ GRAPH = Graph(
 
 def test_ranges_are_those_of_every_value_over_all_pictures(photographs):
     pictures = [photographs["chelsea"][:50, :61], photographs["astronaut"][100:140, 200:233]]
-    found = ranges(GRAPH, pictures)
+    found = channel_ranges(GRAPH, pictures)
     tensors = [run(GRAPH, picture / 255) for picture in pictures]
     assert list(found) == ["first", "second", "sum", "phases"]
     for name, (low, high) in found.items():
-        np.testing.assert_allclose(low, min(t[name].min() for t in tensors), atol=1e-4)
-        np.testing.assert_allclose(high, max(t[name].max() for t in tensors), atol=1e-4)
+        expected = np.concatenate([t[name].reshape(-1, t[name].shape[2]) for t in tensors])
+        np.testing.assert_allclose(low, expected.min(axis=0), rtol=1e-5, atol=1e-4)
+        np.testing.assert_allclose(high, expected.max(axis=0), rtol=1e-5, atol=1e-4)
+    whole = ranges(found)
+    assert whole["sum"] == (found["sum"][0].min(), found["sum"][1].max())
 
 
 def test_the_far_corner_of_a_large_picture_counts():
     picture = np.zeros((TILE + 40, TILE + 70, 3), np.uint8)
     picture[-1, -1] = 255
-    low, high = ranges(GRAPH, [picture])["first"]
+    low, high = ranges(channel_ranges(GRAPH, [picture]))["first"]
     assert low == 0 and high == pytest.approx(3)  # that pixel's three channels
 
 
 def test_pictures_without_an_inside_are_passed_over(photographs):
     small = np.full((7, 99, 3), 255, np.uint8)
     normal = photographs["chelsea"][:20, :20]
-    assert ranges(GRAPH, [small, normal]) == ranges(GRAPH, [normal])
+    both, one = channel_ranges(GRAPH, [small, normal]), channel_ranges(GRAPH, [normal])
+    assert ranges(both) == ranges(one)
     with pytest.raises(UsageError, match="--calibration"):
-        ranges(GRAPH, [small])
+        channel_ranges(GRAPH, [small])
 
 
 def test_default_calibration_and_verification_share_no_picture():

@@ -1,0 +1,174 @@
+"""What keeps int8 close to the network: equalisation, correction, fine-tuning, 16 bits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from graph_reference import run, simulate
+
+from ailsr.export import onnx_writer, qat, tflite_writer
+from ailsr.export.calibration import channel_ranges, ranges
+from ailsr.export.correction import corrected
+from ailsr.export.equalization import equalized, scalable
+from ailsr.export.graph import UNBOUNDED, Add, Conv, DepthToSpace, Graph, PRelu
+from ailsr.export.hub import graph_of
+from ailsr.export.passes import with_separate_pixels
+from ailsr.export.quantization import WIDE_PIXELS, QParams, quantization_of, quantize_weight
+from ailsr.export.simulation import rounded, rounded_weight
+from ailsr.export.weight_rounding import compensated
+from ailsr.runtime import load
+from ailsr.runtime.card import Card
+from ailsr.runtime.resize import shrink
+
+RELU = (0.0, np.inf)
+SIZE = (24, 28)
+
+
+def conv(source, output, inputs, outputs, clamp=RELU, spread=1.0) -> Conv:
+    """Random; ``spread`` is the ratio of the largest to the smallest output channel."""
+    weight = np.random.default_rng(len(output)).normal(size=(outputs, inputs, 3, 3)) * 0.2
+    weight *= np.geomspace(1, 1 / spread, outputs).reshape(-1, 1, 1, 1)
+    bias = np.linspace(-0.1, 0.1, outputs)
+    return Conv(
+        source, output, np.float32(weight), np.float32(bias), pads=(1, 1, 1, 1), clamp=clamp
+    )
+
+
+def residual(clamp=RELU, spread=100.0) -> Graph:
+    nodes = (
+        conv("image", "first", 3, 8, clamp, spread),
+        conv("first", "second", 8, 8, clamp, spread),
+        Add("first", "second", "sum"),
+        conv("sum", "phases", 8, 12, UNBOUNDED),
+        DepthToSpace("phases", "upscaled", 2),
+    )
+    return Graph(nodes, (3, *SIZE))
+
+
+@pytest.fixture(scope="module")
+def pictures(photographs):
+    return [photographs[name][100:220, 80:200] for name in ("chelsea", "astronaut")]
+
+
+def error(graph, quantization, exact, picture) -> float:
+    """Root mean square of int8's error in the output, in grey levels."""
+    image = picture[: SIZE[0], : SIZE[1]] / 255
+    wanted = np.clip(run(exact, image)["upscaled"], 0, 1)
+    found = np.clip(simulate(graph, quantization, image)["upscaled"], 0, 1)
+    return float(np.sqrt(np.mean((found - wanted) ** 2)) * 255)
+
+
+def test_equalisation_leaves_the_function_as_it_is_and_evens_the_channels(pictures):
+    graph = residual()
+    channels = channel_ranges(graph, pictures)
+    even, scaled = equalized(graph, channels)
+    image = pictures[0][: SIZE[0], : SIZE[1]] / 255
+    np.testing.assert_allclose(
+        run(even, image)["upscaled"], run(graph, image)["upscaled"], atol=1e-5
+    )
+    for name, (low, high) in channel_ranges(even, pictures).items():
+        np.testing.assert_allclose(low, scaled[name][0], rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(high, scaled[name][1], rtol=1e-4, atol=1e-5)
+    reaches = [c["second"][1][c["second"][1] > 0] for c in (channels, scaled)]  # alive behind ReLU
+    spread = [reach.max() / reach.min() for reach in reaches]
+    assert spread[1] < spread[0] / 2
+
+
+def test_what_may_be_scaled():
+    assert list(scalable(residual())) == [{"first", "second", "sum"}]
+    assert list(scalable(residual(clamp=(0.0, 1.0)))) == []  # a bound does not scale along
+    graph = residual()
+    grouped = replace(graph.nodes[3], groups=2, weight=graph.nodes[3].weight[:, :4])
+    assert list(scalable(replace(graph, nodes=(*graph.nodes[:3], grouped, graph.nodes[4])))) == []
+    slopes = PRelu("sum", "bent", np.linspace(-0.5, 0.5, 8, dtype=np.float32))
+    last = replace(graph.nodes[3], input="bent")
+    bent = replace(graph, nodes=(*graph.nodes[:3], slopes, last, graph.nodes[4]))
+    assert list(scalable(bent)) == [{"first", "second", "sum", "bent"}]
+
+
+@pytest.mark.parametrize("clamp", [RELU, (0.0, 1.0)])
+def test_correction_at_least_halves_the_error_of_coarse_weights(pictures, clamp):
+    """Kernels near the identity, as QuickSRNet's: 1.0 sets the step, the rest is a few steps."""
+    graph = residual(clamp, spread=1.0)
+    nodes = list(graph.nodes)
+    for place in (1, 3):
+        weight = nodes[place].weight * 0.1
+        weight[np.arange(len(weight)), np.arange(len(weight)) % 8, 1, 1] += 1
+        nodes[place] = replace(nodes[place], weight=weight.astype(np.float32))
+    graph = replace(graph, nodes=tuple(nodes))
+    quantization = quantization_of(graph, ranges(channel_ranges(graph, pictures)), bits=16)
+    better = corrected(graph, quantization, pictures)
+    errors = [error(g, quantization, graph, pictures[1][40:]) for g in (graph, better)]
+    assert errors[1] < errors[0] / 2
+
+
+def test_compensated_weights_stay_on_their_levels():
+    node = conv("image", "x", 3, 5)
+    weight = compensated(node, [torch.rand(1, 3, 30, 30)])
+    levels, scale = quantize_weight(node.weight)
+    again, same = quantize_weight(weight)
+    np.testing.assert_allclose(same, scale, rtol=1e-6)
+    np.testing.assert_allclose(again * scale.reshape(-1, 1, 1, 1), weight, atol=1e-6)
+    assert (again != levels).any() and np.abs(again.astype(int) - levels).max() < 64
+
+
+@pytest.mark.parametrize("name", ["sesr_m3", "quicksrnet_small", "vdsr_f13"])
+def test_the_simulation_rounds_as_the_reference_does(sane, pictures, name):
+    graph = with_separate_pixels(graph_of(sane(name).deploy(), SIZE))
+    quantization = quantization_of(graph, ranges(channel_ranges(graph, pictures)))
+    image = torch.from_numpy(pictures[0][: SIZE[0], : SIZE[1]].transpose(2, 0, 1)[None] / 255)
+    constants = {
+        n.output: (torch.from_numpy(n.weight), torch.from_numpy(n.bias))
+        for n in graph.nodes
+        if isinstance(n, Conv)
+    }
+    found = qat._output(graph, image.float(), constants, quantization)[0].permute(1, 2, 0).numpy()
+    wanted = simulate(graph, quantization, image[0].permute(1, 2, 0).numpy())["upscaled"]
+    levels = np.abs(found - wanted) * 255
+    assert levels.max() < 2.01 and (levels < 0.01).mean() > 0.97  # float32 and biases unrounded
+
+
+def test_gradients_pass_through_rounding_but_not_through_saturation():
+    values = torch.tensor([-0.3, 0.101, 0.5, 9.0], requires_grad=True)
+    rounded(values, QParams(0.01, 0)).sum().backward()
+    assert values.grad.tolist() == [0, 1, 1, 0]
+    weight = torch.randn(4, 3, 3, 3, requires_grad=True)
+    rounded_weight(weight).sum().backward()
+    assert (weight.grad == 1).all()
+
+
+def test_fine_tuning_lowers_the_error(photographs, pictures):
+    graph = residual()
+    lr = [shrink(picture, 2) for picture in pictures]
+    quantization = quantization_of(graph, ranges(channel_ranges(graph, lr)))
+    done = []
+    tuned = qat.fine_tuned(graph, quantization, graph, pictures, 2, 60, lambda: done.append(1))
+    assert len(done) == 60
+    picture = photographs["rocket"][200:]
+    errors = [error(g, quantization, graph, picture) for g in (graph, tuned)]
+    assert errors[1] < errors[0]
+
+
+def test_sixteen_bits_are_symmetric_and_hold_every_pixel():
+    params = QParams.of_range(-0.2, 0.5, bits=16)
+    assert params.zero_point == 2**15 and params.scale == pytest.approx(0.5 / 32767)
+    pixels = torch.arange(256) / 255
+    assert torch.allclose(rounded(pixels, WIDE_PIXELS), pixels, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["abpn", "quicksrnet_small", "vdsr_f13"])
+@pytest.mark.parametrize("pixels", ["uint8", "int8"])
+def test_int8x16_files_compute_what_is_simulated(sane, pictures, tmp_path, name, pixels):
+    """VDSR has its depth-to-space in the middle, which TFLite does not have for int16."""
+    graph = with_separate_pixels(graph_of(sane(name, 3).deploy(), SIZE))
+    quantization = quantization_of(graph, ranges(channel_ranges(graph, pictures)), bits=16)
+    picture = np.ascontiguousarray(pictures[0][: SIZE[0], : SIZE[1]])
+    wanted = simulate(graph, quantization, picture / 255)["upscaled"].clip(0, 1) * 255
+    card = Card(name, 3, "rgb", "int8x16", pixels, SIZE, 9)
+    for writer, ending in ((onnx_writer, "onnx"), (tflite_writer, "tflite")):
+        writer.write(graph, card, tmp_path / f"f.{ending}", quantization)
+        found = load(tmp_path / f"f.{ending}").upscale(picture)
+        assert np.abs(found - wanted).max() < 1
