@@ -7,6 +7,8 @@ DEQUANTIZE operator; or int8 per output channel, with int32 biases.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from ai_edge_litert.schema_py_generated import BuiltinOperator, TensorType
 
@@ -142,6 +144,10 @@ class GraphTensors:
         level = np.rint(value / parameters.scale) + parameters.zero_point - 128
         level = np.clip(level, -128, 127).astype(np.int8)
         return self._model.constant(label, level, _affine(parameters, signed=True))
+
+    def integers(self, label: str, values: Sequence[int]) -> int:
+        """A vector of integers: axes, or a size."""
+        return self._model.constant(label, np.array(values, np.int32))
 
     def pads(self, pads: tuple[int, int, int, int]) -> int:
         """The widths of a border, from (top, left, bottom, right)."""
