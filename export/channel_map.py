@@ -108,11 +108,12 @@ class ChannelMap:
 
 def fold_back(nodes: list[Node], output: str) -> tuple[list[Node], str]:
     """Fold each map into the nodes that make its input; also the name of the output after that."""
-    for map_output in [node.output for node in nodes if ChannelMap.of(node)]:
+    pending = [node.output for node in nodes if ChannelMap.of(node)]
+    for map_output in pending:
         producers = {node.output: node for node in nodes}
-        node = producers[map_output]
-        channel_map = ChannelMap.of(node)
-        if channel_map is None:  # another map was folded into this one
+        node = producers.get(map_output)
+        channel_map = ChannelMap.of(node) if node else None
+        if node is None or channel_map is None:  # another map was folded into this one
             continue
         source = node.inputs[0]
         folded: Replacements | None = {}
@@ -124,6 +125,7 @@ def fold_back(nodes: list[Node], output: str) -> tuple[list[Node], str]:
         nodes = [new for old in kept for new in folded.get(old.output, [old])]
         nodes = renamed(nodes, {map_output: source})
         output = source if output == map_output else output
+        pending += folded  # two maps may have become none
     return without_dead(nodes, output), output
 
 

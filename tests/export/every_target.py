@@ -1,7 +1,7 @@
 """A graph written for every target, and what each file makes of a picture.
 
-A rounding that falls the other way, at a tie, is carried on by the next operators: in int8 nearly
-all samples, not all, are within one level of the simulation.
+A rounding that falls the other way, at a tie, is carried on by the next operators, and products
+make it more: in int8 nearly all samples, not all, are within one level of the simulation.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ def assert_the_same_everywhere(
     bound = 1.01 * error_bound(graph, quantization)
     for target, result in outputs(graph, image, folder, "int8", quantization).items():
         levels = np.abs(result - simulated) * 255
-        assert levels.max() < 255 * bound, target
-        assert (levels > 1.01).mean() < 0.002, target
-        assert (levels > 0.01).mean() < 0.2, target
+        assert levels.max() < min(255 * bound, 3.01), target
+        assert (levels > 1.01).mean() < 0.01, target
+        assert (levels > 0.01).mean() < 0.3, target
 
 
 def outputs(

@@ -149,7 +149,7 @@ class Chain(nn.Module):
         return F.pixel_shuffle(self.last(x) + torch.repeat_interleave(skip, 4, 1), 2)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(
     names=st.lists(st.sampled_from(sorted(OPERATORS)), min_size=2, max_size=5),
     skips=st.lists(st.booleans(), min_size=5, max_size=5),
@@ -177,7 +177,7 @@ def kinds(operator: Callable[[Tensor], Tensor]) -> list[str]:
         ("pixel shuffle by hand", ["Conv", "DepthToSpace"]),
         ("channel shuffle", ["Conv"]),
         ("contrast attention", ["Conv", *["Mean", "Conv", "Add", "Mul", "Mean"], "Pointwise",
-                                *["Add", "Pointwise", "Mul"]]),
+                                *["Add", "Pointwise", "Mul"]]),  # the Conv a change of sign
     ],
 )  # fmt: skip
 def test_an_operator_becomes_the_fewest_nodes(name, expected):
