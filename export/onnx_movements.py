@@ -37,17 +37,17 @@ class Movements(OnnxReader):
 
     def _Concat(self, node: onnx.NodeProto, attributes: Attributes) -> None:
         axis = attributes["axis"]
-        parts = [self.moved(name) for name in node.input]
-        if axis in (1, -3) and parts[0].numbers.ndim == 4:
+        if axis in (1, -3) and self.is_picture(node.input[0]):
             tensors = tuple(map(self.tensor, node.input))
             if len({self.shapes[tensor][1:] for tensor in tensors}) > 1:
                 raise self.unsupported(node, "of pictures of unlike size")
             self.emit(Concat(tensors, node.output[0]))
-        elif len({part.source for part in parts}) == 1:
-            joined = np.concatenate([part.numbers for part in parts], axis)
-            self.move(node, [replace(parts[0], numbers=joined)])
-        else:
+            return
+        parts = [self.moved(name) for name in node.input]
+        if len({part.source for part in parts}) > 1:
             raise self.unsupported(node, f"along axis {axis}, not along the channels")
+        joined = np.concatenate([part.numbers for part in parts], axis)
+        self.move(node, [replace(parts[0], numbers=joined)])
 
     def _DepthToSpace(self, node: onnx.NodeProto, attributes: Attributes) -> None:
         tensor, block = self.tensor(node.input[0]), attributes["blocksize"]

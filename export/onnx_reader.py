@@ -88,6 +88,10 @@ class OnnxReader:
         tensor = self.tensor(name)
         return Rearrangement.of(tensor, self.shapes[tensor])
 
+    def is_picture(self, name: str) -> bool:
+        """Whether the ONNX tensor ``name`` has four dimensions: batch, channels, height, width."""
+        return name not in self._moved or self._moved[name][0].numbers.ndim == 4
+
     def is_constant(self, name: str) -> bool:
         """Whether the ONNX tensor ``name`` is a constant."""
         return self._aliases.get(name, name) in self._constants
