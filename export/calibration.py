@@ -16,12 +16,13 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper
 
-from ailsr.export.graph import Array, Graph
+from ailsr.export.graph import Array, Graph, Resize
 from ailsr.export.onnx_model import float_model
 from ailsr.export.quantization import REARRANGING, Range
 from ailsr.runtime.engines import available_cores
 from ailsr.runtime.errors import UsageError
 from ailsr.runtime.image import Rgb
+from ailsr.runtime.tiles import Size
 
 TILE = 256
 """Larger pictures are cut into tiles of this side, to bound the memory."""
@@ -48,8 +49,10 @@ def channel_ranges(graph: Graph, pictures: Iterable[Rgb]) -> ChannelRanges:
     channels = [graph.shapes[tensor][0] for tensor in tensors]
     lowest = [np.full(count, np.inf, np.float32) for count in channels]
     highest = [np.full(count, -np.inf, np.float32) for count in channels]
+    # A graph that resizes to a size computes pictures of its own size and no others.
+    fixed = any(isinstance(node, Resize) for node in graph.nodes)
     for picture in pictures:
-        for tile in _tiles(picture):
+        for tile in _tiles(picture, graph.input_shape[1:] if fixed else None):
             batch = tile.astype(np.float32).transpose(2, 0, 1)[None] / np.float32(255)
             extremes = session.run(None, {graph.input: batch})
             lowest = list(map(np.minimum, lowest, extremes[: len(tensors)]))
@@ -85,11 +88,19 @@ def _with_extremes(graph: Graph, tensors: list[str]) -> ModelProto:
     return model
 
 
-def _tiles(picture: Rgb) -> Iterator[NDArray[np.uint8]]:
-    """Tiles that cover ``picture``; the last of a row or column overlaps the one before."""
+def _tiles(picture: Rgb, size: Size | None) -> Iterator[NDArray[np.uint8]]:
+    """Tiles that cover ``picture``; the last of a row or column overlaps the one before.
+
+    With a ``size``, (height, width), they are of that, the picture mirrored where it is smaller.
+    """
     height, width = picture.shape[:2]
     if min(height, width) < SMALLEST:
         return
-    for y, x in product(range(0, height, TILE), range(0, width, TILE)):
-        top, left = max(0, min(y, height - TILE)), max(0, min(x, width - TILE))
-        yield picture[top : top + TILE, left : left + TILE]
+    down, right = size or (TILE, TILE)
+    if size is not None:
+        missing = (0, max(0, down - height)), (0, max(0, right - width)), (0, 0)
+        picture = np.pad(picture, missing, "symmetric")
+        height, width = picture.shape[:2]
+    for y, x in product(range(0, height, down), range(0, width, right)):
+        top, left = max(0, min(y, height - down)), max(0, min(x, width - right))
+        yield picture[top : top + down, left : left + right]

@@ -1,6 +1,6 @@
-"""Constants that scale, shift or reorder channels, and folding them into convolutions.
+"""Constants that scale, shift, reorder or select channels, and folding them into convolutions.
 
-The hub translates such constants, and torch's channel order of a pixel shuffle, into 1×1
+The hub translates such constants, slices, and torch's channel order of a pixel shuffle, into 1×1
 convolutions; ``fold_back`` and ``fold_forward`` make those disappear, exactly. One that cannot be
 folded stays and is computed.
 """
@@ -21,8 +21,13 @@ from ailsr.export.graph import (
     Clamp,
     Conv,
     DepthToSpace,
+    Mean,
+    Mul,
     Node,
+    Pad,
+    Pointwise,
     PRelu,
+    Resize,
 )
 from ailsr.export.rewiring import renamed, uses_of, without_dead
 
@@ -32,11 +37,13 @@ Replacements = dict[str, list[Node]]
 
 @dataclass(frozen=True)
 class ChannelMap:
-    """y[o] = scale[o] * x[source[o]] + offset[o], where ``source`` is a permutation."""
+    """y[o] = scale[o] * x[source[o]] + offset[o], where no channel of x is taken twice."""
 
     source: NDArray[np.intp]
     scale: Array
     offset: Array
+    channels: int
+    """Of x."""
 
     @classmethod
     def in_place(
@@ -45,7 +52,7 @@ class ChannelMap:
         """The map that scales and shifts channels without moving them."""
         scales, offsets = np.empty((2, channels), np.float32)
         scales[:], offsets[:] = scale, offset
-        return cls(np.arange(channels), scales, offsets)
+        return cls(np.arange(channels), scales, offsets, channels)
 
     @classmethod
     def crd_to_dcr(cls, channels: int, block: int) -> ChannelMap:
@@ -56,28 +63,33 @@ class ChannelMap:
     @classmethod
     def of(cls, node: Node) -> ChannelMap | None:
         """The map that ``node`` computes, None if it does anything else."""
-        if not isinstance(node, Conv) or node.weight.shape[1:] != (len(node.weight), 1, 1):
+        if not isinstance(node, Conv) or node.weight.shape[2:] != (1, 1) or node.groups > 1:
             return None
         if any(node.pads) or node.stride != (1, 1) or node.clamp != UNBOUNDED:
             return None
         weight = node.weight[:, :, 0, 0]
         used = weight != 0
-        if (used.sum(axis=0) != 1).any() or (used.sum(axis=1) != 1).any():
+        if (used.sum(axis=0) > 1).any() or (used.sum(axis=1) != 1).any():
             return None
         source = used.argmax(axis=1)
-        return cls(source, weight[np.arange(len(weight)), source], node.bias)
+        return cls(source, weight[np.arange(len(weight)), source], node.bias, weight.shape[1])
 
     def conv(self, input: str, output: str) -> Conv:
         """The map as a node."""
         channels = len(self.source)
-        weight = np.zeros((channels, channels, 1, 1), np.float32)
+        weight = np.zeros((channels, self.channels, 1, 1), np.float32)
         weight[np.arange(channels), self.source, 0, 0] = self.scale
         return Conv(input, output, weight, self.offset)
 
     @property
     def moves(self) -> bool:
-        """Whether a channel changes its place."""
-        return bool((self.source != np.arange(len(self.source))).any())
+        """Whether a channel changes its place, or is left out."""
+        return not np.array_equal(self.source, np.arange(self.channels))
+
+    @property
+    def scales(self) -> bool:
+        """Whether a channel is scaled, by more than the rounding of a product of constants."""
+        return not np.allclose(self.scale, 1, rtol=1e-6, atol=0)
 
     @property
     def shifts(self) -> bool:
@@ -96,20 +108,24 @@ class ChannelMap:
 
 def fold_back(nodes: list[Node], output: str) -> tuple[list[Node], str]:
     """Fold each map into the nodes that make its input; also the name of the output after that."""
-    for map_output in [node.output for node in nodes if ChannelMap.of(node)]:
+    pending = [node.output for node in nodes if ChannelMap.of(node)]
+    for map_output in pending:
         producers = {node.output: node for node in nodes}
-        node = producers[map_output]
-        channel_map = ChannelMap.of(node)
-        if channel_map is None:  # another map was folded into this one
+        node = producers.get(map_output)
+        channel_map = ChannelMap.of(node) if node else None
+        if node is None or channel_map is None:  # another map was folded into this one
             continue
         source = node.inputs[0]
-        folded = _pushed(source, channel_map, producers, uses_of(nodes, output))
+        folded: Replacements | None = {}
+        if channel_map.moves or channel_map.scales or channel_map.shifts:
+            folded = _pushed(source, channel_map, producers, uses_of(nodes, output))
         if folded is None:
             continue
         kept = (n for n in nodes if n is not node)
         nodes = [new for old in kept for new in folded.get(old.output, [old])]
         nodes = renamed(nodes, {map_output: source})
         output = source if output == map_output else output
+        pending += folded  # two maps may have become none
     return without_dead(nodes, output), output
 
 
@@ -119,7 +135,11 @@ def fold_forward(nodes: list[Node], output: str) -> list[Node]:
         if not isinstance(node, Conv) or node.output == output:
             continue
         channel_map = ChannelMap.of(replace(node, pads=(0, 0, 0, 0)))
-        if channel_map is None or channel_map.shifts:
+        if (
+            channel_map is None
+            or channel_map.shifts
+            or len(channel_map.source) < len(node.weight[0])
+        ):
             continue
         readers = [reader for reader in nodes if node.output in reader.inputs]
         if not all(isinstance(reader, Conv) and reader.groups == 1 for reader in readers):
@@ -150,6 +170,16 @@ def _pushed(
             return _pushed_into_conv(node, channel_map)
         case Add():
             return _pushed_into_add(node, channel_map, producers, uses)
+        case Mul() if not channel_map.moves and not channel_map.shifts:
+            clamp = channel_map.clamp(node.clamp)
+            before = _pushed(node.first, channel_map, producers, uses)
+            if clamp is None or before is None:
+                return None
+            return {**before, tensor: [replace(node, clamp=clamp)]}
+        case Mean() | Resize() | Pad():
+            return _pushed(node.input, channel_map, producers, uses)
+        case Pointwise() if not channel_map.scales and not channel_map.shifts:
+            return _pushed(node.input, channel_map, producers, uses)
         case Bound():
             clamp = channel_map.clamp(node.clamp)
             before = _pushed(node.input, channel_map, producers, uses)

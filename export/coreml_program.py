@@ -30,13 +30,20 @@ from ailsr.export.graph import (
     Add,
     Bound,
     Clamp,
+    Clamped,
     Concat,
     Conv,
     DepthToSpace,
+    Extreme,
     Graph,
+    MaxPool,
+    Mean,
+    Mul,
     Node,
     Pad,
+    Pointwise,
     PRelu,
+    Resize,
 )
 from ailsr.export.quantization import PIXELS, Quantization, quantize_bias, quantize_weight
 from ailsr.runtime.errors import UnsupportedOperatorError
@@ -156,6 +163,19 @@ class _Translator:
             case Add(clamp=clamp):
                 out = self.mb.add(x=inputs[0], y=inputs[1], name=self.linear(name, clamp))
                 return self.clamp(out, clamp, name)
+            case Mul(clamp=clamp):
+                out = self.mb.mul(x=inputs[0], y=inputs[1], name=self.linear(name, clamp))
+                return self.clamp(out, clamp, name)
+            case Extreme(function="max"):
+                return self.mb.maximum(x=inputs[0], y=inputs[1], name=name)
+            case Extreme(function="min"):
+                return self.mb.minimum(x=inputs[0], y=inputs[1], name=name)
+            case Pointwise(function="gelu"):
+                return self.mb.gelu(x=inputs[0], mode="EXACT", name=name)
+            case Pointwise(function="gelu_tanh"):
+                return self.mb.gelu(x=inputs[0], mode="TANH_APPROXIMATION", name=name)
+            case Pointwise(function=function):
+                return getattr(self.mb, function)(x=inputs[0], name=name)
             case Bound(clamp=clamp):
                 return self.clamp(inputs[0], clamp, name)
             case PRelu(slope=slope):
@@ -169,8 +189,22 @@ class _Translator:
                 return self.mb.pad(
                     x=inputs[0],
                     pad=(top, bottom, left, right),
-                    mode=mode,
+                    mode={"reflect": "reflect", "edge": "replicate"}[mode],
                     constant_val=self.number(0),  # unused, but its type must be that of x
+                    name=name,
+                )
+            case Mean():
+                return self.mb.reduce_mean(x=inputs[0], axes=[2, 3], keep_dims=True, name=name)
+            case MaxPool(kernel=kernel, stride=stride):
+                return self.mb.max_pool(
+                    x=inputs[0], kernel_sizes=kernel, strides=stride, pad_type="valid", name=name
+                )
+            case Resize(size=(height, width)):
+                return self.mb.resize_bilinear(
+                    x=inputs[0],
+                    target_size_height=height,
+                    target_size_width=width,
+                    sampling_mode="UNALIGN_CORNERS",
                     name=name,
                 )
             case _:
@@ -233,7 +267,7 @@ class _QuantizedTranslator(_Translator):
         self.quantize(value, tensor, 1)
 
     def emit(self, node: Node, inputs: list[Var], name: str) -> Var:
-        if isinstance(node, Conv | Add | Bound):
+        if isinstance(node, Clamped | Bound):
             clamp = UNBOUNDED if self.params[node.output].saturates_at(node.clamp) else node.clamp
             node = replace(node, clamp=clamp)
         return super().emit(node, inputs, f"{name}__raw")

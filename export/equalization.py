@@ -17,7 +17,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ailsr.export.calibration import ChannelRanges
-from ailsr.export.graph import UNBOUNDED, Add, Array, Bound, Clamp, Conv, Graph, Node, Pad, PRelu
+from ailsr.export.graph import (
+    UNBOUNDED,
+    Add,
+    Array,
+    Bound,
+    Clamp,
+    Clamped,
+    Conv,
+    Graph,
+    Node,
+    Pad,
+    PRelu,
+)
 
 LARGEST_FACTOR = 64.0
 """By which one channel may grow against another: silent channels are not blown up without end."""
@@ -67,7 +79,7 @@ def _commutes(clamp: Clamp) -> bool:
 
 
 def _clamp(node: Node) -> Clamp:
-    return node.clamp if isinstance(node, Conv | Add | Bound) else UNBOUNDED
+    return node.clamp if isinstance(node, Clamped | Bound) else UNBOUNDED
 
 
 def _factors(

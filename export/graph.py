@@ -8,6 +8,7 @@ Core ML all have it: channel ``(i * block + j) * C + c`` becomes pixel (i, j) of
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -67,14 +68,66 @@ class Bound:
         return (self.input,)
 
 
+Function = Literal["sigmoid", "tanh", "gelu", "gelu_tanh", "sqrt"]
+"""``gelu`` is x Φ(x), ``gelu_tanh`` its approximation by tanh (Hendrycks, arXiv 1606.08415)."""
+
+
+@dataclass(frozen=True)
+class Pointwise:
+    """A function of each sample."""
+
+    input: str
+    output: str
+    function: Function
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return (self.input,)
+
+
 @dataclass(frozen=True)
 class Add:
-    """The sum of two tensors of equal shape, with its fused clamp."""
+    """The sum of two tensors, with its fused clamp.
+
+    ``first`` has the shape of the sum; ``second`` has, too, or is one value per channel.
+    """
 
     first: str
     second: str
     output: str
     clamp: Clamp = UNBOUNDED
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return (self.first, self.second)
+
+
+@dataclass(frozen=True)
+class Mul:
+    """The product of two tensors, with its fused clamp.
+
+    ``first`` has the shape of the product; ``second`` has, too, or is one value per channel
+    (channel attention), or one per pixel (spatial attention).
+    """
+
+    first: str
+    second: str
+    output: str
+    clamp: Clamp = UNBOUNDED
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return (self.first, self.second)
+
+
+@dataclass(frozen=True)
+class Extreme:
+    """The greater, or lesser, of two samples, of tensors of equal shape."""
+
+    first: str
+    second: str
+    output: str
+    function: Literal["max", "min"]
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -104,19 +157,63 @@ class DepthToSpace:
 
 @dataclass(frozen=True)
 class Pad:
-    """A border around the picture. ``reflect`` leaves out the edge pixel itself."""
+    """A border around the picture: its mirror image without the edge pixel, or the edge pixel."""
 
     input: str
     output: str
     pads: tuple[int, int, int, int]  # top, left, bottom, right
-    mode: Literal["reflect"] = "reflect"
+    mode: Literal["reflect", "edge"] = "reflect"
 
     @property
     def inputs(self) -> tuple[str, ...]:
         return (self.input,)
 
 
-Node = Conv | PRelu | Bound | Add | Concat | DepthToSpace | Pad
+@dataclass(frozen=True)
+class Mean:
+    """The mean of each channel over the picture, (channels, 1, 1)."""
+
+    input: str
+    output: str
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return (self.input,)
+
+
+@dataclass(frozen=True)
+class MaxPool:
+    """The maximum of each window, windows that reach beyond the border left out."""
+
+    input: str
+    output: str
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return (self.input,)
+
+
+@dataclass(frozen=True)
+class Resize:
+    """Bilinear interpolation to ``size`` (height, width); pixels have their centres at the half."""
+
+    input: str
+    output: str
+    size: tuple[int, int]
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return (self.input,)
+
+
+Clamped = Conv | Add | Mul
+"""Nodes that apply a clamp to what they compute."""
+Node = (
+    Conv | PRelu | Bound | Pointwise | Add | Mul | Extreme | Concat | DepthToSpace | Pad
+    | Mean | MaxPool | Resize
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -133,7 +230,7 @@ class Graph:
     def __post_init__(self) -> None:
         shapes = {self.input: self.input_shape}
         for node in self.nodes:
-            shapes[node.output] = _output_shape(node, [shapes[name] for name in node.inputs])
+            shapes[node.output] = output_shape(node, [shapes[name] for name in node.inputs])
         object.__setattr__(self, "shapes", shapes)
 
     def consumers(self, tensor: str) -> list[Node]:
@@ -145,7 +242,8 @@ class Graph:
         return next((node for node in self.nodes if node.output == tensor), None)
 
 
-def _output_shape(node: Node, inputs: list[Shape]) -> Shape:
+def output_shape(node: Node, inputs: Sequence[Shape]) -> Shape:
+    """Shape of what ``node`` makes of tensors of the shapes ``inputs``."""
     channels, height, width = inputs[0]
     match node:
         case Conv(weight=weight, pads=(top, left, bottom, right)):
@@ -161,5 +259,15 @@ def _output_shape(node: Node, inputs: list[Shape]) -> Shape:
             return channels // block**2, height * block, width * block
         case Pad(pads=(top, left, bottom, right)):
             return channels, height + top + bottom, width + left + right
+        case Mean():
+            return channels, 1, 1
+        case MaxPool(kernel=kernel, stride=stride):
+            return (
+                channels,
+                (height - kernel[0]) // stride[0] + 1,
+                (width - kernel[1]) // stride[1] + 1,
+            )
+        case Resize(size=size):
+            return channels, *size
         case _:
             return inputs[0]

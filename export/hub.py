@@ -19,23 +19,45 @@ import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
-from ailsr.export.graph import Add, Bound, Concat, Conv, DepthToSpace, Graph, Node, Pad, PRelu
+from ailsr.export.graph import (
+    Add,
+    Bound,
+    Concat,
+    Conv,
+    DepthToSpace,
+    Extreme,
+    Graph,
+    MaxPool,
+    Mean,
+    Mul,
+    Node,
+    Pad,
+    Pointwise,
+    PRelu,
+    Resize,
+)
 from ailsr.export.passes import in_units_of, optimized
 from ailsr.export.rewiring import renamed
 from ailsr.export.translation import Translation
 from ailsr.runtime.errors import ModelError
 
-OPSET = 18
-"""What torch's exporter writes natively; a converted, lower one is no simpler to read."""
+OPSET = 20
+"""The lowest that has Gelu."""
 
 NAMES: dict[type[Node], str] = {
     Conv: "conv",
     PRelu: "prelu",
     Bound: "bound",
+    Pointwise: "pointwise",
     Add: "add",
+    Mul: "mul",
+    Extreme: "extreme",
     Concat: "concat",
     DepthToSpace: "depth_to_space",
     Pad: "pad",
+    Mean: "mean",
+    MaxPool: "max_pool",
+    Resize: "resize",
 }
 
 

@@ -18,7 +18,7 @@ from typing import Literal, NamedTuple
 from ailsr.export.calibration import ChannelRanges, channel_ranges, ranges
 from ailsr.export.correction import corrected
 from ailsr.export.equalization import equalized
-from ailsr.export.graph import Graph
+from ailsr.export.graph import Graph, Resize
 from ailsr.export.picture_sets import PictureSet
 from ailsr.export.quantization import Bits, Quantization, quantization_of
 from ailsr.runtime.card import Precision
@@ -112,6 +112,8 @@ class Ladder:
     def _corrected(self, bits: Bits) -> Rung:
         graph, channels = equalized(self.graph, self._channels)
         quantization = quantization_of(graph, ranges(channels), bits)
+        if any(isinstance(node, Resize) for node in graph.nodes):  # takes no parts of pictures
+            return Rung(graph, quantization)
         self._progress("correcting weights and biases", 0, None)
         sample = [self._chosen[i] for i in _evenly(len(self._chosen), SAMPLE)]
         pictures = [self.pictures.pairs[i].lr for i in sample]

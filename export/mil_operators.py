@@ -91,6 +91,40 @@ def constexpr_affine_dequantize(
     return dequantize(quantized_data, scale, zero_point, axis)
 
 
+def gelu(x: Tensor, mode: str = "EXACT") -> Tensor:
+    """x Φ(x), or its approximation by tanh."""
+    if mode not in ("EXACT", "TANH_APPROXIMATION"):
+        raise UnsupportedOperatorError(f"Core ML reference: no gelu with mode {mode!r}")
+    return functional.gelu(x, approximate="none" if mode == "EXACT" else "tanh")
+
+
+def max_pool(
+    x: Tensor,
+    kernel_sizes: Sequence[int],
+    strides: Sequence[int] = (1, 1),
+    pad_type: str = "valid",
+    pad: Sequence[int] = (0, 0, 0, 0),
+    ceil_mode: bool = False,
+) -> Tensor:
+    """The maximum of each window; ``pad`` is unused without a border."""
+    if pad_type != "valid" or ceil_mode:
+        raise UnsupportedOperatorError(f"Core ML reference: no max_pool with {pad_type!r} padding")
+    return functional.max_pool2d(x, tuple(kernel_sizes), tuple(strides))
+
+
+def resize_bilinear(
+    x: Tensor,
+    target_size_height: int = 1,
+    target_size_width: int = 1,
+    sampling_mode: str = "DEFAULT",
+) -> Tensor:
+    """Bilinear interpolation; sample i of n lies at (i + 1/2) * size / n - 1/2, within the edge."""
+    if sampling_mode != "UNALIGN_CORNERS":
+        raise UnsupportedOperatorError(f"Core ML reference: no resize with {sampling_mode!r}")
+    size = target_size_height, target_size_width
+    return functional.interpolate(x, size, mode="bilinear", align_corners=False)
+
+
 def cast(x: Tensor, dtype: str) -> Tensor:
     """``x`` itself: the caller rounds what is float16."""
     if dtype not in ("fp16", "fp32"):
@@ -114,13 +148,20 @@ OPERATORS: dict[str, Callable[..., Tensor]] = {
     "conv": conv,
     "depth_to_space": depth_to_space,
     "dequantize": dequantize,
+    "gelu": gelu,
+    "max_pool": max_pool,
     "maximum": lambda x, y: x.clamp(min=y),
     "minimum": lambda x, y: x.clamp(max=y),
     "mul": lambda x, y: x * y,
     "pad": pad,
     "prelu": lambda x, alpha: functional.prelu(x, alpha),
     "quantize": quantize,
+    "reduce_mean": lambda x, axes, keep_dims: x.mean(axes, keepdim=keep_dims),
     "relu": lambda x: x.clamp(min=0),
     "relu6": lambda x: x.clamp(0, 6),
+    "resize_bilinear": resize_bilinear,
     "round": lambda x: torch.round(x),
+    "sigmoid": lambda x: x.sigmoid(),
+    "sqrt": lambda x: x.sqrt(),
+    "tanh": lambda x: x.tanh(),
 }

@@ -21,7 +21,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto
 
-from ailsr.export.graph import UNBOUNDED, Add, Conv, Graph, Node
+from ailsr.export.graph import UNBOUNDED, Clamped, Conv, Graph, Node
 from ailsr.export.onnx_model import OnnxModel
 from ailsr.export.quantization import (
     PIXELS,
@@ -123,7 +123,7 @@ class _Int8Model(OnnxModel):
     def _finish(self, node: Node, result: str, levels: str) -> None:
         """From the float ``result`` to the tensor ``levels``, within the node's clamp."""
         params = self.params[node.output]
-        clamp = node.clamp if isinstance(node, Conv | Add) else UNBOUNDED
+        clamp = node.clamp if isinstance(node, Clamped) else UNBOUNDED
         if not params.saturates_at(clamp):
             self._quantize(result, params, f"{levels}_unbounded")
             real = self._real(f"{levels}_unbounded", params)

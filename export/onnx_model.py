@@ -15,13 +15,21 @@ from ailsr.export.graph import (
     Add,
     Bound,
     Clamp,
+    Clamped,
     Concat,
     Conv,
     DepthToSpace,
+    Extreme,
+    Function,
     Graph,
+    MaxPool,
+    Mean,
+    Mul,
     Node,
     Pad,
+    Pointwise,
     PRelu,
+    Resize,
 )
 from ailsr.runtime.version import VERSION
 
@@ -32,6 +40,10 @@ OPSET_11 = frozenset(
     ("Add", "Cast", "Clip", "Concat", "Conv", "DepthToSpace", "Pad", "PRelu", "Relu", "Slice")
 )
 """Operators that are in opset 11 what they are here."""
+
+
+FUNCTIONS: dict[Function, str] = {"sigmoid": "Sigmoid", "tanh": "Tanh", "sqrt": "Sqrt"}
+"""Those that are one operator of this opset."""
 
 
 class OnnxModel:
@@ -55,7 +67,7 @@ class OnnxModel:
     def compute(self, node: Node, inputs: Sequence[str], output: str, dtype: DTypeLike) -> str:
         """Append what ``node`` computes from ``inputs``, with constants of ``dtype``.
 
-        The clamp of a Conv or an Add is not part of it.
+        The clamp of a Conv, an Add or a Mul is not part of it.
         """
         match node:
             case Conv():
@@ -69,8 +81,16 @@ class OnnxModel:
                 )
             case Bound():
                 return self.bound(node.clamp, inputs[0], output, dtype)
+            case Pointwise(function=function):
+                if function in FUNCTIONS:
+                    return self.add(FUNCTIONS[function], inputs, output)
+                return self.gelu(inputs[0], output, function == "gelu_tanh", dtype)
             case Add():
                 return self.add("Add", inputs, output)
+            case Mul():
+                return self.add("Mul", inputs, output)
+            case Extreme(function=function):
+                return self.add(function.capitalize(), inputs, output)
             case Concat():
                 return self.add("Concat", inputs, output, axis=1)
             case DepthToSpace():
@@ -82,6 +102,21 @@ class OnnxModel:
                     [*inputs, self.constant(f"{node.output}_pads", pads)],
                     output,
                     mode=node.mode,
+                )
+            case Mean():
+                return self.add("GlobalAveragePool", inputs, output)
+            case MaxPool():
+                return self.add(
+                    "MaxPool", inputs, output, kernel_shape=node.kernel, strides=node.stride
+                )
+            case Resize(size=size):
+                sizes = np.array([1, self.graph.shapes[node.output][0], *size], np.int64)
+                return self.add(
+                    "Resize",
+                    [*inputs, "", "", self.constant(f"{output}_sizes", sizes)],
+                    output,
+                    mode="linear",
+                    coordinate_transformation_mode="half_pixel",
                 )
 
     def convolve(self, node: Conv, inputs: Sequence[str], output: str) -> str:
@@ -106,6 +141,26 @@ class OnnxModel:
             for name, limit in zip(("low", "high"), clamp, strict=True)
         ]
         return self.add("Clip", [input, *limits], output)
+
+    def gelu(self, input: str, output: str, tanh: bool, dtype: DTypeLike) -> str:
+        """Append GELU as x/2 * (1 + erf(x/sqrt(2))), or as its approximation by tanh."""
+
+        def times(first: str, factor: float, name: str) -> str:
+            constant = self.constant(f"{output}_{name}_factor", np.array(factor, dtype))
+            return self.add("Mul", [first, constant], f"{output}_{name}")
+
+        one = self.constant(f"{output}_one", np.array(1, dtype))
+        if tanh:  # tanh(sqrt(2/pi) * (x + 0.044715 x^3)) = tanh(x * (a + b x^2))
+            square = self.add("Mul", [input, input], f"{output}_square")
+            curved = times(square, 0.044715 * (2 / np.pi) ** 0.5, "curved")
+            slope = self.constant(f"{output}_slope", np.array((2 / np.pi) ** 0.5, dtype))
+            bent = self.add("Add", [curved, slope], f"{output}_bent")
+            inner = self.add("Mul", [input, bent], f"{output}_inner")
+        else:
+            inner = times(input, 0.5**0.5, "inner")
+        step = self.add("Tanh" if tanh else "Erf", [inner], f"{output}_step")
+        gate = self.add("Add", [step, one], f"{output}_gate")
+        return self.add("Mul", [times(input, 0.5, "half"), gate], output)
 
     def proto(self, pixels: int, open_size: bool = False, least_opset: int = 11) -> onnx.ModelProto:
         """The model, with input and output of the ONNX element type ``pixels``, in the lowest
@@ -146,7 +201,7 @@ def float_model(
     for node in graph.nodes:
         inputs = [names.get(tensor, tensor) for tensor in node.inputs]
         output = names.get(node.output, node.output)
-        clamp = node.clamp if isinstance(node, Conv | Add) else UNBOUNDED
+        clamp = node.clamp if isinstance(node, Clamped) else UNBOUNDED
         if clamp == UNBOUNDED:
             model.compute(node, inputs, output, dtype)
         else:

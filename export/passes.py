@@ -9,30 +9,36 @@ import numpy as np
 
 from ailsr.export.channel_map import ChannelMap, fold_back, fold_forward
 from ailsr.export.graph import (
-    Add,
+    UNBOUNDED,
     Bound,
     Clamp,
+    Clamped,
     Concat,
     Conv,
     DepthToSpace,
     Graph,
+    Mul,
     Node,
     Pad,
-    PRelu,
+    Pointwise,
 )
 from ailsr.export.quantization import REARRANGING
 from ailsr.export.rewiring import renamed, uses_of, without_dead
+from ailsr.export.splitting import in_parts
+
+SMALL = 4
+"""Up to so many channels, a dense 1×1 convolution is as fast as a depthwise one."""
 
 
 def optimized(nodes: Sequence[Node], output: str) -> tuple[list[Node], str]:
     """Equal nodes with everything folded that can be, and the name of their output."""
-    remaining, output = fold_back(without_dead(nodes, output), output)
-    remaining = fuse_bounds(remaining, output)
-    return fold_forward(remaining, output), output
+    remaining, output = fold_back(in_parts(without_dead(nodes, output), output), output)
+    remaining = fold_forward(fuse_bounds(remaining, output), output)
+    return [_depthwise(node) for node in remaining], output
 
 
 def fuse_bounds(nodes: list[Node], output: str) -> list[Node]:
-    """Move each Bound into the Conv or Add before it, past a DepthToSpace or Pad if need be."""
+    """Move each Bound into the node before it, past a DepthToSpace or Pad if need be."""
     for name in [node.output for node in nodes if isinstance(node, Bound)]:
         producers, uses = {node.output: node for node in nodes}, uses_of(nodes, output)
         bound = producers[name]
@@ -41,7 +47,7 @@ def fuse_bounds(nodes: list[Node], output: str) -> list[Node]:
         while uses[tensor] == 1 and isinstance(passed := producers.get(tensor), DepthToSpace | Pad):
             tensor = passed.input
         target = producers.get(tensor)
-        if uses[tensor] != 1 or not isinstance(target, Conv | Add | Bound):
+        if uses[tensor] != 1 or not isinstance(target, Clamped | Bound):
             continue
         fused = replace(target, clamp=_both(target.clamp, bound.clamp))
         nodes = [fused if node is target else node for node in nodes if node is not bound]
@@ -55,6 +61,17 @@ def _both(first: Clamp, second: Clamp) -> Clamp:
     return float(low), float(high)
 
 
+def _depthwise(node: Node) -> Node:
+    """``node`` with as few products as it needs: a map of channels in their place is depthwise."""
+    if not isinstance(node, Conv) or len(node.weight) <= SMALL:
+        return node
+    channel_map = ChannelMap.of(replace(node, clamp=UNBOUNDED))
+    if channel_map is None or channel_map.moves:
+        return node
+    weight = channel_map.scale.reshape(-1, 1, 1, 1)
+    return replace(node, weight=weight, groups=len(weight))
+
+
 def in_units_of(
     white: float, nodes: Sequence[Node], input: str, output: str
 ) -> tuple[list[Node], str, str]:
@@ -63,9 +80,7 @@ def in_units_of(
     Most nodes give a multiple of their result for a multiple of their input once their biases and
     bounds are multiples too; with others among them, the two ends are scaled.
     """
-    if all(
-        isinstance(node, Conv | PRelu | Bound | Add | Concat | DepthToSpace | Pad) for node in nodes
-    ):
+    if not any(isinstance(node, Mul | Pointwise) for node in nodes):
         return [_divided(node, white) for node in nodes], input, output
     first = ChannelMap.in_place(3, white).conv(f"{input}, of 1", input)
     last = ChannelMap.in_place(3, 1 / white).conv(output, f"{output}, of 1")
@@ -75,7 +90,7 @@ def in_units_of(
 def _divided(node: Node, divisor: float) -> Node:
     if isinstance(node, Conv):
         node = replace(node, bias=(node.bias / divisor).astype(np.float32))
-    if isinstance(node, Conv | Add | Bound):
+    if isinstance(node, Clamped | Bound):
         low, high = node.clamp
         node = replace(node, clamp=(low / divisor, high / divisor))
     return node

@@ -18,16 +18,21 @@ from numpy.typing import NDArray
 
 from ailsr.export.graph import (
     UNBOUNDED,
-    Add,
     Array,
     Bound,
     Clamp,
+    Clamped,
     Concat,
     Conv,
     DepthToSpace,
+    Extreme,
+    Function,
     Graph,
+    MaxPool,
     Node,
     Pad,
+    Pointwise,
+    Resize,
 )
 from ailsr.runtime.card import Precision
 
@@ -91,8 +96,13 @@ WIDE_PIXELS = QParams(float(np.float32(1 / 255 / 2**7)), 2**15, 16)
 """The same in 16 bits: every pixel is a level."""
 
 
-REARRANGING = (DepthToSpace, Pad, Concat)
-"""Nodes that compute nothing: in int8 their tensors share scale and zero point."""
+FIXED: dict[Function, QParams] = {"sigmoid": QParams(1 / 256, 0), "tanh": QParams(1 / 128, 128)}
+"""What TFLite prescribes for the results of these functions."""
+
+
+REARRANGING = (DepthToSpace, Pad, Concat, MaxPool, Extreme, Resize)
+"""Nodes whose results are among, or between, samples that they read: in int8 their tensors share
+scale and zero point."""
 
 
 @dataclass(frozen=True)
@@ -107,10 +117,10 @@ class Quantization:
 def quantization_of(graph: Graph, ranges: Mapping[str, Range], bits: Bits = 8) -> Quantization:
     """The parameters of each tensor of ``graph`` for the calibrated ``ranges``.
 
-    Tensors that an operator only rearranges (DepthToSpace, Pad, Concat) share theirs. The input and
-    the output are pixels, and so is what is only rearranged into the output or copied from the
-    input by a 1×1 convolution. Otherwise a tensor covers its range within its clamp; that of [0, 1]
-    it covers whole.
+    Tensors that an operator only rearranges (REARRANGING) share theirs. The input and the output
+    are pixels, and so is what is only rearranged into the output or copied from the input by a
+    convolution. Results of FIXED functions have those of their function. Otherwise a tensor covers
+    its range within its clamp; that of [0, 1] it covers whole.
     """
     group = _groups(graph)
     members: dict[str, list[Node]] = {}
@@ -123,8 +133,14 @@ def quantization_of(graph: Graph, ranges: Mapping[str, Range], bits: Bits = 8) -
             continue
         makers = [m for m in members[group[node.output]] if not isinstance(m, REARRANGING)]
         copied = {params[group[maker.input]] for maker in makers if copies_channels(maker)}
+        fixed = {
+            FIXED.get(m.function) if isinstance(m, Pointwise) and bits == 8 else None
+            for m in makers
+        }
         if len(copied) == 1 and all(map(copies_channels, makers)):
             params[group[node.output]] = copied.pop()
+        elif len(fixed) == 1 and (prescribed := fixed.pop()) is not None:
+            params[group[node.output]] = prescribed
         else:
             lows, highs = zip(*(_clamped_range(m, ranges[m.output]) for m in makers), strict=True)
             params[group[node.output]] = QParams.of_range(min(lows), max(highs), bits)
@@ -132,8 +148,8 @@ def quantization_of(graph: Graph, ranges: Mapping[str, Range], bits: Bits = 8) -
 
 
 def copies_channels(node: Node) -> TypeGuard[Conv]:
-    """Whether ``node`` is a 1×1 convolution whose outputs are copies of its input's channels."""
-    if not isinstance(node, Conv) or node.weight.shape[2:] != (1, 1) or node.clamp != UNBOUNDED:
+    """Whether ``node`` is a convolution whose outputs are copies of samples of its input."""
+    if not isinstance(node, Conv) or node.clamp != UNBOUNDED:
         return False
     rows = node.weight.reshape(len(node.weight), -1)
     ones = ((rows == 1).sum(axis=1) == 1) & ((rows != 0).sum(axis=1) == 1)
@@ -151,7 +167,7 @@ def _groups(graph: Graph) -> dict[str, str]:
 
 
 def _clamped_range(node: Node, calibrated: Range) -> Range:
-    clamp = node.clamp if isinstance(node, Conv | Add | Bound) else UNBOUNDED
+    clamp = node.clamp if isinstance(node, Clamped | Bound) else UNBOUNDED
     if clamp == (0, 1):  # pixels, which 0..255 stand for exactly
         return clamp
     low, high = np.clip(calibrated, *clamp)

@@ -6,7 +6,21 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 
-from ailsr.export.graph import Add, Bound, Concat, Conv, DepthToSpace, Graph, Node, Pad, PRelu
+from ailsr.export.graph import (
+    Add,
+    Bound,
+    Concat,
+    Conv,
+    DepthToSpace,
+    Extreme,
+    Graph,
+    MaxPool,
+    Mul,
+    Node,
+    Pad,
+    Pointwise,
+    PRelu,
+)
 
 
 @dataclass(frozen=True)
@@ -54,11 +68,13 @@ def _field(node: Node, source: _Field, axis: int) -> _Field | None:
         case Conv() if node.stride[axis] == 1:
             first, extent = -node.pads[axis], node.weight.shape[2:][axis] - 1
             return source.seen(1, first, first + extent * node.dilation[axis])
-        case Pad():
+        case Pad():  # what the border repeats lies nearer than the border
             return source.seen(1, -node.pads[axis], -node.pads[axis])
         case DepthToSpace(block=block):
             return source.seen(block, 0, 0)
-        case Add() | Bound() | Concat() | PRelu():
+        case MaxPool() if node.stride[axis] == 1:
+            return source.seen(1, 0, node.kernel[axis] - 1)
+        case Add() | Mul() | Extreme() | Bound() | Concat() | PRelu() | Pointwise():
             return source
         case _:
             return None

@@ -6,7 +6,8 @@ its range is what it would be without rounding, that of a saturated one is zero.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -17,11 +18,18 @@ from ailsr.export.graph import (
     Add,
     Bound,
     Clamp,
+    Clamped,
     Concat,
     Conv,
     DepthToSpace,
+    Extreme,
+    Function,
+    MaxPool,
+    Mean,
+    Mul,
     Node,
     Pad,
+    Pointwise,
     PRelu,
 )
 from ailsr.export.quantization import SILENT, QParams
@@ -29,6 +37,13 @@ from ailsr.runtime.errors import UnsupportedOperatorError
 
 Constants = tuple[Tensor, Tensor]
 """Weight and bias of a convolution."""
+FUNCTIONS: dict[Function, Callable[[Tensor], Tensor]] = {
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "gelu": F.gelu,
+    "gelu_tanh": partial(F.gelu, approximate="tanh"),
+    "sqrt": torch.sqrt,
+}
 
 
 def compute(node: Node, inputs: Sequence[Tensor], constants: Constants | None = None) -> Tensor:
@@ -46,8 +61,14 @@ def compute(node: Node, inputs: Sequence[Tensor], constants: Constants | None = 
             return F.prelu(inputs[0], torch.from_numpy(node.slope))
         case Bound():
             return inputs[0]
+        case Pointwise(function=function):
+            return FUNCTIONS[function](inputs[0])
         case Add():
             return inputs[0] + inputs[1]
+        case Mul():
+            return inputs[0] * inputs[1]
+        case Extreme(function=function):
+            return (torch.maximum if function == "max" else torch.minimum)(inputs[0], inputs[1])
         case Concat():
             return torch.cat(list(inputs), dim=1)
         case DepthToSpace(block=block):  # torch's own order is CRD
@@ -55,15 +76,21 @@ def compute(node: Node, inputs: Sequence[Tensor], constants: Constants | None = 
             blocks = inputs[0].reshape(n, block**2, channels // block**2, height, width)
             return F.pixel_shuffle(blocks.transpose(1, 2).reshape(inputs[0].shape), block)
         case Pad(pads=(top, left, bottom, right), mode=mode):
-            return F.pad(inputs[0], (left, right, top, bottom), mode=mode)
+            kind = {"reflect": "reflect", "edge": "replicate"}[mode]
+            return F.pad(inputs[0], (left, right, top, bottom), mode=kind)
+        case Mean():
+            return inputs[0].mean((2, 3), keepdim=True)
+        case MaxPool(kernel=kernel, stride=stride):
+            return F.max_pool2d(inputs[0], kernel, stride)
     raise UnsupportedOperatorError(
-        f"int8 cannot be simulated for {type(node).__name__}, which computes {node.output!r}"
+        f"{type(node).__name__}, which computes {node.output!r}, takes pictures of one size: int8 "
+        "cannot be simulated on parts of them; leave --qat out"
     )
 
 
 def clamped(values: Tensor, node: Node) -> Tensor:
     """``values`` within the clamp of ``node``."""
-    clamp: Clamp = node.clamp if isinstance(node, Conv | Add | Bound) else UNBOUNDED
+    clamp: Clamp = node.clamp if isinstance(node, Clamped | Bound) else UNBOUNDED
     return values if clamp == UNBOUNDED else values.clamp(*clamp)
 
 

@@ -7,6 +7,8 @@ a DEQUANTIZE operator; or int8 per output channel, with biases of int32, or int6
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from ai_edge_litert.schema_py_generated import BuiltinOperator, TensorType
 from numpy.typing import NDArray
@@ -155,6 +157,10 @@ class GraphTensors:
         dtype = np.iinfo(f"int{parameters.bits}")
         level = np.clip(level, dtype.min, dtype.max).astype(dtype.dtype)
         return self._model.constant(label, level, _affine(parameters))
+
+    def integers(self, label: str, values: Sequence[int]) -> int:
+        """A vector of integers: axes, or a size."""
+        return self._model.constant(label, np.array(values, np.int32))
 
     def pads(self, pads: tuple[int, int, int, int]) -> int:
         """The widths of a border, from (top, left, bottom, right)."""

@@ -27,15 +27,23 @@ from ailsr.export.graph import (
     Add,
     Bound,
     Clamp,
+    Clamped,
     Concat,
     Conv,
     DepthToSpace,
+    Extreme,
+    Function,
     Graph,
+    MaxPool,
+    Mean,
+    Mul,
     Node,
     Pad,
+    Pointwise,
     PRelu,
+    Resize,
 )
-from ailsr.export.quantization import BITS, PIXELS, WIDE_PIXELS, QParams, Quantization
+from ailsr.export.quantization import BITS, FIXED, PIXELS, WIDE_PIXELS, QParams, Quantization
 from ailsr.export.tflite_model import (
     DILATED_DEPTHWISE_CONV_2D,
     GROUPED_CONV_2D,
@@ -53,7 +61,15 @@ _ACTIVATIONS: dict[Clamp, tuple[int, int]] = {  # fused, and as an operator
     (0.0, 6.0): (ActivationFunctionType.RELU6, BuiltinOperator.RELU6),
     (-1.0, 1.0): (ActivationFunctionType.RELU_N1_TO_1, BuiltinOperator.RELU_N1_TO_1),
 }
-_CHANNELS = 3  # the axis in NHWC
+_FUNCTIONS: dict[Function, int] = {
+    "sigmoid": BuiltinOperator.LOGISTIC,
+    "tanh": BuiltinOperator.TANH,
+    "gelu": BuiltinOperator.GELU,
+    "gelu_tanh": BuiltinOperator.GELU,
+    "sqrt": BuiltinOperator.SQRT,
+}
+_EXTREMES = {"max": BuiltinOperator.MAXIMUM, "min": BuiltinOperator.MINIMUM}
+_HEIGHT, _WIDTH, _CHANNELS = 1, 2, 3  # the axes in NHWC
 # Lets XNNPACK compute in float16 where the processor can (Arm from Cortex-A55 and A75 on), as the
 # GPU delegates do anyway: TensorFlow's reduced_precision_metadata.h. On the AIL authors' VDSR-f13,
 # emulating a Cortex-A76: errors up to 0.0026, PSNR within 0.001 dB.
@@ -149,6 +165,13 @@ class _Translation:
             case Add():
                 inputs = [self.tensors.read(name) for name in node.inputs]
                 self._clamped(BuiltinOperator.ADD, inputs, node, schema.AddOptionsT())
+            case Mul():
+                inputs = [self.tensors.read(name) for name in node.inputs]
+                self._clamped(BuiltinOperator.MUL, inputs, node, schema.MulOptionsT())
+            case Extreme():
+                self._move(_EXTREMES[node.function], node, schema.MaximumMinimumOptionsT())
+            case Pointwise():
+                self._pointwise(node)
             case Bound():
                 source = self.tensors.read(node.input, self.tensors.parameters(node.output))
                 self._bound(source, node.output, self._steps(node))
@@ -162,6 +185,27 @@ class _Translation:
                 options = schema.MirrorPadOptionsT(mode=schema.MirrorPadMode.REFLECT)
                 pads = self.tensors.pads(node.pads)
                 self._move(BuiltinOperator.MIRROR_PAD, node, options, [pads])
+            case Pad(mode="edge"):
+                self._pad_edge(node)
+            case Mean():
+                axes = self.tensors.integers("height and width", [_HEIGHT, _WIDTH])
+                inputs = [self.tensors.read(node.input), axes]
+                options = schema.ReducerOptionsT(keepDims=True)
+                result = self.tensors.result(node.output)
+                self.model.operator(BuiltinOperator.MEAN, inputs, result, options)
+            case MaxPool(kernel=(height, width), stride=(down, right)):
+                options = schema.Pool2DOptionsT(
+                    padding=schema.Padding.VALID,
+                    filterHeight=height,
+                    filterWidth=width,
+                    strideH=down,
+                    strideW=right,
+                )
+                self._move(BuiltinOperator.MAX_POOL_2D, node, options)
+            case Resize():
+                options = schema.ResizeBilinearOptionsT(halfPixelCenters=True)
+                size = self.tensors.integers(f"{node.output}/size", node.size)
+                self._move(BuiltinOperator.RESIZE_BILINEAR, node, options, [size])
             case _:
                 raise UnsupportedOperatorError(
                     f"TFLite has no operator for {type(node).__name__}, which computes "
@@ -171,11 +215,11 @@ class _Translation:
     def _move(
         self,
         code: int,
-        node: Concat | DepthToSpace | Pad,
+        node: Concat | DepthToSpace | Pad | Extreme | MaxPool | Resize,
         options: object,
         constants: Sequence[int] = (),
     ) -> None:
-        """An operator that only moves samples: it wants equal parameters on all sides."""
+        """An operator that computes no new samples: it wants equal parameters on all sides."""
         parameters = self.tensors.parameters(node.output)
         inputs = [self.tensors.read(name, parameters) for name in node.inputs]
         result = self.tensors.result(node.output)
@@ -208,6 +252,40 @@ class _Translation:
         else:
             options = schema.ConcatenationOptionsT(axis=_CHANNELS)
             self._move(BuiltinOperator.CONCATENATION, node, options)
+
+    def _pad_edge(self, node: Pad) -> None:
+        """TFLite has no replication of the edge, but a mirror that includes it: ring by ring."""
+        output, pads = node.output, node.pads
+        source = self.tensors.read(node.input, self.tensors.parameters(output))
+        channels, height, width = self.graph.shapes[node.input]
+        for ring in range(max(pads)):
+            top, left, bottom, right = (int(pad > ring) for pad in pads)
+            height, width = height + top + bottom, width + left + right
+            last = ring + 1 == max(pads)
+            label = output if last else f"{output}/ring"
+            result = self.tensors.like(label, output, (channels, height, width))
+            inputs = [source, self.tensors.pads((top, left, bottom, right))]
+            options = schema.MirrorPadOptionsT(mode=schema.MirrorPadMode.SYMMETRIC)
+            self.model.operator(BuiltinOperator.MIRROR_PAD, inputs, result, options)
+            source = result
+        self.tensors.put(output, source)
+
+    def _pointwise(self, node: Pointwise) -> None:
+        code, output = _FUNCTIONS[node.function], node.output
+        options = None
+        if code == BuiltinOperator.GELU:
+            options = schema.GeluOptionsT(approximate=node.function == "gelu_tanh")
+        source, parameters = self.tensors.read(node.input), self.tensors.parameters(output)
+        prescribed = FIXED.get(node.function, parameters)
+        if self.quantized and (code == BuiltinOperator.SQRT or parameters != prescribed):
+            # XNNPACK makes one table of the three; TFLite has no such int8 operator.
+            real, root = (
+                self.tensors.shaped(f"{name}/real", name, None) for name in (node.input, output)
+            )
+            self.model.operator(BuiltinOperator.DEQUANTIZE, [source], real)
+            self.model.operator(code, [real], root, options)
+            code, source, options = BuiltinOperator.QUANTIZE, root, None
+        self.model.operator(code, [source], self.tensors.result(output), options)
 
     def _prelu(self, node: PRelu) -> None:
         source = self.tensors.read(node.input)
@@ -288,7 +366,7 @@ class _Translation:
         self,
         code: int,
         inputs: Sequence[int],
-        node: Conv | Add,
+        node: Clamped,
         options: Any,  # noqa: ANN401 - Conv2DOptionsT and its like, which are untyped
         kernel: Kernel | None = None,
     ) -> None:
@@ -320,7 +398,7 @@ class _Translation:
             source = result
         self.tensors.put(output, source)
 
-    def _steps(self, node: Conv | Add | Bound) -> list[Clamp]:
+    def _steps(self, node: Clamped | Bound) -> list[Clamp]:
         """The node's clamp as clamps of one operator each, none for what saturation does."""
         low, high = node.clamp
         parameters = self.tensors.parameters(node.output)

@@ -4,87 +4,67 @@ Activations become ``Bound`` and constant factors and offsets 1×1 convolutions;
 them. An operator without a handler is refused with its place and with what could stand for it.
 """
 
+# ruff: noqa: N802 - a handler is called as its operator
+
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Literal
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 
-from ailsr.export.channel_map import ChannelMap
-from ailsr.export.graph import Add, Array, Bound, Concat, Conv, DepthToSpace, Node, Pad, PRelu
-from ailsr.runtime.errors import UnsupportedOperatorError
-
-SUBSTITUTES = {
-    "ConvTranspose": "a convolution followed by a pixel shuffle",
-    "Resize": "a fixed convolution and nn.functional.pixel_shuffle, as ailsr.train.networks.skip",
-    "Upsample": "a fixed convolution and nn.functional.pixel_shuffle, as ailsr.train.networks.skip",
-    "Expand": "a fixed 1x1 convolution in place of expand or repeat_interleave",
-    "Tile": "a fixed 1x1 convolution in place of tile or repeat",
-    "Reshape": "nn.functional.pixel_shuffle in place of reshape and permute",
-    "Transpose": "nn.functional.pixel_shuffle in place of reshape and permute",
-    "Sigmoid": "nn.ReLU, nn.PReLU or nn.Hardtanh",
-    "Tanh": "nn.ReLU, nn.PReLU or nn.Hardtanh",
-    "Gelu": "nn.ReLU, nn.PReLU or nn.Hardtanh",
-    "Erf": "nn.ReLU, nn.PReLU or nn.Hardtanh",
-    "HardSwish": "nn.ReLU, nn.PReLU or nn.Hardtanh",
-    "GlobalAveragePool": "a network without channel attention",
-    "ReduceMean": "a network without channel attention",
-    "BatchNormalization": "batch normalisation folded into the convolution before it",
-    "Slice": "two convolutions in place of one that is split",
-    "Split": "two convolutions in place of one that is split",
-}
+from ailsr.export.gelu import with_gelu
+from ailsr.export.graph import (
+    Add,
+    Array,
+    Bound,
+    Clamp,
+    Concat,
+    Conv,
+    Extreme,
+    Function,
+    MaxPool,
+    Mean,
+    Mul,
+    Pointwise,
+    PRelu,
+)
+from ailsr.export.onnx_movements import Attributes, Movements
+from ailsr.export.rearrangement import Rearrangement
+from ailsr.export.resampling import transposed_convolution
 
 
-class Translation:
+class Translation(Movements):
     """The nodes of a simplified ONNX graph, as they come, with the names of input and output."""
 
-    nodes: list[Node]
-    input: str
-    output: str
-
     def __init__(self, graph: onnx.GraphProto, places: Mapping[str, str]) -> None:
-        """``places`` names for a tensor the module of the network that makes it, if known."""
-        self.nodes = []
-        self._places = places
-        self._constants: dict[str, NDArray[Any]] = {
-            tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer
-        }
-        self._shapes = {
-            value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim]
-            for value in (*graph.input, *graph.value_info, *graph.output)
-        }
-        self._aliases: dict[str, str] = {}
-        self.input = next(v.name for v in graph.input if v.name not in self._constants)
-        for node in graph.node:
-            self._translate(node)
-        self.output = self._name(graph.output[0].name)
+        nodes = with_gelu(graph)
+        super().__init__(graph, places)
+        for node in nodes:
+            handler = getattr(self, f"_{node.op_type}", None)
+            if handler is None or node.domain not in ("", "ai.onnx"):
+                raise self.unsupported(node)
+            handler(node, {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute})
+        self.output = self.tensor(graph.output[0].name)
 
-    def _translate(self, node: onnx.NodeProto) -> None:
-        handler = getattr(self, f"_{node.op_type}", None)
-        if handler is None or node.domain not in ("", "ai.onnx"):
-            raise self._unsupported(node, "")
-        handler(node, {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute})
-
-    # Handlers, by ONNX operator ---------------------------------------------------------------
-
-    def _Constant(self, node: onnx.NodeProto, attributes: dict[str, Any]) -> None:  # noqa: N802
+    def _Constant(self, node: onnx.NodeProto, attributes: Attributes) -> None:
         if "value" not in attributes:
-            raise self._unsupported(node, "a constant that is not a tensor")
-        self._constants[node.output[0]] = onnx.numpy_helper.to_array(attributes["value"])
+            raise self.unsupported(node, "a constant that is not a tensor")
+        self.constant(node.output[0], onnx.numpy_helper.to_array(attributes["value"]))
 
-    def _Identity(self, node: onnx.NodeProto, attributes: dict[str, Any]) -> None:  # noqa: N802
-        self._aliases[node.output[0]] = self._name(node.input[0])
+    def _Identity(self, node: onnx.NodeProto, attributes: Attributes) -> None:
+        self.alias(node.output[0], self.tensor(node.input[0]))
 
     _Dropout = _Identity
 
-    def _Conv(self, node: onnx.NodeProto, attributes: dict[str, Any]) -> None:  # noqa: N802
-        weight = self._constant(node, 1)
-        bias = self._constant(node, 2) if len(node.input) > 2 else np.zeros(len(weight), np.float32)
+    # Convolutions and pooling
+
+    def _Conv(self, node: onnx.NodeProto, attributes: Attributes) -> None:
+        weight = self.floats(node, 1)
+        bias = self.floats(node, 2) if len(node.input) > 2 else np.zeros(len(weight), np.float32)
         if weight.ndim != 4:
-            raise self._unsupported(node, "a convolution that is not two-dimensional")
+            raise self.unsupported(node, "that is not two-dimensional")
         stride_y, stride_x = attributes.get("strides", (1, 1))
         dilation_y, dilation_x = attributes.get("dilations", (1, 1))
         extent = [
@@ -99,10 +79,10 @@ class Translation:
                 top, left = (n // 2 for n in (extent[0] - 1, extent[1] - 1))
                 bottom, right = extent[0] - 1 - top, extent[1] - 1 - left
             case other:
-                raise self._unsupported(node, f"auto_pad {other.decode()}")
-        self.nodes.append(
+                raise self.unsupported(node, f"auto_pad {other.decode()}")
+        self.emit(
             Conv(
-                self._name(node.input[0]),
+                self.tensor(node.input[0]),
                 node.output[0],
                 weight,
                 bias,
@@ -113,149 +93,251 @@ class Translation:
             )
         )
 
-    def _Relu(self, node: onnx.NodeProto, attributes: dict[str, Any]) -> None:  # noqa: N802
-        self.nodes.append(Bound(self._name(node.input[0]), node.output[0], (0.0, np.inf)))
+    def _ConvTranspose(self, node: onnx.NodeProto, attributes: Attributes) -> None:
+        weight, groups = self.floats(node, 1), attributes.get("group", 1)
+        if weight.ndim != 4 or attributes.get("auto_pad", b"NOTSET") != b"NOTSET":
+            raise self.unsupported(node, "without two-dimensional, explicit padding")
+        if max(attributes.get("dilations", (1, 1))) > 1 or "output_shape" in attributes:
+            raise self.unsupported(node, "with dilation or output_shape")
+        inputs, outputs, *kernel = weight.shape
+        dense = np.zeros((groups, inputs // groups, groups, outputs, *kernel), np.float32)
+        for group, part in enumerate(np.split(weight, groups)):
+            dense[group, :, group] = part
+        dense = dense.reshape(inputs, groups * outputs, *kernel)
+        bias = self.floats(node, 2) if len(node.input) > 2 else np.zeros(dense.shape[1], np.float32)
+        stride_y, stride_x = attributes.get("strides", (1, 1))
+        top, left, bottom, right = attributes.get("pads", (0, 0, 0, 0))
+        more_y, more_x = attributes.get("output_padding", (0, 0))
+        tensor = self.tensor(node.input[0])
+        _, height, width = self.shapes[tensor]
+        result = (
+            stride_y * (height - 1) + kernel[0] + more_y - top - bottom,
+            stride_x * (width - 1) + kernel[1] + more_x - left - right,
+        )
+        nodes = transposed_convolution(
+            tensor, node.output[0], dense, bias, (height, width), result,
+            (stride_y, stride_x), (top, left),
+        )  # fmt: skip
+        if nodes is None:
+            raise self.unsupported(
+                node,
+                f"that makes {result[0]}x{result[1]} of {height}x{width}",
+                "a padding and an output_padding by which it enlarges exactly by its stride",
+            )
+        self.emit(*nodes)
 
-    def _Clip(self, node: onnx.NodeProto, attributes: dict[str, Any]) -> None:  # noqa: N802
+    def _BatchNormalization(self, node: onnx.NodeProto, attributes: Attributes) -> None:
+        gain, shift, mean, variance = (self.floats(node, index) for index in range(1, 5))
+        scale = gain / np.sqrt(variance + attributes.get("epsilon", 1e-5))
+        self.emit_map(self.tensor(node.input[0]), node.output[0], scale, shift - mean * scale)
+
+    def _GlobalAveragePool(self, node: onnx.NodeProto, attributes: Attributes) -> None:
+        self.emit(Mean(self.tensor(node.input[0]), node.output[0]))
+
+    def _ReduceMean(self, node: onnx.NodeProto, attributes: Attributes) -> None:
+        tensor, output = self.tensor(node.input[0]), node.output[0]
+        axes = {axis % 4 for axis in self.integers(node, 1, "axes") or range(4)}
+        channels, height, width = self.shapes[tensor]
+        kept = attributes.get("keepdims", 1)
+        total = node.op_type == "ReduceSum"
+        if axes == {2, 3}:
+            mean = self.emit(Mean(tensor, output if kept and not total else f"{output}, mean"))
+            if total:
+                name = output if kept else f"{output}, sum"
+                mean = self.emit_map(mean, name, float(height * width))
+            if not kept:
+                moved = Rearrangement.of(mean, (channels, 1, 1))
+                self.move(node, [moved.then(lambda numbers: numbers.reshape(1, channels))])
+        elif axes == {1} and kept:
+            weight = np.full((1, channels, 1, 1), 1 if total else 1 / channels, np.float32)
+            self.emit(Conv(tensor, output, weight, np.zeros(1, np.float32)))
+        else:
+            raise self.unsupported(node, f"over the axes {sorted(axes)}", "a mean over (2, 3)")
+
+    _ReduceSum = _ReduceMean
+
+    def _AveragePool(self, node: onnx.NodeProto, attributes: Attributes) -> None:
+        pads, kernel, (stride_y, stride_x) = self._window(node, attributes)
+        if any(pads) and not attributes.get("count_include_pad", 0):
+            raise self.unsupported(node, f"with pads {pads}", "count_include_pad=True")
+        tensor = self.tensor(node.input[0])
+        channels = self.shapes[tensor][0]
+        weight = np.full((channels, 1, *kernel), 1 / (kernel[0] * kernel[1]), np.float32)
+        bias = np.zeros(channels, np.float32)
+        stride = stride_y, stride_x
+        self.emit(Conv(tensor, node.output[0], weight, bias, pads, stride, groups=channels))
+
+    def _MaxPool(self, node: onnx.NodeProto, attributes: Attributes) -> None:
+        pads, kernel, stride = self._window(node, attributes)
+        if any(pads):
+            raise self.unsupported(node, f"with pads {pads}", "padding=0")
+        self.emit(MaxPool(self.tensor(node.input[0]), node.output[0], kernel, stride))
+
+    def _window(
+        self, node: onnx.NodeProto, attributes: Attributes
+    ) -> tuple[tuple[int, int, int, int], tuple[int, int], tuple[int, int]]:
+        """(pads, kernel, stride) of a pooling."""
+        if (
+            attributes.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID")
+            or attributes.get("ceil_mode", 0)
+            or max(attributes.get("dilations", (1, 1))) > 1
+            or len(node.output) > 1
+        ):
+            raise self.unsupported(node, "with automatic padding, ceil_mode or dilation")
+        kernel_y, kernel_x = attributes["kernel_shape"]
+        stride_y, stride_x = attributes.get("strides", (1, 1))
+        top, left, bottom, right = attributes.get("pads", (0, 0, 0, 0))
+        return (top, left, bottom, right), (kernel_y, kernel_x), (stride_y, stride_x)
+
+    # Activations
+
+    def _Relu(self, node: onnx.NodeProto, attributes: Attributes) -> None:
+        self._bound(node, (0.0, np.inf))
+
+    def _Clip(self, node: onnx.NodeProto, attributes: Attributes) -> None:
         low, high = attributes.get("min", -np.inf), attributes.get("max", np.inf)
         if len(node.input) > 1 and node.input[1]:
-            low = self._constant(node, 1).item()
+            low = self.floats(node, 1).item()
         if len(node.input) > 2 and node.input[2]:
-            high = self._constant(node, 2).item()
-        self.nodes.append(Bound(self._name(node.input[0]), node.output[0], (low, high)))
+            high = self.floats(node, 2).item()
+        self._bound(node, (low, high))
 
-    def _PRelu(self, node: onnx.NodeProto, attributes: dict[str, Any]) -> None:  # noqa: N802
-        slope = self._per_channel(node, self._constant(node, 1))
-        self.nodes.append(PRelu(self._name(node.input[0]), node.output[0], slope))
+    def _bound(self, node: onnx.NodeProto, clamp: Clamp) -> None:
+        self.emit(Bound(self.tensor(node.input[0]), node.output[0], clamp))
 
-    def _LeakyRelu(self, node: onnx.NodeProto, attributes: dict[str, Any]) -> None:  # noqa: N802
-        slope = np.full(self._channels(node), attributes.get("alpha", 0.01), np.float32)
-        self.nodes.append(PRelu(self._name(node.input[0]), node.output[0], slope))
+    def _PRelu(self, node: onnx.NodeProto, attributes: Attributes) -> None:
+        self._prelu(node, self.floats(node, 1))
 
-    def _Add(self, node: onnx.NodeProto, attributes: dict[str, Any]) -> None:  # noqa: N802
+    def _LeakyRelu(self, node: onnx.NodeProto, attributes: Attributes) -> None:
+        self._prelu(node, np.array(attributes.get("alpha", 0.01), np.float32))
+
+    def _prelu(self, node: onnx.NodeProto, slope: Array) -> None:
+        tensor = self.tensor(node.input[0])
+        slope = self.per_channel(node, slope, self.shapes[tensor][0])
+        self.emit(PRelu(tensor, node.output[0], slope))
+
+    def _Sigmoid(self, node: onnx.NodeProto, attributes: Attributes) -> None:
+        self._pointwise(node, "sigmoid")
+
+    def _Tanh(self, node: onnx.NodeProto, attributes: Attributes) -> None:
+        self._pointwise(node, "tanh")
+
+    def _Sqrt(self, node: onnx.NodeProto, attributes: Attributes) -> None:
+        self._pointwise(node, "sqrt")
+
+    def _Gelu(self, node: onnx.NodeProto, attributes: Attributes) -> None:
+        tanh = attributes.get("approximate", b"none") == b"tanh"
+        self._pointwise(node, "gelu_tanh" if tanh else "gelu")
+
+    def _pointwise(self, node: onnx.NodeProto, function: Function) -> None:
+        self.emit(Pointwise(self.tensor(node.input[0]), node.output[0], function))
+
+    def _HardSigmoid(self, node: onnx.NodeProto, attributes: Attributes) -> None:
+        scale, offset = attributes.get("alpha", 0.2), attributes.get("beta", 0.5)
+        self._hard_sigmoid(node, scale, offset, node.output[0])
+
+    def _HardSwish(self, node: onnx.NodeProto, attributes: Attributes) -> None:
+        gate = self._hard_sigmoid(node, 1 / 6, 0.5, f"{node.output[0]}, gate")
+        self.emit(Mul(self.tensor(node.input[0]), gate, node.output[0]))
+
+    def _hard_sigmoid(self, node: onnx.NodeProto, scale: float, offset: float, output: str) -> str:
+        line = self.emit_map(self.tensor(node.input[0]), f"{output}, line", scale, offset)
+        return self.emit(Bound(line, output, (0.0, 1.0)))
+
+    # Arithmetic
+
+    def _Add(self, node: onnx.NodeProto, attributes: Attributes) -> None:
         for constant, tensor in ((0, 1), (1, 0)):
-            if self._is_constant(node.input[constant]):
-                offset = self._per_channel(node, self._constant(node, constant))
-                self._map(node, node.input[tensor], offset=offset)
+            if self.is_constant(node.input[constant]):
+                self._map(node, tensor, offset=self.floats(node, constant))
                 return
-        self._sum(node, self._name(node.input[0]), self._name(node.input[1]))
+        self._sum(node, *map(self.tensor, node.input))
 
-    def _Sub(self, node: onnx.NodeProto, attributes: dict[str, Any]) -> None:  # noqa: N802
-        if self._is_constant(node.input[1]):
-            offset = -self._per_channel(node, self._constant(node, 1))
-            self._map(node, node.input[0], offset=offset)
-        elif self._is_constant(node.input[0]):
-            offset = self._per_channel(node, self._constant(node, 0))
-            self._map(node, node.input[1], scale=-1.0, offset=offset)
+    def _Sub(self, node: onnx.NodeProto, attributes: Attributes) -> None:
+        if self.is_constant(node.input[1]):
+            self._map(node, 0, offset=-self.floats(node, 1))
+        elif self.is_constant(node.input[0]):
+            self._map(node, 1, scale=-1.0, offset=self.floats(node, 0))
         else:
-            negative = f"{node.output[0]}, subtrahend"
-            minus = ChannelMap.in_place(self._channels(node), scale=-1.0)
-            self.nodes.append(minus.conv(self._name(node.input[1]), negative))
-            self._sum(node, self._name(node.input[0]), negative)
+            first, second = map(self.tensor, node.input)
+            negative = self.emit_map(second, f"{node.output[0]}, subtrahend", -1.0)
+            self._sum(node, first, negative)
 
-    def _Neg(self, node: onnx.NodeProto, attributes: dict[str, Any]) -> None:  # noqa: N802
-        self._map(node, node.input[0], scale=-1.0)
+    def _Neg(self, node: onnx.NodeProto, attributes: Attributes) -> None:
+        self._map(node, 0, scale=-1.0)
 
-    def _Mul(self, node: onnx.NodeProto, attributes: dict[str, Any]) -> None:  # noqa: N802
+    def _Mul(self, node: onnx.NodeProto, attributes: Attributes) -> None:
         for constant, tensor in ((0, 1), (1, 0)):
-            if self._is_constant(node.input[constant]):
-                scale = self._per_channel(node, self._constant(node, constant))
-                self._map(node, node.input[tensor], scale=scale)
+            if self.is_constant(node.input[constant]):
+                self._map(node, tensor, scale=self.floats(node, constant))
                 return
-        raise self._unsupported(node, "a product of two tensors")
+        first, second = self._larger_first(node, *map(self.tensor, node.input))
+        self.emit(Mul(first, second, node.output[0]))
 
-    def _Div(self, node: onnx.NodeProto, attributes: dict[str, Any]) -> None:  # noqa: N802
-        divisor = self._per_channel(node, self._constant(node, 1))
-        self._map(node, node.input[0], scale=np.reciprocal(divisor))
+    def _Div(self, node: onnx.NodeProto, attributes: Attributes) -> None:
+        self._map(node, 0, scale=np.reciprocal(self.floats(node, 1)))
 
-    def _Concat(self, node: onnx.NodeProto, attributes: dict[str, Any]) -> None:  # noqa: N802
-        if attributes["axis"] not in (1, -3):
-            raise self._unsupported(
-                node, f"along axis {attributes['axis']}, not along the channels"
-            )
-        self.nodes.append(Concat(tuple(map(self._name, node.input)), node.output[0]))
+    def _Pow(self, node: onnx.NodeProto, attributes: Attributes) -> None:
+        match self.floats(node, 1).reshape(-1).tolist():
+            case [2.0]:
+                tensor = self.tensor(node.input[0])
+                self.emit(Mul(tensor, tensor, node.output[0]))
+            case [0.5]:
+                self._pointwise(node, "sqrt")
+            case exponent:
+                raise self.unsupported(node, f"by {exponent}", "a square or a square root")
 
-    def _DepthToSpace(self, node: onnx.NodeProto, attributes: dict[str, Any]) -> None:  # noqa: N802
-        tensor, block = self._name(node.input[0]), attributes["blocksize"]
-        if attributes.get("mode", b"DCR") == b"CRD":
-            ordered = f"{node.output[0]}, reordered"
-            order = ChannelMap.crd_to_dcr(self._shapes[node.input[0]][1], block)
-            self.nodes.append(order.conv(tensor, ordered))
-            tensor = ordered
-        self.nodes.append(DepthToSpace(tensor, node.output[0], block))
+    def _Max(self, node: onnx.NodeProto, attributes: Attributes) -> None:
+        function: Literal["max", "min"] = "max" if node.op_type == "Max" else "min"
+        first, *others = sorted(node.input, key=self.is_constant)
+        result = self.tensor(first)
+        for number, other in enumerate(others, 1):
+            output = node.output[0] if number == len(others) else f"{node.output[0]}, {number}"
+            if self.is_constant(other):
+                level = self.floats(node, list(node.input).index(other))
+                if level.size > 1:
+                    raise self.unsupported(node, f"with a constant of shape {level.shape}")
+                clamp = (level.item(), np.inf) if function == "max" else (-np.inf, level.item())
+                result = self.emit(Bound(result, output, clamp))
+            elif self.shape(other) == self.shapes[result]:
+                result = self.emit(Extreme(result, self.tensor(other), output, function))
+            else:
+                raise self.unsupported(node, "that broadcasts a tensor", "tensors of equal shape")
+        if not others:
+            self.alias(node.output[0], result)
 
-    def _Pad(self, node: onnx.NodeProto, attributes: dict[str, Any]) -> None:  # noqa: N802
-        pads = (
-            self._constants[node.input[1]].tolist() if len(node.input) > 1 else attributes["pads"]
-        )
-        top, left, bottom, right = pads[2], pads[3], pads[6], pads[7]
-        mode = attributes.get("mode", b"constant").decode()
-        value = self._constant(node, 2).item() if len(node.input) > 2 and node.input[2] else 0.0
-        tensor, output = self._name(node.input[0]), node.output[0]
-        if any(pads[:2] + pads[4:6]) or min(pads) < 0 or len(node.input) > 3:
-            raise self._unsupported(node, f"by {pads}")
-        if mode == "reflect":
-            self.nodes.append(Pad(tensor, output, (top, left, bottom, right)))
-        elif mode == "constant" and value == 0:  # folded into the convolutions that read it
-            copy = ChannelMap.in_place(self._channels(node)).conv(tensor, output)
-            self.nodes.append(
-                Conv(tensor, output, copy.weight, copy.bias, (top, left, bottom, right))
-            )
-        else:
-            raise self._unsupported(node, f"{mode} padding", "reflect or zero padding")
-
-    # What the handlers share ------------------------------------------------------------------
-
-    def _name(self, tensor: str) -> str:
-        return self._aliases.get(tensor, tensor)
-
-    def _is_constant(self, tensor: str) -> bool:
-        return self._name(tensor) in self._constants
-
-    def _constant(self, node: onnx.NodeProto, index: int) -> Array:
-        name = self._name(node.input[index])
-        if name not in self._constants:
-            raise self._unsupported(node, "with a computed operand", "constant weights")
-        return self._constants[name].astype(np.float32)
-
-    def _channels(self, node: onnx.NodeProto) -> int:
-        return int(self._shapes[node.output[0]][1])
-
-    def _per_channel(self, node: onnx.NodeProto, constant: Array) -> Array:
-        """``constant`` as one value per channel of the node's output."""
-        channels = self._channels(node)
-        shape = (1,) * (4 - constant.ndim) + constant.shape
-        if shape[0] == shape[2] == shape[3] == 1 and shape[1] in (1, channels):
-            return np.broadcast_to(constant.reshape(-1), channels).astype(np.float32)
-        raise self._unsupported(
-            node, f"with a constant of shape {constant.shape}", "one per channel"
-        )
+    _Min = _Max
 
     def _map(
         self,
         node: onnx.NodeProto,
-        tensor: str,
+        index: int,
         scale: float | Array = 1.0,
         offset: float | Array = 0.0,
     ) -> None:
-        if self._shapes[tensor] != self._shapes[node.output[0]]:
-            raise self._unsupported(node, "that broadcasts a tensor", "tensors of equal shape")
-        channel_map = ChannelMap.in_place(self._channels(node), scale, offset)
-        self.nodes.append(channel_map.conv(self._name(tensor), node.output[0]))
+        """Input ``index`` of ``node``, scaled and shifted channel by channel."""
+        tensor = self.tensor(node.input[index])
+        channels = self.shapes[tensor][0]
+        scales, offsets = (
+            self.per_channel(node, np.asarray(v, np.float32), channels) for v in (scale, offset)
+        )
+        self.emit_map(tensor, node.output[0], scales, offsets)
 
     def _sum(self, node: onnx.NodeProto, first: str, second: str) -> None:
-        if self._shapes[node.input[0]] != self._shapes[node.input[1]]:
-            raise self._unsupported(node, "that broadcasts a tensor", "tensors of equal shape")
-        self.nodes.append(Add(first, second, node.output[0]))
+        first, second = self._larger_first(node, first, second)
+        channels = self.shapes[first][0]
+        if self.shapes[second][0] < channels:
+            second = self.emit(Concat((second,) * channels, f"{node.output[0]}, repeated"))
+        self.emit(Add(first, second, node.output[0]))
 
-    def _unsupported(
-        self, node: onnx.NodeProto, detail: str, substitute: str = ""
-    ) -> UnsupportedOperatorError:
-        place = self._places.get(node.output[0], "")
-        where = f" in module {place!r}" if place else ""
-        substitute = substitute or SUBSTITUTES.get(node.op_type, "")
-        advice = f"; use {substitute}" if substitute else ""
-        return UnsupportedOperatorError(
-            f"{' '.join(filter(None, [node.op_type, detail]))} (node "
-            f"{node.name or node.output[0]!r}{where}) is not an operator of all targets{advice}"
-        )
+    def _larger_first(self, node: onnx.NodeProto, first: str, second: str) -> tuple[str, str]:
+        """The operands, that with the shape of the result first. Raises UnsupportedOperatorError
+        when both are broadcast, or one other than along channels or along the whole picture."""
+        if np.prod(self.shapes[first]) < np.prod(self.shapes[second]):
+            first, second = second, first
+        (channels, *size), (depth, *extent) = self.shapes[first], self.shapes[second]
+        if depth not in (1, channels) or extent not in (size, [1, 1]):
+            raise self.unsupported(
+                node, f"of {self.shapes[first]} and {self.shapes[second]}", "tensors of equal shape"
+            )
+        return first, second

@@ -10,7 +10,24 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ailsr.export.graph import Add, Bound, Clamp, Concat, Conv, DepthToSpace, Graph, Pad, PRelu
+from ailsr.export.graph import (
+    Add,
+    Bound,
+    Clamp,
+    Concat,
+    Conv,
+    DepthToSpace,
+    Extreme,
+    Function,
+    Graph,
+    MaxPool,
+    Mean,
+    Mul,
+    Pad,
+    Pointwise,
+    PRelu,
+    Resize,
+)
 from ailsr.export.quantization import (
     PIXELS,
     QParams,
@@ -18,6 +35,14 @@ from ailsr.export.quantization import (
     quantize_bias,
     quantize_weight,
 )
+
+FUNCTIONS: dict[Function, Callable[[Tensor], Tensor]] = {
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "gelu": F.gelu,
+    "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
+    "sqrt": torch.sqrt,
+}
 
 
 def run(graph: Graph, image: NDArray) -> dict[str, NDArray]:
@@ -62,6 +87,14 @@ def error_bound(graph: Graph, quantization: Quantization) -> float:
                 bound = inputs[0] * max(1.0, float(np.abs(node.slope).max()))
             case Add():
                 bound = sum(inputs)
+            case Mul():
+                params = [quantization.tensors[name] for name in node.inputs]
+                reaches = [q.scale * max(q.zero_point, 255 - q.zero_point) for q in params]
+                bound = inputs[0] * reaches[1] + inputs[1] * reaches[0] + inputs[0] * inputs[1]
+            case Pointwise(function="sqrt"):
+                bound = inputs[0] ** 0.5
+            case Pointwise():
+                bound = inputs[0] * 1.13  # the greatest slope, that of GELU
             case _:
                 bound = max(inputs)
         bounds[node.output] = bound + quantization.tensors[node.output].scale
@@ -90,6 +123,14 @@ def _compute(
                 values = _clamp(inputs[0], node.clamp)
             case Add():
                 values = _clamp(inputs[0] + inputs[1], node.clamp)
+            case Mul():
+                values = _clamp(inputs[0] * inputs[1], node.clamp)
+            case Extreme(function="max"):
+                values = torch.maximum(*inputs)
+            case Extreme(function="min"):
+                values = torch.minimum(*inputs)
+            case Pointwise(function=function):
+                values = FUNCTIONS[function](inputs[0])
             case Concat():
                 values = torch.cat(inputs, dim=1)
             case DepthToSpace(block=block):  # DCR order to torch's CRD
@@ -97,7 +138,14 @@ def _compute(
                 blocks = inputs[0].reshape(block * block, channels // block**2, height, width)
                 values = F.pixel_shuffle(blocks.transpose(0, 1).reshape(inputs[0].shape), block)
             case Pad(pads=(top, left, bottom, right)):
-                values = F.pad(inputs[0], (left, right, top, bottom), mode="reflect")
+                mode = {"reflect": "reflect", "edge": "replicate"}[node.mode]
+                values = F.pad(inputs[0], (left, right, top, bottom), mode=mode)
+            case Mean():
+                values = inputs[0].mean((2, 3), keepdim=True)
+            case MaxPool():
+                values = F.max_pool2d(inputs[0], node.kernel, node.stride)
+            case Resize():
+                values = F.interpolate(inputs[0], node.size, mode="bilinear", align_corners=False)
         tensors[node.output] = observe(node.output, values)
     return {name: values[0].permute(1, 2, 0).numpy() for name, values in tensors.items()}
 

@@ -8,7 +8,7 @@ from graph_reference import run
 
 from ailsr.export import picture_sets
 from ailsr.export.calibration import TILE, channel_ranges, ranges
-from ailsr.export.graph import Add, Concat, Conv, DepthToSpace, Graph, Pad
+from ailsr.export.graph import Add, Concat, Conv, DepthToSpace, Graph, MaxPool, Pad, Resize
 from ailsr.export.picture_sets import generated, picture_set
 from ailsr.runtime.errors import ImageError, UsageError
 from ailsr.runtime.image import write
@@ -87,3 +87,24 @@ def test_generated_pictures_are_the_same_everywhere_and_use_the_full_range():
     assert picture.min() == 0 and picture.max() == 255
     jumps = np.abs(np.diff(picture.astype(int), axis=1)).max(axis=(0, 1))
     assert (jumps > 200).all()  # hard edges in every channel
+
+
+def test_a_graph_that_resizes_to_a_size_is_calibrated_at_its_own(photographs):
+    nodes = (
+        conv("image", "phases", 3, 12),
+        MaxPool("phases", "coarse", (3, 3), (2, 2)),
+        Resize("coarse", "smooth", (40, 60)),
+        Add("phases", "smooth", "sum"),
+        DepthToSpace("sum", "upscaled", 2),
+    )
+    graph = Graph(nodes, (3, 40, 60))
+    picture = photographs["chelsea"][:40, :90]
+    halves = [run(graph, part / 255)["sum"] for part in (picture[:, :60], picture[:, 30:])]
+    low, high = ranges(graph, [picture])["sum"]
+    assert low == pytest.approx(min(half.min() for half in halves), rel=1e-4)
+    assert high == pytest.approx(max(half.max() for half in halves), rel=1e-4)
+    mirrored = np.pad(picture[:, :50], ((0, 0), (0, 10), (0, 0)), "symmetric")
+    low, high = ranges(graph, [picture[:, :50]])["sum"]
+    assert (low, high) == pytest.approx(
+        (run(graph, mirrored / 255)["sum"].min(), run(graph, mirrored / 255)["sum"].max()), rel=1e-4
+    )

@@ -187,6 +187,29 @@ def test_depth_to_space_is_tensorflows():
     assert result.tolist() == [[[[1, 2, 3], [4, 5, 6]], [[7, 8, 9], [10, 11, 12]]]]
 
 
+@pytest.mark.parametrize(
+    ("size", "expected"), [(5, [0, 0.1, 0.5, 0.9, 1]), (6, [0, 0, 1 / 3, 2 / 3, 1, 1])]
+)
+def test_resize_bilinear_is_coremltools(size, expected):
+    """The examples of sampling_mode UNALIGN_CORNERS in the documentation of resize_bilinear."""
+    x = torch.tensor([0.0, 1.0]).reshape(1, 1, 1, 2)
+    result = mil_operators.resize_bilinear(x, 1, size, "UNALIGN_CORNERS").flatten()
+    assert result.tolist() == pytest.approx(expected, abs=1e-2 if size == 6 else 1e-6)
+
+
+@pytest.mark.parametrize(
+    ("operator", "arguments"),
+    [
+        ("resize_bilinear", {"sampling_mode": "ALIGN_CORNERS"}),
+        ("max_pool", {"kernel_sizes": [3, 3], "pad_type": "same"}),
+        ("gelu", {"mode": "SIGMOID_APPROXIMATION"}),
+    ],
+)
+def test_another_mode_of_an_operator_is_refused(operator, arguments):
+    with pytest.raises(UnsupportedOperatorError, match=next(reversed(arguments.values()))):
+        mil_operators.OPERATORS[operator](torch.zeros(1, 1, 4, 4), **arguments)
+
+
 @pytest.mark.parametrize("precision", ["float32", "float16"])
 def test_a_photograph_comes_out_as_rounded_by_torch(precision, tmp_path):
     picture = photograph()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from types import FunctionType
 
 import numpy as np
 import onnx
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from ailsr.export.graph import Bound, Conv, Graph, PRelu
+from ailsr.export.graph import Bound, Conv, Graph, Pointwise, PRelu
 from ailsr.export.hub import from_onnx, graph_of
 from ailsr.runtime.errors import ModelError, UnsupportedOperatorError
 
@@ -121,14 +122,23 @@ def test_a_clamp_behind_the_pixel_shuffle_is_fused_before_it():
 @pytest.mark.parametrize(
     ("layer", "message"),
     [
-        (nn.Sigmoid(), r"Sigmoid \(node '.*' in module '1'\) .* use nn.ReLU, nn.PReLU"),
-        (nn.Upsample(scale_factor=2), r"Resize .*pixel_shuffle"),
-        (nn.AdaptiveAvgPool2d(1), r"channel attention"),
-        (nn.ReplicationPad2d(1), r"Pad edge padding .* use reflect or zero padding"),
+        (nn.Mish(), r"Mish \(node '.*' in module '1'\) .* use nn.ReLU, nn.PReLU"),
+        (nn.Softmax(1), r"Softmax .* use nn.Sigmoid"),
+        (nn.Linear(17, 17), r"Gemm .* use a 1x1 convolution"),
+        (nn.MaxPool2d(3, 1, 1), r"MaxPool with pads \(1, 1, 1, 1\) .* use padding=0"),
+        (nn.ConvTranspose2d(3, 3, 3, 2), r"ConvTranspose that makes 27x35 of 13x17 .* use a padd"),
+        (nn.Upsample(scale_factor=1.5), r"Resize nearest .* use a whole factor"),
+        (nn.CircularPad2d(1), r"use reflect, replicate or zero padding|split, or repetition"),
+        (lambda x: x[..., 1:], r"Slice moving samples as here .* use nn.functional.pixel_shuffle"),
     ],
 )
 def test_an_operator_without_a_counterpart_is_named_with_its_place(layer, message):
-    network = nn.Sequential(nn.Conv2d(3, 3, 1), layer).eval()
+    class Refused(nn.Sequential):
+        def forward(self, x):
+            return layer(self[0](x)) if isinstance(layer, FunctionType) else super().forward(x)
+
+    layers = () if isinstance(layer, FunctionType) else (layer,)
+    network = Refused(nn.Conv2d(3, 3, 1), *layers).eval()
     with pytest.raises(UnsupportedOperatorError, match=message):
         graph_of(network, SIZE)
 
@@ -256,3 +266,32 @@ def test_no_bound_and_no_1x1_convolution_is_left_where_it_can_be_folded():
     graph = from_onnx(chain.model(), SIZE)
     assert not [node for node in graph.nodes if isinstance(node, Bound | PRelu)]
     assert kinds(graph)["Conv"] <= 4
+
+
+@pytest.mark.parametrize(
+    ("approximate", "function"), [("none", "gelu"), ("tanh", "gelu_tanh"), ("sigmoid", None)]
+)
+def test_gelu_is_recognised_where_a_model_spells_it_out(approximate, function):
+    chain = OnnxChain(2)
+    chain.step("Conv")
+    (source, channels), level = chain.tensors[-1], lambda v: chain.constant(np.float32(v))
+
+    def add(operator: str, *inputs: str) -> str:
+        chain.add(operator, list(inputs), channels)
+        return chain.tensors[-1][0]
+
+    if approximate == "none":
+        step = add("Erf", add("Div", source, level(2**0.5)))
+    elif approximate == "tanh":
+        bent = add("Add", source, add("Mul", level(0.044715), add("Pow", source, level(3))))
+        step = add("Tanh", add("Mul", bent, level((2 / np.pi) ** 0.5)))
+    else:  # another function of the same make
+        step = add("Tanh", source)
+    add("Mul", add("Mul", source, add("Add", level(1), step)), level(0.5))
+    model = chain.model()
+    graph = from_onnx(model, SIZE)
+    image, upscaled = computed(graph)
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    np.testing.assert_allclose(upscaled, session.run(None, {"image": image})[0], atol=1e-5)
+    pointwise = [node.function for node in graph.nodes if isinstance(node, Pointwise)]
+    assert pointwise == ([function] if function else ["tanh"])

@@ -9,7 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
-from ailsr.export.graph import UNBOUNDED, Add, Bound, Concat, Conv, DepthToSpace, Graph, Pad
+from ailsr.export.graph import (
+    UNBOUNDED,
+    Add,
+    Bound,
+    Concat,
+    Conv,
+    DepthToSpace,
+    Graph,
+    Mul,
+    Pad,
+    Pointwise,
+)
 from ailsr.export.passes import with_separate_pixels
 from ailsr.export.quantization import (
     DEAD,
@@ -104,6 +115,24 @@ def test_a_range_ends_at_its_clamp():
     assert q["a"] == QParams.of_range(-0.5, 0.25)
     assert q["b"] == PIXELS  # the whole of [0, 1], however little of it calibration saw
     assert q["c"] == QParams.of_range(0.0, 0.2)
+
+
+def test_sigmoid_and_tanh_have_what_tflite_prescribes_unless_they_become_pixels():
+    nodes = (
+        conv("image", "a", 3, 12),
+        Pointwise("a", "gate", "sigmoid"),
+        Pointwise("a", "signed", "tanh"),
+        Pointwise("a", "smooth", "gelu"),
+        Mul("gate", "signed", "product"),
+        Add("product", "smooth", "sum"),
+        Pointwise("sum", "phases", "sigmoid"),
+        DepthToSpace("phases", "upscaled", 2),
+    )
+    graph = Graph(nodes, SHAPE)
+    q = quantization_of(graph, dict.fromkeys(graph.shapes, (-0.1, 0.4))).tensors
+    assert (q["gate"], q["signed"]) == (QParams(1 / 256, 0), QParams(1 / 128, 128))
+    assert q["smooth"] == q["product"] == QParams.of_range(-0.1, 0.4)
+    assert q["phases"] == q["upscaled"] == PIXELS
 
 
 @pytest.mark.parametrize(

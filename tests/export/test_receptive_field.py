@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ailsr.export.graph import Conv, DepthToSpace, Graph
+from ailsr.export.graph import Add, Conv, DepthToSpace, Graph, Mean
 from ailsr.export.hub import graph_of
 from ailsr.export.receptive_field import receptive_radius
 
@@ -63,6 +63,34 @@ def test_any_graph_states_the_least_that_is_true(scale):
     torch.manual_seed(0)
     network = Uneven(scale).eval()
     assert receptive_radius(graph_of(network, SIZE)) == seen(network)
+
+
+class Attentive(nn.Module):
+    """Products, functions, a pooling that keeps the size, a border of repeated pixels."""
+
+    def __init__(self, scale: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, 8, 3, padding=1)
+        self.expand = nn.ConvTranspose2d(4, 3, 3 * scale, scale, scale)
+        self.scale = scale
+
+    def forward(self, x):
+        features = self.first(F.pad(x, (2, 0, 1, 1), mode="replicate"))
+        gate, value = torch.chunk(F.max_pool2d(features, 3, 1), 2, 1)
+        return self.expand(torch.tanh(gate) * F.gelu(value))
+
+
+@pytest.mark.parametrize("scale", [2, 3])
+def test_attention_pooling_and_transposed_convolutions_state_it_truly(scale):
+    torch.manual_seed(0)
+    network = Attentive(scale).eval()
+    # One more than a random pooling shows: which pixel is the maximum is a matter of chance.
+    assert receptive_radius(graph_of(network, SIZE)) in (seen(network), seen(network) + 1)
+
+
+def test_what_sees_the_whole_picture_has_no_bound():
+    mean = Mean("image", "mean")
+    assert receptive_radius(Graph((mean, Add("image", "mean", "upscaled")), (3, 40, 36))) is None
 
 
 def test_behind_a_stride_pixels_do_not_see_alike():
