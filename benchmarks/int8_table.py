@@ -30,7 +30,7 @@ from ailsr.export.verification import LARGEST_LOSS, Reference
 from ailsr.runtime import load, protocol
 from ailsr.runtime.command import entry_point, message
 from ailsr.runtime.files import atomic_output
-from ailsr.runtime.protocol import PROTOCOL, Pair
+from ailsr.runtime.protocol import PROTOCOL, Pair, set_name
 from ailsr.train import zoo
 
 SIZE = (192, 192)
@@ -113,9 +113,9 @@ def main(config: Int8Table) -> None:
         typer.echo(json.dumps([asdict(row) for row in rows]))
         return
     page = INTRODUCTION.format(limit=LARGEST_LOSS["int8"], protocol=PROTOCOL)
-    page += "\n".join(_table(rows, [_set_name(folder) for folder in config.test])) + "\n"
+    page += "\n".join(_table(rows, [set_name(folder) for folder in config.test])) + "\n"
     with atomic_output(config.output) as temporary:
-        notes = NOTES.format(calibration=_set_name(config.calibration))
+        notes = NOTES.format(calibration=set_name(config.calibration))
         temporary.write_text(page + notes, encoding="utf-8")
     message(f"wrote {config.output}")
 
@@ -190,10 +190,6 @@ def _cell(int8: list[float], floating: list[float]) -> str:
 def _floor(share: float) -> str:
     """In per cent, rounded down: no 100.00 % that is not."""
     return f"{math.floor(share * 1e5) / 1e3:.3f}"
-
-
-def _set_name(folder: Path) -> str:
-    return folder.parent.name if folder.name == "HR" else folder.name
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from typer import Option
 from ailsr.runtime.command import entry_point, message, progress, stdout
 from ailsr.runtime.errors import UsageError
 from ailsr.runtime.files import atomic_output
-from ailsr.runtime.protocol import PROTOCOL, pairs
+from ailsr.runtime.protocol import PROTOCOL, pairs, set_name
 from ailsr.train import checkpoint
 from ailsr.train.recipe import Arithmetic, Recipe
 from ailsr.train.scoring import score
@@ -85,7 +85,7 @@ def main(config: Comparison) -> None:
     for name in config.only or schemes:
         runs = [run(config, name, schemes[name], seed) for seed in range(config.seeds)]
         figures[name] = {
-            test.name: [
+            set_name(test): [
                 score(checkpoint.load(r / "last.pt").network, list(pairs(test, config.scale))).psnr
                 for r in runs
             ]
@@ -143,11 +143,11 @@ def table(config: Comparison, figures: dict[str, dict[str, list[float]]]) -> Tab
     made.add_column("scheme")
     plain = [name for name in figures if name in PLAIN]
     best = {
-        test.name: max(plain, key=lambda n: fmean(figures[n][test.name]), default=None)
+        set_name(test): max(plain, key=lambda n: fmean(figures[n][set_name(test)]), default=None)
         for test in config.test
     }
     for test in config.test:
-        made.add_column(test.name, justify="right")
+        made.add_column(set_name(test), justify="right")
         made.add_column("Δ", justify="right")
     for name, sets in figures.items():
         cells = []
@@ -179,7 +179,7 @@ def draw(config: Comparison, names: list[str]) -> None:
         means = [fmean(r[i][1] for r in runs) for i in range(len(steps))]
         axis.plot(steps, means, marker="o", label=name)
     axis.set_xlabel("step")
-    axis.set_ylabel(f"{config.test[0].name} ×{config.scale}, PSNR dB ({PROTOCOL})")
+    axis.set_ylabel(f"{set_name(config.test[0])} ×{config.scale}, PSNR dB ({PROTOCOL})")
     axis.legend(frameon=False)
     axis.spines[["top", "right"]].set_visible(False)
     with atomic_output(config.output / "schemes.png") as temporary:

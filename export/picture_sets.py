@@ -17,7 +17,7 @@ import numpy as np
 
 from ailsr.runtime import protocol
 from ailsr.runtime.image import Rgb
-from ailsr.runtime.protocol import Pair
+from ailsr.runtime.protocol import Pair, set_name
 from ailsr.runtime.resize import crop_to_multiple, shrink
 
 Purpose = Literal["calibration", "verification"]
@@ -47,7 +47,7 @@ def picture_set(folder: Path | None, purpose: Purpose, scale: int) -> PictureSet
     """
     if folder is not None:
         named = folder.resolve()
-        name = named.parent.name if named.name == "HR" else named.name
+        name = set_name(named)
         return PictureSet(name, protocol.pairs(folder, scale))
     if find_spec("skimage") is not None:
         pairs = [_pair(name, _photograph(name), scale) for name in PHOTOGRAPHS[purpose]]

@@ -118,6 +118,11 @@ def pairs(folder: Path, scale: int) -> Pairs:
     return Pairs(sources, scale)
 
 
+def set_name(folder: Path) -> str:
+    """What the picture set in ``folder`` is called: ``Set5`` for Set5 and for Set5/HR."""
+    return folder.parent.name if folder.name == "HR" else folder.name
+
+
 def evaluate(
     upscale: Callable[[Rgb], Rgb], pairs: Sequence[Pair], protocol: Protocol = PROTOCOL
 ) -> Scores:

@@ -1,7 +1,8 @@
 """A graph written for every target, and what each file makes of a picture.
 
-A rounding that falls the other way, at a tie, is carried on by the next operators, and products
-make it more: in int8 nearly all samples, not all, are within one level of the simulation.
+A rounding that falls the other way, at a tie, is carried on by the next operators, and weights and
+products make it more: in int8 nearly all samples, not all, are within one level of the simulation,
+and behind a chain of operators some are several away.
 """
 
 from __future__ import annotations
@@ -35,8 +36,12 @@ def assert_the_same_everywhere(
     expected: NDArray[np.float32],
     folder: Path,
     tolerance: float = 1e-5,
+    *,
+    levels: float = 3.01,
+    share: float = 0.01,
 ) -> None:
-    """``graph`` and its files make ``expected`` of ``image``; int8 files what is simulated."""
+    """``graph`` and its files make ``expected`` of ``image``; int8 files what is simulated, but for
+    a ``share`` of the samples within one level and for none beyond ``levels``."""
     tensors = run(graph, image)
     assert np.abs(tensors[graph.output] - expected).max() < tolerance
     half = 5e-3 * max(1, float(np.abs(expected).max()))
@@ -50,10 +55,10 @@ def assert_the_same_everywhere(
     simulated = simulate(graph, quantization, image)[graph.output]
     bound = 1.01 * error_bound(graph, quantization)
     for target, result in outputs(graph, image, folder, "int8", quantization).items():
-        levels = np.abs(result - simulated) * 255
-        assert levels.max() < min(255 * bound, 3.01), target
-        assert (levels > 1.01).mean() < 0.01, target
-        assert (levels > 0.01).mean() < 0.3, target
+        difference = np.abs(result - simulated) * 255
+        assert difference.max() < min(255 * bound, levels), target
+        assert (difference > 1.01).mean() < share, target
+        assert (difference > 0.01).mean() < 0.3, target
 
 
 def outputs(

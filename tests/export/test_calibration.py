@@ -100,11 +100,11 @@ def test_a_graph_that_resizes_to_a_size_is_calibrated_at_its_own(photographs):
     graph = Graph(nodes, (3, 40, 60))
     picture = photographs["chelsea"][:40, :90]
     halves = [run(graph, part / 255)["sum"] for part in (picture[:, :60], picture[:, 30:])]
-    low, high = ranges(graph, [picture])["sum"]
+    low, high = ranges(channel_ranges(graph, [picture]))["sum"]
     assert low == pytest.approx(min(half.min() for half in halves), rel=1e-4)
     assert high == pytest.approx(max(half.max() for half in halves), rel=1e-4)
     mirrored = np.pad(picture[:, :50], ((0, 0), (0, 10), (0, 0)), "symmetric")
-    low, high = ranges(graph, [picture[:, :50]])["sum"]
+    low, high = ranges(channel_ranges(graph, [picture[:, :50]]))["sum"]
     assert (low, high) == pytest.approx(
         (run(graph, mirrored / 255)["sum"].min(), run(graph, mirrored / 255)["sum"].max()), rel=1e-4
     )

@@ -167,7 +167,8 @@ def test_any_network_is_the_same_in_pytorch_and_on_every_target(
     network = Chain(names, skips, seed).eval()
     image, folder = picture(*SIZE, seed), tmp_path_factory.mktemp("chain")
     expected = made_of(image, network)
-    assert_the_same_everywhere(graph_of(network, SIZE), image, expected, folder, 1e-4)
+    graph = graph_of(network, SIZE)
+    assert_the_same_everywhere(graph, image, expected, folder, 1e-4, levels=5.01, share=0.15)
 
 
 def kinds(operator: Callable[[Tensor], Tensor]) -> list[str]:
