@@ -103,7 +103,8 @@ def training_summary(card: Mapping[str, Any]) -> dict[str, Any]:
     values = {
         key: recipe.get(key) for key in ("method", "rounds", "steps", "batch", "patch", "seed")
     }
-    values["teacher"] = Path(recipe["teacher"]).name if recipe.get("teacher") else None
+    if recipe.get("method") == "ail" and "teacher" in recipe:
+        values |= {"teacher": Path(recipe["teacher"]).name, "importance": recipe.get("importance")}
     values["train"] = [Path(folder).name for folder in recipe.get("train") or []] or None
     values["pictures"] = card.get("pictures")
     return {key: value for key, value in values.items() if value is not None}
