@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Tests on Set5 and Set14 read this folder; without it they use the photographs of scikit-image.
 export AILSR_DATA ?= $(realpath $(wildcard ../shared/data))
-DEMO_STEPS ?= 4000
+DEMO_STEPS ?= 2000
 
 .PHONY: demo test check lint zoo-table int8-table clean
 

@@ -153,7 +153,7 @@ def test_a_folder_of_pictures_goes_into_a_folder(model, photo, tmp_path):
 
 
 @pytest.mark.parametrize("ending", [".png", ".jpg", ".webp", ".tif"])
-@pytest.mark.parametrize("limit", [None, "1G"])
+@pytest.mark.parametrize("limit", [None, "64G"])
 def test_profile_exif_and_alpha_are_kept(model, photo, tmp_path, capsys, ending, limit):
     exif = Image.Exif()
     exif[ExifTags.Base.Make] = "Maker"
