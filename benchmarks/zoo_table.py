@@ -105,7 +105,7 @@ def row(name: str, member: Checkpoint, tests: list[list[Pair]]) -> list[str]:
         f"{multiplications(network) / 1e9:.2f}",
         *(_cell(score(network, test)) for test in tests),
         sets,
-        f"{member.card['steps'] / 1e3:.0f} K {method(recipe)}",
+        f"{member.card['steps'] / 1e3:g} K {method(recipe)}",
         f"[toml](../train/zoo/{name}.toml)",
     ]
 
