@@ -56,7 +56,8 @@ class Places:
         picture = torch.searchsorted(self._ends, cell, right=True)
         first = torch.cat([self._ends.new_zeros(1), self._ends])[picture]
         height, width = (self._sides[picture] - self._patch + 1).unbind(1)  # positions
-        row, column = (part * CELL for part in _divided(cell - first, (width + CELL - 1) // CELL))
+        columns = (width + CELL - 1) // CELL
+        row, column = (cell - first) // columns * CELL, (cell - first) % columns * CELL
         down, right = torch.rand(2, count, generator=generator)
         top = row + (down * (height - row).clamp(max=CELL)).long()
         left = column + (right * (width - column).clamp(max=CELL)).long()
@@ -73,7 +74,3 @@ def _table(cells: list[Tensor]) -> Tensor:
     """``cells`` of all pictures one after the other, of sum 1 unless all are 0."""
     table = torch.cat([cell.flatten() for cell in cells])
     return table / table.sum().clamp(min=1e-12)
-
-
-def _divided(number: Tensor, divisor: Tensor) -> tuple[Tensor, Tensor]:
-    return number // divisor, number % divisor
