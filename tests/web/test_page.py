@@ -88,6 +88,7 @@ def test_upscaling_is_stopped_and_begun_again(models, serve, open_page, photogra
 
 def test_what_is_no_picture_is_said_in_one_line(models, serve, open_page, expect):
     page = open_page(serve([models.float32]))
+    expect(page.get_by_text("Take a photo")).to_be_visible()  # it has a touch screen
     text = {"name": "notes.png", "mimeType": "image/png", "buffer": b"no picture"}
     page.set_input_files("#choose", text)
     expect(page.get_by_role("alert")).to_contain_text("cannot read that picture")
