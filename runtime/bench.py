@@ -81,6 +81,7 @@ class Request:
     """What to measure of one file, and how long; this is what a worker process is told."""
 
     file: str
+    """Its path, or the name of a ``Resizer``."""
     threads: int
     runs: int
     """Runs measured of the inference and of the whole path, in turn."""
@@ -89,6 +90,8 @@ class Request:
     images: str | None = None
     """Folder of high-resolution pictures for PSNR and SSIM; None: latency only."""
     protocol: Protocol = PROTOCOL
+    engine: str | None = None
+    """Which engine for the file's ending; None: one that is installed."""
 
 
 @dataclass(frozen=True)

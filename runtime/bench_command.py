@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -20,12 +21,13 @@ from ailsr.runtime import bench_process, findings, image, protocol
 from ailsr.runtime.bench import Failure, Measurement, Quality, Request, Upscale
 from ailsr.runtime.command import entry_point, message, progress, stdout
 from ailsr.runtime.crops import Crop, crop
-from ailsr.runtime.engines import available_cores
+from ailsr.runtime.engines import available_cores, chosen_engines, timed_engine
 from ailsr.runtime.errors import EngineError, ModelError
 from ailsr.runtime.exchange import WRITERS
 from ailsr.runtime.host import Host
 from ailsr.runtime.protocol import PROTOCOL, Protocol
 from ailsr.runtime.resize import enlarge
+from ailsr.runtime.resizer import Library, Resizer, check_installed
 from ailsr.runtime.results import Results
 from ailsr.runtime.table import ABSENT, NOT_MEASURABLE, Row, rows
 
@@ -35,7 +37,8 @@ MOST_CROPS = 6
 
 @dataclass(frozen=True)
 class BenchConfig:
-    """Measure exported files (.onnx, .tflite, .mlpackage) on this machine, side by side.
+    """Measure exported files (.onnx, .tflite, .mlpackage) on this machine, side by side, also with
+    OpenCV's dnn_superres networks (.pb) and interpolation.
 
     Each file runs in a fresh process: it is loaded, warmed up, and timed; then its PSNR and SSIM
     are taken on your pictures. Two latencies are given: of the inference alone, and of the whole
@@ -48,6 +51,8 @@ class BenchConfig:
     ailsr-bench exported/* --images photos/ --html report.html
 
     ailsr-bench exported/*.onnx --threads 1 --json > after.json
+
+    ailsr-bench sesr_m5_x2_int8.tflite FSRCNN_x2.pb --baseline pillow --images photos/
 
     ailsr-bench compare before.json after.json (see ailsr-bench compare --help)
     """
@@ -84,6 +89,23 @@ class BenchConfig:
             "<scale> pixels."
         ),
     ] = PROTOCOL
+    engine: Annotated[
+        list[str],
+        typer.Option(
+            help="Which engine runs files of an ending: tflite=litert, tflite=compiled (LiteRT's "
+            "CompiledModel), tflite=tflite-runtime, mlpackage=coreml (macOS). Repeatable.",
+            metavar="ENDING=ENGINE",
+            show_default="one that is installed",
+        ),
+    ] = field(default_factory=list)
+    baseline: Annotated[
+        list[Library],
+        typer.Option(
+            help="Measure this library's bicubic resize, too, at the sizes of the files. "
+            "Repeatable.",
+            show_default=False,
+        ),
+    ] = field(default_factory=list)
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document, no table.")] = False
     html: Annotated[
         Path | None,
@@ -110,6 +132,9 @@ def main(config: BenchConfig) -> None:
     for path in config.files:
         if not path.exists():
             raise ModelError(f"no model file at {path}: check the name")
+    chosen_engines(config.engine)  # raises for one that does not exist
+    for library in config.baseline:
+        check_installed(library)
     if config.images:
         protocol.pairs(config.images, 1)  # raises when there are no pictures
     with progress() as bar:
@@ -134,19 +159,28 @@ def main(config: BenchConfig) -> None:
 
 
 def measure_files(config: BenchConfig, bar: Progress) -> Results:
-    """Every file in a process of its own, then the bicubic baseline at each scale."""
+    """Every file in a process of its own, then the baselines at each scale."""
     threads = config.threads or available_cores()
     host, date = Host.here(), datetime.now(UTC).astimezone()
     images = str(config.images) if config.images else None
     task = bar.add_task("measuring", total=len(config.files), note="")
-    files: list[Measurement | Failure] = []
-    for index, path in enumerate(config.files):
-        request = Request(str(path), threads, config.runs, config.seconds, images, config.protocol)
+    engines = chosen_engines(config.engine)
 
-        def report(what: str, share: float, name: str = path.name, done: int = index) -> None:
-            bar.update(task, completed=done + share, note=f"{name}: {what}")
+    def measured(file: str, engine: str | None, done: int) -> Measurement | Failure:
+        def report(what: str, share: float) -> None:
+            bar.update(task, completed=done + share, note=f"{Path(file).name}: {what}")
 
-        files.append(bench_process.measure(request, report))
+        request = Request(
+            file, threads, config.runs, config.seconds, images, config.protocol, engine
+        )
+        return bench_process.measure(request, report)
+
+    files = [
+        measured(str(path), engines.get(path.suffix.lower()) or timed_engine(path), index)
+        for index, path in enumerate(config.files)
+    ]
+    for resizer in _resizers(config.baseline, files):
+        files.append(measured(str(resizer), None, len(config.files)))
     bar.update(task, completed=len(config.files), note="bicubic")
     scales = {file.scale for file in files if isinstance(file, Measurement)}
     bicubic = {}
@@ -157,6 +191,14 @@ def measure_files(config: BenchConfig, bar: Progress) -> Results:
     return Results(
         host, date, threads, config.runs, config.seconds, config.protocol, images, files, bicubic
     )
+
+
+def _resizers(
+    libraries: Sequence[Library], files: Sequence[Measurement | Failure]
+) -> list[Resizer]:
+    """The interpolations to measure: for each scale and size that ``files`` have."""
+    jobs = {(f.scale, f.input_size): None for f in files if isinstance(f, Measurement)}
+    return [Resizer(library, *job) for job in jobs for library in dict.fromkeys(libraries)]
 
 
 def bicubic_quality(images: Path, scale: int, protocol_name: Protocol) -> Quality:

@@ -27,6 +27,7 @@ from ailsr.runtime.errors import AilsrError
 from ailsr.runtime.files import size_bytes
 from ailsr.runtime.image import Rgb
 from ailsr.runtime.memory import peak_memory_bytes
+from ailsr.runtime.resizer import Resizer, ResizerEngine
 from ailsr.runtime.upscaler import Upscaler, load, to_pixels
 
 Report = Callable[[str, int, int], None]
@@ -38,10 +39,10 @@ def measure(request: Request, report: Report) -> Measurement:
     """Everything that ``request`` asks of its file. Raises AilsrError."""
     path = Path(request.file)
     report("load", 0, LATENCY_STEPS)
-    import_library(path)
+    import_library(path, request.engine)
     engine_memory = peak_memory_bytes()
     start = time.perf_counter()
-    upscaler = load(path, threads=request.threads, trusted=True)  # a crash ends this process only
+    upscaler = opened(request)
     load_ms = (time.perf_counter() - start) * 1e3
     engine, card = upscaler.engine, upscaler.card
 
@@ -70,10 +71,19 @@ def measure(request: Request, report: Report) -> Measurement:
         scale=engine.scale,
         input_size=engine.input_size,
         threads=request.threads,
-        size_bytes=size_bytes(path),
+        size_bytes=size_bytes(path) if path.exists() else 0,
         measurable=engine.measurable,
         **figures,
     )
+
+
+def opened(request: Request) -> Upscaler:
+    """What ``request`` measures, loaded."""
+    path = Path(request.file)
+    if resizer := Resizer.named(request.file):
+        return Upscaler(ResizerEngine(resizer, request.threads), path)
+    # Trusted, since a crash ends this process only.
+    return load(path, threads=request.threads, trusted=True, engine=request.engine)
 
 
 def measure_quality(upscaler: Upscaler, request: Request, report: Report) -> Quality:

@@ -110,7 +110,7 @@ def _row(name: str, file: Measurement) -> Row:
     return Row(
         name,
         detail=" · ".join(part for part in [*parts, pixels, file.engine] if part),
-        size_kb=f"{kilobytes:.0f}" if kilobytes >= 99.95 else f"{kilobytes:.1f}",
+        size_kb=_or_absent(kilobytes or None, _kilobytes),
         load_ms=_or_absent(file.load_ms, milliseconds),
         first_run_ms=_or_absent(file.first_run_ms, milliseconds),
         inference=LatencyCells.of(file.inference) if file.inference else None,
@@ -122,6 +122,10 @@ def _row(name: str, file: Measurement) -> Row:
         psnr_db=_psnr(file.quality),
         ssim=_ssim(file.quality),
     )
+
+
+def _kilobytes(value: float) -> str:
+    return f"{value:.0f}" if value >= 99.95 else f"{value:.1f}"
 
 
 def _or_absent(value: float | None, write: Callable[[float], str]) -> str:
