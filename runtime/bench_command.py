@@ -17,12 +17,12 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from ailsr.runtime import bench_process, findings, image, protocol
+from ailsr.runtime import bench_process, budget, findings, image, protocol
 from ailsr.runtime.bench import Failure, Measurement, Quality, Request, Upscale
 from ailsr.runtime.command import entry_point, message, progress, stdout
 from ailsr.runtime.crops import Crop, crop
 from ailsr.runtime.engines import available_cores, chosen_engines, timed_engine
-from ailsr.runtime.errors import EngineError, ModelError
+from ailsr.runtime.errors import EngineError, ModelError, UsageError
 from ailsr.runtime.exchange import WRITERS
 from ailsr.runtime.host import Host
 from ailsr.runtime.protocol import PROTOCOL, Protocol
@@ -53,6 +53,8 @@ class BenchConfig:
     ailsr-bench exported/*.onnx --threads 1 --json > after.json
 
     ailsr-bench sesr_m5_x2_int8.tflite FSRCNN_x2.pb --baseline pillow --images photos/
+
+    ailsr-bench exported/* --images photos/ --budget-ms 16
 
     ailsr-bench compare before.json after.json (see ailsr-bench compare --help)
     """
@@ -106,6 +108,15 @@ class BenchConfig:
             show_default=False,
         ),
     ] = field(default_factory=list)
+    budget_ms: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="Name the file with the best PSNR whose whole path takes so many milliseconds at "
+            "most in nine of ten runs; exit code 1 when there is none. Needs --images.",
+            metavar="MS",
+        ),
+    ] = None
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document, no table.")] = False
     html: Annotated[
         Path | None,
@@ -132,6 +143,8 @@ def main(config: BenchConfig) -> None:
     for path in config.files:
         if not path.exists():
             raise ModelError(f"no model file at {path}: check the name")
+    if config.budget_ms is not None and config.images is None:
+        raise UsageError("--budget-ms chooses by PSNR: add --images DIR")
     chosen_engines(config.engine)  # raises for one that does not exist
     for library in config.baseline:
         check_installed(library)
@@ -139,10 +152,17 @@ def main(config: BenchConfig) -> None:
         protocol.pairs(config.images, 1)  # raises when there are no pictures
     with progress() as bar:
         results = measure_files(config, bar)
+    document, sentences = results.to_document(), []
+    if config.budget_ms is not None:
+        chosen = budget.choices(results, config.budget_ms)
+        document["budget"] = budget.document(chosen, config.budget_ms)
+        sentences = [budget.sentence(choice, results, config.budget_ms) for choice in chosen]
     if config.json:
-        stdout.print_json(json.dumps(results.to_document(), allow_nan=False))
+        stdout.print_json(json.dumps(document, allow_nan=False))
     else:
         print_table(results)
+        for sentence in sentences:
+            stdout.print(sentence, markup=False, soft_wrap=True)
     if config.html:
         from ailsr.runtime.report import write_html
 
@@ -156,6 +176,8 @@ def main(config: BenchConfig) -> None:
     if results.failed:
         reasons = "; ".join(f"{results.short_name(f.file)}: {f.error}" for f in results.failed)
         raise EngineError(f"{len(results.failed)} of {len(results.files)} files failed: {reasons}")
+    if config.budget_ms is not None:
+        budget.check_met(chosen, results, config.budget_ms)
 
 
 def measure_files(config: BenchConfig, bar: Progress) -> Results:
