@@ -104,9 +104,13 @@ class TFLiteEngine:
         picture: Pixels = self._interpreter.get_tensor(self._output)[0]
         return picture / self._white if self._white != 1 else picture
 
-    def backends(self) -> tuple[Backend, ...]:
-        """XNNPACK, where the interpreter has handed it operators, and its own kernels."""
-        operators = self._interpreter._get_ops_details()
+    def backends(self) -> tuple[Backend, ...] | None:
+        """XNNPACK, where the interpreter has handed it operators, and its own kernels; None of
+        CompiledModel, which does not tell."""
+        details = getattr(self._interpreter, "_get_ops_details", None)
+        if details is None:
+            return None
+        operators = details()
         delegated = _delegated(operators)
         types: dict[bool, list[str]] = {True: [], False: []}
         for op in operators:
