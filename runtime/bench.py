@@ -37,6 +37,7 @@ class Request:
     """What to measure of one file, and how long; this is what a worker process is told."""
 
     file: str
+    """Its path, or the name of a ``Resizer``."""
     threads: int | None
     """None: as many as the process may use cores."""
     runs: int
@@ -46,6 +47,8 @@ class Request:
     images: str | None = None
     """Folder of high-resolution pictures for PSNR and SSIM; None: latency only."""
     protocol: Protocol = PROTOCOL
+    engine: str | None = None
+    """Which engine for the file's ending; None: one that is installed."""
     cores: str | None = None
     """What ``cores.choose`` takes: the cores that the process is confined to; None: any."""
     sustained_minutes: float = 0.0

@@ -33,6 +33,7 @@ from ailsr.runtime.image import Rgb
 from ailsr.runtime.latency import BLOCKS, measure_latencies, measure_sustained, time_call
 from ailsr.runtime.memory import peak_memory_bytes
 from ailsr.runtime.path_parts import measure_parts
+from ailsr.runtime.resizer import Resizer, ResizerEngine
 from ailsr.runtime.system import ROOT, Conditions, System, Watch
 from ailsr.runtime.upscaler import Upscaler, load, to_pixels
 
@@ -65,10 +66,10 @@ def measure(
         chosen = cores.choose(request.cores, System(root))
         cores.pin(chosen)
     threads = request.threads or available_cores()
-    import_library(path)
+    import_library(path, request.engine)
     engine_memory = peak_memory_bytes()
     start = time.perf_counter()
-    upscaler = load(path, threads=threads, trusted=True)  # a crash ends this process only
+    upscaler = opened(request, threads)
     load_ms = (time.perf_counter() - start) * 1e3
     engine, card = upscaler.engine, upscaler.card
 
@@ -87,11 +88,20 @@ def measure(
         scale=engine.scale,
         input_size=engine.input_size,
         threads=threads,
-        size_bytes=size_bytes(path),
+        size_bytes=size_bytes(path) if path.exists() else 0,
         measurable=engine.measurable,
         cores=None if chosen is None else tuple(chosen),
         **figures,
     )
+
+
+def opened(request: Request, threads: int) -> Upscaler:
+    """What ``request`` measures, loaded."""
+    path = Path(request.file)
+    if resizer := Resizer.named(request.file):
+        return Upscaler(ResizerEngine(resizer, threads), path)
+    # Trusted, since a crash ends this process only.
+    return load(path, threads=threads, trusted=True, engine=request.engine)
 
 
 def measure_speed(

@@ -21,8 +21,9 @@ WIDE_SPREAD = 0.1
 
 
 def fastest(results: Results) -> Measurement | None:
-    """The file with the least median time per output pixel through the whole path."""
-    timed = [file for file in results.measured if file.whole_path]
+    """The file with the least median time per output pixel through the whole path; interpolation,
+    which is no file and has no bytes, does not count."""
+    timed = [file for file in results.measured if file.whole_path and file.size_bytes]
     return min(timed, key=_ms_per_pixel, default=None)
 
 

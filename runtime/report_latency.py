@@ -51,7 +51,7 @@ def breakable(name: str) -> str:
 
 def _ratio(results: Results, file: Measurement) -> str:
     if file.ratio is None:
-        return ' <span class="soft">baseline</span>' if file.file == results.baseline else ""
+        return ' <span class="soft">×1</span>' if file.file == results.baseline else ""
     return f' <span class="soft">×{ratio(file.ratio)}</span>'
 
 

@@ -98,10 +98,11 @@ class Results:
             ],
         }
 
-    def to_json(self) -> str:
-        """The document as text, with lists of numbers in one line each."""
-        text = json.dumps(self.to_document(), indent=2, allow_nan=False, ensure_ascii=False)
-        return _NUMBERS.sub(lambda found: " ".join(found[0].split()), text)
+
+def as_text(document: dict[str, Any]) -> str:
+    """A document as JSON, with lists of numbers in one line each."""
+    text = json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False)
+    return _NUMBERS.sub(lambda found: " ".join(found[0].split()), text)
 
 
 def _file_entry(file: Measurement | Failure) -> dict[str, Any]:

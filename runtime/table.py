@@ -132,7 +132,7 @@ def _row(name: str, file: Measurement) -> Row:
     return Row(
         name,
         detail=" · ".join(part for part in [*parts, pixels, file.engine] if part),
-        size_kb=f"{kilobytes:.0f}" if kilobytes >= 99.95 else f"{kilobytes:.1f}",
+        size_kb=_or_absent(kilobytes or None, _kilobytes),
         load_ms=_or_absent(file.load_ms, milliseconds),
         first_run_ms=_or_absent(file.first_run_ms, milliseconds),
         inference=LatencyCells.of(file.inference) if file.inference else None,
@@ -152,6 +152,10 @@ def _row(name: str, file: Measurement) -> Row:
         ),
         slowdown=_or_absent(file.sustained, lambda curve: f"{100 * (slowdown(curve) - 1):+.1f}"),
     )
+
+
+def _kilobytes(value: float) -> str:
+    return f"{value:.0f}" if value >= 99.95 else f"{value:.1f}"
 
 
 def _or_absent(value: Value | None, write: Callable[[Value], str]) -> str:

@@ -1,4 +1,5 @@
-"""TFLite files, run by ai-edge-litert or, where that does not exist, by tflite-runtime."""
+"""TFLite files, run by ai-edge-litert (its Interpreter or its CompiledModel) or, where that does
+not exist, by tflite-runtime."""
 
 from __future__ import annotations
 
@@ -39,12 +40,14 @@ class TFLiteEngine:
         size: tuple[int, int] | None = None,
         *,
         trusted: bool = False,
+        library: str | None = None,
     ) -> None:
         """``size`` suits files of a fixed size, too, unless a constant in them depends on it.
 
-        ``trusted``: load an unsealed file without a trial (see ``trial.py``).
+        ``trusted``: load an unsealed file without a trial (see ``trial.py``). ``library``: an
+        engine of ``ENGINES``; None: the first that is installed.
         """
-        interpreter_class, self.name = _installed(path)
+        interpreter_class, self.name = _installed(path, library)
         data = path.read_bytes()
         text = tflite_metadata(data, METADATA_KEY)
         sealed = check_seal(data)
@@ -120,23 +123,30 @@ class TFLiteEngine:
         self._size = (height, width)
 
 
-def _installed(path: Path) -> tuple[Any, str]:
-    """The interpreter class of the engine that is installed, and its name with its version."""
-    try:
-        from ai_edge_litert.interpreter import Interpreter
+def _installed(path: Path, library: str | None) -> tuple[Any, str]:
+    """The interpreter class of ``library``, or of one that is installed, and its name with its
+    version."""
+    if library in (None, "litert"):
+        with contextlib.suppress(ImportError):
+            from ai_edge_litert.interpreter import Interpreter
 
-        return Interpreter, f"ai-edge-litert {version('ai-edge-litert')}"
-    except ImportError:
-        pass
-    try:
-        from tflite_runtime.interpreter import Interpreter
+            return Interpreter, f"ai-edge-litert {version('ai-edge-litert')}"
+    if library in (None, "tflite-runtime"):
+        with contextlib.suppress(ImportError):
+            from tflite_runtime.interpreter import Interpreter
 
-        return Interpreter, f"tflite-runtime {version('tflite-runtime')}"
-    except ImportError as error:
-        raise EngineError(
-            f'{path} needs ai-edge-litert: pip install "ailsr[tflite]" '
-            f'(or, where it has no wheel, pip install tflite-runtime "numpy<2")'
-        ) from error
+            return Interpreter, f"tflite-runtime {version('tflite-runtime')}"
+    if library == "compiled":
+        with contextlib.suppress(ImportError):
+            from ailsr.runtime.compiled_model import CompiledInterpreter
+
+            return CompiledInterpreter, f"ai-edge-litert {version('ai-edge-litert')} CompiledModel"
+    if library == "tflite-runtime":
+        raise EngineError(f'{path} needs tflite-runtime: pip install tflite-runtime "numpy<2"')
+    raise EngineError(
+        f'{path} needs ai-edge-litert: pip install "ailsr[tflite]" '
+        f'(or, where it has no wheel, pip install tflite-runtime "numpy<2")'
+    )
 
 
 def _delegated(operators: list[dict[str, Any]]) -> set[int]:
