@@ -92,6 +92,7 @@ def _legend(files: Sequence[Measurement]) -> str:
     items = "".join(
         f'<span><svg viewBox="0 0 16 16" aria-hidden="true">{drawing}</svg>{escape(name)}</span>'
         for name, drawing in key.items()
+        if name  # interpolation is of no format
     )
     return f'<p class="legend">{items}</p>'
 
@@ -105,5 +106,5 @@ def _bicubic_note(results: Results, lowest: float, scale: int) -> str:
     if bicubic is None:
         return ""
     below = lowest - bicubic.psnr_db
-    place = f", {decibels(below)} dB below the lowest mark" if below > 0 else ""
+    place = f", {decibels(below)} dB below the lowest mark" if below >= 0.005 else ""
     return f"Bicubic interpolation: {decibels(bicubic.psnr_db)} dB{place}."
