@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import sys
 from pathlib import Path
 
 import fastjsonschema
@@ -133,7 +134,10 @@ def test_a_photograph_of_12_megapixels_comes_out_bit_for_bit(
 
 @pytest.fixture
 def bench(core, engine, tmp_path):
-    """``bench(models, pictures, **request)`` asks for a measurement; its exit code and report."""
+    """``bench(models, pictures, **request)``: exit code and report of a measurement.
+
+    ``pictures`` are pairs of paths (LR, HR) by scale.
+    """
 
     def store(path: Path) -> str:
         content = path.read_bytes()
@@ -142,7 +146,7 @@ def bench(core, engine, tmp_path):
         (tmp_path / "files" / sha256).write_bytes(content)
         return sha256
 
-    def run(models: list[Path], pictures: dict[str, list[tuple[Path, Path]]], **changes):
+    def run(models, pictures, *, engine=engine, **changes):
         request = {
             "schema": "ailsr-request", "schema_version": 1, "id": "one",
             "files": [{"name": model.name, "sha256": store(model)} for model in models],
@@ -223,11 +227,9 @@ def test_a_request_that_cannot_be_carried_out_is_answered_in_one_line(
     assert "\n" not in report["error"]
 
 
-def test_an_engine_that_dies_is_a_failure_of_its_file(core, bench, int8_file, tmp_path):
-    bench([int8_file], {}, runs=1)
-    killer = ["python3", "-c", "import os; os._exit(9)"]
-    done = core("org.ailsr.core.BenchMain", tmp_path, "one", "--", *killer)
-    assert done.returncode == 0
-    report = json.loads((tmp_path / "reports" / "one.json").read_text())
+def test_an_engine_that_dies_is_a_failure_of_its_file(bench, int8_file):
+    killer = [sys.executable, "-c", "import os; os._exit(9)"]
+    code, report = bench([int8_file], {}, engine=killer)
+    assert code == 0
     fastjsonschema.validate(SCHEMA, report)
     assert report["files"][0]["error"] == "the engine ended the process with exit code 9"
