@@ -1,7 +1,8 @@
-"""``python android_demo/apk_build.py APK``: builds the app without Gradle's repositories.
+"""``python android_demo/apk_build.py APK [ASSETS]``: builds the app without Gradle's repositories.
 
-The same sources, manifest and assets, with SDK levels and version read from ``app/build.gradle``,
-compiled against the stubs of API 23 and ours of LiteRT, dexed, aligned and signed with a debug key.
+The same sources, manifest and assets (or those in the folder ASSETS), with SDK levels and version
+read from ``app/build.gradle``, compiled against the stubs of API 23 and ours of LiteRT, dexed,
+aligned and signed with a debug key.
 What comes out proves that the app compiles and is well-formed; it holds no LiteRT and so cannot
 upscale. Tools of Debian 12 (see PACKAGES) and two packages of Debian 11, which are fetched into
 build/android. Exit code 3, with a reason, where those cannot be had.
@@ -42,7 +43,7 @@ def gradle(name: str) -> str:
     return str(found[0])
 
 
-def build(apk: Path, work: Path) -> None:
+def build(apk: Path, assets: Path, work: Path) -> None:
     """Write ``apk``, with intermediate files in ``work``. Raises UnavailableError."""
     missing = [package for tool, package in PACKAGES.items() if shutil.which(tool) is None]
     if not FRAMEWORK.exists():
@@ -52,7 +53,7 @@ def build(apk: Path, work: Path) -> None:
     dexer, stubs = fetch(CACHE / "bullseye")
     unsigned, aligned = work / "unsigned.apk", work / "aligned.apk"
     (work / "generated").mkdir()
-    _package_resources(work, unsigned)
+    _package_resources(work, assets, unsigned)
     _compile(work, stubs)
     _run("java", "-cp", dexer, "com.android.dx.command.Main", "--dex",
          f"--min-sdk-version={gradle('minSdk')}", f"--output={work / 'classes.dex'}",
@@ -66,15 +67,15 @@ def build(apk: Path, work: Path) -> None:
          "--ks-pass", "pass:android", "--out", apk, aligned)  # fmt: skip
 
 
-def _package_resources(work: Path, output: Path) -> None:
-    """Manifest, resources and assets. AGP wants the package in Gradle's file, aapt in the manifest."""
+def _package_resources(work: Path, assets: Path, output: Path) -> None:
+    """Manifest, resources, assets. Gradle has the package in its file, aapt in the manifest."""
     manifest = (MAIN / "AndroidManifest.xml").read_text(encoding="utf-8")
     package = gradle("namespace")
     (work / "AndroidManifest.xml").write_text(
         manifest.replace("<manifest ", f'<manifest package="{package}" ', 1), encoding="utf-8"
     )
-    assets = ["-A", MAIN / "assets"] if (MAIN / "assets").is_dir() else []
-    _run("aapt", "package", "-f", "-m", "-J", work / "generated", "-S", MAIN / "res", *assets,
+    bundled = ["-A", assets] if assets.is_dir() else []
+    _run("aapt", "package", "-f", "-m", "-J", work / "generated", "-S", MAIN / "res", *bundled,
          "-M", work / "AndroidManifest.xml", "-I", FRAMEWORK, "-0", gradle("noCompress"),
          "--min-sdk-version", gradle("minSdk"), "--target-sdk-version", gradle("targetSdk"),
          "--version-code", gradle("versionCode"), "--version-name", gradle("versionName"),
@@ -115,7 +116,8 @@ def _run(*command: object) -> None:
 if __name__ == "__main__":
     try:
         with tempfile.TemporaryDirectory() as folder:
-            build(Path(sys.argv[1]), Path(folder))
+            assets = Path(sys.argv[2]) if len(sys.argv) > 2 else MAIN / "assets"
+            build(Path(sys.argv[1]), assets, Path(folder))
     except UnavailableError as error:
         sys.stderr.write(f"SKIPPED: the app was not built: {error}\n")
         sys.exit(UNAVAILABLE)

@@ -65,13 +65,25 @@ def photograph_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def int8_file(tmp_path_factory: pytest.TempPathFactory, photograph_files: Path) -> Path:
-    """The zoo's ``sesr_m5`` ×2 as an int8 TFLite file."""
-    folder = tmp_path_factory.mktemp("int8")
-    command = ["--target", "tflite", "--precision", "int8", "--no-int8x16"]
-    subprocess.run(
-        [sys.executable, "-c", "from ailsr.export.command import cli; cli()", "zoo:sesr_m5_x2",
-         *command, "--output", folder, "--calibration", photograph_files],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    return next(folder.glob("*.tflite"))
+def export(
+    tmp_path_factory: pytest.TempPathFactory, photograph_files: Path
+) -> Callable[..., dict[str, Path]]:
+    """``export(network, *options)``: TFLite files of a network of the zoo, by precision."""
+
+    def run(network: str, *options: str) -> dict[str, Path]:
+        folder = tmp_path_factory.mktemp(network)
+        command = "from ailsr.export.command import cli; cli()"
+        subprocess.run(
+            [sys.executable, "-c", command, f"zoo:{network}", "--target", "tflite",
+             "--output", folder, "--calibration", photograph_files, *options],
+            check=True, capture_output=True,
+        )  # fmt: skip
+        return {path.stem.rsplit("_", 1)[1]: path for path in folder.glob("*.tflite")}
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def int8_file(export: Callable[..., dict[str, Path]]) -> Path:
+    """``sesr_m5`` ×2, int8."""
+    return export("sesr_m5_x2", "--precision", "int8", "--no-int8x16")["int8"]

@@ -132,6 +132,32 @@ def test_a_photograph_of_12_megapixels_comes_out_bit_for_bit(
     assert np.array_equal(upscaled, upscaler.upscale(rgb))
 
 
+@pytest.mark.parametrize("card", [True, False])
+def test_every_kind_of_file_is_understood(
+    upscaled_by_core, small_files, photograph_files, tmp_path, card
+):
+    """Elements, several input sizes, and files of others: these have no card and no seal."""
+    rgb = image.read(photograph_files / "chelsea.png")[:150, :131]
+    image.write(rgb, tmp_path / "picture.png")
+    assert set(small_files) == {"float32", "float16", "int8"}
+    for precision, path in small_files.items():
+        model = path
+        if not card:
+            model = tmp_path / path.name
+            model.write_bytes(path.read_bytes().replace(b"ailsr", b"other"))
+        expected = load(model, threads=1).upscale(rgb).astype(int)
+        difference = np.abs(upscaled_by_core(model, tmp_path / "picture.png") - expected).max()
+        assert difference <= (0 if precision == "int8" else 1), precision
+
+
+@pytest.fixture(scope="module")
+def small_files(export):
+    """Files that take 48×64 and 64×48 pixels; the int8 one takes int8 elements."""
+    sizes = ["--input-size", "48x64", "--input-size", "64x48"]
+    options = ["--precision", "all", "--io", "int8", "--no-int8x16", "--max-drop", "1"]
+    return export("sesr_m3_x2", *options, *sizes)
+
+
 @pytest.fixture
 def bench(core, engine, tmp_path):
     """``bench(models, pictures, **request)``: exit code and report of a measurement.

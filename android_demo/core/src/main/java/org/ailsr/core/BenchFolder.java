@@ -63,7 +63,8 @@ public final class BenchFolder {
   /**
    * Carries out the request {@code id} and writes its report, whatever happens.
    *
-   * @param also hears of the progress, too, and may cancel; then nothing is written
+   * @param also hears of the progress, too, and may cancel; the report then says so, and {@link
+   *     Progress.Cancelled} goes on to the caller
    * @return the report
    */
   public Map<String, Object> serve(
@@ -84,12 +85,17 @@ public final class BenchFolder {
         }
       });
     } catch (Progress.Cancelled cancelled) {
+      writeJson(file("reports", id), failure("it was cancelled on the device"));
       throw cancelled;
     } catch (RuntimeException error) {
-      document = Collections.<String, Object>singletonMap("error", AilsrException.lineOf(error));
+      document = failure(AilsrException.lineOf(error));
     }
     writeJson(file("reports", id), document);
     return document;
+  }
+
+  private static Map<String, Object> failure(String line) {
+    return Collections.<String, Object>singletonMap("error", line);
   }
 
   private static void writeJson(File file, Object value) {

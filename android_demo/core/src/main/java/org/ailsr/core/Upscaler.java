@@ -28,7 +28,10 @@ public final class Upscaler {
   private float white = 1;
   private ByteBuffer input;
 
-  /** Raises what a file of others leaves open by running it. */
+  /**
+   * What a file of others leaves open, its scale or its value of white, is found by running it.
+   * Throws AilsrException when it is no upscaler.
+   */
   public Upscaler(ModelFile model, Engine engine) {
     this.model = model;
     this.engine = engine;

@@ -66,6 +66,23 @@ public final class BenchTest {
   }
 
   @Test
+  public void aCancelIsAnsweredToo() throws IOException {
+    BenchFolder bench = new BenchFolder(folder.getRoot());
+    Request request = new Request();
+    request.files.add(new Request.File("m5.tflite", bench.add(new byte[] {1})));
+    request.threads = 1;
+    bench.ask("one", request);
+    Progress cancelling = (what, done, of) -> {
+      throw new Progress.Cancelled();
+    };
+    assertThrows(
+        Progress.Cancelled.class, () -> bench.serve("one", null, null, cancelling));
+    String report =
+        new String(Files.readAllBytes(bench.file("reports", "one").toPath()), "UTF-8");
+    assertTrue(report, Fields.parse(report).text("error").contains("cancelled"));
+  }
+
+  @Test
   public void aRequestHasNoWayOutOfTheFolder() {
     BenchFolder bench = new BenchFolder(folder.getRoot());
     for (String id : new String[] {"../x", "a/b", "", ".hidden"}) {
