@@ -26,7 +26,7 @@ def engine() -> list[str]:
 
 @pytest.fixture(scope="session")
 def core(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., subprocess.CompletedProcess]:
-    """``core(main, *arguments)`` runs a main class of the app's core in a JVM."""
+    """``core(main, *arguments)`` runs a main class of the core in a JVM with a phone's heap."""
     if shutil.which("javac") is None:
         pytest.skip("no javac: apt-get install openjdk-17-jdk-headless")
     if not Path("/usr/share/java/junit4.jar").exists():
@@ -36,7 +36,7 @@ def core(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., subprocess.C
     classpath = f"{classes}:/usr/share/java/junit4.jar:/usr/share/java/hamcrest-core.jar"
 
     def run(main: str, *arguments: object, stdin: str | None = None) -> Any:
-        command = ["java", "-Xmx1g", "-cp", classpath, main, *map(str, arguments)]
+        command = ["java", "-Xmx256m", "-cp", classpath, main, *map(str, arguments)]
         return subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
 
     return run
@@ -65,25 +65,14 @@ def photograph_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def export(
-    tmp_path_factory: pytest.TempPathFactory, photograph_files: Path
-) -> Callable[..., dict[str, Path]]:
-    """``export(network, *options)``: TFLite files of a network of the zoo, by precision."""
-
-    def run(network: str, *options: str) -> dict[str, Path]:
-        folder = tmp_path_factory.mktemp(network)
-        command = "from ailsr.export.command import cli; cli()"
-        subprocess.run(
-            [sys.executable, "-c", command, f"zoo:{network}", "--target", "tflite",
-             "--output", folder, "--calibration", photograph_files, *options],
-            check=True, capture_output=True,
-        )  # fmt: skip
-        return {path.stem.rsplit("_", 1)[1]: path for path in folder.glob("*.tflite")}
-
-    return run
-
-
-@pytest.fixture(scope="session")
-def int8_file(export: Callable[..., dict[str, Path]]) -> Path:
-    """``sesr_m5`` ×2, int8."""
-    return export("sesr_m5_x2", "--precision", "int8", "--no-int8x16")["int8"]
+def int8_file(tmp_path_factory: pytest.TempPathFactory, photograph_files: Path) -> Path:
+    """The zoo's ``sesr_m5`` ×2 as an int8 TFLite file."""
+    folder = tmp_path_factory.mktemp("int8")
+    command = [sys.executable, "-c", "from ailsr.export.command import cli; cli()"]
+    options = ["--target", "tflite", "--precision", "int8", "--no-int8x16"]
+    subprocess.run(
+        [*command, "zoo:sesr_m5_x2", *options, "--output", folder,
+         "--calibration", photograph_files],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return next(folder.glob("*.tflite"))

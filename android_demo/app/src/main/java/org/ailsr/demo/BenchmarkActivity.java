@@ -21,8 +21,10 @@ import java.io.FileOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.ailsr.core.AilsrException;
 import org.ailsr.core.BenchFolder;
 import org.ailsr.core.Request;
@@ -37,9 +39,11 @@ public final class BenchmarkActivity extends Activity implements Work.Listener {
   private static final String[] DELEGATES = {"cpu", "gpu", "nnapi"};
 
   private Measuring measuring;
+  private final Set<String> listed = new HashSet<>();
   private LinearLayout files;
   private Spinner threads;
   private Spinner delegate;
+  private View add;
   private View start;
   private View cancel;
   private ProgressBar progressBar;
@@ -56,6 +60,7 @@ public final class BenchmarkActivity extends Activity implements Work.Listener {
     files = (LinearLayout) findViewById(R.id.files);
     threads = (Spinner) findViewById(R.id.threads);
     delegate = (Spinner) findViewById(R.id.delegate);
+    add = findViewById(R.id.add);
     start = findViewById(R.id.start);
     cancel = findViewById(R.id.cancel);
     progressBar = (ProgressBar) findViewById(R.id.progress);
@@ -70,6 +75,7 @@ public final class BenchmarkActivity extends Activity implements Work.Listener {
     for (String name : measuring.added.keySet()) {
       addFile(name, state == null || checked.contains(name));
     }
+    listed.addAll(measuring.added.keySet());
     measuring.startFrom(getIntent());
   }
 
@@ -148,6 +154,12 @@ public final class BenchmarkActivity extends Activity implements Work.Listener {
   @Override
   public void onWorkChanged() {
     boolean running = measuring.work.isRunning();
+    for (String name : measuring.added.keySet()) {
+      if (listed.add(name)) {
+        addFile(name, true);
+      }
+    }
+    add.setEnabled(!running);
     start.setEnabled(!running);
     cancel.setVisibility(running ? View.VISIBLE : View.GONE);
     progressBar.setVisibility(running ? View.VISIBLE : View.GONE);
@@ -240,11 +252,7 @@ public final class BenchmarkActivity extends Activity implements Work.Listener {
     Uri uri = data.getData();
     try {
       if (request == ADD) {
-        int before = measuring.added.size();
-        String name = measuring.add(uri);
-        if (measuring.added.size() > before) {
-          addFile(name, true);
-        }
+        measuring.add(uri);
       } else if (request == SAVE) {
         write(getContentResolver().openOutputStream(uri));
       }

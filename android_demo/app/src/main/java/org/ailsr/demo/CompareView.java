@@ -67,7 +67,10 @@ public final class CompareView extends View {
     after = newAfter;
     scale = newScale;
     drawing = null;
-    viewport = null;
+    if (after != null && viewport != null && viewport.pictureWidth != after.width()) {
+      viewport = null; // otherwise the same place is seen with another model
+    }
+    setSplit(split);
     place();
   }
 

@@ -130,19 +130,28 @@ final class Measuring {
     }
   }
 
-  /** Adds a model file of the device; its name. Throws AilsrException when it is none. */
-  String add(Uri uri) {
-    String name = PictureReader.name(context.getContentResolver(), uri, "model.tflite");
-    try (InputStream input = context.getContentResolver().openInputStream(uri)) {
-      if (input == null) {
-        throw new IOException("its app does not give it");
+  /** Adds a model file of the device to {@link #added}, unless it is none. */
+  void add(final Uri uri) {
+    final Map<String, String> found = new LinkedHashMap<>();
+    work.start(new Work.Task() {
+      @Override
+      public void run(Progress progress) {
+        String name = PictureReader.name(context.getContentResolver(), uri, "model.tflite");
+        try (InputStream input = context.getContentResolver().openInputStream(uri)) {
+          if (input == null) {
+            throw new IOException("its app does not give it");
+          }
+          ModelFile model = new ModelFile(name, BenchFolder.readAll(input));
+          found.put(name, folder().add(model.content));
+        } catch (IOException | SecurityException error) {
+          throw new AilsrException(name + " cannot be read: " + error.getMessage(), error);
+        }
       }
-      byte[] content = BenchFolder.readAll(input);
-      new ModelFile(name, content);
-      added.put(name, folder().add(content));
-      return name;
-    } catch (IOException | SecurityException error) {
-      throw new AilsrException(name + " cannot be read: " + error.getMessage(), error);
-    }
+    }, new Runnable() {
+      @Override
+      public void run() {
+        added.putAll(found);
+      }
+    });
   }
 }

@@ -36,7 +36,7 @@ final class PictureReader {
     this.copy = copy;
   }
 
-  /** The picture's name without its ending, as its app calls it; {@code absent} if it does not. */
+  /** What the app of a document calls it; {@code absent} if it does not. */
   static String name(ContentResolver resolver, Uri uri, String absent) {
     String[] columns = {OpenableColumns.DISPLAY_NAME};
     try (Cursor cursor = resolver.query(uri, columns, null, null, null)) {

@@ -184,9 +184,7 @@ public final class UpscaleActivity extends Activity implements Work.Listener {
     } else if (data != null && data.getData() != null) {
       final Uri uri = data.getData();
       if (request == PICK) {
-        String name =
-            PictureReader.name(getContentResolver(), uri, getString(R.string.picture));
-        upscaling.start(uri, name, model);
+        upscaling.start(uri, getString(R.string.picture), model);
       } else if (request == SAVE && upscaling.finished) {
         save(new Saver() {
           @Override

@@ -74,8 +74,12 @@ final class Upscaling {
     return new PixelFile(resultFile(), scale * size.height, scale * size.width);
   }
 
-  /** Reads the picture at {@code uri} and upscales it with the model of this name. */
-  void start(final Uri uri, final String pictureName, final String modelName) {
+  /**
+   * Reads the picture at {@code uri} and upscales it with the model of this name.
+   *
+   * @param otherwise what the picture is called if its app gives it no name
+   */
+  void start(final Uri uri, final String otherwise, final String modelName) {
     forget();
     model = modelName;
     work.start(new Work.Task() {
@@ -87,7 +91,7 @@ final class Upscaling {
         PictureReader reader =
             new PictureReader(context.getContentResolver(), new File(folder, "copy"));
         final Size read = reader.read(uri, sourceFile(), progress);
-        save(pictureName, modelName, read);
+        save(PictureReader.name(context.getContentResolver(), uri, otherwise), modelName, read);
       }
     }, new Runnable() {
       @Override
