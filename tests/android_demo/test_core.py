@@ -153,6 +153,20 @@ def test_every_kind_of_file_is_understood(
     assert np.array_equal(upscaled, expected)
 
 
+def test_an_interrupted_picture_is_gone_on_with(ask, engine, photograph_files, tmp_path):
+    write_small(tmp_path / "small.tflite", "uint8")
+    picture, upscaled = photograph_files / "chelsea.png", tmp_path / "upscaled.png"
+    (before,) = ask({
+        "ask": "resume", "engine": engine, "model": str(tmp_path / "small.tflite"),
+        "picture": str(picture), "upscaled": str(upscaled),
+    })  # fmt: skip
+    rgb = image.read(picture)
+    assert rgb.shape[0] / 2 < before < 2 * rgb.shape[0]
+    assert np.array_equal(
+        image.read(upscaled), load(tmp_path / "small.tflite", threads=1).upscale(rgb)
+    )
+
+
 def write_small(path, pixels):
     """A file of one convolution that takes 48×64 pixels, or 64×48."""
     weight = np.random.default_rng(0).uniform(0, 2 / 27, (12, 3, 3, 3)).astype(np.float32)

@@ -10,7 +10,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Random;
 import java.util.TimeZone;
-import java.util.TreeMap;
+import java.util.TreeSet;
 
 /**
  * Measures the files of a request: latency of the inference alone and of the whole path that an app
@@ -24,7 +24,7 @@ final class Bench {
   private final Engine.Opener opener;
   private final Device device;
   private final int threads;
-  private final Map<Integer, List<Pair>> pairs = new TreeMap<>();
+  private final TreeSet<Integer> scales = new TreeSet<>();
 
   Bench(BenchFolder folder, Request request, Engine.Opener opener, Device device) {
     this.folder = folder;
@@ -40,14 +40,15 @@ final class Bench {
     for (List<Request.Photograph> photographs : request.pictures.values()) {
       pictures = Math.max(pictures, photographs.size());
     }
-    int steps = LATENCY_STEPS + pictures;
+    int perFile = LATENCY_STEPS + pictures;
+    int ofFiles = perFile * request.files.size();
+    int all = ofFiles + pictures * request.pictures.size();
     List<Object> entries = new ArrayList<>();
     for (Request.File file : request.files) {
-      Steps own = new Steps(progress, file.name, steps * entries.size(),
-          steps * request.files.size());
+      Steps steps = new Steps(progress, file.name + ": ", perFile * entries.size(), all);
       Map<String, Object> entry = new LinkedHashMap<>();
       try {
-        measure(file, entry, own);
+        measure(file, entry, steps);
       } catch (Progress.Cancelled cancelled) {
         throw cancelled;
       } catch (RuntimeException | OutOfMemoryError error) {
@@ -65,11 +66,11 @@ final class Bench {
     report.put("host", device.host());
     report.put("settings", settings());
     report.put("files", entries);
-    report.put("baselines", baselines());
+    report.put("baselines", baselines(new Steps(progress, "", ofFiles, all)));
     return report;
   }
 
-  private void measure(Request.File file, Map<String, Object> entry, Steps steps) {
+  private void measure(Request.File file, Map<String, Object> entry, final Steps steps) {
     steps.report("load", 0);
     byte[] content = folder.content(file.name, file.sha256);
     final ModelFile model = new ModelFile(file.name, content);
@@ -101,8 +102,12 @@ final class Bench {
       Long peakMemory = engine.peakBytes();
       List<Object> sustained = null;
       if (request.sustainedMinutes > 0) {
-        steps.report("sustained latency", 2);
-        sustained = Sampler.sustain(inference, request.sustainedMinutes);
+        sustained = Sampler.sustain(inference, request.sustainedMinutes, new Sampler.Watch() {
+          @Override
+          public void at(double second) {
+            steps.report("sustained latency, " + Math.round(second) + " s", 2);
+          }
+        });
       }
       entry.put("file", file.name);
       entry.put("error", null);
@@ -138,54 +143,47 @@ final class Bench {
   }
 
   private Map<String, Object> quality(Upscaler upscaler, Steps steps) {
-    List<Pair> own = pairs(upscaler.scale);
-    if (own.isEmpty()) {
-      return null;
-    }
     Map<String, Protocol.Score> scores = new LinkedHashMap<>();
-    for (Pair pair : own) {
+    for (Request.Photograph photograph : request.pictures(upscaler.scale)) {
       steps.report("PSNR", LATENCY_STEPS + scores.size());
+      Pair pair = pair(photograph, upscaler.scale);
       scores.put(pair.name, request.protocol.score(upscaler.upscale(pair.lr), pair));
     }
+    if (scores.isEmpty()) {
+      return null;
+    }
+    scales.add(upscaler.scale);
     return quality(scores);
   }
 
-  /** The pictures for files of this scale, read when the first such file needs them. */
-  private List<Pair> pairs(int scale) {
-    List<Pair> own = pairs.get(scale);
-    if (own == null) {
-      own = new ArrayList<>();
-      for (Request.Photograph photograph : request.pictures(scale)) {
-        String name = photograph.name;
-        PngReader hr = new PngReader(name, folder.content(name, photograph.hr));
-        Picture lr = photograph.lr == null
-            ? null
-            : new PngReader(name, folder.content(name, photograph.lr)).picture;
-        own.add(new Pair(name, lr, hr.picture, scale, hr.grayscale));
-      }
-      pairs.put(scale, own);
-    }
-    return own;
-  }
-
-  private List<Object> baselines() {
+  /** The baseline of every scale on whose pictures a file was measured. */
+  private List<Object> baselines(Steps steps) {
     List<Object> baselines = new ArrayList<>();
-    for (Map.Entry<Integer, List<Pair>> scale : pairs.entrySet()) {
-      if (scale.getValue().isEmpty()) {
-        continue;
-      }
+    int done = 0;
+    for (int scale : scales) {
       Map<String, Protocol.Score> scores = new LinkedHashMap<>();
-      for (Pair pair : scale.getValue()) {
-        Picture enlarged = Resize.enlarge(pair.lr, pair.scale);
-        scores.put(pair.name, request.protocol.score(enlarged, pair));
+      for (Request.Photograph photograph : request.pictures(scale)) {
+        steps.report("bicubic", done++);
+        Pair pair = pair(photograph, scale);
+        scores.put(pair.name, request.protocol.score(Resize.enlarge(pair.lr, scale), pair));
       }
       Map<String, Object> baseline = new LinkedHashMap<>();
       baseline.put("name", "bicubic");
-      baseline.put("scale", scale.getKey());
+      baseline.put("scale", scale);
       baseline.put("quality", quality(scores));
       baselines.add(baseline);
     }
     return baselines;
+  }
+
+  /** Read when it is needed: a phone cannot hold them all. */
+  private Pair pair(Request.Photograph photograph, int scale) {
+    String name = photograph.name;
+    PngReader hr = new PngReader(name, folder.content(name, photograph.hr));
+    Picture lr = photograph.lr == null
+        ? null
+        : new PngReader(name, folder.content(name, photograph.lr)).picture;
+    return new Pair(name, lr, hr.picture, scale, hr.grayscale);
   }
 
   private Map<String, Object> quality(Map<String, Protocol.Score> scores) {
@@ -245,22 +243,22 @@ final class Bench {
     return format.format(new Date());
   }
 
-  /** The steps of one file among those of all. */
+  /** Some of all steps. */
   private static final class Steps {
     private final Progress progress;
-    private final String file;
+    private final String prefix;
     private final int offset;
     private final int all;
 
-    Steps(Progress progress, String file, int offset, int all) {
+    Steps(Progress progress, String prefix, int offset, int all) {
       this.progress = progress;
-      this.file = file;
+      this.prefix = prefix;
       this.offset = offset;
       this.all = all;
     }
 
     void report(String what, int done) {
-      progress.report(file + ": " + what, offset + done, all);
+      progress.report(prefix + what, offset + done, all);
     }
   }
 }

@@ -8,6 +8,7 @@ final class Plane {
   static final int WINDOW = 11;
 
   private static final double SIGMA = 1.5;
+  private static final int BAND = 64;
   private static final double[] LUMA = {65.481 / 255, 128.553 / 255, 24.966 / 255};
   private static final double LUMA_OFFSET = 16;
   private static final double LUMA_RANGE = 65.481 + 128.553 + 24.966;
@@ -65,26 +66,39 @@ final class Plane {
     return sum;
   }
 
-  /** Mean structural similarity (Wang et al. 2004): 11×11 Gaussian, windows inside only. */
+  /**
+   * Mean structural similarity (Wang et al. 2004): 11×11 Gaussian, windows inside only. Computed in
+   * bands of rows, as five planes of doubles are more than a phone has for a large picture.
+   */
   double ssim(Plane reference) {
-    int size = levels.length;
+    int rows = height - WINDOW + 1;
+    double sum = 0;
+    for (int first = 0; first < rows; first += BAND) {
+      sum += ssim(reference, first, Math.min(BAND, rows - first));
+    }
+    return sum / ((double) rows * (width - WINDOW + 1));
+  }
+
+  /** Sum of the similarity of the windows that begin in {@code rows} rows from {@code first} on. */
+  private double ssim(Plane reference, int first, int rows) {
+    int size = (rows + WINDOW - 1) * width;
     double[] x = new double[size];
     double[] y = new double[size];
     double[] xx = new double[size];
     double[] yy = new double[size];
     double[] xy = new double[size];
     for (int i = 0; i < size; i++) {
-      x[i] = levels[i] & 0xff;
-      y[i] = reference.levels[i] & 0xff;
+      x[i] = levels[first * width + i] & 0xff;
+      y[i] = reference.levels[first * width + i] & 0xff;
       xx[i] = x[i] * x[i];
       yy[i] = y[i] * y[i];
       xy[i] = x[i] * y[i];
     }
-    x = blur(x);
-    y = blur(y);
-    xx = blur(xx);
-    yy = blur(yy);
-    xy = blur(xy);
+    x = blur(x, rows);
+    y = blur(y, rows);
+    xx = blur(xx, rows);
+    yy = blur(yy, rows);
+    xy = blur(xy, rows);
     double c1 = Math.pow(0.01 * PEAK, 2);
     double c2 = Math.pow(0.03 * PEAK, 2);
     double sum = 0;
@@ -95,11 +109,11 @@ final class Plane {
       sum += (2 * meanXY + c1) * (2 * (xy[i] - meanXY) + c2)
           / ((meanX2 + meanY2 + c1) * (xx[i] - meanX2 + yy[i] - meanY2 + c2));
     }
-    return sum / x.length;
+    return sum;
   }
 
-  /** {@code values} under the Gaussian window, where it fits: 10 pixels less a side. */
-  private double[] blur(double[] values) {
+  /** {@code values} under the Gaussian window, {@code rows} rows where it fits. */
+  private double[] blur(double[] values, int rows) {
     double[] weights = new double[WINDOW];
     double total = 0;
     for (int i = 0; i < WINDOW; i++) {
@@ -107,7 +121,6 @@ final class Plane {
       weights[i] = Math.exp(-offset * offset / (2 * SIGMA * SIGMA));
       total += weights[i];
     }
-    int rows = height - WINDOW + 1;
     int columns = width - WINDOW + 1;
     double[] tall = new double[rows * width];
     double[] blurred = new double[rows * columns];

@@ -62,13 +62,19 @@ final class Sampler {
     return latencies;
   }
 
+  /** Told how long it has gone on. */
+  interface Watch {
+    void at(double second);
+  }
+
   /** The median of every 10 s of {@code call}, run without a pause for {@code minutes}. */
-  static List<Object> sustain(Runnable call, double minutes) {
+  static List<Object> sustain(Runnable call, double minutes, Watch watch) {
     List<Object> windows = new ArrayList<>();
     double window = Math.min(SUSTAINED_WINDOW, 60 * minutes);
     long start = System.nanoTime();
     while (secondsSince(start) < 60 * minutes) {
       double begun = secondsSince(start);
+      watch.at(begun);
       double[] samples = new double[0];
       do {
         samples = appended(samples, time(call));

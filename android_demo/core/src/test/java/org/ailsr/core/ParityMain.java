@@ -29,6 +29,9 @@ public final class ParityMain {
         case "score":
           answers.add(score(fields));
           break;
+        case "resume":
+          answers.add(resume(fields));
+          break;
         case "resize":
           answers.add(resize(fields));
           break;
@@ -81,6 +84,41 @@ public final class ParityMain {
     write(small, fields.text("small"));
     write(Resize.enlarge(small, scale), fields.text("large"));
     return null;
+  }
+
+  /** Upscales a picture in two parts, as after the end of a process; rows that were there before. */
+  private static Object resume(Fields fields) throws IOException {
+    List<String> command = new ArrayList<>();
+    for (Object part : fields.list("engine")) {
+      command.add((String) part);
+    }
+    byte[] content = Files.readAllBytes(new File(fields.text("model")).toPath());
+    ModelFile model = new ModelFile("model", content);
+    Picture picture = read(fields.text("picture")).picture;
+    File file = new File(fields.text("upscaled") + ".rgb");
+    int height = model.scale * picture.height();
+    int width = model.scale * picture.width();
+    try (Engine engine = new PipeEngine.Opener(command).open(model, 1, "cpu")) {
+      Upscaler upscaler = new Upscaler(model, engine);
+      try (PixelFile result = new PixelFile(file, height, width)) {
+        upscaler.upscale(picture, 0, result, (what, done, of) -> {
+          if (2 * done > of) {
+            throw new Progress.Cancelled();
+          }
+        });
+      } catch (Progress.Cancelled cancelled) {
+        // as was to be
+      }
+      try (FileOutputStream half = new FileOutputStream(file, true)) {
+        half.write(new byte[width]); // a row that was being written
+      }
+      try (PixelFile result = new PixelFile(file, height, width)) {
+        long before = result.finishedRows();
+        upscaler.upscale(picture, (int) before, result, Progress.NONE);
+        write(result.window(0, 0, height, width), fields.text("upscaled"));
+        return before;
+      }
+    }
   }
 
   private static PngReader read(String path) throws IOException {
