@@ -9,7 +9,7 @@ import org.ailsr.core.Progress;
  * One piece of work at a time on a thread of its own, which outlives the activity that shows it.
  * Everything here but {@link Task#run} happens on the main thread.
  */
-final class Work implements Progress {
+final class Work {
   /** What is done in the background. */
   interface Task {
     void run(Progress progress);
@@ -75,7 +75,7 @@ final class Work implements Progress {
             before.ended.await();
           }
           task.run(token);
-        } catch (Cancelled cancelled) {
+        } catch (Progress.Cancelled cancelled) {
           return;
         } catch (InterruptedException interrupted) {
           return;
@@ -107,14 +107,6 @@ final class Work implements Progress {
     });
   }
 
-  @Override
-  public void report(String what, int stepsDone, int steps) {
-    step = what;
-    done = stepsDone;
-    of = steps;
-    changed();
-  }
-
   private void changed() {
     if (listener != null) {
       listener.onWorkChanged();
@@ -135,7 +127,10 @@ final class Work implements Progress {
         @Override
         public void run() {
           if (Token.this == current) {
-            Work.this.report(what, stepsDone, steps);
+            step = what;
+            done = stepsDone;
+            of = steps;
+            changed();
           }
         }
       });
