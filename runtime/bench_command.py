@@ -1,12 +1,12 @@
-"""``ailsr-bench``: latency, memory and PSNR of exported files on this machine, side by side."""
+"""``ailsr-bench``: latency, memory and PSNR of exported files, side by side, here or on devices."""
 
 from __future__ import annotations
 
 import json
+import re
 import sys
 import tempfile
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -17,15 +17,14 @@ from rich.table import Table
 from rich.text import Text
 
 from ailsr.runtime import bench_process, findings, image, protocol
-from ailsr.runtime.bench import Failure, Measurement, Quality, Request, Upscale
+from ailsr.runtime.bench import Upscale
 from ailsr.runtime.command import entry_point, message, progress, stdout
 from ailsr.runtime.crops import Crop, crop
-from ailsr.runtime.engines import available_cores
-from ailsr.runtime.errors import EngineError, ModelError
+from ailsr.runtime.device import LOCAL, Delegate, measure_on, open_device
+from ailsr.runtime.errors import DeviceError, EngineError, ModelError, UsageError
 from ailsr.runtime.exchange import WRITERS
-from ailsr.runtime.host import Host
+from ailsr.runtime.harness import Plan, Report
 from ailsr.runtime.protocol import PROTOCOL, Protocol
-from ailsr.runtime.resize import enlarge
 from ailsr.runtime.results import Results
 from ailsr.runtime.table import ABSENT, NOT_MEASURABLE, Row, rows
 
@@ -35,7 +34,7 @@ MOST_CROPS = 6
 
 @dataclass(frozen=True)
 class BenchConfig:
-    """Measure exported files (.onnx, .tflite, .mlpackage) on this machine, side by side.
+    """Measure exported files (.onnx, .tflite, .mlpackage) on this machine or others, side by side.
 
     Each file runs in a fresh process: it is loaded, warmed up, and timed; then its PSNR and SSIM
     are taken on your pictures. Two latencies are given: of the inference alone, and of the whole
@@ -48,6 +47,8 @@ class BenchConfig:
     ailsr-bench exported/* --images photos/ --html report.html
 
     ailsr-bench exported/*.onnx --threads 1 --json > after.json
+
+    ailsr-bench exported/*.tflite --device local --device ssh://pi@raspberrypi.local --device adb
 
     ailsr-bench compare before.json after.json (see ailsr-bench compare --help)
     """
@@ -65,6 +66,22 @@ class BenchConfig:
             metavar="DIR",
         ),
     ] = None
+    device: Annotated[
+        list[str],
+        typer.Option(
+            help="Where to measure: local, ssh://user@host[:port] (then /path/to/python, where it "
+            "is not python3) or adb[:serial]. May be repeated: all measure at the same time, each "
+            "yields a report of its own (docs/devices.md).",
+            metavar="DEVICE",
+        ),
+    ] = field(default_factory=lambda: [LOCAL])
+    apk: Annotated[
+        Path | None,
+        typer.Option(help="The app, to be installed first on Android devices.", metavar="FILE"),
+    ] = None
+    delegate: Annotated[Delegate, typer.Option(help="What Android devices run the files on.")] = (
+        "cpu"
+    )
     threads: Annotated[
         int | None, typer.Option(min=1, help="CPU threads.", show_default="all cores")
     ] = None
@@ -84,11 +101,19 @@ class BenchConfig:
             "<scale> pixels."
         ),
     ] = PROTOCOL
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document, no table.")] = False
+    json: Annotated[
+        bool,
+        typer.Option(
+            "--json",
+            help="Print one JSON document, no table; of several devices a list of such documents.",
+        ),
+    ] = False
     html: Annotated[
         Path | None,
         typer.Option(
-            help="Write a report with plot and crops, one self-contained page.", metavar="FILE"
+            help="Write a report with plot and crops, one self-contained page. Of several devices "
+            "each gets a page, as it gets a CSV and a Markdown file, its name before the ending.",
+            metavar="FILE",
         ),
     ] = None
     csv: Annotated[
@@ -104,67 +129,95 @@ class BenchConfig:
         typer.Option(help="Append the JSON document to this file as one line.", metavar="FILE"),
     ] = None
 
+    @property
+    def plan(self) -> Plan:
+        """What each device is told."""
+        return Plan(
+            tuple(map(str, self.files)),
+            self.threads,
+            self.runs,
+            self.seconds,
+            str(self.images) if self.images else None,
+            self.protocol,
+        )
+
 
 def main(config: BenchConfig) -> None:
-    """Measure, print, write the report; then raise EngineError if a file could not be measured."""
+    """Measure, print, write the reports; then raise if a device or a file could not be measured."""
     for path in config.files:
         if not path.exists():
             raise ModelError(f"no model file at {path}: check the name")
     if config.images:
         protocol.pairs(config.images, 1)  # raises when there are no pictures
+    if len(set(config.device)) < len(config.device):
+        raise UsageError(f"--device {' --device '.join(config.device)}: give each device once")
+    devices = [open_device(name, config.apk, config.delegate) for name in config.device]
+    several = len(devices) > 1
     with progress() as bar:
-        results = measure_files(config, bar)
+        reports = [_reporter(bar, device, len(config.files)) for device in config.device]
+        outcomes = measure_on(devices, config.plan, reports)
+    found = [outcome for outcome in outcomes if isinstance(outcome, Results)]
+    errors = [outcome for outcome in outcomes if not isinstance(outcome, Results)]
+    if errors and not several:
+        raise errors[0]
     if config.json:
-        stdout.print_json(json.dumps(results.to_document(), allow_nan=False))
+        documents = [results.to_document() for results in found]
+        stdout.print_json(json.dumps(documents if several else documents[0], allow_nan=False))
     else:
-        print_table(results)
+        for results in found:
+            if several:
+                stdout.print(results.device, markup=False, soft_wrap=True)
+            print_table(results)
+    for results in found:
+        write_reports(config, results, several)
+    reasons = [*map(str, errors), *filter(None, map(_failures, found))]
+    if reasons:
+        raise (DeviceError if errors else EngineError)("; ".join(reasons))
+
+
+def _reporter(bar: Progress, device: str, files: int) -> Report:
+    """A line of the progress bar for ``device``."""
+    title = "measuring" if device == LOCAL else device
+    task = bar.add_task(title, total=files, note="")
+    return lambda what, done: bar.update(task, completed=done, note=what)
+
+
+def _failures(results: Results) -> str:
+    """Which files failed, and why; empty when none did."""
+    if not results.failed:
+        return ""
+    reasons = "; ".join(f"{results.short_name(f.file)}: {f.error}" for f in results.failed)
+    where = "" if results.device == LOCAL else f" on {results.device}"
+    return f"{len(results.failed)} of {len(results.files)} files failed{where}: {reasons}"
+
+
+def write_reports(config: BenchConfig, results: Results, several: bool) -> None:
+    """The files that the options ask for; of ``several`` devices each has its own, but the history.
+
+    Crops are made on this machine.
+    """
+
+    def own(path: Path) -> Path:
+        device = re.sub(r"[^A-Za-z0-9.-]+", "_", results.device)
+        return path.with_name(f"{path.stem}.{device}{path.suffix}") if several else path
+
     if config.html:
         from ailsr.runtime.report import write_html
 
-        crops = make_crops(results)
-        write_html(results, crops, config.html)
-        message(f"wrote {config.html}")
+        try:
+            crops = make_crops(results)
+        except EngineError as error:
+            if results.device == LOCAL:
+                raise
+            crops = []
+            message(f"no crops in {own(config.html)}, they are made on this machine: {error}")
+        write_html(results, crops, own(config.html))
+        message(f"wrote {own(config.html)}")
     for option, write in WRITERS.items():
         if path := getattr(config, option):
+            path = path if option == "history" else own(path)
             write(results, path)
             message(f"wrote {path}")
-    if results.failed:
-        reasons = "; ".join(f"{results.short_name(f.file)}: {f.error}" for f in results.failed)
-        raise EngineError(f"{len(results.failed)} of {len(results.files)} files failed: {reasons}")
-
-
-def measure_files(config: BenchConfig, bar: Progress) -> Results:
-    """Every file in a process of its own, then the bicubic baseline at each scale."""
-    threads = config.threads or available_cores()
-    host, date = Host.here(), datetime.now(UTC).astimezone()
-    images = str(config.images) if config.images else None
-    task = bar.add_task("measuring", total=len(config.files), note="")
-    files: list[Measurement | Failure] = []
-    for index, path in enumerate(config.files):
-        request = Request(str(path), threads, config.runs, config.seconds, images, config.protocol)
-
-        def report(what: str, share: float, name: str = path.name, done: int = index) -> None:
-            bar.update(task, completed=done + share, note=f"{name}: {what}")
-
-        files.append(bench_process.measure(request, report))
-    bar.update(task, completed=len(config.files), note="bicubic")
-    scales = {file.scale for file in files if isinstance(file, Measurement)}
-    bicubic = {}
-    if config.images:
-        bicubic = {
-            scale: bicubic_quality(config.images, scale, config.protocol) for scale in scales
-        }
-    return Results(
-        host, date, threads, config.runs, config.seconds, config.protocol, images, files, bicubic
-    )
-
-
-def bicubic_quality(images: Path, scale: int, protocol_name: Protocol) -> Quality:
-    """The baseline: MATLAB's bicubic interpolation of the same pictures."""
-    pairs = protocol.pairs(images, scale)
-    return Quality.of_scores(
-        protocol.evaluate(lambda rgb: enlarge(rgb, scale), pairs, protocol_name)
-    )
 
 
 def make_crops(results: Results) -> list[Crop]:

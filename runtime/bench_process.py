@@ -24,7 +24,7 @@ Progress = Callable[[str, float], None]
 def measure(request: Request, progress: Progress) -> Measurement | Failure:
     """The figures of ``request``'s file, or why there are none: an engine may even crash."""
     try:
-        return _measurement(_run("measure", request, progress))
+        return measurement(_run("measure", request, progress))
     except EngineError as error:
         return Failure(request.file, str(error).removeprefix(f"{request.file}: "))
 
@@ -73,7 +73,8 @@ def _death(code: int, log: IO[str]) -> str:
     return f"{how}: {words[-1]}" if words else how
 
 
-def _measurement(values: dict[str, Any]) -> Measurement:
+def measurement(values: dict[str, Any]) -> Measurement:
+    """What the worker's JSON says."""
     for name in ("inference", "whole_path"):
         values[name] = values[name] and Latency(**values[name])
     if quality := values["quality"]:

@@ -35,6 +35,8 @@ class Results:
     """In the order in which they were given."""
     bicubic: dict[int, Quality] = field(default_factory=dict)
     """The baseline, by scale: MATLAB's bicubic interpolation of the same pictures."""
+    device: str = "local"
+    """The machine as ``--device`` names it."""
 
     @property
     def measured(self) -> list[Measurement]:
@@ -74,6 +76,7 @@ class Results:
                 "warm_up_rule": WARM_UP_RULE,
                 "protocol": self.protocol,
                 "images": self.images,
+                "device": self.device,
             },
             "files": [_file_entry(f) for f in self.files],
             "baselines": [

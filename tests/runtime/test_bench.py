@@ -31,8 +31,8 @@ from ailsr.runtime.bench import (
     is_steady,
     measure_latencies,
 )
-from ailsr.runtime.bench_command import bicubic_quality
 from ailsr.runtime.card import Card
+from ailsr.runtime.harness import bicubic_quality
 from ailsr.runtime.protocol import pairs
 from ailsr.runtime.resize import enlarge
 
