@@ -55,3 +55,19 @@ def test_training_speed_reports_its_ratios(photos):
     assert figures["AIL / plain"] == pytest.approx(ms["AIL"] / ms["plain"])
     assert figures["authors' way / AIL"] == pytest.approx(ms["AIL, the authors' way"] / ms["AIL"])
     assert 0 < figures["maps / run"] < 1
+
+
+def test_latency_prediction_compares_and_writes_its_page(photos):
+    (photos / "page.md").write_text("# Fit\n\n## Method\n\nkept\n\n## Accuracy\n\nold\n")
+    figures = run(
+        "latency_prediction.py", "--setting", "tflite int8 1", "--most", 1, "--seconds", 0,
+        "--tables", "tables", "--page", "page.md", cwd=photos,
+    )["tflite int8 1"]  # fmt: skip
+    (network,) = figures["networks"]
+    assert network["error"] == pytest.approx(
+        network["predicted_p90_ms"] / network["measured_p90_ms"] - 1
+    )
+    assert figures["largest error"] == abs(network["error"])
+    page = (photos / "page.md").read_text()
+    assert "kept" in page and "old" not in page
+    assert "| `zoo:sesr_m3_x2` | 640×360 |" in page.split("## Accuracy")[1]
