@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich import box
 from rich.progress import Progress
-from rich.table import Table
-from rich.text import Text
 
-from ailsr.runtime import bench_process, budget, findings, image, protocol
+from ailsr.runtime import bench_process, budget, cores, findings, image, protocol
 from ailsr.runtime.bench import Failure, Measurement, Quality, Request, Upscale
+from ailsr.runtime.bench_table import print_table
 from ailsr.runtime.command import entry_point, message, progress, stdout
 from ailsr.runtime.crops import Crop, crop
 from ailsr.runtime.engines import available_cores, chosen_engines, timed_engine
@@ -28,8 +25,8 @@ from ailsr.runtime.host import Host
 from ailsr.runtime.protocol import PROTOCOL, Protocol
 from ailsr.runtime.resize import enlarge
 from ailsr.runtime.resizer import Library, Resizer, check_installed
-from ailsr.runtime.results import Results
-from ailsr.runtime.table import ABSENT, NOT_MEASURABLE, Row, rows
+from ailsr.runtime.results import Results, as_text
+from ailsr.runtime.system import System
 
 MOST_CROPS = 6
 """Pictures that the HTML report shows."""
@@ -42,7 +39,8 @@ class BenchConfig:
 
     Each file runs in a fresh process: it is loaded, warmed up, and timed; then its PSNR and SSIM
     are taken on your pictures. Two latencies are given: of the inference alone, and of the whole
-    path from a uint8 picture to a uint8 picture, which is what an app sees.
+    path from a uint8 picture to a uint8 picture, which is what an app sees. Several files take
+    turns (A B A B ...), so that their ratios hold on a machine that is busy or grows warm.
 
     Examples:
 
@@ -55,6 +53,7 @@ class BenchConfig:
     ailsr-bench sesr_m5_x2_int8.tflite FSRCNN_x2.pb --baseline pillow --images photos/
 
     ailsr-bench exported/* --images photos/ --budget-ms 16
+    ailsr-bench sesr_m5_x2_int8.tflite --cores big --sustained 10 --html report.html
 
     ailsr-bench compare before.json after.json (see ailsr-bench compare --help)
     """
@@ -73,7 +72,15 @@ class BenchConfig:
         ),
     ] = None
     threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads.", show_default="all cores")
+        int | None, typer.Option(min=1, help="CPU threads.", show_default="one per core")
+    ] = None
+    cores: Annotated[
+        str | None,
+        typer.Option(
+            help="Cores to run on: big, little, or their numbers, as in 0,1 or 4-7.",
+            metavar="CORES",
+            show_default="any",
+        ),
     ] = None
     runs: Annotated[
         int, typer.Option(min=1, help="Runs to time of the inference and of the whole path.")
@@ -84,6 +91,23 @@ class BenchConfig:
             min=0, help="Time for each of the two, after warm-up; slow files get fewer runs."
         ),
     ] = 5.0
+    sustained: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            help="Then repeat each file's inference for so long without a pause: how much does it "
+            "slow down?",
+            metavar="MINUTES",
+        ),
+    ] = 0.0
+    relative_to: Annotated[
+        Path | None,
+        typer.Option(
+            help="The one of the files that the latencies of the others are related to.",
+            metavar="FILE",
+            show_default="the first that can be timed",
+        ),
+    ] = None
     protocol: Annotated[
         Protocol,
         typer.Option(
@@ -143,6 +167,8 @@ def main(config: BenchConfig) -> None:
     for path in config.files:
         if not path.exists():
             raise ModelError(f"no model file at {path}: check the name")
+    if config.relative_to and config.relative_to not in config.files:
+        raise UsageError(f"--relative-to {config.relative_to}: name one of the files to measure")
     if config.budget_ms is not None and config.images is None:
         raise UsageError("--budget-ms chooses by PSNR: add --images DIR")
     chosen_engines(config.engine)  # raises for one that does not exist
@@ -158,7 +184,7 @@ def main(config: BenchConfig) -> None:
         document["budget"] = budget.document(chosen, config.budget_ms)
         sentences = [budget.sentence(choice, results, config.budget_ms) for choice in chosen]
     if config.json:
-        stdout.print_json(json.dumps(document, allow_nan=False))
+        stdout.print(as_text(document), markup=False, soft_wrap=True)
     else:
         print_table(results)
         for sentence in sentences:
@@ -181,29 +207,47 @@ def main(config: BenchConfig) -> None:
 
 
 def measure_files(config: BenchConfig, bar: Progress) -> Results:
-    """Every file in a process of its own, then the baselines at each scale."""
+    """Every file in a process of its own, taking turns; then baselines, beside the first file."""
     threads = config.threads or available_cores()
+    if config.cores:
+        threads = config.threads or len(cores.choose(config.cores, System()))
     host, date = Host.here(), datetime.now(UTC).astimezone()
     images = str(config.images) if config.images else None
-    task = bar.add_task("measuring", total=len(config.files), note="")
+    first = config.relative_to or config.files[0]
+    paths = sorted(config.files, key=lambda path: path != first)  # the others stay in order
     engines = chosen_engines(config.engine)
 
-    def measured(file: str, engine: str | None, done: int) -> Measurement | Failure:
-        def report(what: str, share: float) -> None:
-            bar.update(task, completed=done + share, note=f"{Path(file).name}: {what}")
-
-        request = Request(
-            file, threads, config.runs, config.seconds, images, config.protocol, engine
+    def request(file: Path | Resizer) -> Request:
+        engine = None
+        if isinstance(file, Path):
+            engine = engines.get(file.suffix.lower()) or timed_engine(file)
+        return Request(
+            file=str(file),
+            threads=threads,
+            runs=config.runs,
+            seconds=config.seconds,
+            images=images,
+            protocol=config.protocol,
+            engine=engine,
+            cores=config.cores,
+            sustained_minutes=config.sustained,
         )
-        return bench_process.measure(request, report)
 
-    files = [
-        measured(str(path), engines.get(path.suffix.lower()) or timed_engine(path), index)
-        for index, path in enumerate(config.files)
-    ]
-    for resizer in _resizers(config.baseline, files):
-        files.append(measured(str(resizer), None, len(config.files)))
-    bar.update(task, completed=len(config.files), note="bicubic")
+    task = bar.add_task("measuring", total=len(paths), note="")
+    shares = [0.0] * len(paths)
+
+    def report(place: int, what: str, share: float) -> None:
+        shares[place] = max(shares[place], share)
+        bar.update(task, completed=sum(shares), note=f"{paths[place].name}: {what}")
+
+    requests = [request(path) for path in paths]
+    found = dict(zip(paths, bench_process.measure_side_by_side(requests, report), strict=True))
+    files = [found[path] for path in config.files]
+    bar.update(task, completed=len(paths), note="bicubic")
+    if resizers := _resizers(config.baseline, files):
+        beside = [replace(requests[0], images=None, sustained_minutes=0.0)]
+        beside += [request(resizer) for resizer in resizers]
+        files += bench_process.measure_side_by_side(beside, lambda *_: None)[1:]
     scales = {file.scale for file in files if isinstance(file, Measurement)}
     bicubic = {}
     if config.images:
@@ -211,7 +255,17 @@ def measure_files(config: BenchConfig, bar: Progress) -> Results:
             scale: bicubic_quality(config.images, scale, config.protocol) for scale in scales
         }
     return Results(
-        host, date, threads, config.runs, config.seconds, config.protocol, images, files, bicubic
+        host=host,
+        date=date,
+        threads=threads,
+        runs=config.runs,
+        seconds=config.seconds,
+        protocol=config.protocol,
+        images=images,
+        files=files,
+        bicubic=bicubic,
+        cores=config.cores,
+        sustained_minutes=config.sustained,
     )
 
 
@@ -256,65 +310,6 @@ def make_crops(results: Results) -> list[Crop]:
             )
             for i, name in enumerate(chosen)
         ]
-
-
-def print_table(results: Results) -> None:
-    """The figures that decide, 100 columns wide; all of them are in the JSON and HTML forms."""
-    with_quality = results.images is not None
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    table.add_column("file", overflow="fold")
-    numbers = ["size\nkB", "load\nms", "inference ms\n p50  p90  p99", "whole path\n p50  p90"]
-    numbers += ["frames\nper s", "memory\nMB", *(["PSNR\ndB", "SSIM\n"] if with_quality else [])]
-    for header in numbers:
-        table.add_column(header, justify="right", no_wrap=True)
-    lines = rows(results)
-    for row in lines:
-        table.add_row(*_cells(row)[: 1 + len(numbers)], style="red" if row.failed else None)
-    if not stdout.is_terminal:
-        stdout.width = 400  # a pipe has no width: never fold or cut
-    stdout.print(table)
-    stdout.print()
-    for row in lines:
-        if row.failed:
-            stdout.print(f"{row.name} failed: {row.why_no_latency}", markup=False, soft_wrap=True)
-    for note in _notes(results):
-        stdout.print(note, markup=False, soft_wrap=True)
-
-
-def _cells(row: Row) -> list[str | Text]:
-    inference, whole = row.inference, row.whole_path
-    why, rest = "failed" if row.failed else row.why_no_latency, ABSENT
-    if row.why_no_latency == NOT_MEASURABLE:  # across both columns
-        why, _, rest = NOT_MEASURABLE.rpartition(" ")
-    return [
-        row.name,
-        row.size_kb,
-        row.load_ms,
-        f"{inference.p50} {inference.p90} {inference.p99}" if inference else why,
-        Text(f"{whole.p50} {whole.p90}") if whole else Text(rest, justify="left"),
-        row.frames_per_second,
-        row.memory_mb,
-        row.psnr_db,
-        row.ssim,
-    ]
-
-
-def _notes(results: Results) -> list[str]:
-    """What the table's figures mean, one line each."""
-    host, files = results.host, results.measured
-    busy = f", load {host.load_average:g}" if host.load_average is not None else ""
-    notes = [
-        f"{host.cpu}, {host.cores} cores{busy}; {results.threads} threads; "
-        + ", ".join(sorted({file.engine for file in files}))
-    ]
-    if results.images:
-        notes.append(f"PSNR and SSIM by {results.protocol} on {results.images}")
-    if results.unsteady:
-        names = ", ".join(results.unsteady)
-        notes.append(f"latency had not settled when measuring began: {names}")
-    if host.load_average is not None and host.load_average > 0.5 * host.cores:
-        notes.append("the machine was busy: expect latencies to vary")
-    return notes
 
 
 _measure = entry_point(BenchConfig, main)

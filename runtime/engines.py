@@ -14,7 +14,8 @@ import importlib
 import inspect
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -47,11 +48,30 @@ Pixels = NDArray[Any]
 """H×W×3, elements of the file's ``PixelType``: float32 [0, 1], uint8 or int8 (uint8 - 128)."""
 
 
+@dataclass(frozen=True)
+class Backend:
+    """What an engine lets compute some of a file's operators."""
+
+    name: str
+    """For example ``XNNPACK``; ``CPU``: the engine's own kernels."""
+    operators: int
+    types: tuple[str, ...]
+    """The kinds of these operators, by their names in the file's format."""
+
+    @classmethod
+    def of(cls, name: str, types: Iterable[str]) -> Backend:
+        """The backend of the operators whose kinds are ``types``."""
+        types = list(types)
+        return cls(name, len(types), tuple(sorted(set(types))))
+
+
 class Engine(Protocol):
     """A loaded file that turns one picture of a fixed size into one ``scale`` times larger.
 
     An engine may also have ``resizable: bool``; when it is true, ``run`` takes pictures smaller
-    than ``input_size`` as they are, and the upscaler does not pad them.
+    than ``input_size`` as they are, and the upscaler does not pad them. With ``backends()``, a
+    tuple of ``Backend``, it tells what computes its operators: first the one that was to compute
+    them all, be it none. That may take as long as loading.
     """
 
     name: str

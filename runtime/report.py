@@ -11,10 +11,10 @@ from pathlib import Path
 from PIL import Image
 
 from ailsr.runtime import findings
-from ailsr.runtime.bench import WARM_UP_RULE
 from ailsr.runtime.crops import Crop
 from ailsr.runtime.files import atomic_output
 from ailsr.runtime.image import Rgb
+from ailsr.runtime.latency import WARM_UP_RULE
 from ailsr.runtime.report_plot import plot_section
 from ailsr.runtime.report_style import STYLE
 from ailsr.runtime.results import Results

@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 
 from ailsr.runtime.card import METADATA_KEY, Card
-from ailsr.runtime.engines import Pixels
+from ailsr.runtime.engines import Backend, Pixels
 from ailsr.runtime.errors import EngineError, ModelError
 from ailsr.runtime.interface import Interface, probe
 from ailsr.runtime.seal import check_seal
 from ailsr.runtime.tflite_anatomy import tflite_metadata
 from ailsr.runtime.trial import survives_trial
+
+_DELEGATE = "DELEGATE"  # the operator that stands for those that a delegate computes
 
 # Where ai-edge-litert 2.3.0 aborts: XNNPACK takes no factor of 256 between two tensors, and its
 # refusal frees memory twice. Weights of a channel may have any small scale.
@@ -102,6 +104,16 @@ class TFLiteEngine:
         picture: Pixels = self._interpreter.get_tensor(self._output)[0]
         return picture / self._white if self._white != 1 else picture
 
+    def backends(self) -> tuple[Backend, ...]:
+        """XNNPACK, where the interpreter has handed it operators, and its own kernels."""
+        operators = self._interpreter._get_ops_details()
+        delegated = _delegated(operators)
+        types: dict[bool, list[str]] = {True: [], False: []}
+        for op in operators:
+            if op["op_name"] != _DELEGATE:
+                types[op["index"] in delegated].append(op["op_name"])
+        return Backend.of("XNNPACK", types[True]), Backend.of("CPU", types[False])
+
     def _resize(self, height: int, width: int) -> None:
         if not (self.resizable or (self.card and (height, width) in self.card.sizes)):
             raise ValueError(f"the input is {self.input_size}, the picture {(height, width)}")
@@ -135,6 +147,30 @@ def _installed(path: Path, library: str | None) -> tuple[Any, str]:
         f'{path} needs ai-edge-litert: pip install "ailsr[tflite]" '
         f'(or, where it has no wheel, pip install tflite-runtime "numpy<2")'
     )
+
+
+def _delegated(operators: list[dict[str, Any]]) -> set[int]:
+    """The indices of the operators that a delegate computes: from its outputs back to its inputs.
+
+    The interpreter keeps the operators that it has handed over in its list, and adds one for each
+    delegate. It is given none but its own: XNNPACK.
+    """
+    maker = {
+        int(tensor): op
+        for op in operators
+        if op["op_name"] != _DELEGATE
+        for tensor in op["outputs"]
+    }
+    found: set[int] = set()
+    for delegate in (op for op in operators if op["op_name"] == _DELEGATE):
+        given = {int(tensor) for tensor in delegate["inputs"]}
+        wanted = [int(tensor) for tensor in delegate["outputs"]]
+        while wanted:
+            op = maker.get(wanted.pop())
+            if op is not None and op["index"] not in found:
+                found.add(op["index"])
+                wanted += [int(tensor) for tensor in op["inputs"] if int(tensor) not in given]
+    return found
 
 
 def _check_quantization(tensors: list[dict[str, Any]]) -> None:

@@ -18,10 +18,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ailsr.runtime import findings, metrics, scatter
-from ailsr.runtime.bench import Failure, Latency, Measurement, Quality
+from ailsr.runtime.bench import Failure, Measurement, Quality
 from ailsr.runtime.color import luma
 from ailsr.runtime.crops import SIDE, best_window, crop
 from ailsr.runtime.host import Host
+from ailsr.runtime.latency import Latency
 from ailsr.runtime.protocol import Pair
 from ailsr.runtime.report import page, write_html
 from ailsr.runtime.resize import enlarge, shrink
