@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ailsr.runtime.bench_worker import noise
+from ailsr.runtime.bench_worker import photograph_like
 from ailsr.runtime.fit import Times
 from ailsr.runtime.upscaler import Upscaler, load, to_pixels
 
@@ -42,7 +42,7 @@ class Timed:
 
 def _samples(upscaler: Upscaler, seconds: float) -> Iterator[tuple[float, float]]:
     """Milliseconds of (inference, whole path), in turn, after a warm-up."""
-    picture = noise(*upscaler.engine.input_size)
+    picture = photograph_like(*upscaler.engine.input_size)
     pixels = to_pixels(picture, upscaler.engine.pixels)
     calls = (lambda: upscaler.engine.run(pixels), lambda: upscaler.upscale(picture))
     start = time.perf_counter()
