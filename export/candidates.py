@@ -13,7 +13,8 @@ from ailsr.runtime.tiles import Size
 from ailsr.train.networks import FAMILIES, SCALES
 
 WIDTHS = (8, 12, 16, 20, 24, 28, 32, 40, 48, 56, 64)
-DEEPEST = 32
+DEPTHS = range(2, 33)
+"""A shallower network sees too little around a pixel to be worth its width."""
 _SIDE = 32  # of the pictures that workloads are counted on
 
 
@@ -49,7 +50,7 @@ def candidates(
     for family in dict.fromkeys(families or FAMILIES):
         for width in WIDTHS:
             fitting = None
-            for depth in range(FAMILIES[family].depths.start, DEEPEST + 1):
+            for depth in DEPTHS:
                 candidate = _candidate(model, family, depth, width, scale, size)
                 if candidate.prediction.p90_ms > budget_ms:
                     break

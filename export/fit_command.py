@@ -69,23 +69,25 @@ class MeasureConfig:
     ] = 1.0
 
 
-def measure_table(config: MeasureConfig) -> None:
-    """Time the probes, write the table, and say how well it predicts itself."""
+def measure_table(
+    config: MeasureConfig, networks: Sequence[probes.ProbeNetwork] = probes.PROBES
+) -> None:
+    """Time ``networks``, write the table, and say how well it predicts itself."""
     if config.engine:
         chosen_engines([f"{config.target}={config.engine}"])  # raises for one that does not exist
     threads, precision = config.threads or available_cores(), config.precision
-    timed = [Timed() for _ in probes.PROBES]
+    timed = [Timed() for _ in networks]
     with progress() as bar, tempfile.TemporaryDirectory() as folder:
         task = bar.add_task("measuring", total=PASSES * len(timed), note="")
         for _ in range(PASSES):
-            for probe, times in zip(probes.PROBES, timed, strict=True):
+            for probe, times in zip(networks, timed, strict=True):
                 bar.update(task, advance=1, note=str(probe))
                 graph = probe.graph
                 path = probes.write(graph, probe.scale, config.target, precision, Path(folder))
                 times.add_pass(path, threads, config.engine, config.seconds / PASSES)
     measured = [
         Probe(str(probe), probes.workload(probe.graph), *times.times)
-        for probe, times in zip(probes.PROBES, timed, strict=True)
+        for probe, times in zip(networks, timed, strict=True)
     ]
     device = Device(Host.here().cpu, timed[0].engine, config.target, precision, threads)
     date = datetime.now(UTC).astimezone().isoformat(timespec="seconds")
@@ -219,6 +221,11 @@ def workload_of(name: str, scale: int | None, output_size: Size) -> Workload:
         if scale is None:
             raise UsageError(f"{name} is the name of a network: add --scale 2, 3 or 4")
         source = network_source(create(name, scale).eval())
+    elif Path(name).suffix.lower() in (".tflite", ".mlpackage", ".pb"):
+        raise UsageError(
+            f"{name} is an exported file: measure it with ailsr-bench, or give the network that "
+            "it was made of"
+        )
     else:
         source = open_source(zoo.resolve(name))
         if scale not in (None, source.scale):

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import skimage.data
 
+from ailsr.export.fit_command import MeasureConfig, measure_table
+from ailsr.export.probes import ProbeNetwork
 from ailsr.runtime.image import write
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
@@ -59,6 +61,9 @@ def test_training_speed_reports_its_ratios(photos):
 
 def test_latency_prediction_compares_and_writes_its_page(photos):
     (photos / "page.md").write_text("# Fit\n\n## Method\n\nkept\n\n## Accuracy\n\nold\n")
+    networks = [ProbeNetwork("sesr", depth, 8, 2, (24, 32)) for depth in (1, 9)]
+    table = photos / "tables" / "tflite_int8_1.json"  # small, since one that is there is used
+    measure_table(MeasureConfig(table, "tflite", "int8", 1, seconds=0), networks)
     figures = run(
         "latency_prediction.py", "--setting", "tflite int8 1", "--most", 1, "--seconds", 0,
         "--tables", "tables", "--page", "page.md", cwd=photos,

@@ -163,6 +163,17 @@ def test_probes_run(tmp_path, target, precision):
         assert 0 < inference.p50 <= inference.p90 and 0 < whole_path.p50 <= whole_path.p90
 
 
+def test_a_table_is_measured(tmp_path, capsys):
+    networks = [ProbeNetwork("sesr", depth, 8, 2, (24, 32)) for depth in (1, 20)]
+    path = tmp_path / "new" / "table.json"
+    measure_table(MeasureConfig(path, "onnx", "float32", 1, seconds=0), networks)
+    shallow, deep = LatencyTable.load(path).probes
+    assert deep.whole_path.p50 > shallow.whole_path.p50 > 0
+    found = LatencyTable.load(path).device
+    assert (found.engine.split()[0], found.target, found.threads) == ("onnxruntime", "onnx", 1)
+    assert "table.json: 2 networks; left out" in " ".join(capsys.readouterr().err.split())
+
+
 def fit(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True)
 
@@ -200,6 +211,7 @@ def test_what_does_not_fit_is_one_line(table, tmp_path):
         ({"models": ["sesr_m3"]}, "sesr_m3 is the name of a network: add --scale"),
         ({"models": ["zoo:none_x2"]}, "there is no such network in the zoo"),
         ({"models": ["zoo:sesr_m3_x2"], "scale": 3}, "has a scale of 2: leave --scale 3 out"),
+        ({"models": ["m5.tflite"]}, "m5.tflite is an exported file: measure it with ailsr-bench"),
         ({"models": ["x"], "output_size": "720"}, "--output-size 720: give height and width"),
         ({"models": ["sesr_m3"], "scale": 2, "output_size": "9x9"}, "too small for a scale of 2"),
     ],
