@@ -12,7 +12,7 @@ from rich.text import Text
 from ailsr.runtime import findings
 from ailsr.runtime.command import stdout
 from ailsr.runtime.results import Results
-from ailsr.runtime.table import ABSENT, NOT_MEASURABLE, Row, rows
+from ailsr.runtime.table import ABSENT, NOT_MEASURABLE, Row, count, rows
 
 
 def print_table(results: Results) -> None:
@@ -94,18 +94,15 @@ def _notes(results: Results) -> list[str]:
     host, files = results.host, results.measured
     cores = f" (--cores {results.cores})" if results.cores else ""
     governor = f", governor {host.governor}" if host.governor else ""
-    threads = "1 thread" if results.threads == 1 else f"{results.threads} threads"
     notes = [
-        f"{host.cpu}, {host.cores} cores{governor}; {threads}{cores}; "
+        f"{host.cpu}, {host.cores} cores{governor}; {count(results.threads, 'thread')}{cores}; "
         + ", ".join(sorted({file.engine for file in files}))
     ]
     if results.baseline:
         notes.append(f"ratios are to {results.short_name(results.baseline)}, run side by side")
     if results.images:
         notes.append(f"PSNR and SSIM by {results.protocol} on {results.images}")
-    for fallback in dict.fromkeys(file.fallback for file in files if file.fallback):
-        which = (results.short_name(file.file) for file in files if file.fallback == fallback)
-        notes.append(f"{fallback} ({', '.join(which)})")
+    notes += findings.fallbacks(results)
     if results.unsteady:
         names = ", ".join(results.unsteady)
         notes.append(f"latency had not settled when measuring began: {names}")

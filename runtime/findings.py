@@ -88,8 +88,8 @@ def headline(results: Results) -> str:
 def front(files: Sequence[Measurement]) -> list[Measurement]:
     """The files than which none is both faster and better, from the fastest to the best.
 
-    By the median time per output pixel of the whole path and PSNR; files that lack either are not
-    among them.
+    By the median time per output pixel of the whole path and PSNR, to a hundredth of a dB; files
+    that lack either are not among them.
     """
     timed = [file for file in files if file.whole_path and file.quality]
     chosen: list[Measurement] = []
@@ -99,6 +99,15 @@ def front(files: Sequence[Measurement]) -> list[Measurement]:
             chosen.append(file)
             best = _psnr(file)
     return chosen
+
+
+def fallbacks(results: Results) -> list[str]:
+    """What was silently left to slower backends, one phrase for each kind, with its files."""
+    files: dict[str, list[str]] = {}
+    for file in results.measured:
+        if file.fallback:
+            files.setdefault(file.fallback, []).append(results.short_name(file.file))
+    return [f"{fallback} ({', '.join(names)})" for fallback, names in files.items()]
 
 
 def noise(results: Results) -> list[str]:
@@ -151,7 +160,8 @@ def _range(percents: Sequence[float]) -> str:
 
 
 def _psnr(file: Measurement) -> float:
-    return file.quality.psnr_db if file.quality else -math.inf
+    """In hundredths of a dB: what is less is no difference."""
+    return round(file.quality.psnr_db, 2) if file.quality else -math.inf
 
 
 def _ms_per_pixel(file: Measurement) -> float:

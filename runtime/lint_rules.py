@@ -24,6 +24,7 @@ class DelegateName(StrEnum):
     GPU = "gpu"
     NNAPI = "nnapi"
     HEXAGON = "hexagon"
+    QNN = "qnn"
     ANE = "ane"
 
 
@@ -60,6 +61,8 @@ class Delegate:
     """The same for all others."""
     eight_bit_note: str = ""
     """What an app has to know when there are 8-bit tensors."""
+    float_note: str = ""
+    """What it has to know when there are none."""
 
 
 def _multiplier(operator: Operator) -> int:
@@ -190,6 +193,21 @@ HEXAGON = Delegate(
         "QUANTIZE": "--precision int8 --io int8, which ends in the network's own tensor",
     },
 )
+QNN = Delegate(
+    "Qualcomm's HTP (by QNN)",
+    "TFLite",
+    "LiteRT: litert/vendors/qualcomm/compiler/Qualcomm_QNN_Compiler.md",
+    _named(
+        "ABS ADD AVERAGE_POOL_2D CAST CEIL CONCATENATION CONV_2D DEPTH_TO_SPACE DEPTHWISE_CONV_2D "
+        "DEQUANTIZE DIV ELU EXP FLOOR FULLY_CONNECTED GELU HARD_SWISH LEAKY_RELU LOG LOGISTIC "
+        "MAX_POOL_2D MAXIMUM MEAN MINIMUM MIRROR_PAD MUL NEG PACK PAD PADV2 POW PRELU QUANTIZE "
+        "REDUCE_MAX REDUCE_MIN RELU RELU6 RELU_0_TO_1 RELU_N1_TO_1 RESHAPE RESIZE_BILINEAR "
+        "RESIZE_NEAREST_NEIGHBOR ROUND RSQRT SLICE SOFTMAX SPACE_TO_DEPTH SPLIT SQRT SQUARE "
+        "SQUARED_DIFFERENCE STRIDED_SLICE SUB SUM TANH TILE TRANSPOSE TRANSPOSE_CONV UNPACK",
+        Rule(("float32", "float16", "int8", "uint8", "int16")),
+    ),
+    float_note="float tensors are computed in float16, which the HTP of some chips does not have",
+)
 ANE = Delegate(
     "Apple's Neural Engine",
     "Core ML",
@@ -203,5 +221,6 @@ DELEGATES: dict[DelegateName, Delegate] = {
     DelegateName.GPU: GPU,
     DelegateName.NNAPI: NNAPI,
     DelegateName.HEXAGON: HEXAGON,
+    DelegateName.QNN: QNN,
     DelegateName.ANE: ANE,
 }

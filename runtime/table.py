@@ -120,6 +120,11 @@ def ratio(found: Ratio) -> str:
     return f"{found.ratio:.2f} ({found.low:.2f}–{found.high:.2f})"
 
 
+def count(number: int, noun: str) -> str:
+    """``1 thread``, ``4 threads``"""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def _row(name: str, file: Measurement) -> Row:
     parts = [file.network, file.precision, f"×{file.scale}", f"{size(file.input_size)} in"]
     pixels = f"{file.pixels} pixels"

@@ -262,6 +262,17 @@ def test_ctrl_c_leaves_nothing_half_written(model, folders, tmp_path, monkeypatc
     assert list(tmp_path.iterdir()) == []
 
 
+def test_lint_speaks_before_the_export_as_after_it(model, folders, tmp_path, capsys):
+    where = [f"--{option}={folder}" for option, folder in folders.items()]
+    flags = ["--target=tflite", "--precision=int8", "--lint=hexagon", f"--output={tmp_path}"]
+    assert ailsr_export(model, f"--input-size={SIZE}", *flags, *where) == 0
+    told = capsys.readouterr()
+    before, after = told.err.splitlines(), told.out.splitlines()
+    start = next(i for i, line in enumerate(before) if line.startswith("before export, "))
+    findings = [line for line in before[start + 1 :] if not line.startswith("warning: ")]
+    assert len(findings) == 3 and findings == after[-3:]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -333,6 +333,33 @@ def test_an_engine_that_fails_is_one_line(with_engines, ending, reason):
     assert measure(path) == Failure(str(path), reason)
 
 
+def test_many_files_are_related_to_the_first_that_can_be_timed(with_engines, files):
+    """More than are alive side by side, so that the first is run again beside the last."""
+    paths = [with_engines / "model.crash", *files.values(), *files.values()]
+    requests = [request(path) for path in paths]
+    shares: dict[int, float] = {}
+    found = bench_process.measure_side_by_side(
+        requests, lambda place, what, share: shares.update({place: share})
+    )
+    assert len(requests) > bench_process.SIDE_BY_SIDE
+    assert [getattr(each, "file", None) for each in found] == [str(path) for path in paths]
+    assert isinstance(found[0], Failure) and found[1].ratio is None
+    assert {file.ratio.to for file in found[2:]} == {str(paths[1])}
+    assert all(file.ratio.blocks == 5 for file in found[2:])
+    assert sorted(shares) == list(range(7))
+
+
+def test_a_worker_ends_when_the_harness_goes_away(files):
+    worker = subprocess.Popen(
+        bench_process.COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    asked = {"file": str(files["onnx int8"]), "threads": 1, "runs": 3, "seconds": 0.1}
+    said, why = worker.communicate(json.dumps({"task": "measure", "in_turn": True, **asked}) + "\n")
+    assert json.loads(said.splitlines()[-1]) == {"turn": "over"}
+    assert (worker.returncode, why.splitlines()[-1]) == (1, "the harness has gone away")
+
+
 def test_a_damaged_file_is_one_line(tmp_path, files):
     path = tmp_path / "damaged.onnx"
     path.write_bytes(files["onnx float32"].read_bytes()[:300])
