@@ -10,7 +10,9 @@ import pytest
 import skimage.data
 
 from ailsr.export import onnx_writer, tflite_writer
+from ailsr.export.fit_command import MeasureConfig, measure_table
 from ailsr.export.graph import Conv, DepthToSpace, Graph
+from ailsr.export.probes import ProbeNetwork
 from ailsr.runtime.card import Card
 from ailsr.runtime.image import write
 
@@ -59,6 +61,25 @@ def test_training_speed_reports_its_ratios(photos):
     assert figures["AIL / plain"] == pytest.approx(ms["AIL"] / ms["plain"])
     assert figures["authors' way / AIL"] == pytest.approx(ms["AIL, the authors' way"] / ms["AIL"])
     assert 0 < figures["maps / run"] < 1
+
+
+def test_latency_prediction_compares_and_writes_its_page(photos):
+    (photos / "page.md").write_text("# Fit\n\n## Method\n\nkept\n\n## Accuracy\n\nold\n")
+    networks = [ProbeNetwork("sesr", depth, 8, 2, (24, 32)) for depth in (1, 9)]
+    table = photos / "tables" / "tflite_int8_1.json"  # small, since one that is there is used
+    measure_table(MeasureConfig(table, "tflite", "int8", 1, seconds=0), networks)
+    figures = run(
+        "latency_prediction.py", "--setting", "tflite int8 1", "--most", 1, "--seconds", 0,
+        "--tables", "tables", "--page", "page.md", cwd=photos,
+    )["tflite int8 1"]  # fmt: skip
+    (network,) = figures["networks"]
+    assert network["error"] == pytest.approx(
+        network["predicted_p90_ms"] / network["measured_p90_ms"] - 1
+    )
+    assert figures["largest error"] == abs(network["error"])
+    page = (photos / "page.md").read_text()
+    assert "kept" in page and "old" not in page
+    assert "| `zoo:sesr_m3_x2` | 640×360 |" in page.split("## Accuracy")[1]
 
 
 def test_the_overhead_of_the_harness_is_measured(tmp_path):
