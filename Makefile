@@ -2,6 +2,9 @@
 # make test    the tests
 # make zoo-table   measure the networks of the zoo on Set5 and Set14 and write docs/zoo.md
 # make int8-table  measure int8 of every network of the zoo on all targets and write docs/int8.md
+# make converters  measure our TFLite files beside those of other converters: docs/converters.md
+# make android-assets   export the zoo's int8 TFLite files, and pictures for PSNR, into the phone app
+# make android-check    build the phone app without Gradle's repositories, and test it
 # make web     build the page of ailsr-web (needs Node.js 18 or later with npm)
 # make wheel   a wheel that carries the page
 # make check   ruff, mypy and the tests: what CI runs
@@ -17,7 +20,7 @@ DEMO_STEPS ?= 2000
 
 PAGE := runtime/page/index.html.gz
 
-.PHONY: demo test check web wheel lint zoo-table int8-table clean
+.PHONY: demo test check lint web wheel zoo-table int8-table converters android-assets android-check clean
 
 demo: $(VENV)/demo
 	rm -rf demo
@@ -59,6 +62,17 @@ zoo-table: $(VENV)/test
 int8-table: $(VENV)/test
 	$(BIN)/python benchmarks/int8_table.py --calibration $(AILSR_DATA)/train/T91 \
 	    --test $(AILSR_DATA)/benchmark/Set5 --test $(AILSR_DATA)/benchmark/Set14
+
+converters: $(VENV)/test
+	$(BIN)/python benchmarks/converters.py --calibration $(AILSR_DATA)/train/T91 \
+	    --images $(AILSR_DATA)/benchmark/Set5 --peers $(AILSR_DATA)/../peers
+
+android-assets: $(VENV)/demo
+	$(BIN)/python android_demo/assets.py
+
+android-check: $(VENV)/test
+	$(BIN)/python android_demo/apk_build.py build/android/ailsr-demo.apk || test $$? = 3
+	$(BIN)/pytest -rs tests/android_demo
 
 lint: $(VENV)/test build/links
 	$(BIN)/ruff check .

@@ -1,33 +1,30 @@
-"""``ailsr-bench``: latency, memory and PSNR of exported files on this machine, side by side."""
+"""``ailsr-bench``: latency, memory and PSNR of exported files, side by side, here or on devices."""
 
 from __future__ import annotations
 
-import json
+import re
 import sys
 import tempfile
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich import box
 from rich.progress import Progress
-from rich.table import Table
-from rich.text import Text
 
-from ailsr.runtime import bench_process, findings, image, protocol
-from ailsr.runtime.bench import Failure, Measurement, Quality, Request, Upscale
+from ailsr.runtime import bench_process, budget, findings, image, protocol
+from ailsr.runtime.bench import Upscale
+from ailsr.runtime.bench_table import print_table
 from ailsr.runtime.command import entry_point, message, progress, stdout
 from ailsr.runtime.crops import Crop, crop
-from ailsr.runtime.engines import available_cores
-from ailsr.runtime.errors import EngineError, ModelError
+from ailsr.runtime.device import LOCAL, Delegate, measure_on, open_device
+from ailsr.runtime.engines import chosen_engines
+from ailsr.runtime.errors import DeviceError, EngineError, ModelError, UsageError
 from ailsr.runtime.exchange import WRITERS
-from ailsr.runtime.host import Host
+from ailsr.runtime.harness import Plan, Report
 from ailsr.runtime.protocol import PROTOCOL, Protocol
-from ailsr.runtime.resize import enlarge
-from ailsr.runtime.results import Results
-from ailsr.runtime.table import ABSENT, NOT_MEASURABLE, Row, rows
+from ailsr.runtime.resizer import Library
+from ailsr.runtime.results import Results, as_text
 
 MOST_CROPS = 6
 """Pictures that the HTML report shows."""
@@ -35,11 +32,13 @@ MOST_CROPS = 6
 
 @dataclass(frozen=True)
 class BenchConfig:
-    """Measure exported files (.onnx, .tflite, .mlpackage) on this machine, side by side.
+    """Measure exported files (.onnx, .tflite, .mlpackage) on this machine or others, side by side,
+    also with OpenCV's dnn_superres networks (.pb) and interpolation.
 
     Each file runs in a fresh process: it is loaded, warmed up, and timed; then its PSNR and SSIM
     are taken on your pictures. Two latencies are given: of the inference alone, and of the whole
-    path from a uint8 picture to a uint8 picture, which is what an app sees.
+    path from a uint8 picture to a uint8 picture, which is what an app sees. Several files take
+    turns (A B A B ...), so that their ratios hold on a machine that is busy or grows warm.
 
     Examples:
 
@@ -48,6 +47,14 @@ class BenchConfig:
     ailsr-bench exported/* --images photos/ --html report.html
 
     ailsr-bench exported/*.onnx --threads 1 --json > after.json
+
+    ailsr-bench sesr_m5_x2_int8.tflite FSRCNN_x2.pb --baseline pillow --images photos/
+
+    ailsr-bench exported/* --images photos/ --budget-ms 16
+
+    ailsr-bench sesr_m5_x2_int8.tflite --cores big --sustained 10 --html report.html
+
+    ailsr-bench exported/*.tflite --device local --device ssh://pi@raspberrypi.local --device adb
 
     ailsr-bench compare before.json after.json (see ailsr-bench compare --help)
     """
@@ -65,8 +72,32 @@ class BenchConfig:
             metavar="DIR",
         ),
     ] = None
+    device: Annotated[
+        list[str],
+        typer.Option(
+            help="Where to measure: local, ssh://user@host[:port] (then /path/to/python, where it "
+            "is not python3) or adb[:serial]. May be repeated: all measure at the same time, each "
+            "yields a report of its own (docs/devices.md).",
+            metavar="DEVICE",
+        ),
+    ] = field(default_factory=lambda: [LOCAL])
+    apk: Annotated[
+        Path | None,
+        typer.Option(help="The app, to be installed first on Android devices.", metavar="FILE"),
+    ] = None
+    delegate: Annotated[Delegate, typer.Option(help="What Android devices run the files on.")] = (
+        "cpu"
+    )
     threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads.", show_default="all cores")
+        int | None, typer.Option(min=1, help="CPU threads.", show_default="one per core")
+    ] = None
+    cores: Annotated[
+        str | None,
+        typer.Option(
+            help="Cores to run on: big, little, or their numbers, as in 0,1 or 4-7.",
+            metavar="CORES",
+            show_default="any",
+        ),
     ] = None
     runs: Annotated[
         int, typer.Option(min=1, help="Runs to time of the inference and of the whole path.")
@@ -77,6 +108,23 @@ class BenchConfig:
             min=0, help="Time for each of the two, after warm-up; slow files get fewer runs."
         ),
     ] = 5.0
+    sustained: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            help="Then repeat each file's inference for so long without a pause: how much does it "
+            "slow down?",
+            metavar="MINUTES",
+        ),
+    ] = 0.0
+    relative_to: Annotated[
+        Path | None,
+        typer.Option(
+            help="The one of the files that the latencies of the others are related to.",
+            metavar="FILE",
+            show_default="the first that can be timed",
+        ),
+    ] = None
     protocol: Annotated[
         Protocol,
         typer.Option(
@@ -84,11 +132,45 @@ class BenchConfig:
             "<scale> pixels."
         ),
     ] = PROTOCOL
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document, no table.")] = False
+    engine: Annotated[
+        list[str],
+        typer.Option(
+            help="Which engine runs files of an ending: tflite=litert, tflite=compiled (LiteRT's "
+            "CompiledModel), tflite=tflite-runtime, mlpackage=coreml (macOS). Repeatable.",
+            metavar="ENDING=ENGINE",
+            show_default="one that is installed",
+        ),
+    ] = field(default_factory=list)
+    baseline: Annotated[
+        list[Library],
+        typer.Option(
+            help="Measure this library's bicubic resize, too, at the sizes of the files. "
+            "Repeatable.",
+            show_default=False,
+        ),
+    ] = field(default_factory=list)
+    budget_ms: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="Name the file with the best PSNR whose whole path takes so many milliseconds at "
+            "most in nine of ten runs; exit code 1 when there is none. Needs --images.",
+            metavar="MS",
+        ),
+    ] = None
+    json: Annotated[
+        bool,
+        typer.Option(
+            "--json",
+            help="Print one JSON document, no table; of several devices a list of such documents.",
+        ),
+    ] = False
     html: Annotated[
         Path | None,
         typer.Option(
-            help="Write a report with plot and crops, one self-contained page.", metavar="FILE"
+            help="Write a report with plot and crops, one self-contained page. Of several devices "
+            "each gets a page, as it gets a CSV and a Markdown file, its name before the ending.",
+            metavar="FILE",
         ),
     ] = None
     csv: Annotated[
@@ -104,67 +186,116 @@ class BenchConfig:
         typer.Option(help="Append the JSON document to this file as one line.", metavar="FILE"),
     ] = None
 
+    @property
+    def plan(self) -> Plan:
+        """What each device is told."""
+        return Plan(
+            files=tuple(map(str, self.files)),
+            threads=self.threads,
+            runs=self.runs,
+            seconds=self.seconds,
+            images=str(self.images) if self.images else None,
+            protocol=self.protocol,
+            engines=tuple(self.engine),
+            cores=self.cores,
+            sustained_minutes=self.sustained,
+            relative_to=self.files.index(self.relative_to) if self.relative_to else 0,
+            baselines=tuple(self.baseline),
+        )
+
 
 def main(config: BenchConfig) -> None:
-    """Measure, print, write the report; then raise EngineError if a file could not be measured."""
+    """Measure, print, write the reports; then raise if a device or a file could not be measured."""
     for path in config.files:
         if not path.exists():
             raise ModelError(f"no model file at {path}: check the name")
+    if config.relative_to and config.relative_to not in config.files:
+        raise UsageError(f"--relative-to {config.relative_to}: name one of the files to measure")
+    if config.budget_ms is not None and config.images is None:
+        raise UsageError("--budget-ms chooses by PSNR: add --images DIR")
+    chosen_engines(config.engine)  # raises for one that does not exist
     if config.images:
         protocol.pairs(config.images, 1)  # raises when there are no pictures
+    if len(set(config.device)) < len(config.device):
+        raise UsageError(f"--device {' --device '.join(config.device)}: give each device once")
+    devices = [open_device(name, config.apk, config.delegate) for name in config.device]
+    several = len(devices) > 1
     with progress() as bar:
-        results = measure_files(config, bar)
+        reports = [_reporter(bar, device, len(config.files)) for device in config.device]
+        outcomes = measure_on(devices, config.plan, reports)
+    found = [outcome for outcome in outcomes if isinstance(outcome, Results)]
+    errors = [outcome for outcome in outcomes if not isinstance(outcome, Results)]
+    if errors and not several:
+        raise errors[0]
+    limit = config.budget_ms
+    chosen = [budget.choices(results, limit) if limit is not None else [] for results in found]
     if config.json:
-        stdout.print_json(json.dumps(results.to_document(), allow_nan=False))
+        documents = [results.to_document() for results in found]
+        if limit is not None:
+            for document, choices in zip(documents, chosen, strict=True):
+                document["budget"] = budget.document(choices, limit)
+        stdout.print(as_text(documents if several else documents[0]), markup=False, soft_wrap=True)
     else:
-        print_table(results)
+        for results, choices in zip(found, chosen, strict=True):
+            if several:
+                stdout.print(results.device, markup=False, soft_wrap=True)
+            print_table(results)
+            for choice in choices:
+                sentence = budget.sentence(choice, results, limit or 0)
+                stdout.print(sentence, markup=False, soft_wrap=True)
+    for results in found:
+        write_reports(config, results, several)
+    reasons = [*map(str, errors), *filter(None, map(_failures, found))]
+    if reasons:
+        raise (DeviceError if errors else EngineError)("; ".join(reasons))
+    if limit is not None:
+        for results, choices in zip(found, chosen, strict=True):
+            budget.check_met(choices, results, limit)
+
+
+def _reporter(bar: Progress, device: str, files: int) -> Report:
+    """A line of the progress bar for ``device``."""
+    title = "measuring" if device == LOCAL else device
+    task = bar.add_task(title, total=files, note="")
+    return lambda what, done: bar.update(task, completed=done, note=what)
+
+
+def _failures(results: Results) -> str:
+    """Which files failed, and why; empty when none did."""
+    if not results.failed:
+        return ""
+    reasons = "; ".join(f"{results.short_name(f.file)}: {f.error}" for f in results.failed)
+    where = "" if results.device == LOCAL else f" on {results.device}"
+    return f"{len(results.failed)} of {len(results.files)} files failed{where}: {reasons}"
+
+
+def write_reports(config: BenchConfig, results: Results, several: bool) -> None:
+    """The files that the options ask for; of ``several`` devices each has its own, but the history.
+
+    Crops are made on this machine.
+    """
+
+    def own(path: Path) -> Path:
+        device = re.sub(r"[^A-Za-z0-9.-]+", "_", results.device)
+        return path.with_name(f"{path.stem}.{device}{path.suffix}") if several else path
+
     if config.html:
         from ailsr.runtime.report import write_html
 
-        crops = make_crops(results)
-        write_html(results, crops, config.html)
-        message(f"wrote {config.html}")
+        try:
+            crops = make_crops(results)
+        except EngineError as error:
+            if results.device == LOCAL:
+                raise
+            crops = []
+            message(f"no crops in {own(config.html)}, they are made on this machine: {error}")
+        write_html(results, crops, own(config.html))
+        message(f"wrote {own(config.html)}")
     for option, write in WRITERS.items():
         if path := getattr(config, option):
+            path = path if option == "history" else own(path)
             write(results, path)
             message(f"wrote {path}")
-    if results.failed:
-        reasons = "; ".join(f"{results.short_name(f.file)}: {f.error}" for f in results.failed)
-        raise EngineError(f"{len(results.failed)} of {len(results.files)} files failed: {reasons}")
-
-
-def measure_files(config: BenchConfig, bar: Progress) -> Results:
-    """Every file in a process of its own, then the bicubic baseline at each scale."""
-    threads = config.threads or available_cores()
-    host, date = Host.here(), datetime.now(UTC).astimezone()
-    images = str(config.images) if config.images else None
-    task = bar.add_task("measuring", total=len(config.files), note="")
-    files: list[Measurement | Failure] = []
-    for index, path in enumerate(config.files):
-        request = Request(str(path), threads, config.runs, config.seconds, images, config.protocol)
-
-        def report(what: str, share: float, name: str = path.name, done: int = index) -> None:
-            bar.update(task, completed=done + share, note=f"{name}: {what}")
-
-        files.append(bench_process.measure(request, report))
-    bar.update(task, completed=len(config.files), note="bicubic")
-    scales = {file.scale for file in files if isinstance(file, Measurement)}
-    bicubic = {}
-    if config.images:
-        bicubic = {
-            scale: bicubic_quality(config.images, scale, config.protocol) for scale in scales
-        }
-    return Results(
-        host, date, threads, config.runs, config.seconds, config.protocol, images, files, bicubic
-    )
-
-
-def bicubic_quality(images: Path, scale: int, protocol_name: Protocol) -> Quality:
-    """The baseline: MATLAB's bicubic interpolation of the same pictures."""
-    pairs = protocol.pairs(images, scale)
-    return Quality.of_scores(
-        protocol.evaluate(lambda rgb: enlarge(rgb, scale), pairs, protocol_name)
-    )
 
 
 def make_crops(results: Results) -> list[Crop]:
@@ -192,65 +323,6 @@ def make_crops(results: Results) -> list[Crop]:
             )
             for i, name in enumerate(chosen)
         ]
-
-
-def print_table(results: Results) -> None:
-    """The figures that decide, 100 columns wide; all of them are in the JSON and HTML forms."""
-    with_quality = results.images is not None
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    table.add_column("file", overflow="fold")
-    numbers = ["size\nkB", "load\nms", "inference ms\n p50  p90  p99", "whole path\n p50  p90"]
-    numbers += ["frames\nper s", "memory\nMB", *(["PSNR\ndB", "SSIM\n"] if with_quality else [])]
-    for header in numbers:
-        table.add_column(header, justify="right", no_wrap=True)
-    lines = rows(results)
-    for row in lines:
-        table.add_row(*_cells(row)[: 1 + len(numbers)], style="red" if row.failed else None)
-    if not stdout.is_terminal:
-        stdout.width = 400  # a pipe has no width: never fold or cut
-    stdout.print(table)
-    stdout.print()
-    for row in lines:
-        if row.failed:
-            stdout.print(f"{row.name} failed: {row.why_no_latency}", markup=False, soft_wrap=True)
-    for note in _notes(results):
-        stdout.print(note, markup=False, soft_wrap=True)
-
-
-def _cells(row: Row) -> list[str | Text]:
-    inference, whole = row.inference, row.whole_path
-    why, rest = "failed" if row.failed else row.why_no_latency, ABSENT
-    if row.why_no_latency == NOT_MEASURABLE:  # across both columns
-        why, _, rest = NOT_MEASURABLE.rpartition(" ")
-    return [
-        row.name,
-        row.size_kb,
-        row.load_ms,
-        f"{inference.p50} {inference.p90} {inference.p99}" if inference else why,
-        Text(f"{whole.p50} {whole.p90}") if whole else Text(rest, justify="left"),
-        row.frames_per_second,
-        row.memory_mb,
-        row.psnr_db,
-        row.ssim,
-    ]
-
-
-def _notes(results: Results) -> list[str]:
-    """What the table's figures mean, one line each."""
-    host, files = results.host, results.measured
-    busy = f", load {host.load_average:g}" if host.load_average is not None else ""
-    notes = [
-        f"{host.cpu}, {host.cores} cores{busy}; {results.threads} threads; "
-        + ", ".join(sorted({file.engine for file in files}))
-    ]
-    if results.images:
-        notes.append(f"PSNR and SSIM by {results.protocol} on {results.images}")
-    if results.unsteady:
-        names = ", ".join(results.unsteady)
-        notes.append(f"latency had not settled when measuring began: {names}")
-    if host.load_average is not None and host.load_average > 0.5 * host.cores:
-        notes.append("the machine was busy: expect latencies to vary")
-    return notes
 
 
 _measure = entry_point(BenchConfig, main)
