@@ -41,6 +41,7 @@ async function host(): Promise<Host> {
   const browser = facts.fullVersionList?.find(({ brand }) => !/not.?a.?brand/i.test(brand));
   return {
     cpu: facts.model || device || "unknown",
+    device: facts.model || null,
     cores: navigator.hardwareConcurrency,
     memory_bytes: null,
     os: `${system}, ${browser ? `${browser.brand} ${browser.version}` : agent}`,
