@@ -1,11 +1,12 @@
-"""How long it takes from opening the page of ailsr-web to the first upscaled picture.
+"""How long it takes from opening the page of ailsr-web to the first upscaled picture, and what the
+page measures of the file.
 
     python benchmarks/web_first_upscale.py exported/sesr_m5_x2_int8.onnx
 
 Headless Chromium opens the page each time with an empty cache and is given a picture of 640×360 as
 soon as there is where to put it: the figure holds the transfer, the compilation of WebAssembly, the
 opening of the file, decoding, upscaling, and encoding to PNG. Also printed: the bytes that were
-sent, and how many the same files have unpacked.
+sent, how many the same files have unpacked, and the latency that the page reports of the file.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from rich.table import Table
 
 from ailsr.runtime.command import entry_point, stdout
 from ailsr.runtime.errors import EngineError
+from ailsr.runtime.table import milliseconds
 from ailsr.runtime.web_server import WebServer
 from ailsr.runtime.web_site import Measuring, build_site
 
@@ -53,13 +55,16 @@ def main(config: FirstUpscale) -> None:
         raise EngineError("this benchmark drives Chromium, and there is none: install chromium")
     buffer = io.BytesIO()
     Image.fromarray(skimage.data.rocket()).resize(SIZE).save(buffer, "png")
+    reports: list[dict[str, Any]] = []
     with (
-        serving(config.file) as address,
+        serving(config.file, reports) as address,
         sync_playwright() as playwright,
         playwright.chromium.launch(executable_path=chromium, args=FLAGS) as browser,
     ):
         runs = [first_upscale(browser, address, buffer.getvalue()) for _ in range(config.times)]
+        measure(browser, address)
         version = f"Chromium {browser.version}"
+    (measured,) = reports[0]["files"]
     figures: dict[str, Any] = {
         "browser": version,
         "engine": runs[0]["engine"],
@@ -68,6 +73,8 @@ def main(config: FirstUpscale) -> None:
         "sent_bytes": runs[0]["sent"],
         "unpacked_bytes": runs[0]["unpacked"],
         "network_bytes": config.file.stat().st_size,
+        "inference_ms": measured["inference"],
+        "whole_path_ms": measured["whole_path"],
     }
     if config.json:
         stdout.print_json(json.dumps(figures))
@@ -76,6 +83,10 @@ def main(config: FirstUpscale) -> None:
     table.add_row("first upscale, s", f"{figures['median_seconds']:.2f}, median of {len(runs)}")
     for name in ("sent", "unpacked", "network"):
         table.add_row(f"{name}, kB", f"{figures[f'{name}_bytes'] / 1e3:.1f}")
+    for name in ("inference", "whole_path"):
+        latency = figures[f"{name}_ms"]
+        quantiles = (milliseconds(latency[f"{p}_ms"]).strip() for p in ("p50", "p90", "p99"))
+        table.add_row(f"{name.replace('_', ' ')}, ms", " / ".join(quantiles) + " (p50 / p90 / p99)")
     stdout.print(table)
     stdout.print(f"{version}, {figures['engine']}")
 
@@ -84,7 +95,7 @@ def first_upscale(browser: Browser, address: str, picture: bytes) -> dict[str, A
     """One visit with an empty cache."""
     context = browser.new_context(viewport={"width": 360, "height": 740})
     answers: list[Response] = []
-    context.on("response", answers.append)
+    context.on("response", lambda answer: answers.append(answer))  # wants an own attribute
     page = context.new_page()
     start = time.perf_counter()
     page.goto(address, wait_until="commit")
@@ -104,11 +115,26 @@ def first_upscale(browser: Browser, address: str, picture: bytes) -> dict[str, A
     return figures
 
 
+def measure(browser: Browser, address: str) -> None:
+    """Let the page measure the file and report."""
+    page = browser.new_page()
+    page.goto(address)
+    page.locator("#file option").wait_for(state="attached")
+    with page.expect_response(f"{address}report", timeout=60_000):
+        page.click("#measure")
+    page.close()
+
+
 @contextmanager
-def serving(file: Path) -> Iterator[str]:
-    """The address of a page with ``file``, as ailsr-web serves it."""
-    site = build_site([file], Measuring(None, pictures=1, runs=1, seconds=1))
-    with WebServer("127.0.0.1", 0, site, "benchmark", lambda body: "") as server:
+def serving(file: Path, reports: list[dict[str, Any]]) -> Iterator[str]:
+    """The address of a page with ``file``, as ailsr-web serves it; what it reports is added."""
+
+    def receive(body: bytes) -> str:
+        reports.append(json.loads(body))
+        return "received"
+
+    site = build_site([file], Measuring(None, pictures=1, runs=200, seconds=3))
+    with WebServer("127.0.0.1", 0, site, "benchmark", receive) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         yield f"http://127.0.0.1:{server.server_address[1]}/benchmark/"

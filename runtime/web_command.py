@@ -14,7 +14,7 @@ import typer
 
 from ailsr.runtime.command import entry_point, message, stdout
 from ailsr.runtime.errors import EngineError, UsageError
-from ailsr.runtime.table import ABSENT, milliseconds
+from ailsr.runtime.table import milliseconds
 from ailsr.runtime.web_reports import ReportDesk
 from ailsr.runtime.web_server import WebServer
 from ailsr.runtime.web_site import Measuring, build_site
@@ -114,26 +114,27 @@ def draw_code(address: str) -> None:
 
 
 def announce(report: dict[str, Any]) -> None:
-    """Print what a phone has measured, one line for each file."""
-    host = report["host"]
-    for file in report["files"]:
-        whole, quality = file.get("whole_path"), file.get("quality")
-        figures = [_printable(f"{host['cpu']}, {host['os']}"), file["file"]]
-        if file["error"]:
-            figures.append(_printable(file["error"]))
-        else:
-            how = f"{file['engine']}, {file.get('delegate')}, {file['threads']} threads"
-            median = milliseconds(whole["p50_ms"]) if whole else ABSENT
-            p90 = milliseconds(whole["p90_ms"]) if whole else ABSENT
-            figures += [_printable(how), f"whole path p50 {median}, p90 {p90} ms"]
+    """Print in one line what a phone has just measured: the last file of ``report``."""
+    if not report["files"]:
+        return
+    host, file = report["host"], report["files"][-1]
+    figures = [f"{host['cpu']}, {host['os']}", file["file"]]
+    if file["error"]:
+        figures.append(file["error"])
+    else:
+        figures.append(f"{file['engine']}, {file.get('delegate')}, {file['threads']} threads")
+        whole, quality = file["whole_path"], file["quality"]
+        if whole:
+            p50, p90 = (milliseconds(whole[name]).strip() for name in ("p50_ms", "p90_ms"))
+            figures.append(f"whole path p50 {p50}, p90 {p90} ms")
         if quality and quality["psnr_db"] is not None:
             figures.append(f"{quality['psnr_db']:.2f} dB")
-        stdout.print("; ".join(figures), markup=False, soft_wrap=True)
+    stdout.print(_printable("; ".join(figures)), markup=False, soft_wrap=True)
 
 
 def _printable(text: str) -> str:
     """Without what a terminal would obey."""
-    return "".join(c for c in text if c.isprintable())[:200]
+    return "".join(c for c in text if c.isprintable())[:400]
 
 
 def _reachable(host: str) -> str:

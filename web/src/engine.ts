@@ -28,7 +28,8 @@ export class Stopped extends Error {}
 export class Engine {
   private readonly worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
   private reject: ((reason: Error) => void) | undefined;
-  private last: Promise<unknown>;
+  private stopped = false;
+  private last: Promise<unknown> = Promise.resolve();
   /** What runs the file; fails when it cannot be opened. */
   readonly opened: Promise<{ engine: string; threads: number }>;
 
@@ -37,7 +38,6 @@ export class Engine {
     readonly backend: Backend,
     threads: number,
   ) {
-    this.last = Promise.resolve();
     this.opened = this.run({ kind: "open", file, backend, threads });
     this.opened.catch(() => undefined); // said where it is used
   }
@@ -52,24 +52,25 @@ export class Engine {
 
   /** Ends the worker at once, whatever it does; its task fails with `Stopped`. */
   stop(): void {
+    this.stopped = true;
     this.worker.terminate();
     this.reject?.(new Stopped());
   }
 
   private run<Result>(task: Task, report?: Report): Promise<Result> {
-    const result = this.last.then(
-      () =>
-        new Promise<Result>((resolve, reject) => {
-          this.reject = reject;
-          this.worker.onmessage = ({ data }: MessageEvent<Answer>) => {
-            if (data.kind === "progress") report?.(data.what, data.share);
-            else if (data.kind === "done") resolve(data.result as Result);
-            else reject(new Error(data.message));
-          };
-          this.worker.onerror = (event) => reject(new Error(event.message || "the worker failed"));
-          this.worker.postMessage(task);
-        }),
-    );
+    const start = () =>
+      new Promise<Result>((resolve, reject) => {
+        if (this.stopped) throw new Stopped();
+        this.reject = reject;
+        this.worker.onmessage = ({ data }: MessageEvent<Answer>) => {
+          if (data.kind === "progress") report?.(data.what, data.share);
+          else if (data.kind === "done") resolve(data.result as Result);
+          else reject(new Error(data.message));
+        };
+        this.worker.onerror = (event) => reject(new Error(event.message || "the worker failed"));
+        this.worker.postMessage(task);
+      });
+    const result = this.last.then(start, start); // however the task before it ended
     this.last = result;
     return result;
   }

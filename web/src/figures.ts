@@ -6,7 +6,7 @@ import type { Setup } from "./setup";
 export function showFigures(measured: Measurement, setup: Setup): void {
   const { whole_path, inference, output_size, quality } = measured;
   text("median", `${milliseconds(whole_path!.p50_ms)} ms`);
-  text("rate", `for ${output_size[1]} × ${output_size[0]}, ${rate(measured)} pictures/s`);
+  text("rate", `median for ${output_size[1]} × ${output_size[0]}, ${rate(measured)} pictures/s`);
   const rows = [row("Inference", inference!), row("Whole path", whole_path!)];
   document.getElementById("latencies")!.replaceChildren(...rows);
   const facts: [string, string][] = [

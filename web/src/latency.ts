@@ -1,4 +1,4 @@
-/** How latency is sampled and summed up: the rules of runtime/bench.py, whose tests compare them. */
+/** How latency is sampled and summed up: the rules of runtime/latency.py, whose tests compare them. */
 
 import type { Latency } from "./report.schema";
 
@@ -65,6 +65,7 @@ export function summary(samples: readonly number[], warmUpRuns: number, steady: 
     p50_high_ms: ordered[Math.min(Math.ceil(n / 2 + reach) + 1, n) - 1]!,
     warm_up_runs: warmUpRuns,
     steady,
+    samples_ms: samples.map((ms) => Number(ms.toFixed(5))),
   };
 }
 

@@ -5,6 +5,7 @@ import { Comparer } from "./comparer";
 import { Engine, Stopped, type Upscaled } from "./engine";
 import { showFigures } from "./figures";
 import { send } from "./report";
+import type { Measurement } from "./report.schema";
 import { whyNotGpu, type Backend } from "./runtime";
 import { fetchSetup, type ModelFile, type Setup } from "./setup";
 
@@ -28,6 +29,8 @@ const measureButton = element<HTMLButtonElement>("measure");
 class Page {
   private engine: Engine;
   private picture: File | undefined;
+  /** The latest of each file, so that one report holds all that were measured on this visit. */
+  private measured: Measurement[] = [];
   private readonly comparer = new Comparer(element("stage"), element("handle"));
 
   constructor(private readonly setup: Setup) {
@@ -142,6 +145,7 @@ class Page {
     const { runs, seconds } = setup.report.settings;
     const pictures = setup.pictures[engine.file.scale] ?? [];
     const sent = element("sent");
+    sent.textContent = MEASURING.load!;
     this.showMeasuring(true);
     showError();
     try {
@@ -150,7 +154,8 @@ class Page {
         element<HTMLProgressElement>("measured").value = share;
       });
       showFigures(measured, setup);
-      sent.textContent = await send(setup, measured);
+      this.measured = [...this.measured.filter(({ file }) => file !== measured.file), measured];
+      sent.textContent = await send(setup, this.measured);
     } catch (error) {
       sent.textContent = error instanceof Stopped ? "Stopped; nothing was sent." : "";
       if (!(error instanceof Stopped)) showError((error as Error).message);

@@ -3,16 +3,17 @@
 import type { AilsrBenchReport, Host, Measurement } from "./report.schema";
 import { fetchOwn, type Setup } from "./setup";
 
-/** Sends `measurement`; what the desktop says of it. */
-export async function send(setup: Setup, measurement: Measurement): Promise<string> {
+/** Sends what was measured, the latest last; what the desktop says of it. */
+export async function send(setup: Setup, files: readonly Measurement[]): Promise<string> {
+  const scales = files.map(({ scale }) => scale);
   const report: AilsrBenchReport = {
     ...setup.report,
     date: new Date().toISOString().replace(/\.\d+/, ""),
     host: await host(),
-    settings: { ...setup.report.settings, threads: measurement.threads },
-    files: [measurement],
+    settings: { ...setup.report.settings, threads: files.at(-1)!.threads },
+    files: [...files],
+    baselines: setup.report.baselines.filter(({ scale }) => scales.includes(scale)),
   };
-  report.baselines = report.baselines.filter(({ scale }) => scale === measurement.scale);
   const body = JSON.stringify(report);
   const headers = { "Content-Type": "application/json" };
   return (await fetchOwn("report", { method: "POST", headers, body })).text();
@@ -40,6 +41,7 @@ async function host(): Promise<Host> {
   const browser = facts.fullVersionList?.find(({ brand }) => !/not.?a.?brand/i.test(brand));
   return {
     cpu: facts.model || device || "unknown",
+    device: facts.model || null,
     cores: navigator.hardwareConcurrency,
     memory_bytes: null,
     os: `${system}, ${browser ? `${browser.brand} ${browser.version}` : agent}`,
