@@ -25,6 +25,7 @@ from ailsr.runtime.fit_measure import PASSES, Timed
 from ailsr.runtime.host import Host
 from ailsr.runtime.table import milliseconds
 from ailsr.runtime.tiles import Size
+from ailsr.runtime.version import VERSION
 
 TableOption = Annotated[
     Path, typer.Option(help="What ailsr-fit measure wrote.", metavar="FILE", show_default=False)
@@ -294,6 +295,9 @@ ailsr-fit COMMAND --help tells more."""
 
 def cli() -> None:
     """``ailsr-fit measure``, ``predict`` or ``propose``."""
+    if sys.argv[1:] == ["--version"]:
+        typer.echo(f"ailsr {VERSION}")
+        return
     command = _COMMANDS.get(sys.argv[1]) if len(sys.argv) > 1 else None
     if command is None:
         wants_help = sys.argv[1:] == ["--help"]
