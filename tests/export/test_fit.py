@@ -118,6 +118,16 @@ def test_a_table_comes_back_from_its_file(table, tmp_path):
     assert LatencyTable.load(tmp_path / "table.json") == table
 
 
+def test_a_table_with_times_that_cannot_be_is_refused(table, tmp_path):
+    table.save(tmp_path / "table.json")
+    for time in ("0.0", "NaN", "-1.0", "Infinity"):
+        document = json.loads((tmp_path / "table.json").read_text())
+        document["probes"][3]["inference"][0] = float(time)
+        (tmp_path / "damaged.json").write_text(json.dumps(document))
+        with pytest.raises(UsageError, match=r"damaged\.json is no latency table .*out of range"):
+            LatencyTable.load(tmp_path / "damaged.json")
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
