@@ -5,6 +5,8 @@
 # make converters  measure our TFLite files beside those of other converters: docs/converters.md
 # make android-assets   export the zoo's int8 TFLite files, and pictures for PSNR, into the phone app
 # make android-check    build the phone app without Gradle's repositories, and test it
+# make web     build the page of ailsr-web (needs Node.js 18 or later with npm)
+# make wheel   a wheel that carries the page
 # make check   ruff, mypy and the tests: what CI runs
 #
 # Everything happens in .venv, which is made on first use.
@@ -16,7 +18,9 @@ BIN := $(VENV)/bin
 export AILSR_DATA ?= $(realpath $(wildcard ../shared/data))
 DEMO_STEPS ?= 2000
 
-.PHONY: demo test check lint zoo-table int8-table converters android-assets android-check clean
+PAGE := runtime/page/index.html.gz
+
+.PHONY: demo test check lint web wheel zoo-table int8-table converters android-assets android-check clean
 
 demo: $(VENV)/demo
 	rm -rf demo
@@ -29,8 +33,25 @@ demo: $(VENV)/demo
 	$(BIN)/ailsr-bench demo/files/* --images demo/photographs/test --html demo/report.html
 	@echo "Open demo/report.html"
 
-test: $(VENV)/test
+# Without npm the tests of the page are skipped, loudly.
+test: $(VENV)/test $(if $(shell command -v npm),web)
 	$(BIN)/pytest
+
+web: $(PAGE)
+
+$(PAGE): web/node_modules/.package-lock.json runtime/report.schema.json \
+    $(wildcard web/*.html web/*.ts web/*.json web/public/* web/src/*.css) \
+    $(filter-out %.schema.ts,$(wildcard web/src/*.ts))
+	cd web && npm run --silent build
+	touch $@
+
+web/node_modules/.package-lock.json: web/package.json web/package-lock.json
+	cd web && npm ci --silent
+	touch $@
+
+wheel: $(VENV)/test web
+	rm -rf build/lib
+	$(BIN)/python -m build
 
 check: lint test
 
@@ -70,4 +91,4 @@ $(VENV)/demo $(VENV)/test: $(VENV)/%: pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) build demo .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build demo runtime/page web/node_modules .pytest_cache .mypy_cache .ruff_cache

@@ -117,7 +117,7 @@ class Exporter:
         self.rewrites = rewrites
         self._fall_back, self._qat_steps = fall_back, qat_steps
         self.calibration_pictures = picture_set(calibration, "calibration", source.scale)
-        self.pictures = picture_set(images, "verification", source.scale)
+        self.pictures = picture_set(images, "verification", source.scale, calibration)
         self._progress = progress
         least = 2 * (self.radius or 0) + 1
         for size in (self.input_size, *self.other_sizes):

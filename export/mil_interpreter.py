@@ -2,7 +2,9 @@
 
 Arithmetic is float32, and float64 in programs that quantise: their numbers are whole between the
 scales, and float32 would round one in thousands to the level beside it, as no integer arithmetic
-does. A convolution of dequantised levels is summed over the levels themselves, exactly and faster.
+does. A convolution of dequantised levels is summed over the levels themselves, and what is then
+quantised is multiplied once, in float32: so do integer kernels, and int8 files of all targets come
+to the same levels.
 What a program declares as float16 is rounded to it after each operator: storage in float16 and
 accumulation in float32, as the Neural Engine and the GPU do it.
 """
@@ -19,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ailsr.export.mil_operators import OPERATORS, conv_of_levels
+from ailsr.export.mil_operators import CLAMPS, OPERATORS, conv_of_levels
 from ailsr.runtime.errors import ModelError, UnsupportedOperatorError
 
 
@@ -35,6 +37,7 @@ class Interpreter:
         self.steps: list[_Step] = []
         constants: dict[str, Any] = {}
         levels: dict[str, _Step] = {}  # by output: what dequantises, tensors and weights
+        sums: dict[str, _Step] = {}  # by output: convolutions of levels, clamped or not
         operations = _operations(spec, weights)
         quantised = any(operation.op_type == "quantize" for operation in operations)
         self.number = torch.float64 if quantised else torch.float32
@@ -50,7 +53,11 @@ class Interpreter:
             if operation.op_type == "conv":
                 names = [operation.inputs[parameter].name for parameter in ("x", "weight")]
                 if all(name in levels for name in names):
-                    step = _of_levels(step, *(levels[name] for name in names))
+                    step = sums[output.name] = _of_levels(step, *(levels[name] for name in names))
+            if operation.op_type in CLAMPS and (source := step.reads.get("x")) in sums:
+                sums[output.name] = sums[source]
+            if operation.op_type == "quantize" and (source := step.reads.get("input")) in sums:
+                sums[source].constants["output_scale"] = step.constants["scale"]
             if step.reads:
                 self.steps.append(step)
             else:  # an operator on constants, such as the dequantisation of weights

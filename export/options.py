@@ -93,7 +93,8 @@ class ExportConfig:
             help="Folder of high-resolution pictures on which the files are verified; best not "
             "those of --calibration.",
             metavar="DIR",
-            show_default="two other photographs of scikit-image, or generated ones",
+            show_default="two other photographs of scikit-image, if installed, or four pictures of "
+            "--calibration, or generated ones",
         ),
     ] = None
     io: Annotated[

@@ -8,6 +8,7 @@
 from ailsr.runtime.card import Card
 from ailsr.runtime.errors import (
     AilsrError,
+    DeviceError,
     EngineError,
     ImageError,
     ModelError,
@@ -21,6 +22,7 @@ from ailsr.runtime.upscaler import Upscaler, load
 __all__ = [
     "AilsrError",
     "Card",
+    "DeviceError",
     "EngineError",
     "ImageError",
     "ModelError",

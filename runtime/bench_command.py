@@ -1,32 +1,30 @@
-"""``ailsr-bench``: latency, memory and PSNR of exported files on this machine, side by side."""
+"""``ailsr-bench``: latency, memory and PSNR of exported files, side by side, here or on devices."""
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.progress import Progress
 
-from ailsr.runtime import bench_process, budget, cores, findings, image, protocol
-from ailsr.runtime.bench import Failure, Measurement, Quality, Request, Upscale
+from ailsr.runtime import bench_process, budget, findings, image, protocol
+from ailsr.runtime.bench import Upscale
 from ailsr.runtime.bench_table import print_table
 from ailsr.runtime.command import entry_point, message, progress, stdout
 from ailsr.runtime.crops import Crop, crop
-from ailsr.runtime.engines import available_cores, chosen_engines, timed_engine
-from ailsr.runtime.errors import EngineError, ModelError, UsageError
+from ailsr.runtime.device import LOCAL, Delegate, measure_on, open_device
+from ailsr.runtime.engines import chosen_engines
+from ailsr.runtime.errors import DeviceError, EngineError, ModelError, UsageError
 from ailsr.runtime.exchange import WRITERS
-from ailsr.runtime.host import Host
+from ailsr.runtime.harness import Plan, Report
 from ailsr.runtime.protocol import PROTOCOL, Protocol
-from ailsr.runtime.resize import enlarge
-from ailsr.runtime.resizer import Library, Resizer, check_installed
+from ailsr.runtime.resizer import Library
 from ailsr.runtime.results import Results, as_text
-from ailsr.runtime.system import System
 
 MOST_CROPS = 6
 """Pictures that the HTML report shows."""
@@ -34,8 +32,8 @@ MOST_CROPS = 6
 
 @dataclass(frozen=True)
 class BenchConfig:
-    """Measure exported files (.onnx, .tflite, .mlpackage) on this machine, side by side, also with
-    OpenCV's dnn_superres networks (.pb) and interpolation.
+    """Measure exported files (.onnx, .tflite, .mlpackage) on this machine or others, side by side,
+    also with OpenCV's dnn_superres networks (.pb) and interpolation.
 
     Each file runs in a fresh process: it is loaded, warmed up, and timed; then its PSNR and SSIM
     are taken on your pictures. Two latencies are given: of the inference alone, and of the whole
@@ -53,7 +51,10 @@ class BenchConfig:
     ailsr-bench sesr_m5_x2_int8.tflite FSRCNN_x2.pb --baseline pillow --images photos/
 
     ailsr-bench exported/* --images photos/ --budget-ms 16
+
     ailsr-bench sesr_m5_x2_int8.tflite --cores big --sustained 10 --html report.html
+
+    ailsr-bench exported/*.tflite --device local --device ssh://pi@raspberrypi.local --device adb
 
     ailsr-bench compare before.json after.json (see ailsr-bench compare --help)
     """
@@ -71,6 +72,22 @@ class BenchConfig:
             metavar="DIR",
         ),
     ] = None
+    device: Annotated[
+        list[str],
+        typer.Option(
+            help="Where to measure: local, ssh://user@host[:port] (then /path/to/python, where it "
+            "is not python3) or adb[:serial]. May be repeated: all measure at the same time, each "
+            "yields a report of its own (docs/devices.md).",
+            metavar="DEVICE",
+        ),
+    ] = field(default_factory=lambda: [LOCAL])
+    apk: Annotated[
+        Path | None,
+        typer.Option(help="The app, to be installed first on Android devices.", metavar="FILE"),
+    ] = None
+    delegate: Annotated[Delegate, typer.Option(help="What Android devices run the files on.")] = (
+        "cpu"
+    )
     threads: Annotated[
         int | None, typer.Option(min=1, help="CPU threads.", show_default="one per core")
     ] = None
@@ -141,11 +158,19 @@ class BenchConfig:
             metavar="MS",
         ),
     ] = None
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document, no table.")] = False
+    json: Annotated[
+        bool,
+        typer.Option(
+            "--json",
+            help="Print one JSON document, no table; of several devices a list of such documents.",
+        ),
+    ] = False
     html: Annotated[
         Path | None,
         typer.Option(
-            help="Write a report with plot and crops, one self-contained page.", metavar="FILE"
+            help="Write a report with plot and crops, one self-contained page. Of several devices "
+            "each gets a page, as it gets a CSV and a Markdown file, its name before the ending.",
+            metavar="FILE",
         ),
     ] = None
     csv: Annotated[
@@ -161,9 +186,26 @@ class BenchConfig:
         typer.Option(help="Append the JSON document to this file as one line.", metavar="FILE"),
     ] = None
 
+    @property
+    def plan(self) -> Plan:
+        """What each device is told."""
+        return Plan(
+            files=tuple(map(str, self.files)),
+            threads=self.threads,
+            runs=self.runs,
+            seconds=self.seconds,
+            images=str(self.images) if self.images else None,
+            protocol=self.protocol,
+            engines=tuple(self.engine),
+            cores=self.cores,
+            sustained_minutes=self.sustained,
+            relative_to=self.files.index(self.relative_to) if self.relative_to else 0,
+            baselines=tuple(self.baseline),
+        )
+
 
 def main(config: BenchConfig) -> None:
-    """Measure, print, write the report; then raise EngineError if a file could not be measured."""
+    """Measure, print, write the reports; then raise if a device or a file could not be measured."""
     for path in config.files:
         if not path.exists():
             raise ModelError(f"no model file at {path}: check the name")
@@ -172,117 +214,88 @@ def main(config: BenchConfig) -> None:
     if config.budget_ms is not None and config.images is None:
         raise UsageError("--budget-ms chooses by PSNR: add --images DIR")
     chosen_engines(config.engine)  # raises for one that does not exist
-    for library in config.baseline:
-        check_installed(library)
     if config.images:
         protocol.pairs(config.images, 1)  # raises when there are no pictures
+    if len(set(config.device)) < len(config.device):
+        raise UsageError(f"--device {' --device '.join(config.device)}: give each device once")
+    devices = [open_device(name, config.apk, config.delegate) for name in config.device]
+    several = len(devices) > 1
     with progress() as bar:
-        results = measure_files(config, bar)
-    document, sentences = results.to_document(), []
-    if config.budget_ms is not None:
-        chosen = budget.choices(results, config.budget_ms)
-        document["budget"] = budget.document(chosen, config.budget_ms)
-        sentences = [budget.sentence(choice, results, config.budget_ms) for choice in chosen]
+        reports = [_reporter(bar, device, len(config.files)) for device in config.device]
+        outcomes = measure_on(devices, config.plan, reports)
+    found = [outcome for outcome in outcomes if isinstance(outcome, Results)]
+    errors = [outcome for outcome in outcomes if not isinstance(outcome, Results)]
+    if errors and not several:
+        raise errors[0]
+    limit = config.budget_ms
+    chosen = [budget.choices(results, limit) if limit is not None else [] for results in found]
     if config.json:
-        stdout.print(as_text(document), markup=False, soft_wrap=True)
+        documents = [results.to_document() for results in found]
+        if limit is not None:
+            for document, choices in zip(documents, chosen, strict=True):
+                document["budget"] = budget.document(choices, limit)
+        stdout.print(as_text(documents if several else documents[0]), markup=False, soft_wrap=True)
     else:
-        print_table(results)
-        for sentence in sentences:
-            stdout.print(sentence, markup=False, soft_wrap=True)
+        for results, choices in zip(found, chosen, strict=True):
+            if several:
+                stdout.print(results.device, markup=False, soft_wrap=True)
+            print_table(results)
+            for choice in choices:
+                sentence = budget.sentence(choice, results, limit or 0)
+                stdout.print(sentence, markup=False, soft_wrap=True)
+    for results in found:
+        write_reports(config, results, several)
+    reasons = [*map(str, errors), *filter(None, map(_failures, found))]
+    if reasons:
+        raise (DeviceError if errors else EngineError)("; ".join(reasons))
+    if limit is not None:
+        for results, choices in zip(found, chosen, strict=True):
+            budget.check_met(choices, results, limit)
+
+
+def _reporter(bar: Progress, device: str, files: int) -> Report:
+    """A line of the progress bar for ``device``."""
+    title = "measuring" if device == LOCAL else device
+    task = bar.add_task(title, total=files, note="")
+    return lambda what, done: bar.update(task, completed=done, note=what)
+
+
+def _failures(results: Results) -> str:
+    """Which files failed, and why; empty when none did."""
+    if not results.failed:
+        return ""
+    reasons = "; ".join(f"{results.short_name(f.file)}: {f.error}" for f in results.failed)
+    where = "" if results.device == LOCAL else f" on {results.device}"
+    return f"{len(results.failed)} of {len(results.files)} files failed{where}: {reasons}"
+
+
+def write_reports(config: BenchConfig, results: Results, several: bool) -> None:
+    """The files that the options ask for; of ``several`` devices each has its own, but the history.
+
+    Crops are made on this machine.
+    """
+
+    def own(path: Path) -> Path:
+        device = re.sub(r"[^A-Za-z0-9.-]+", "_", results.device)
+        return path.with_name(f"{path.stem}.{device}{path.suffix}") if several else path
+
     if config.html:
         from ailsr.runtime.report import write_html
 
-        crops = make_crops(results)
-        write_html(results, crops, config.html)
-        message(f"wrote {config.html}")
+        try:
+            crops = make_crops(results)
+        except EngineError as error:
+            if results.device == LOCAL:
+                raise
+            crops = []
+            message(f"no crops in {own(config.html)}, they are made on this machine: {error}")
+        write_html(results, crops, own(config.html))
+        message(f"wrote {own(config.html)}")
     for option, write in WRITERS.items():
         if path := getattr(config, option):
+            path = path if option == "history" else own(path)
             write(results, path)
             message(f"wrote {path}")
-    if results.failed:
-        reasons = "; ".join(f"{results.short_name(f.file)}: {f.error}" for f in results.failed)
-        raise EngineError(f"{len(results.failed)} of {len(results.files)} files failed: {reasons}")
-    if config.budget_ms is not None:
-        budget.check_met(chosen, results, config.budget_ms)
-
-
-def measure_files(config: BenchConfig, bar: Progress) -> Results:
-    """Every file in a process of its own, taking turns; then baselines, beside the first file."""
-    threads = config.threads or available_cores()
-    if config.cores:
-        threads = config.threads or len(cores.choose(config.cores, System()))
-    host, date = Host.here(), datetime.now(UTC).astimezone()
-    images = str(config.images) if config.images else None
-    first = config.relative_to or config.files[0]
-    paths = sorted(config.files, key=lambda path: path != first)  # the others stay in order
-    engines = chosen_engines(config.engine)
-
-    def request(file: Path | Resizer) -> Request:
-        engine = None
-        if isinstance(file, Path):
-            engine = engines.get(file.suffix.lower()) or timed_engine(file)
-        return Request(
-            file=str(file),
-            threads=threads,
-            runs=config.runs,
-            seconds=config.seconds,
-            images=images,
-            protocol=config.protocol,
-            engine=engine,
-            cores=config.cores,
-            sustained_minutes=config.sustained,
-        )
-
-    task = bar.add_task("measuring", total=len(paths), note="")
-    shares = [0.0] * len(paths)
-
-    def report(place: int, what: str, share: float) -> None:
-        shares[place] = max(shares[place], share)
-        bar.update(task, completed=sum(shares), note=f"{paths[place].name}: {what}")
-
-    requests = [request(path) for path in paths]
-    found = dict(zip(paths, bench_process.measure_side_by_side(requests, report), strict=True))
-    files = [found[path] for path in config.files]
-    bar.update(task, completed=len(paths), note="bicubic")
-    if resizers := _resizers(config.baseline, files):
-        beside = [replace(requests[0], images=None, sustained_minutes=0.0)]
-        beside += [request(resizer) for resizer in resizers]
-        files += bench_process.measure_side_by_side(beside, lambda *_: None)[1:]
-    scales = {file.scale for file in files if isinstance(file, Measurement)}
-    bicubic = {}
-    if config.images:
-        bicubic = {
-            scale: bicubic_quality(config.images, scale, config.protocol) for scale in scales
-        }
-    return Results(
-        host=host,
-        date=date,
-        threads=threads,
-        runs=config.runs,
-        seconds=config.seconds,
-        protocol=config.protocol,
-        images=images,
-        files=files,
-        bicubic=bicubic,
-        cores=config.cores,
-        sustained_minutes=config.sustained,
-    )
-
-
-def _resizers(
-    libraries: Sequence[Library], files: Sequence[Measurement | Failure]
-) -> list[Resizer]:
-    """The interpolations to measure: for each scale and size that ``files`` have."""
-    jobs = {(f.scale, f.input_size): None for f in files if isinstance(f, Measurement)}
-    return [Resizer(library, *job) for job in jobs for library in dict.fromkeys(libraries)]
-
-
-def bicubic_quality(images: Path, scale: int, protocol_name: Protocol) -> Quality:
-    """The baseline: MATLAB's bicubic interpolation of the same pictures."""
-    pairs = protocol.pairs(images, scale)
-    return Quality.of_scores(
-        protocol.evaluate(lambda rgb: enlarge(rgb, scale), pairs, protocol_name)
-    )
 
 
 def make_crops(results: Results) -> list[Crop]:

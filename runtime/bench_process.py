@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from functools import partial
 from typing import IO, Any, TypeVar
 
@@ -110,7 +110,7 @@ def _attempt(
     request: Request, progress: Progress, command: Sequence[str]
 ) -> Turns[Measurement | Failure]:
     try:
-        return _measurement((yield from _run("measure", request, progress, command)))
+        return measurement((yield from _run("measure", request, progress, command)))
     except EngineError as error:
         return Failure(request.file, str(error).removeprefix(f"{request.file}: "))
 
@@ -183,20 +183,25 @@ def _death(code: int, log: IO[str]) -> str:
     return f"{how}: {words[-1]}" if words else how
 
 
-def _measurement(values: dict[str, Any]) -> Measurement:
-    """The ``Measurement`` whose fields a worker wrote as JSON."""
+def measurement(values: dict[str, Any]) -> Measurement:
+    """The ``Measurement`` whose fields a worker, or another front end, wrote as JSON."""
     made = dict(values)
     height, width = values["input_size"]
     made["input_size"] = (height, width)
     for name, kind in _PARTS.items():
-        if values[name] is not None:
+        if values.get(name) is not None:
             made[name] = kind(values[name])
     return Measurement(**made)
 
 
-def _latency(values: dict[str, Any]) -> Latency:
-    lists = {name: tuple(values[name]) for name in ("samples_ms", "block_p50_ms")}
-    return Latency(**{**values, **lists})
+def _of(kind: Callable[..., Any]) -> Callable[[Any], Any]:
+    """Reads a dataclass; keys that it does not know are left out, lists become tuples."""
+
+    def read(values: dict[str, Any]) -> Any:  # noqa: ANN401
+        known = {f.name: values[f.name] for f in fields(kind) if f.name in values}  # type: ignore[arg-type]
+        return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in known.items()})
+
+    return read
 
 
 def _quality(values: dict[str, Any]) -> Quality:
@@ -205,21 +210,21 @@ def _quality(values: dict[str, Any]) -> Quality:
 
 
 def _conditions(values: dict[str, Any]) -> Conditions:
-    return Conditions(**{when: state and Condition(**state) for when, state in values.items()})
+    condition = _of(Condition)
+    return Conditions(**{when: state and condition(state) for when, state in values.items()})
 
 
 _PARTS: dict[str, Callable[[Any], object]] = {
-    "inference": _latency,
-    "whole_path": _latency,
+    "inference": _of(Latency),
+    "whole_path": _of(Latency),
     "quality": _quality,
     "cores": tuple,
-    "backends": lambda found: tuple(
-        Backend(each["name"], each["operators"], tuple(each["types"])) for each in found
-    ),
-    "parts": lambda values: Parts(**values),
-    "sustained": lambda points: tuple(Sustained(**point) for point in points),
-    "energy": lambda values: Energy(**values),
+    "backends": lambda found: tuple(map(_of(Backend), found)),
+    "parts": _of(Parts),
+    "ratio": _of(Ratio),
+    "sustained": lambda points: tuple(map(_of(Sustained), points)),
+    "energy": _of(Energy),
     "conditions": _conditions,
-    "noise": lambda values: Noise(**values),
+    "noise": _of(Noise),
 }
 """What makes the value of a field from its JSON, where it is more than a number or a word."""

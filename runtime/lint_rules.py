@@ -83,6 +83,10 @@ def _depthwise_on_hexagon(operator: Operator) -> str:
     return "takes a depth multiplier of 1 only" if _multiplier(operator) != 1 else ""
 
 
+def _reflecting(operator: Operator) -> str:
+    return "" if operator.mode == "REFLECT" else "mirrors without the edge pixel only (REFLECT)"
+
+
 def _strides_up_to_3(operator: Operator) -> str:
     for side in (1, 2):
         before, after = operator.inputs[0].shape[side], operator.outputs[0].shape[side]
@@ -125,7 +129,7 @@ GPU = Delegate(
     {
         **_named(
             "ABS ADD AVERAGE_POOL_2D CONCATENATION CONV_2D DEPTH_TO_SPACE DIV ELU EXP GELU "
-            "HARD_SWISH LEAKY_RELU LOGISTIC MAX_POOL_2D MAXIMUM MEAN MINIMUM MIRROR_PAD MUL NEG "
+            "HARD_SWISH LEAKY_RELU LOGISTIC MAX_POOL_2D MAXIMUM MEAN MINIMUM MUL NEG "
             "PAD PADV2 POW PRELU QUANTIZE REDUCE_MAX RELU RELU6 RELU_N1_TO_1 RESHAPE "
             "RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR RSQRT SLICE SOFTMAX SPACE_TO_DEPTH SPLIT "
             "SPLIT_V SQRT SQUARE SQUARED_DIFFERENCE STRIDED_SLICE SUB SUM TANH TILE TRANSPOSE "
@@ -134,6 +138,7 @@ GPU = Delegate(
         ),
         "DEPTHWISE_CONV_2D": Rule(condition=_depthwise_on_gpu),
         "DEQUANTIZE": Rule(condition=_not_int16),
+        "MIRROR_PAD": Rule(condition=_reflecting),
     },
     remedies={"DEPTHWISE_CONV_2D": "--rewrite groups"},
     eight_bit_note="8-bit tensors need quantised inference enabled in the delegate's options",

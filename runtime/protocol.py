@@ -52,15 +52,16 @@ class Pairs(Sequence[Pair]):
     """The pairs of a folder, sorted by name, each read when it is asked for."""
 
     def __init__(self, sources: Sequence[tuple[str, Path, Path | None]], scale: int) -> None:
-        self._sources = sources  # (name, HR, LR or None when the protocol makes it)
+        self.sources = sources
+        """(name, HR file, LR file or None when the protocol makes it)"""
         self._scale = scale
 
     @property
     def names(self) -> list[str]:
-        return [name for name, _, _ in self._sources]
+        return [name for name, _, _ in self.sources]
 
     def __len__(self) -> int:
-        return len(self._sources)
+        return len(self.sources)
 
     @overload
     def __getitem__(self, index: int) -> Pair: ...
@@ -68,11 +69,11 @@ class Pairs(Sequence[Pair]):
     def __getitem__(self, index: slice) -> Pairs: ...
     def __getitem__(self, index: int | slice) -> Pair | Pairs:
         if isinstance(index, slice):
-            return Pairs(self._sources[index], self._scale)
-        return _pair(*self._sources[index], self._scale)
+            return Pairs(self.sources[index], self._scale)
+        return _pair(*self.sources[index], self._scale)
 
     def __iter__(self) -> Iterator[Pair]:
-        return (_pair(*source, self._scale) for source in self._sources)
+        return (_pair(*source, self._scale) for source in self.sources)
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,8 @@ class Results:
     """In the order in which they were given."""
     bicubic: dict[int, Quality] = field(default_factory=dict)
     """The baseline of quality, by scale: MATLAB's bicubic interpolation of the same pictures."""
+    device: str = "local"
+    """The machine as ``--device`` names it."""
     cores: str | None = None
     """What the files were confined to, as asked for; None: nothing."""
     sustained_minutes: float = 0.0
@@ -87,6 +89,7 @@ class Results:
                 "warm_up_rule": WARM_UP_RULE,
                 "protocol": self.protocol,
                 "images": self.images,
+                "device": self.device,
                 "cores": self.cores,
                 "sustained_minutes": self.sustained_minutes,
                 "baseline": self.baseline,
@@ -99,8 +102,8 @@ class Results:
         }
 
 
-def as_text(document: dict[str, Any]) -> str:
-    """A document as JSON, with lists of numbers in one line each."""
+def as_text(document: dict[str, Any] | list[dict[str, Any]]) -> str:
+    """A document, or a list of them, as JSON, with lists of numbers in one line each."""
     text = json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False)
     return _NUMBERS.sub(lambda found: " ".join(found[0].split()), text)
 

@@ -1,13 +1,18 @@
-"""What the tests share: real pictures."""
+"""What the tests share: real pictures, and an old environment."""
 
 from __future__ import annotations
 
 import os
+import subprocess
+import venv
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+
+ROOT = Path(__file__).parents[1]
+OLD_PACKAGES = ("tflite-runtime==2.14.0", "numpy<2", "pillow")
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +30,19 @@ def photographs() -> dict[str, NDArray[np.uint8]]:
     from skimage import data
 
     return {"astronaut": data.astronaut(), "chelsea": data.chelsea(), "rocket": data.rocket()}
+
+
+@pytest.fixture(scope="session")
+def old_python() -> Path:
+    """The Python of an environment with tflite-runtime 2.14, and hardly more."""
+    folder = ROOT / "build" / "tflite-runtime-2.14"
+    python = folder / "bin" / "python"
+    check = [python, "-c", "import tflite_runtime.interpreter, PIL"]
+    if not python.exists() or subprocess.run(check, capture_output=True).returncode:
+        venv.create(folder, with_pip=True, clear=True)
+        install = [python, "-m", "pip", "install", "--quiet", *OLD_PACKAGES]
+        done = subprocess.run(install, capture_output=True, text=True)
+        if done.returncode:
+            reason = done.stderr.strip()[-300:]
+            pytest.skip(f"OLD RUNTIME NOT TESTED, no {OLD_PACKAGES[0]}: {reason}")
+    return python

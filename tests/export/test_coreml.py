@@ -200,6 +200,12 @@ def test_a_convolution_of_levels_is_exact(channels, kernel, groups):
     assert found.dtype == torch.float64
     assert (found - real).abs().max() <= 1e-12 * real.abs().max()
 
+    step = np.float32(0.7)  # of the output: one float32 factor for the whole sum, as in kernels
+    sums = (real / (steps * 0.25).reshape(-1, 1, 1)).round().numpy().astype(np.float32)
+    factor = (steps.numpy().astype(np.float32) * np.float32(0.25) / step).reshape(-1, 1, 1)
+    rounded = mil_operators.conv_of_levels(x, w, levels, **how, output_scale=float(step))
+    assert np.array_equal(np.rint(rounded.numpy() / step.astype(float)), np.rint(sums * factor))
+
 
 def test_depth_to_space_is_tensorflows():
     """The example in TensorFlow's documentation of depth_to_space, one pixel of 12 channels."""

@@ -7,7 +7,6 @@ kernels round differently: float results are the same, int8 ones within three gr
 from __future__ import annotations
 
 import subprocess
-import venv
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,6 @@ from ailsr.runtime import load
 from ailsr.train import zoo
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("tflite-runtime==2.14.0", "numpy<2", "pillow")
 
 CHILD = """
 import sys
@@ -43,21 +41,6 @@ upscaler = load(sys.argv[1], threads=1)
 assert upscaler.engine.name == "tflite-runtime 2.14.0"
 np.save(sys.argv[3], upscaler.upscale(np.load(sys.argv[2])))
 """
-
-
-@pytest.fixture(scope="module")
-def old_python() -> Path:
-    """The Python of an environment with tflite-runtime 2.14."""
-    folder = ROOT / "build" / "tflite-runtime-2.14"
-    python = folder / "bin" / "python"
-    check = [python, "-c", "import tflite_runtime.interpreter, PIL"]
-    if not python.exists() or subprocess.run(check, capture_output=True).returncode:
-        venv.create(folder, with_pip=True, clear=True)
-        install = [python, "-m", "pip", "install", "--quiet", *PACKAGES]
-        done = subprocess.run(install, capture_output=True, text=True)
-        if done.returncode:
-            pytest.skip(f"OLD RUNTIME NOT TESTED, no {PACKAGES[0]}: {done.stderr.strip()[-300:]}")
-    return python
 
 
 def run_old(python: Path, code: str, *arguments: object, path: Path | None = None) -> None:

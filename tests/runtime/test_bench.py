@@ -23,8 +23,8 @@ from ailsr.export.graph import Conv, DepthToSpace, Graph, Pad
 from ailsr.export.quantization import PIXELS, Quantization
 from ailsr.runtime import bench_process, image
 from ailsr.runtime.bench import Failure, Measurement, Request, Upscale
-from ailsr.runtime.bench_command import bicubic_quality
 from ailsr.runtime.card import Card
+from ailsr.runtime.harness import bicubic_quality
 from ailsr.runtime.latency import (
     BLOCKS,
     MIN_RUNS,

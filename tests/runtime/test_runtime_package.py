@@ -10,6 +10,7 @@ import ailsr.runtime
 PUBLIC = {
     "AilsrError",
     "Card",
+    "DeviceError",
     "EngineError",
     "ImageError",
     "ModelError",
