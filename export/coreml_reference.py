@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,7 +21,8 @@ from ailsr.export.coreml_writer import WEIGHTS, coremltools
 from ailsr.export.mil_interpreter import Interpreter
 from ailsr.runtime.card import METADATA_KEY, Card, PixelType
 from ailsr.runtime.coreml_anatomy import blobs, specification_path
-from ailsr.runtime.errors import AilsrError, EngineError, ImageError, ModelError
+from ailsr.runtime.coreml_engine import image_feature, reading
+from ailsr.runtime.errors import EngineError, ImageError
 from ailsr.runtime.seal import check_seal
 
 
@@ -39,13 +39,13 @@ class CoreMLReference:
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         self.threads = threads
-        with _reading(path):
+        with reading(path):
             specification = specification_path(path)
             sealed = check_seal(specification.read_bytes(), *blobs(specification))
             spec = coremltools().utils.load_spec(str(specification))
             self.program = Interpreter(spec, specification.parent / WEIGHTS)
-            self.input, self.input_size = _image(spec.description.input)
-            self.output, (height, _) = _image(spec.description.output)
+            self.input, self.input_size = image_feature(spec.description.input)
+            self.output, (height, _) = image_feature(spec.description.output)
             card = spec.description.metadata.userDefined.get(METADATA_KEY)
             self.card = Card.of_file(card, sealed)
         self.sizes = self.card.sizes if self.card else (self.input_size,)
@@ -83,33 +83,6 @@ class CoreMLReference:
             computed = self.program.compute({self.input: tensor}, result)
         array: NDArray[np.float32] = computed[0].permute(1, 2, 0).contiguous().numpy()
         return array
-
-
-def _image(features: Any) -> tuple[str, tuple[int, int]]:  # noqa: ANN401
-    """Name and (height, width) of a model's only input or output, an RGB image."""
-    if len(features) != 1:
-        raise ModelError(f"it has {len(features)} inputs or outputs, not one of each")
-    (feature,) = features
-    image = feature.type.imageType
-    if feature.type.WhichOneof("Type") != "imageType" or image.colorSpace != image.RGB:
-        raise ModelError(f"{feature.name!r} is not an RGB image")
-    if min(image.height, image.width) < 1:
-        raise ModelError(f"{feature.name!r} is {image.height}x{image.width} pixels")
-    return feature.name, (image.height, image.width)
-
-
-@contextlib.contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Turn whatever goes wrong with a file's content into a ModelError that names the file."""
-    try:
-        yield
-    except AilsrError as error:
-        raise type(error)(f"{path} cannot be used: {error}") from error
-    except Exception as error:  # coremltools checks by assert, KeyError, TypeError and the like
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        raise ModelError(
-            f"{path} is damaged or no Core ML package ({reason}): export it again"
-        ) from error
 
 
 @contextlib.contextmanager

@@ -50,6 +50,8 @@ class AdbDevice:
     def measure(self, plan: Plan, report: Report) -> Results:
         """As ``Device.measure``."""
         report("connecting", 0)
+        if plan.cores or plan.engine or plan.baseline:
+            raise DeviceError(f"{self.name} takes no --cores, --engine or --baseline: omit them")
         models = {file: Path(file) for file in plan.files}
         for path in models.values():
             if path.is_dir():
@@ -75,7 +77,7 @@ class AdbDevice:
                 "threads": plan.threads,
                 "runs": plan.runs,
                 "seconds": plan.seconds,
-                "sustained_minutes": 0,
+                "sustained_minutes": plan.sustained_minutes,
                 "delegate": self._delegate,
                 "protocol": plan.protocol,
                 "pictures": pictures,
@@ -141,7 +143,7 @@ class AdbDevice:
             f"pidof {PACKAGE} >/dev/null; gone=$?; if [ -f {paths['reports']} ]; then echo report; "
             f"elif [ $gone = 0 ]; then cat {paths['progress']} 2>/dev/null; else echo gone; fi"
         )
-        patience = STALLED + 10 * request["seconds"]
+        patience = STALLED + 10 * request["seconds"] + 60 * request["sustained_minutes"]
         seen, since, missing = "", time.monotonic(), 0
         while (said := self._adb.shell(look, check=False).strip()) != "report":
             missing = missing + 1 if said == "gone" else 0

@@ -1,63 +1,19 @@
-"""What a measurement of a file is, and how its latency is sampled.
+"""What is asked of the harness, and what it knows of a file when it has measured it.
 
 Latency is taken twice: of the inference alone (the engine on a prepared input) and of the whole
 path that an app sees (uint8 picture in, uint8 picture out, of exactly the file's input size).
-Numpy and the standard library only: this runs on the device.
 """
 
 from __future__ import annotations
 
-import math
-import statistics
-import time
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
+from ailsr.runtime.energy import Energy
+from ailsr.runtime.engines import Backend
+from ailsr.runtime.latency import Latency, Ratio, Sustained
+from ailsr.runtime.path_parts import Parts
 from ailsr.runtime.protocol import PROTOCOL, Protocol, Scores
-
-WARM_UP_WINDOW = 5
-WARM_UP_TOLERANCE = 0.05
-WARM_UP_SECONDS = 2.0
-WARM_UP_RULE = (
-    f"run until the median of the last {WARM_UP_WINDOW} runs is within {WARM_UP_TOLERANCE:.0%} of "
-    f"the median of the {WARM_UP_WINDOW} before them, but {WARM_UP_SECONDS:g} s at most"
-)
-MIN_RUNS = 3
-"""Runs that are measured even when they take longer than the time allowed."""
-
-
-@dataclass(frozen=True)
-class Latency:
-    """Statistics of the wall time of one call, in milliseconds."""
-
-    n: int
-    """Measured runs, warm-up not among them."""
-    p50_ms: float
-    p90_ms: float
-    p99_ms: float
-    mean_ms: float
-    sd_ms: float
-    """Standard deviation of the runs (n − 1 in the denominator), 0 for a single run."""
-    p50_low_ms: float
-    """With ``p50_high_ms`` the 95 % confidence interval of the median, from the order of the runs
-    (binomial, normal approximation); with few runs from the least to the largest."""
-    p50_high_ms: float
-    warm_up_runs: int = 0
-    steady: bool = True
-    """False: the warm-up ran out of time before the latency settled."""
-
-    @classmethod
-    def of_samples(
-        cls, samples_ms: Sequence[float], warm_up_runs: int = 0, steady: bool = True
-    ) -> Latency:
-        """Statistics of one or more samples; percentiles interpolate linearly between samples."""
-        p50, p90, p99 = (float(q) for q in np.percentile(samples_ms, (50, 90, 99)))
-        mean = float(np.mean(samples_ms))
-        sd = float(np.std(samples_ms, ddof=1)) if len(samples_ms) > 1 else 0.0
-        low, high = median_interval(samples_ms)
-        return cls(len(samples_ms), p50, p90, p99, mean, sd, low, high, warm_up_runs, steady)
+from ailsr.runtime.system import Conditions, Noise
 
 
 @dataclass(frozen=True)
@@ -81,7 +37,9 @@ class Request:
     """What to measure of one file, and how long; this is what a worker process is told."""
 
     file: str
-    threads: int
+    """Its path, or the name of a ``Resizer``."""
+    threads: int | None
+    """None: as many as the process may use cores."""
     runs: int
     """Runs measured of the inference and of the whole path, in turn."""
     seconds: float
@@ -89,6 +47,14 @@ class Request:
     images: str | None = None
     """Folder of high-resolution pictures for PSNR and SSIM; None: latency only."""
     protocol: Protocol = PROTOCOL
+    engine: str | None = None
+    """Which engine for the file's ending; None: one that is installed."""
+    cores: str | None = None
+    """What ``cores.choose`` takes: the cores that the process is confined to; None: any."""
+    sustained_minutes: float = 0.0
+    """How long the inference is repeated without a pause, after all else was timed."""
+    in_turn: bool = False
+    """The worker hands its turn over between blocks of runs, and waits to be given it again."""
 
 
 @dataclass(frozen=True)
@@ -133,11 +99,46 @@ class Measurement:
     peak_memory_bytes: int | None = None
     """Peak resident memory of the process after all runs at the file's own input size."""
     quality: Quality | None = None
+    cores: tuple[int, ...] | None = None
+    """Those that the process was confined to; None: it was not."""
+    backends: tuple[Backend, ...] | None = None
+    """What computes the file's operators, first the backend that was to compute all of them; None
+    where the engine does not tell."""
+    parts: Parts | None = None
+    """What the way of a picture from file to file is made of."""
+    ratio: Ratio | None = None
+    """Of the whole path to that of the baseline; None for the baseline itself, for other output
+    sizes than its own, and for files measured alone."""
+    sustained: tuple[Sustained, ...] | None = None
+    """Latency of the inference over time; None: not asked for."""
+    energy: Energy | None = None
+    conditions: Conditions | None = None
+    noise: Noise | None = None
 
     @property
     def output_size(self) -> tuple[int, int]:
         """(height, width) of the picture that one run yields."""
         return self.input_size[0] * self.scale, self.input_size[1] * self.scale
+
+    @property
+    def delegate(self) -> str | None:
+        """The backend that computes most of the file's operators."""
+        backends = self.backends or ()
+        most = max(backends, key=lambda backend: backend.operators, default=None)
+        return most.name if most else None
+
+    @property
+    def fallback(self) -> str | None:
+        """What the first backend left to slower ones without a word, in one line."""
+        first, *others = self.backends or (None,)
+        if first is None or not any(backend.operators for backend in others):
+            return None
+        rest = sum(backend.operators for backend in others)
+        names = " and ".join(backend.name for backend in others if backend.operators)
+        if first.operators == 0:
+            return f"{first.name} took none of the {rest} operators: {names} computes them"
+        types = ", ".join(sorted({name for backend in others for name in backend.types}))
+        return f"{first.name} left {rest} of {first.operators + rest} operators to {names}: {types}"
 
     @property
     def frames_per_second(self) -> float | None:
@@ -157,65 +158,3 @@ class Failure:
 
     file: str
     error: str
-
-
-def median_interval(samples: Sequence[float]) -> tuple[float, float]:
-    """95 % confidence interval of the median of independent ``samples``, whatever they follow.
-
-    Between the order statistics of ranks n/2 ± 0.98·√n (Conover, Practical Nonparametric
-    Statistics, 3.2).
-    """
-    ordered, n = sorted(samples), len(samples)
-    reach = 0.98 * math.sqrt(n)
-    low, high = math.floor(n / 2 - reach), math.ceil(n / 2 + reach)
-    return ordered[max(low, 1) - 1], ordered[min(high + 1, n) - 1]
-
-
-def is_steady(samples_ms: Sequence[float]) -> bool:
-    """Whether latency has settled, by ``WARM_UP_RULE``."""
-    if len(samples_ms) < 2 * WARM_UP_WINDOW:
-        return False
-    before = statistics.median(samples_ms[-2 * WARM_UP_WINDOW : -WARM_UP_WINDOW])
-    last = statistics.median(samples_ms[-WARM_UP_WINDOW:])
-    return abs(last - before) <= WARM_UP_TOLERANCE * before
-
-
-def time_call(call: Callable[[], object]) -> float:
-    """Wall time of one call in milliseconds."""
-    start = time.perf_counter_ns()
-    call()
-    return (time.perf_counter_ns() - start) / 1e6
-
-
-def measure_latencies(
-    calls: Sequence[Callable[[], object]], runs: int, seconds: float
-) -> list[Latency]:
-    """Latency of each of ``calls``: all warmed up, then ``runs`` runs of each, in turn.
-
-    In turn (A B A B ...), so that whatever else the machine does burdens them alike. Each is given
-    ``seconds`` on average and measured with fewer runs when they are over, but ``MIN_RUNS`` at the
-    least.
-    """
-    warm_up: list[list[float]] = [[] for _ in calls]
-    start = time.perf_counter()
-    while True:
-        steady = [is_steady(samples) for samples in warm_up]
-        if all(steady) or time.perf_counter() - start > WARM_UP_SECONDS * len(calls):
-            break
-        _run_each(calls, warm_up)
-
-    measured: list[list[float]] = [[] for _ in calls]
-    start = time.perf_counter()
-    for done in range(max(runs, MIN_RUNS)):
-        if done >= MIN_RUNS and time.perf_counter() - start > seconds * len(calls):
-            break
-        _run_each(calls, measured)
-    return [
-        Latency.of_samples(samples, len(before), settled)
-        for samples, before, settled in zip(measured, warm_up, steady, strict=True)
-    ]
-
-
-def _run_each(calls: Sequence[Callable[[], object]], samples: list[list[float]]) -> None:
-    for call, own in zip(calls, samples, strict=True):
-        own.append(time_call(call))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 import tempfile
@@ -11,22 +10,21 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich import box
 from rich.progress import Progress
-from rich.table import Table
-from rich.text import Text
 
-from ailsr.runtime import bench_process, findings, image, protocol
+from ailsr.runtime import bench_process, budget, findings, image, protocol
 from ailsr.runtime.bench import Upscale
+from ailsr.runtime.bench_table import print_table
 from ailsr.runtime.command import entry_point, message, progress, stdout
 from ailsr.runtime.crops import Crop, crop
 from ailsr.runtime.device import LOCAL, Delegate, measure_on, open_device
+from ailsr.runtime.engines import chosen_engines
 from ailsr.runtime.errors import DeviceError, EngineError, ModelError, UsageError
 from ailsr.runtime.exchange import WRITERS
 from ailsr.runtime.harness import Plan, Report
 from ailsr.runtime.protocol import PROTOCOL, Protocol
-from ailsr.runtime.results import Results
-from ailsr.runtime.table import ABSENT, NOT_MEASURABLE, Row, rows
+from ailsr.runtime.resizer import Library, check_installed
+from ailsr.runtime.results import Results, as_text
 
 MOST_CROPS = 6
 """Pictures that the HTML report shows."""
@@ -34,11 +32,13 @@ MOST_CROPS = 6
 
 @dataclass(frozen=True)
 class BenchConfig:
-    """Measure exported files (.onnx, .tflite, .mlpackage) on this machine or others, side by side.
+    """Measure exported files (.onnx, .tflite, .mlpackage) on this machine or others, side by side,
+    also with OpenCV's dnn_superres networks (.pb) and interpolation.
 
     Each file runs in a fresh process: it is loaded, warmed up, and timed; then its PSNR and SSIM
     are taken on your pictures. Two latencies are given: of the inference alone, and of the whole
-    path from a uint8 picture to a uint8 picture, which is what an app sees.
+    path from a uint8 picture to a uint8 picture, which is what an app sees. Several files take
+    turns (A B A B ...), so that their ratios hold on a machine that is busy or grows warm.
 
     Examples:
 
@@ -47,6 +47,12 @@ class BenchConfig:
     ailsr-bench exported/* --images photos/ --html report.html
 
     ailsr-bench exported/*.onnx --threads 1 --json > after.json
+
+    ailsr-bench sesr_m5_x2_int8.tflite FSRCNN_x2.pb --baseline pillow --images photos/
+
+    ailsr-bench exported/* --images photos/ --budget-ms 16
+
+    ailsr-bench sesr_m5_x2_int8.tflite --cores big --sustained 10 --html report.html
 
     ailsr-bench exported/*.tflite --device local --device ssh://pi@raspberrypi.local --device adb
 
@@ -83,7 +89,15 @@ class BenchConfig:
         "cpu"
     )
     threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads.", show_default="all cores")
+        int | None, typer.Option(min=1, help="CPU threads.", show_default="one per core")
+    ] = None
+    cores: Annotated[
+        str | None,
+        typer.Option(
+            help="Cores to run on: big, little, or their numbers, as in 0,1 or 4-7.",
+            metavar="CORES",
+            show_default="any",
+        ),
     ] = None
     runs: Annotated[
         int, typer.Option(min=1, help="Runs to time of the inference and of the whole path.")
@@ -94,6 +108,23 @@ class BenchConfig:
             min=0, help="Time for each of the two, after warm-up; slow files get fewer runs."
         ),
     ] = 5.0
+    sustained: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            help="Then repeat each file's inference for so long without a pause: how much does it "
+            "slow down?",
+            metavar="MINUTES",
+        ),
+    ] = 0.0
+    relative_to: Annotated[
+        Path | None,
+        typer.Option(
+            help="The one of the files that the latencies of the others are related to.",
+            metavar="FILE",
+            show_default="the first that can be timed",
+        ),
+    ] = None
     protocol: Annotated[
         Protocol,
         typer.Option(
@@ -101,6 +132,32 @@ class BenchConfig:
             "<scale> pixels."
         ),
     ] = PROTOCOL
+    engine: Annotated[
+        list[str],
+        typer.Option(
+            help="Which engine runs files of an ending: tflite=litert, tflite=compiled (LiteRT's "
+            "CompiledModel), tflite=tflite-runtime, mlpackage=coreml (macOS). Repeatable.",
+            metavar="ENDING=ENGINE",
+            show_default="one that is installed",
+        ),
+    ] = field(default_factory=list)
+    baseline: Annotated[
+        list[Library],
+        typer.Option(
+            help="Measure this library's bicubic resize, too, at the sizes of the files. "
+            "Repeatable.",
+            show_default=False,
+        ),
+    ] = field(default_factory=list)
+    budget_ms: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="Name the file with the best PSNR whose whole path takes so many milliseconds at "
+            "most in nine of ten runs; exit code 1 when there is none. Needs --images.",
+            metavar="MS",
+        ),
+    ] = None
     json: Annotated[
         bool,
         typer.Option(
@@ -133,24 +190,23 @@ class BenchConfig:
     def plan(self) -> Plan:
         """What each device is told."""
         return Plan(
-            tuple(map(str, self.files)),
-            self.threads,
-            self.runs,
-            self.seconds,
-            str(self.images) if self.images else None,
-            self.protocol,
+            files=tuple(map(str, self.files)),
+            threads=self.threads,
+            runs=self.runs,
+            seconds=self.seconds,
+            images=str(self.images) if self.images else None,
+            protocol=self.protocol,
+            engine=tuple(self.engine),
+            baseline=tuple(self.baseline),
+            relative_to=self.files.index(self.relative_to) if self.relative_to else 0,
+            cores=self.cores,
+            sustained_minutes=self.sustained,
         )
 
 
 def main(config: BenchConfig) -> None:
     """Measure, print, write the reports; then raise if a device or a file could not be measured."""
-    for path in config.files:
-        if not path.exists():
-            raise ModelError(f"no model file at {path}: check the name")
-    if config.images:
-        protocol.pairs(config.images, 1)  # raises when there are no pictures
-    if len(set(config.device)) < len(config.device):
-        raise UsageError(f"--device {' --device '.join(config.device)}: give each device once")
+    check(config)
     devices = [open_device(name, config.apk, config.delegate) for name in config.device]
     several = len(devices) > 1
     with progress() as bar:
@@ -160,19 +216,51 @@ def main(config: BenchConfig) -> None:
     errors = [outcome for outcome in outcomes if not isinstance(outcome, Results)]
     if errors and not several:
         raise errors[0]
-    if config.json:
-        documents = [results.to_document() for results in found]
-        stdout.print_json(json.dumps(documents if several else documents[0], allow_nan=False))
-    else:
-        for results in found:
+    documents = []
+    for results in found:
+        document, sentences = results.to_document(), []
+        if config.budget_ms is not None:
+            chosen = budget.choices(results, config.budget_ms)
+            document["budget"] = budget.document(chosen, config.budget_ms)
+            sentences = [budget.sentence(choice, results, config.budget_ms) for choice in chosen]
+        documents.append(document)
+        if not config.json:
             if several:
                 stdout.print(results.device, markup=False, soft_wrap=True)
             print_table(results)
+            for sentence in sentences:
+                stdout.print(sentence, markup=False, soft_wrap=True)
+    if config.json:
+        text = as_text(documents if several else documents[0])
+        stdout.print(text, markup=False, soft_wrap=True)
     for results in found:
         write_reports(config, results, several)
     reasons = [*map(str, errors), *filter(None, map(_failures, found))]
     if reasons:
         raise (DeviceError if errors else EngineError)("; ".join(reasons))
+    if config.budget_ms is not None:
+        for results in found:
+            chosen = budget.choices(results, config.budget_ms)
+            budget.check_met(chosen, results, config.budget_ms)
+
+
+def check(config: BenchConfig) -> None:
+    """Raise an AilsrError for what cannot be measured, before anything is."""
+    for path in config.files:
+        if not path.exists():
+            raise ModelError(f"no model file at {path}: check the name")
+    if config.relative_to and config.relative_to not in config.files:
+        raise UsageError(f"--relative-to {config.relative_to}: name one of the files to measure")
+    if config.budget_ms is not None and config.images is None:
+        raise UsageError("--budget-ms chooses by PSNR: add --images DIR")
+    if len(set(config.device)) < len(config.device):
+        raise UsageError(f"--device {' --device '.join(config.device)}: give each device once")
+    chosen_engines(config.engine)  # raises for one that does not exist
+    if LOCAL in config.device:
+        for library in config.baseline:
+            check_installed(library)
+    if config.images:
+        protocol.pairs(config.images, 1)  # raises when there are no pictures
 
 
 def _reporter(bar: Progress, device: str, files: int) -> Report:
@@ -245,65 +333,6 @@ def make_crops(results: Results) -> list[Crop]:
             )
             for i, name in enumerate(chosen)
         ]
-
-
-def print_table(results: Results) -> None:
-    """The figures that decide, 100 columns wide; all of them are in the JSON and HTML forms."""
-    with_quality = results.images is not None
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    table.add_column("file", overflow="fold")
-    numbers = ["size\nkB", "load\nms", "inference ms\n p50  p90  p99", "whole path\n p50  p90"]
-    numbers += ["frames\nper s", "memory\nMB", *(["PSNR\ndB", "SSIM\n"] if with_quality else [])]
-    for header in numbers:
-        table.add_column(header, justify="right", no_wrap=True)
-    lines = rows(results)
-    for row in lines:
-        table.add_row(*_cells(row)[: 1 + len(numbers)], style="red" if row.failed else None)
-    if not stdout.is_terminal:
-        stdout.width = 400  # a pipe has no width: never fold or cut
-    stdout.print(table)
-    stdout.print()
-    for row in lines:
-        if row.failed:
-            stdout.print(f"{row.name} failed: {row.why_no_latency}", markup=False, soft_wrap=True)
-    for note in _notes(results):
-        stdout.print(note, markup=False, soft_wrap=True)
-
-
-def _cells(row: Row) -> list[str | Text]:
-    inference, whole = row.inference, row.whole_path
-    why, rest = "failed" if row.failed else row.why_no_latency, ABSENT
-    if row.why_no_latency == NOT_MEASURABLE:  # across both columns
-        why, _, rest = NOT_MEASURABLE.rpartition(" ")
-    return [
-        row.name,
-        row.size_kb,
-        row.load_ms,
-        f"{inference.p50} {inference.p90} {inference.p99}" if inference else why,
-        Text(f"{whole.p50} {whole.p90}") if whole else Text(rest, justify="left"),
-        row.frames_per_second,
-        row.memory_mb,
-        row.psnr_db,
-        row.ssim,
-    ]
-
-
-def _notes(results: Results) -> list[str]:
-    """What the table's figures mean, one line each."""
-    host, files = results.host, results.measured
-    busy = f", load {host.load_average:g}" if host.load_average is not None else ""
-    notes = [
-        f"{host.cpu}, {host.cores} cores{busy}; {results.threads} threads; "
-        + ", ".join(sorted({file.engine for file in files}))
-    ]
-    if results.images:
-        notes.append(f"PSNR and SSIM by {results.protocol} on {results.images}")
-    if results.unsteady:
-        names = ", ".join(results.unsteady)
-        notes.append(f"latency had not settled when measuring began: {names}")
-    if host.load_average is not None and host.load_average > 0.5 * host.cores:
-        notes.append("the machine was busy: expect latencies to vary")
-    return notes
 
 
 _measure = entry_point(BenchConfig, main)

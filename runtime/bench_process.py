@@ -8,54 +8,164 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
-from dataclasses import asdict
-from typing import IO, Any
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import asdict, fields, replace
+from functools import partial
+from typing import IO, Any, TypeVar
 
-from ailsr.runtime.bench import Failure, Latency, Measurement, Quality, Request, Upscale
+from ailsr.runtime.bench import Failure, Measurement, Quality, Request, Upscale
+from ailsr.runtime.energy import Energy
+from ailsr.runtime.engines import Backend
 from ailsr.runtime.errors import EngineError
+from ailsr.runtime.latency import Latency, Ratio, Sustained
+from ailsr.runtime.path_parts import Parts
+from ailsr.runtime.system import Condition, Conditions, Noise
 
+Found = TypeVar("Found")
+Turns = Generator[None, None, Found]
+"""Yields when a worker hands its turn over; returns what it found."""
 COMMAND = [sys.executable, "-P", "-m", "ailsr.runtime.bench_worker"]
 
 Progress = Callable[[str, float], None]
 """Called with (what comes next, share of the file's work that is done)."""
+SIDE_BY_SIDE = 5
+"""Processes that are alive at the same time at most: each holds a file's memory."""
 
 
-def measure(request: Request, progress: Progress) -> Measurement | Failure:
-    """The figures of ``request``'s file, or why there are none: an engine may even crash."""
+def measure(
+    request: Request, progress: Progress, command: Sequence[str] = COMMAND
+) -> Measurement | Failure:
+    """The figures of ``request``'s file, or why there are none: an engine may even crash.
+
+    ``command`` starts the worker.
+    """
+    (found,) = _in_turn([request], [progress], command)
+    return found
+
+
+def measure_side_by_side(
+    requests: Sequence[Request],
+    progress: Callable[[int, str, float], None],
+    command: Sequence[str] = COMMAND,
+) -> list[Measurement | Failure]:
+    """The figures of each request's file, with the ratio to the first that can be timed.
+
+    The files' blocks of runs alternate (A B C A B C ...), so that whatever else the machine does
+    burdens them alike. ``SIDE_BY_SIDE`` files at a time; the baseline is run again beside the next
+    ones. ``progress`` is called with the file's place in ``requests``, and as for ``measure``.
+    """
+    if len(requests) == 1:
+        return [measure(requests[0], partial(progress, 0), command)]
+    found: list[Measurement | Failure] = []
+    baseline: list[int] = []  # its place, once it is known
+    while len(found) < len(requests):
+        end = min(len(requests), len(found) + SIDE_BY_SIDE - len(baseline))
+        places = [*baseline, *range(len(found), end)]
+        wave = [replace(requests[place], in_turn=True) for place in places]
+        if baseline:  # only its latency beside these files is new
+            wave[0] = replace(wave[0], images=None, sustained_minutes=0.0)
+        together = _in_turn(wave, [partial(progress, place) for place in places], command)
+        timed = [getattr(file, "whole_path", None) is not None for file in together]
+        if not baseline and any(timed):
+            baseline = [places[timed.index(True)]]
+        base = together[places.index(baseline[0])] if baseline else None
+        found += [
+            _with_ratio(file, base)
+            for place, file in zip(places, together, strict=True)
+            if place >= len(found)
+        ]
+    return found
+
+
+def upscale(request: Upscale, command: Sequence[str] = COMMAND) -> None:
+    """Upscale pictures in a process of its own. Raises EngineError when that fails."""
+    for _ in _run("upscale", request, lambda what, share: None, command):
+        pass
+
+
+def _in_turn(
+    requests: Sequence[Request], reports: Sequence[Progress], command: Sequence[str]
+) -> list[Measurement | Failure]:
+    """One worker for each request; only one of them is at work at any time."""
+    workers = {
+        place: _attempt(request, report, command)
+        for place, (request, report) in enumerate(zip(requests, reports, strict=True))
+    }
+    found: dict[int, Measurement | Failure] = {}
     try:
-        return measurement(_run("measure", request, progress))
+        while workers:
+            for place, worker in list(workers.items()):
+                try:
+                    next(worker)
+                except StopIteration as end:
+                    found[place] = end.value
+                    del workers[place]
+    finally:
+        for worker in workers.values():
+            worker.close()
+    return [found[place] for place in range(len(requests))]
+
+
+def _attempt(
+    request: Request, progress: Progress, command: Sequence[str]
+) -> Turns[Measurement | Failure]:
+    try:
+        return measurement((yield from _run("measure", request, progress, command)))
     except EngineError as error:
         return Failure(request.file, str(error).removeprefix(f"{request.file}: "))
 
 
-def upscale(request: Upscale) -> None:
-    """Upscale pictures in a process of its own. Raises EngineError when that fails."""
-    _run("upscale", request, lambda what, share: None)
+def _with_ratio(
+    file: Measurement | Failure, baseline: Measurement | Failure | None
+) -> Measurement | Failure:
+    if not (isinstance(file, Measurement) and isinstance(baseline, Measurement)):
+        return file
+    if file is baseline or file.output_size != baseline.output_size:
+        return file
+    if file.whole_path is None or baseline.whole_path is None:
+        return file
+    return replace(file, ratio=Ratio.of(baseline.file, file.whole_path, baseline.whole_path))
 
 
-def _run(task: str, request: Request | Upscale, progress: Progress) -> Any:  # noqa: ANN401
-    """The worker's result. Raises EngineError with its reason, in one line."""
+def _run(
+    task: str, request: Request | Upscale, progress: Progress, command: Sequence[str]
+) -> Turns[Any]:
+    """The worker's result, after as many turns as it takes.
+
+    Raises EngineError with the worker's reason, in one line.
+    """
     with tempfile.TemporaryFile("w+", errors="replace") as log:
         worker = subprocess.Popen(
-            COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
         )
         assert worker.stdin is not None and worker.stdout is not None
         try:
-            with contextlib.suppress(BrokenPipeError), worker.stdin as pipe:
-                json.dump({"task": task, **asdict(request)}, pipe)
+            _say(worker.stdin, json.dumps({"task": task, **asdict(request)}))
             for line in worker.stdout:
                 message = json.loads(line)
                 if "result" in message:
                     return message["result"]
                 if "error" in message:
                     raise EngineError(" ".join(message["error"].split()))
-                progress(message["what"], message["done"] / message["of"])
+                if "turn" in message:
+                    yield
+                    _say(worker.stdin, "go on")
+                else:
+                    progress(message["what"], message["done"] / message["of"])
             raise EngineError(_death(worker.wait(), log))
         finally:
             worker.kill()
             worker.wait()
             worker.stdout.close()
+            with contextlib.suppress(BrokenPipeError):
+                worker.stdin.close()
+
+
+def _say(pipe: IO[str], line: str) -> None:
+    """Write a line to a worker; one that has ended is found out when its output is read."""
+    with contextlib.suppress(BrokenPipeError):
+        pipe.write(line + "\n")
+        pipe.flush()
 
 
 def _death(code: int, log: IO[str]) -> str:
@@ -74,11 +184,44 @@ def _death(code: int, log: IO[str]) -> str:
 
 
 def measurement(values: dict[str, Any]) -> Measurement:
-    """What the worker's JSON says."""
-    for name in ("inference", "whole_path"):
-        values[name] = values[name] and Latency(**values[name])
-    if quality := values["quality"]:
-        quality["images"] = {name: (psnr, ssim) for name, (psnr, ssim) in quality["images"].items()}
-        values["quality"] = Quality(**quality)
+    """The ``Measurement`` whose fields a worker wrote as JSON."""
+    made = dict(values)
     height, width = values["input_size"]
-    return Measurement(**{**values, "input_size": (height, width)})
+    made["input_size"] = (height, width)
+    for name, kind in _PARTS.items():
+        if values[name] is not None:
+            made[name] = kind(values[name])
+    return Measurement(**made)
+
+
+def _latency(values: dict[str, Any]) -> Latency:
+    known = {f.name: values[f.name] for f in fields(Latency) if f.name in values}
+    lists = {name: tuple(known.get(name) or ()) for name in ("samples_ms", "block_p50_ms")}
+    return Latency(**{**known, **lists})
+
+
+def _quality(values: dict[str, Any]) -> Quality:
+    images = {name: (psnr, ssim) for name, (psnr, ssim) in values["images"].items()}
+    return Quality(**{**values, "images": images})
+
+
+def _conditions(values: dict[str, Any]) -> Conditions:
+    return Conditions(**{when: state and Condition(**state) for when, state in values.items()})
+
+
+_PARTS: dict[str, Callable[[Any], object]] = {
+    "inference": _latency,
+    "whole_path": _latency,
+    "quality": _quality,
+    "cores": tuple,
+    "backends": lambda found: tuple(
+        Backend(each["name"], each["operators"], tuple(each.get("types", ()))) for each in found
+    ),
+    "parts": lambda values: Parts(**values),
+    "ratio": lambda values: Ratio(**values),
+    "sustained": lambda points: tuple(Sustained(**point) for point in points),
+    "energy": lambda values: Energy(**values),
+    "conditions": _conditions,
+    "noise": lambda values: Noise(**values),
+}
+"""What makes the value of a field from its JSON, where it is more than a number or a word."""

@@ -146,6 +146,7 @@ def _caveats(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
             ("system", "host", "os"),
             ("frequency governor", "host", "governor"),
             ("threads", "settings", "threads"),
+            ("choice of cores", "settings", "cores"),
             ("protocol", "settings", "protocol"),
             ("pictures", "settings", "images"),
         )

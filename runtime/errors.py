@@ -7,6 +7,7 @@ AilsrError             the message says what happened, the value, and what to do
 │   └── UnsupportedOperatorError   an operator that no emitter knows
 ├── EngineError        no engine for a file, or an engine that failed
 ├── DeviceError        a device that cannot be reached or used
+├── BudgetError        no file is fast enough
 ├── ParityError        an exported file that does not compute what the network computes
 └── TrainingError      training that cannot start or go on
 """
@@ -38,6 +39,10 @@ class EngineError(AilsrError):
 
 class DeviceError(AilsrError):
     """A device that cannot be reached or used, or was lost while it measured."""
+
+
+class BudgetError(AilsrError):
+    """No file is fast enough for a budget of milliseconds."""
 
 
 class ParityError(AilsrError):

@@ -6,34 +6,42 @@ import csv
 import io
 import json
 from collections.abc import Callable
+from dataclasses import astuple, fields
 from pathlib import Path
 
-from ailsr.runtime.bench import Latency, Measurement
+from ailsr.runtime.bench import Measurement
 from ailsr.runtime.files import atomic_output
+from ailsr.runtime.latency import Latency
+from ailsr.runtime.path_parts import Parts
 from ailsr.runtime.results import Results
 from ailsr.runtime.table import ABSENT, rows
 
 _LATENCY = ("n", "p50_ms", "p50_low_ms", "p50_high_ms", "p90_ms", "p99_ms", "mean_ms", "sd_ms")
+_PARTS = [part.name for part in fields(Parts)]
 
 
 def write_csv(results: Results, path: Path) -> None:
     """One line per file, unrounded, empty where there is no figure; whole or not at all."""
     plain = ["file", "engine", "network", "precision", "scale", "threads", "size_bytes", "load_ms"]
-    plain += ["first_run_ms", "peak_memory_bytes"]
+    plain += ["first_run_ms", "peak_memory_bytes", "delegate"]
     header = [*plain, "input_height", "input_width"]
     header += [f"{part}_{name}" for part in ("inference", "whole_path") for name in _LATENCY]
+    header += [*_PARTS, "ratio", "ratio_low", "ratio_high", "joules_per_inference"]
     text = io.StringIO(newline="")
     table = csv.writer(text, lineterminator="\n")
     table.writerow([*header, "psnr_db", "ssim", "error"])
     for file in results.files:
         if isinstance(file, Measurement):
-            quality = file.quality
+            quality, ratio, energy = file.quality, file.ratio, file.energy
             table.writerow(
                 [
                     *(getattr(file, name) for name in plain),
                     *file.input_size,
                     *_latency(file.inference),
                     *_latency(file.whole_path),
+                    *(astuple(file.parts) if file.parts else [None] * len(_PARTS)),
+                    *((ratio.ratio, ratio.low, ratio.high) if ratio else [None] * 3),
+                    energy and energy.joules_per_inference,
                     *((quality.psnr_db, quality.ssim) if quality else (None, None)),
                     None,
                 ]

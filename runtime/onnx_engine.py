@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ailsr.runtime.card import METADATA_KEY, Card
-from ailsr.runtime.engines import Pixels
+from ailsr.runtime.engines import Backend, Pixels
 from ailsr.runtime.errors import EngineError, ModelError
 from ailsr.runtime.interface import Interface, probe
 from ailsr.runtime.seal import check_seal
@@ -28,14 +31,13 @@ class OnnxEngine:
         except ImportError as error:
             raise EngineError(f'{path} needs onnxruntime: pip install "ailsr[onnx]"') from error
         onnxruntime.set_default_logger_severity(_SILENT)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = _SILENT
+        self._path = path
+        self._options = onnxruntime.SessionOptions()
+        self._options.intra_op_num_threads = threads
+        self._options.log_severity_level = _SILENT
         sealed = check_seal(path.read_bytes())
         try:
-            self._session = onnxruntime.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"], enable_fallback=0
-            )
+            self._session = self._open()
             tensors = [*self._session.get_inputs(), *self._session.get_outputs()]
             shapes = [
                 [side if isinstance(side, int) and side > 0 else None for side in tensor.shape]
@@ -64,11 +66,39 @@ class OnnxEngine:
         self.white = np.float32(white)
 
     def run(self, image: Pixels) -> Pixels:
+        return self._run(self._session, image)
+
+    def backends(self) -> tuple[Backend, ...]:
+        """By execution provider, the operators of the optimised graph: those of a profiled run."""
+        with tempfile.TemporaryDirectory() as folder:
+            self._options.enable_profiling = True
+            self._options.profile_file_prefix = str(Path(folder, "profile"))
+            try:
+                session = self._open()
+            finally:
+                self._options.enable_profiling = False
+            self._run(session, np.zeros((*self.input_size, 3), self.pixels))
+            events = json.loads(Path(session.end_profiling()).read_text())
+        types: dict[str, list[str]] = {"CPU": []}
+        for event in events:
+            if "provider" in event.get("args", {}):
+                name = event["args"]["provider"].removesuffix("ExecutionProvider")
+                types.setdefault(name, []).append(event["args"]["op_name"])
+        return tuple(Backend.of(name, operators) for name, operators in types.items())
+
+    def _open(self) -> Any:  # noqa: ANN401
+        import onnxruntime
+
+        return onnxruntime.InferenceSession(
+            str(self._path), self._options, providers=["CPUExecutionProvider"], enable_fallback=0
+        )
+
+    def _run(self, session: Any, image: Pixels) -> Pixels:  # noqa: ANN401
         if self.white != 1:
             image = image * self.white
         batch = image[None] if self._channels_last else image.transpose(2, 0, 1)[None]
         try:
-            (upscaled,) = self._session.run(None, {self._input: np.ascontiguousarray(batch)})
+            (upscaled,) = session.run(None, {self._input: np.ascontiguousarray(batch)})
         except Exception as error:  # as above
             raise EngineError(f"{self.name} failed: {_reason(error)}") from error
         picture: Pixels = upscaled[0] if self._channels_last else upscaled[0].transpose(1, 2, 0)

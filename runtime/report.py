@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
 
-from PIL import Image
-
 from ailsr.runtime import findings
-from ailsr.runtime.bench import WARM_UP_RULE
 from ailsr.runtime.crops import Crop
 from ailsr.runtime.files import atomic_output
-from ailsr.runtime.image import Rgb
+from ailsr.runtime.latency import WARM_UP_RULE
+from ailsr.runtime.report_crops import crop_section
+from ailsr.runtime.report_latency import breakable, latency_section
 from ailsr.runtime.report_plot import plot_section
 from ailsr.runtime.report_style import STYLE
 from ailsr.runtime.results import Results
-from ailsr.runtime.table import LatencyCells, Row, decibels, milliseconds, rows, throughput
+from ailsr.runtime.table import LatencyCells, Row, count, decibels, milliseconds, rows, throughput
 from ailsr.runtime.version import VERSION
 
-THUMBNAIL = 200
-"""Longer side of the picture that shows where a crop lies, in pixels."""
 PROTOCOLS = {
     "Y-shave-s": "Y-shave-s: on Y of BT.601 (studio range), without a border of <scale> pixels; "
     "SSIM with an 11×11 Gaussian window. The low-resolution pictures are MATLAB's bicubic "
@@ -44,7 +39,7 @@ def page(results: Results, crops: Sequence[Crop]) -> str:
     sentence = findings.headline(results)
     host = results.host
     eyebrow = (
-        f"{results.date.day} {results.date:%B %Y} · {host.cpu}, {_count(results.threads, 'thread')}"
+        f"{results.date.day} {results.date:%B %Y} · {host.cpu}, {count(results.threads, 'thread')}"
     )
     return "\n".join(
         [
@@ -53,8 +48,9 @@ def page(results: Results, crops: Sequence[Crop]) -> str:
             f"<title>{escape(sentence)}</title><style>{STYLE}</style></head><body><main>",
             f'<p class="eyebrow">{escape(eyebrow)}</p><h1>{escape(sentence)}.</h1>',
             _tiles(results),
-            *_crop_section(results, crops),
+            *crop_section(results, crops),
             *plot_section(results),
+            *latency_section(results),
             *_table_section(results),
             *_method_section(results),
             "</main></body></html>",
@@ -86,75 +82,17 @@ def _tiles(results: Results) -> str:
     return f'<ul class="tiles">{"".join(items)}</ul>'
 
 
-def _crop_section(results: Results, crops: Sequence[Crop]) -> Iterator[str]:
-    if not crops:
-        return
-    total = len(next(iter(results.bicubic.values())).images) if results.bicubic else len(crops)
-    which = "" if total <= len(crops) else f" Of {total} pictures, the {len(crops)} that gain most."
-    files = [
-        f"{label} is {Path(file.file).name}" for label, file in findings.shown(results).items()
-    ]
-    yield "<h2>Before and after</h2>"
-    yield (
-        f'<p class="lead">Enlarged where the network gains most over bicubic, with the PSNR of the '
-        f"crop.{which} {escape('; '.join(files))}.</p>"
-    )
-    for crop in crops:
-        yield _crop(results, crop)
-
-
-def _crop(results: Results, crop: Crop) -> str:
-    height, width = crop.size
-    tall, wide = crop.picture.shape[:2]
-    box = "".join(
-        f"{side}:{100 * part / whole:.2f}%;"
-        for side, part, whole in (
-            ("left", crop.left, wide),
-            ("top", crop.top, tall),
-            ("width", width, wide),
-            ("height", height, tall),
-        )
-    )
-    panels = "".join(
-        f'<figure><img src="{_png(panel.pixels)}" alt="{escape(crop.name)}: {escape(panel.label)}">'
-        f"<figcaption><b>{escape(panel.label)}</b>"
-        f"{'' if panel.psnr_db is None else f'<span>{decibels(panel.psnr_db)} dB</span>'}"
-        f"</figcaption></figure>"
-        for panel in crop.panels
-    )
-    return (
-        f'<section class="crop"><header><span class="where">'
-        f'<img src="{_thumbnail(crop.picture)}" alt="{escape(crop.name)}, whole picture">'
-        f'<i style="{box}"></i></span><div><h3>{escape(crop.name)}</h3>'
-        f"{_whole_picture(results, crop.name)}</div></header>"
-        f'<div class="panels" style="--side:{max(height, width)};--width:{width};'
-        f'--height:{height};--count:{len(crop.panels)}">{panels}</div></section>'
-    )
-
-
-def _whole_picture(results: Results, name: str) -> str:
-    """PSNR of the whole picture in each version, by the protocol."""
-    files = findings.shown(results)
-    qualities = {label: file.quality for label, file in files.items()}
-    scale = next(iter(files.values())).scale
-    lines = [
-        f"<dt>{escape(label)}</dt><dd>{decibels(quality.images[name][0])} dB</dd>"
-        for label, quality in {"bicubic": results.bicubic.get(scale), **qualities}.items()
-        if quality and name in quality.images
-    ]
-    return f'<dl class="whole"><dt>Whole picture</dt>{"".join(lines)}</dl>' if lines else ""
-
-
 def _table_section(results: Results) -> Iterator[str]:
     yield "<h2>All figures</h2>"
     yield (
         '<div class="scroll" tabindex="0" role="region" aria-label="All figures"><table><thead><tr>'
         '<th colspan="5"></th><th class="group" colspan="4">Whole path, ms</th>'
-        '<th class="group" colspan="4">Inference, ms</th><th colspan="4"></th></tr><tr>'
+        '<th class="group" colspan="4">Inference, ms</th><th colspan="6"></th></tr><tr>'
     )
     latency = ["p50", "p90", "p99", "mean ± sd"]
     names = ["File", "PSNR<br>dB", "SSIM", "Size<br>kB", "Memory<br>MB", *latency, *latency]
     names += ["Frames<br>per s", "Mpx<br>per s", "Load<br>ms", "First<br>run, ms"]
+    names += ["Ratio<br>(95 %)", "Operators<br>by backend"]
     yield "".join(f'<th scope="col">{name}</th>' for name in names)
     yield "</tr></thead><tbody>"
     yield from (_table_row(row) for row in rows(results))
@@ -163,22 +101,18 @@ def _table_section(results: Results) -> Iterator[str]:
 
 def _table_row(row: Row) -> str:
     words = (f'<span class="word">{escape(word)}</span>' for word in row.detail.split(" · "))
-    head = f'<th scope="row">{_breakable(row.name)}<small>{" ".join(words)}</small></th>'
+    head = f'<th scope="row">{breakable(row.name)}<small>{" ".join(words)}</small></th>'
     if row.failed:
         reason = escape(row.why_no_latency)
-        return f'<tr class="failed">{head}<td class="why" colspan="16">failed: {reason}</td></tr>'
+        return f'<tr class="failed">{head}<td class="why" colspan="18">failed: {reason}</td></tr>'
     head += _cells([row.psnr_db, row.ssim, row.size_kb, row.memory_mb])
     if row.inference is None or row.whole_path is None:
         reason = escape(row.why_no_latency)
-        return f'<tr>{head}<td class="why" colspan="12">{reason}</td></tr>'
+        return f'<tr>{head}<td class="why" colspan="14">{reason}</td></tr>'
     latencies = [*_latency_cells(row.whole_path), *_latency_cells(row.inference)]
     rest = [row.frames_per_second, row.megapixels_per_second, row.load_ms, row.first_run_ms]
+    rest += [row.ratio, row.ran_on]
     return f"<tr>{head}{_cells([*latencies, *rest])}</tr>"
-
-
-def _breakable(name: str) -> str:
-    """A file's name that may be broken after underscores and before its ending."""
-    return escape(name).replace("_", "_<wbr>").replace(".", "<wbr>.")
 
 
 def _latency_cells(latency: LatencyCells) -> list[str]:
@@ -187,6 +121,34 @@ def _latency_cells(latency: LatencyCells) -> list[str]:
 
 def _cells(texts: Sequence[str]) -> str:
     return "".join(f"<td>{escape(text.strip())}</td>" for text in texts)
+
+
+def _surroundings(results: Results) -> dict[str, str]:
+    """What the machine was like meanwhile, and what ran elsewhere than it was meant to."""
+    states = [file.conditions for file in results.measured if file.conditions]
+    facts = {}
+    for name, unit, key in (
+        ("Clock", "MHz", "clock_mhz"),
+        ("Temperature", "°C", "temperature_c"),
+        ("Battery", "%", "battery_percent"),
+    ):
+        told = []
+        for when in ("before", "during", "after"):
+            values = [getattr(getattr(state, when), key, None) for state in states]
+            if values := [value for value in values if value is not None]:
+                told.append(f"{_span(values)} {unit} {when}")
+        if told:
+            facts[name] = f"{', '.join(told)} the runs of a file."
+    if noise := findings.noise(results):
+        facts["Noise"] = ". ".join(sentence[0].upper() + sentence[1:] for sentence in noise) + "."
+    if fallbacks := findings.fallbacks(results):
+        facts["Fall-back"] = "; ".join(fallbacks) + "."
+    return facts
+
+
+def _span(values: Sequence[float]) -> str:
+    low, high = f"{min(values):.0f}", f"{max(values):.0f}"
+    return low if low == high else f"{low}–{high}"
 
 
 def _method_section(results: Results) -> Iterator[str]:
@@ -205,11 +167,11 @@ def _method_section(results: Results) -> Iterator[str]:
     )
     unsteady = f"Not settled by then: {', '.join(results.unsteady)}." if results.unsteady else ""
     engines = ", ".join(sorted({file.engine for file in results.measured})) or "none"
-    cores = _count(host.cores, "core")
+    cores = count(host.cores, "core")
     facts = {
         "Machine": f"{host.cpu} ({host.machine}), {cores}{memory}{governor}{load}",
         "System": f"{host.os}, Python {host.python}, ailsr {VERSION}",
-        "Engines": f"{engines}; {_count(results.threads, 'thread')}",
+        "Engines": f"{engines}; {count(results.threads, 'thread')}",
         "Inference": "The engine alone, on a prepared input of the file's own size.",
         "Whole path": "uint8 picture of that size in, uint8 picture out: what an app sees. "
         "Frames and megapixels per second are those of the whole path's mean.",
@@ -217,29 +179,16 @@ def _method_section(results: Results) -> Iterator[str]:
         "Load, memory": "Each file in a fresh process. Load time leaves out importing the engine; "
         "memory is the peak resident memory of the process after all runs.",
     }
+    if results.baseline:
+        facts["Ratio"] = (
+            f"Whole path relative to {results.short_name(results.baseline)}: median over pairs of "
+            "neighbouring blocks of runs, as the files take turns, with its 95 % interval."
+        )
+    if results.cores:
+        facts["Cores"] = f"Each file confined to: {results.cores}."
+    facts |= _surroundings(results)
     if results.images:
         facts["PSNR, SSIM"] = f"{PROTOCOLS[results.protocol]} Mean over the pictures."
     yield '<h2>How this was measured</h2><dl class="facts">'
     yield from (f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in facts.items())
     yield "</dl>"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _png(rgb: Rgb) -> str:
-    return _data_uri(rgb, "PNG", optimize=True)
-
-
-def _thumbnail(rgb: Rgb) -> str:
-    image = Image.fromarray(rgb)
-    image.thumbnail((2 * THUMBNAIL, 2 * THUMBNAIL))  # twice the size shown, for dense screens
-    return _data_uri(image, "JPEG", quality=80)
-
-
-def _data_uri(picture: Rgb | Image.Image, kind: str, **options: object) -> str:
-    image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -31,7 +31,8 @@ def plot_section(results: Results) -> Iterator[str]:
     yield "<h2>Quality against latency</h2>"
     yield (
         '<p class="lead">Up and to the left is better. A mark stands at the median of the whole '
-        "path, its line reaches to the 90th percentile.</p>"
+        "path, its line reaches to the 90th percentile. The steps are the front: no file is both "
+        "faster and better than one on it.</p>"
     )
     scales = sorted({file.scale for file in timed})
     for scale in scales:
@@ -46,6 +47,7 @@ def _plot(results: Results, files: Sequence[Measurement], scale: int) -> str:
     same_size = len(sizes) == 1
     x_title = f"ms per picture of {size(sizes.pop())}" if same_size else "ms per output megapixel"
     networks = {file.network for file in files}
+    front = findings.front(files)
     points = []
     for file in files:
         assert file.whole_path and file.quality
@@ -62,6 +64,7 @@ def _plot(results: Results, files: Sequence[Measurement], scale: int) -> str:
                 label=label,
                 style=_style(file),
                 shape=SHAPES.get(findings.format_name(file), "diamond"),
+                on_front=file in front,
             )
         )
     y_title = f"PSNR in dB ({results.protocol})"
@@ -69,20 +72,27 @@ def _plot(results: Results, files: Sequence[Measurement], scale: int) -> str:
         f'<div class="{name}">{scatter(points, x_title, y_title, *drawing)}</div>'
         for name, drawing in WIDTHS.items()
     )
-    note = _bicubic_note(results, min(point.y for point in points), scale)
+    note = _front_note(results, front) + _bicubic_note(results, min(p.y for p in points), scale)
     return f'<figure class="plot">{_legend(files)}{plots}<figcaption>{note}</figcaption></figure>'
+
+
+def _front_note(results: Results, front: Sequence[Measurement]) -> str:
+    """The files on the front, from the fastest to the best."""
+    names = (f"<b>{escape(results.short_name(file.file))}</b>" for file in front)
+    return f"On the front, from the fastest to the best: {', '.join(names)}. "
 
 
 def _legend(files: Sequence[Measurement]) -> str:
     """What colours and shapes stand for."""
     used = {_style(file) for file in files}
-    styles = [style for style in ("float32", "float16", "int8", "other") if style in used]
+    styles = [style for style in (*findings.PRECISIONS, "other") if style in used]
     formats = sorted({findings.format_name(file) for file in files})
     key = {"no card" if s == "other" else s: mark(8, 8, "circle", s) for s in styles}
     key |= {name: mark(8, 8, SHAPES.get(name, "diamond"), "shape") for name in formats}
     items = "".join(
         f'<span><svg viewBox="0 0 16 16" aria-hidden="true">{drawing}</svg>{escape(name)}</span>'
         for name, drawing in key.items()
+        if name  # interpolation is of no format
     )
     return f'<p class="legend">{items}</p>'
 
@@ -96,5 +106,5 @@ def _bicubic_note(results: Results, lowest: float, scale: int) -> str:
     if bicubic is None:
         return ""
     below = lowest - bicubic.psnr_db
-    place = f", {decibels(below)} dB below the lowest mark" if below > 0 else ""
+    place = f", {decibels(below)} dB below the lowest mark" if below >= 0.005 else ""
     return f"Bicubic interpolation: {decibels(bicubic.psnr_db)} dB{place}."

@@ -29,20 +29,22 @@ def read_results(document: Mapping[str, Any], device: str) -> Results:
     try:
         settings = document["settings"]
         return Results(
-            Host(**{f.name: document["host"].get(f.name) for f in fields(Host)}),
-            datetime.fromisoformat(document["date"]),
-            settings["threads"],
-            settings["runs"],
-            settings["seconds"],
-            settings["protocol"],
-            settings["images"],
-            [_file(entry) for entry in document["files"]],
-            {
+            host=Host(**{f.name: document["host"].get(f.name) for f in fields(Host)}),
+            date=datetime.fromisoformat(document["date"]),
+            threads=settings["threads"],
+            runs=settings["runs"],
+            seconds=settings["seconds"],
+            protocol=settings["protocol"],
+            images=settings["images"],
+            files=[_file(entry) for entry in document["files"]],
+            bicubic={
                 entry["scale"]: Quality(**_quality(entry["quality"]))
                 for entry in document["baselines"]
                 if entry["name"] == "bicubic"
             },
-            device,
+            cores=settings.get("cores"),
+            sustained_minutes=settings.get("sustained_minutes") or 0.0,
+            device=device,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DeviceError(

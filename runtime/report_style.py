@@ -4,13 +4,16 @@ STYLE = """
 :root {
   color-scheme: light dark;
   --page: #fbfaf8; --panel: #ffffff; --ink: #1c1b1a; --soft: #66635f; --rule: #e3e0db;
-  --float32: #64748b; --float16: #2777c9; --int8: #d9541e; --other: #7a5cc0;
-  --zoom: 3;
+  --float32: #64748b; --float16: #2777c9; --int8: #d9541e; --int8x16: #b3267a;
+  --other: #7a5cc0; --decode: #c9b37a; --tile: #7a5cc0; --convert: #2b9c87; --infer: #d9541e;
+  --encode: #9c8f6a; --zoom: 3;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --page: #151517; --panel: #1e1e21; --ink: #ecebe9; --soft: #a09d98; --rule: #35343a;
-    --float32: #9aa8bb; --float16: #5aa5f0; --int8: #ff8a4c; --other: #ab93ea;
+    --float32: #9aa8bb; --float16: #5aa5f0; --int8: #ff8a4c; --int8x16: #f06db5;
+    --other: #ab93ea; --decode: #8c7a45; --tile: #ab93ea; --convert: #4cc2ab; --infer: #ff8a4c;
+    --encode: #6e6442;
   }
 }
 * { box-sizing: border-box; }
@@ -35,7 +38,7 @@ a { color: inherit; }
 .tiles b small { font-size: 1rem; font-weight: 400; }
 .tiles span { color: var(--soft); font-size: .875rem; }
 
-.crop { display: grid; grid-template-columns: 200px 1fr; gap: 20px; padding: 20px 0;
+.crop { display: grid; grid-template-columns: 200px max-content 1fr; gap: 28px; padding: 24px 0;
         border-top: 1px solid var(--rule); margin: 0; }
 .whole { display: grid; grid-template-columns: max-content max-content; gap: 0 14px;
          font-size: .85rem; margin: 2px 0 0; }
@@ -45,15 +48,32 @@ a { color: inherit; }
 .where img { display: block; max-width: 200px; max-height: 200px; border-radius: 3px; }
 .where i { position: absolute; border: 2px solid #fff; outline: 1px solid #000a;
            box-shadow: 0 0 0 1px #0006 inset; }
-.panels { display: grid; gap: 12px 10px; justify-content: start;
-          grid-template-columns: repeat(var(--count), calc(var(--side) * var(--zoom) * 1px)); }
-.panels figure { margin: 0; }
-.panels img { display: block; image-rendering: pixelated; border-radius: 2px;
+.crop img { display: block; }
+.slider, .panels figure { margin: 0; }
+.slider { width: calc(var(--width) * var(--zoom) * 2px); max-width: 100%; }
+.slider > div { position: relative; --cut: 50%; aspect-ratio: var(--width) / var(--height);
+                border-radius: 4px; overflow: hidden; }
+.slider img { position: absolute; width: 100%; height: 100%; image-rendering: pixelated; }
+.slider img + img { clip-path: inset(0 calc(100% - var(--cut)) 0 0); }
+.slider > div::after { content: ""; position: absolute; top: 0; bottom: 0; left: var(--cut);
+                       width: 2px; margin-left: -1px; background: #fff; pointer-events: none;
+                       box-shadow: 0 0 0 1px #0007; }
+.slider > div::before { content: "‹ ›"; position: absolute; top: 50%; left: var(--cut); z-index: 1;
+                        width: 34px; height: 34px; margin: -17px; border-radius: 50%;
+                        background: #fffd; color: #222; font: 600 16px/31px system-ui, sans-serif;
+                        text-align: center; pointer-events: none; box-shadow: 0 0 0 1px #0005; }
+.slider > div:focus-within { outline: 3px solid var(--int8); outline-offset: 2px; }
+.slider input { position: absolute; inset: 0; width: 100%; height: 100%; margin: 0; opacity: 0;
+                cursor: ew-resize; touch-action: pan-y; }
+.slider figcaption { display: flex; justify-content: space-between; }
+.crop figcaption { font-size: .85rem; margin-top: 4px; white-space: nowrap; }
+.crop figcaption b { font-weight: 600; color: var(--ink); }
+.panels { display: grid; gap: 12px 14px; align-content: start; justify-content: start;
+          grid-template-columns: repeat(2, calc(var(--width) * var(--zoom) * 1px)); }
+.panels img { image-rendering: pixelated; border-radius: 2px;
               width: calc(var(--width) * var(--zoom) * 1px);
               height: calc(var(--height) * var(--zoom) * 1px); }
-.panels figcaption { display: flex; font-size: .85rem; margin-top: 4px; gap: 8px;
-                     white-space: nowrap; }
-.panels figcaption b { font-weight: 600; color: var(--ink); }
+.panels figcaption span { float: right; }
 
 .plot { margin: 0 0 24px; }
 .plot svg { display: block; max-width: 100%; height: auto; overflow: visible; }
@@ -69,8 +89,34 @@ svg .mark { stroke: var(--page); stroke-width: 1.5; }
 svg .float32 { fill: var(--float32); } svg .whisker.float32 { stroke: var(--float32); }
 svg .float16 { fill: var(--float16); } svg .whisker.float16 { stroke: var(--float16); }
 svg .int8 { fill: var(--int8); } svg .whisker.int8 { stroke: var(--int8); }
+svg .int8x16 { fill: var(--int8x16); } svg .whisker.int8x16 { stroke: var(--int8x16); }
 svg .other { fill: var(--other); } svg .whisker.other { stroke: var(--other); }
 svg .shape { fill: none; stroke: var(--soft); }
+svg .front { fill: none; stroke: var(--soft); stroke-width: 1.5; stroke-dasharray: 2 4;
+             stroke-linecap: round; }
+svg .bar { fill: var(--soft); opacity: .55; }
+svg .percentile { stroke: var(--int8); stroke-width: 1.5; }
+svg .curve { fill: none; stroke-width: 2; stroke-linejoin: round; }
+svg .curve.float32 { stroke: var(--float32); } svg .curve.float16 { stroke: var(--float16); }
+svg .curve.int8 { stroke: var(--int8); } svg .curve.int8x16 { stroke: var(--int8x16); }
+svg .curve.other { stroke: var(--other); }
+.histograms { display: grid; grid-template-columns: repeat(auto-fill, minmax(290px, 1fr));
+              gap: 22px 36px; }
+.histograms figure { margin: 0; }
+.histograms figcaption { font-size: .85rem; color: var(--soft); }
+.histograms figcaption b { font-weight: 600; color: var(--ink); }
+.histograms svg { display: block; width: 100%; height: auto; }
+.histograms figcaption span { white-space: nowrap; }
+.histograms p { font-size: .8rem; margin: 0; }
+.parts { display: grid; grid-template-columns: max-content 1fr; gap: 14px 24px; margin: 0;
+         align-items: start; }
+.parts dt { color: var(--ink); font-size: .85rem; font-weight: 600; max-width: 20em; }
+.parts .bar { display: flex; height: 18px; border-radius: 3px; overflow: hidden; }
+.parts small { display: block; font-size: .8rem; margin-top: 2px; }
+.legend i { width: 12px; height: 12px; border-radius: 2px; }
+i.decode { background: var(--decode); } i.tile { background: var(--tile); }
+i.convert { background: var(--convert); } i.infer { background: var(--infer); }
+i.encode { background: var(--encode); }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 18px; font-size: .85rem; margin: 0 0 8px; }
 .legend span { display: inline-flex; align-items: center; gap: 6px; }
 .legend svg { width: 16px; height: 16px; }
@@ -91,28 +137,31 @@ tbody th small { display: block; font-size: .75rem; font-weight: 400; line-heigh
 .word { white-space: nowrap; }
 .word:not(:last-child)::after { content: " · "; white-space: normal; }
 td:nth-of-type(5), td:nth-of-type(9), td:nth-of-type(13) { padding-left: 16px; }
-td.why { text-align: center; color: var(--soft); white-space: normal; min-width: 16em; }
-tr.failed td.why { color: var(--int8); text-align: left; }
+td.why { text-align: left; padding-left: 16px; color: var(--soft); white-space: normal;
+         min-width: 16em; }
+tr.failed td.why { color: var(--int8); }
 .facts { display: grid; grid-template-columns: max-content 1fr; gap: 8px 24px; margin: 12px 0 0;
          font-size: .9rem; max-width: 64em; }
 dt { color: var(--soft); } dd { margin: 0; }
 
 @media (max-width: 1279px) {
   :root { --zoom: 2; }
-  .crop { grid-template-columns: 160px 1fr; }
-  .where img { max-width: 120px; max-height: 120px; }
+  .crop { grid-template-columns: 150px max-content 1fr; gap: 20px; }
+  .where img { max-width: 150px; max-height: 150px; }
   .plot .wide { display: none; } .plot .medium { display: block; }
 }
 @media (max-width: 900px) {
-  .crop { grid-template-columns: 1fr; gap: 12px; }
-  .crop header { display: flex; gap: 16px; align-items: flex-start; }
+  .crop { grid-template-columns: max-content 1fr; gap: 16px; }
+  .crop header { display: flex; gap: 16px; align-items: flex-start; grid-column: 1 / 3; }
 }
 @media (max-width: 720px) {
   main { padding: 24px 16px 48px; }
   h2 { margin-top: 44px; }
-  .panels { grid-template-columns: repeat(2, calc(var(--side) * var(--zoom) * 1px)); }
+  .crop { grid-template-columns: 1fr; }
+  .crop header { grid-column: 1; }
   .plot .medium { display: none; } .plot .narrow { display: block; }
   .tiles { gap: 14px 24px; }
+  .parts { grid-template-columns: 1fr; gap: 0; } .parts dd { margin: 4px 0 16px; }
   tbody th { min-width: 9em; }
   .word:not(:last-child) { display: none; }
   .facts { grid-template-columns: 1fr; gap: 0; } .facts dd { margin-bottom: 10px; }

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import math
+import re
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ailsr.runtime.bench import WARM_UP_RULE, Failure, Measurement, Quality
+from ailsr.runtime.bench import Failure, Measurement, Quality
 from ailsr.runtime.host import Host
+from ailsr.runtime.latency import WARM_UP_RULE
 from ailsr.runtime.protocol import Protocol
 from ailsr.runtime.version import VERSION
 
@@ -17,6 +20,8 @@ SCHEMA = "ailsr-bench"
 SCHEMA_VERSION = 1
 """Raised when a key changes its meaning or goes; new keys may come at any time. The document is
 described by ``report.schema.json`` (JSON Schema), which every front end shares."""
+
+_NUMBERS = re.compile(r"\[[\s\d.,e+-]+\]")
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,10 @@ class Results:
     files: list[Measurement | Failure]
     """In the order in which they were given."""
     bicubic: dict[int, Quality] = field(default_factory=dict)
-    """The baseline, by scale: MATLAB's bicubic interpolation of the same pictures."""
+    """The baseline of quality, by scale: MATLAB's bicubic interpolation of the same pictures."""
+    cores: str | None = None
+    """What the files were confined to, as asked for; None: nothing."""
+    sustained_minutes: float = 0.0
     device: str = "local"
     """The machine as ``--device`` names it."""
 
@@ -45,6 +53,11 @@ class Results:
     @property
     def failed(self) -> list[Failure]:
         return [f for f in self.files if isinstance(f, Failure)]
+
+    @property
+    def baseline(self) -> str | None:
+        """The file that ratios of latency refer to; None: files were not run side by side."""
+        return next((file.ratio.to for file in self.measured if file.ratio), None)
 
     @property
     def unsteady(self) -> list[str]:
@@ -77,6 +90,9 @@ class Results:
                 "protocol": self.protocol,
                 "images": self.images,
                 "device": self.device,
+                "cores": self.cores,
+                "sustained_minutes": self.sustained_minutes,
+                "baseline": self.baseline,
             },
             "files": [_file_entry(f) for f in self.files],
             "baselines": [
@@ -84,6 +100,12 @@ class Results:
                 for scale, quality in sorted(self.bicubic.items())
             ],
         }
+
+
+def as_text(document: dict[str, Any] | list[dict[str, Any]]) -> str:
+    """A document, or a list of them, as JSON, with lists of numbers in one line each."""
+    text = json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False)
+    return _NUMBERS.sub(lambda found: " ".join(found[0].split()), text)
 
 
 def _file_entry(file: Measurement | Failure) -> dict[str, Any]:
@@ -94,6 +116,8 @@ def _file_entry(file: Measurement | Failure) -> dict[str, Any]:
         **entry,
         "error": None,
         "output_size": file.output_size,
+        "delegate": file.delegate,
+        "fallback": file.fallback,
         "frames_per_second": file.frames_per_second,
         "megapixels_per_second": file.megapixels_per_second,
         "quality": file.quality and _quality_entry(file.quality),

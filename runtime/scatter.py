@@ -29,6 +29,8 @@ class Point:
     style: str
     """Class of the mark, for its colour."""
     shape: Shape
+    on_front: bool = False
+    """No other point is both faster and better."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,10 @@ class Axis:
 
 
 def scatter(points: Sequence[Point], x_title: str, y_title: str, width: int, height: int) -> str:
-    """An SVG element of at least one point; the whisker reaches from ``x`` to ``x_high``."""
+    """An SVG element of at least one point; the whisker reaches from ``x`` to ``x_high``.
+
+    A line of steps joins the points on the front.
+    """
     slowest = max(p.x for p in points)
     high = min(max(p.x_high for p in points), 1.4 * slowest)  # one noisy p90 shall not rule
     x = Axis(0, 1.06 * max(high, slowest), LEFT, width - RIGHT)
@@ -66,34 +71,46 @@ def scatter(points: Sequence[Point], x_title: str, y_title: str, width: int, hei
         f'aria-label="{escape(y_title)} against {escape(x_title)} of {len(points)} files">'
     ]
     for tick in x.ticks(max(3, width // 70)):
-        parts.append(_line(x(tick), TOP, x(tick), height - BOTTOM, "grid"))
-        parts.append(_text(x(tick), height - BOTTOM + 18, f"{tick:g}", "axis middle"))
+        parts.append(line(x(tick), TOP, x(tick), height - BOTTOM, "grid"))
+        parts.append(text(x(tick), height - BOTTOM + 18, f"{tick:g}", "axis middle"))
     ticks = y.ticks(7)
     decimals = max(0, -math.floor(math.log10(ticks[1] - ticks[0]) + 1e-9))
     for tick in ticks:
-        parts.append(_line(LEFT, y(tick), width - RIGHT, y(tick), "grid"))
-        parts.append(_text(LEFT - 8, y(tick) + 4, f"{tick:.{decimals}f}", "axis end"))
-    parts.append(_text((LEFT + width - RIGHT) / 2, height - 8, x_title, "axis middle title"))
-    parts.append(_text(4, 12, y_title, "axis title"))
+        parts.append(line(LEFT, y(tick), width - RIGHT, y(tick), "grid"))
+        parts.append(text(LEFT - 8, y(tick) + 4, f"{tick:.{decimals}f}", "axis end"))
+    parts.append(text((LEFT + width - RIGHT) / 2, height - 8, x_title, "axis middle title"))
+    parts.append(text(4, 12, y_title, "axis title"))
 
+    parts.append(_front([(x(p.x), y(p.y)) for p in points if p.on_front], width - RIGHT))
     for point in points:
         end = min(x(point.x_high), width - RIGHT)
-        parts.append(_line(x(point.x), y(point.y), end, y(point.y), f"whisker {point.style}"))
+        parts.append(line(x(point.x), y(point.y), end, y(point.y), f"whisker {point.style}"))
     for point in points:
         title = f"{point.label}: {point.x:.3g} ms, {point.y:.2f} dB"
         parts.append(mark(x(point.x), y(point.y), point.shape, point.style, title))
     for point, place in zip(points, _label_places(points, x, y, width), strict=True):
         if place:
-            parts.append(_text(*place, point.label, point.style))
+            parts.append(text(*place, point.label, point.style))
     return "".join([*parts, "</svg>"])
 
 
-def _line(x1: float, y1: float, x2: float, y2: float, style: str) -> str:
+def _front(corners: list[tuple[float, float]], end: float) -> str:
+    """Level from each corner to the next better one, then up; from the last to ``end``."""
+    if len(corners) < 2:
+        return ""
+    (left, level), *better = sorted(corners)
+    path = f"M{left:.1f} {level:.1f}" + "".join(f"H{px:.1f}V{py:.1f}" for px, py in better)
+    return f'<path d="{path}H{end:.1f}" class="front"/>'
+
+
+def line(x1: float, y1: float, x2: float, y2: float, style: str) -> str:
+    """The SVG element of a line from (x1, y1) to (x2, y2)."""
     return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" class="{style}"/>'
 
 
-def _text(x: float, y: float, text: str, style: str) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" class="{style}">{escape(text)}</text>'
+def text(x: float, y: float, words: str, style: str) -> str:
+    """The SVG element of ``words`` that begin at (x, y), or as ``style`` says."""
+    return f'<text x="{x:.1f}" y="{y:.1f}" class="{style}">{escape(words)}</text>'
 
 
 def mark(x: float, y: float, shape: Shape, style: str, title: str = "") -> str:

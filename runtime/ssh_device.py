@@ -15,6 +15,7 @@ import shlex
 import subprocess
 import tempfile
 import threading
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -89,10 +90,8 @@ class SshDevice:
                     },
                     report,
                 )
-        for entry, here, there in zip(document["files"], plan.files, files, strict=True):
-            entry["file"] = here
-            if entry["error"]:
-                entry["error"] = re.sub(rf"\S*{re.escape(there.name)}", here, entry["error"])
+        names = {there.name: here for there, here in zip(files, plan.files, strict=True)}
+        document = _renamed(document, names)
         document["settings"]["images"] = plan.images
         return read_results(document, self.name)
 
@@ -261,6 +260,14 @@ class _Agent:
         elif "Permission denied" in words:
             advice = f"give it your public key: ssh-copy-id, and try ssh {self._host}"
         return DeviceError(f"cannot use {self._host} ({words or f'exit code {code}'}): {advice}")
+
+
+def _renamed(document: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """``document`` with the device's paths of files replaced by those here, wherever they stand."""
+    paths = re.compile(rf"[^\s\"]*({'|'.join(map(re.escape, names))})")
+    text = paths.sub(lambda found: json.dumps(names[found[1]])[1:-1], json.dumps(document))
+    renamed: dict[str, Any] = json.loads(text)
+    return renamed
 
 
 def _pictures(plan: Plan, folder: Path) -> dict[str, Content]:

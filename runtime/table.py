@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from typing import TypeVar
 
-from ailsr.runtime.bench import Failure, Latency, Measurement, Quality
+from ailsr.runtime.bench import Failure, Measurement, Quality
+from ailsr.runtime.latency import Latency, Ratio, slowdown
 from ailsr.runtime.results import Results
 
+Value = TypeVar("Value")
 NOT_MEASURABLE = "not measurable here"
 ABSENT = "–"
 
@@ -55,6 +58,15 @@ class Row:
     memory_mb: str = ABSENT
     psnr_db: str = ABSENT
     ssim: str = ABSENT
+    parts_ms: tuple[str, ...] = ()
+    """Decode, tile, convert, infer and encode; empty where not taken apart."""
+    ratio: str = ABSENT
+    """Of the whole path to that of the baseline, with its 95 % interval."""
+    ran_on: str = ABSENT
+    """The backends, and how many operators each computes."""
+    energy_mj: str = ABSENT
+    slowdown: str = ABSENT
+    """In percent, from the beginning to the end of the sustained run."""
     why_no_latency: str = ""
     """Why the latency is absent: not measurable here, not measured, or the file's failure."""
     failed: bool = False
@@ -103,6 +115,16 @@ def size(height_width: tuple[int, int]) -> str:
     return f"{height_width[1]}×{height_width[0]}"
 
 
+def ratio(found: Ratio) -> str:
+    """``3.38 (3.31–3.46)``: the ratio and its 95 % interval."""
+    return f"{found.ratio:.2f} ({found.low:.2f}–{found.high:.2f})"
+
+
+def count(number: int, noun: str) -> str:
+    """``1 thread``, ``4 threads``"""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def _row(name: str, file: Measurement) -> Row:
     parts = [file.network, file.precision, f"×{file.scale}", f"{size(file.input_size)} in"]
     pixels = f"{file.pixels} pixels"
@@ -110,7 +132,7 @@ def _row(name: str, file: Measurement) -> Row:
     return Row(
         name,
         detail=" · ".join(part for part in [*parts, pixels, file.engine] if part),
-        size_kb=f"{kilobytes:.0f}" if kilobytes >= 99.95 else f"{kilobytes:.1f}",
+        size_kb=_or_absent(kilobytes or None, _kilobytes),
         load_ms=_or_absent(file.load_ms, milliseconds),
         first_run_ms=_or_absent(file.first_run_ms, milliseconds),
         inference=LatencyCells.of(file.inference) if file.inference else None,
@@ -121,10 +143,22 @@ def _row(name: str, file: Measurement) -> Row:
         why_no_latency="" if file.measurable else NOT_MEASURABLE,
         psnr_db=_psnr(file.quality),
         ssim=_ssim(file.quality),
+        parts_ms=tuple(milliseconds(ms) for ms in astuple(file.parts)) if file.parts else (),
+        ratio=_or_absent(file.ratio, ratio),
+        ran_on=", ".join(f"{b.name} {b.operators}" for b in file.backends or () if b.operators)
+        or ABSENT,
+        energy_mj=_or_absent(
+            file.energy, lambda energy: milliseconds(1e3 * energy.joules_per_inference)
+        ),
+        slowdown=_or_absent(file.sustained, lambda curve: f"{100 * (slowdown(curve) - 1):+.1f}"),
     )
 
 
-def _or_absent(value: float | None, write: Callable[[float], str]) -> str:
+def _kilobytes(value: float) -> str:
+    return f"{value:.0f}" if value >= 99.95 else f"{value:.1f}"
+
+
+def _or_absent(value: Value | None, write: Callable[[Value], str]) -> str:
     return ABSENT if value is None else write(value).strip()
 
 

@@ -1,4 +1,5 @@
-"""TFLite files, run by ai-edge-litert or, where that does not exist, by tflite-runtime."""
+"""TFLite files, run by ai-edge-litert (its Interpreter or its CompiledModel) or, where that does
+not exist, by tflite-runtime."""
 
 from __future__ import annotations
 
@@ -13,12 +14,14 @@ from typing import Any
 import numpy as np
 
 from ailsr.runtime.card import METADATA_KEY, Card
-from ailsr.runtime.engines import Pixels
+from ailsr.runtime.engines import Backend, Pixels
 from ailsr.runtime.errors import EngineError, ModelError
 from ailsr.runtime.interface import Interface, probe
 from ailsr.runtime.seal import check_seal
 from ailsr.runtime.tflite_anatomy import tflite_metadata
 from ailsr.runtime.trial import survives_trial
+
+_DELEGATE = "DELEGATE"  # the operator that stands for those that a delegate computes
 
 # Where ai-edge-litert 2.3.0 aborts: XNNPACK takes no factor of 256 between two tensors, and its
 # refusal frees memory twice. Weights of a channel may have any small scale.
@@ -37,12 +40,14 @@ class TFLiteEngine:
         size: tuple[int, int] | None = None,
         *,
         trusted: bool = False,
+        library: str | None = None,
     ) -> None:
         """``size`` suits files of a fixed size, too, unless a constant in them depends on it.
 
-        ``trusted``: load an unsealed file without a trial (see ``trial.py``).
+        ``trusted``: load an unsealed file without a trial (see ``trial.py``). ``library``: an
+        engine of ``ENGINES``; None: the first that is installed.
         """
-        interpreter_class, self.name = _installed(path)
+        interpreter_class, self.name = _installed(path, library)
         data = path.read_bytes()
         text = tflite_metadata(data, METADATA_KEY)
         sealed = check_seal(data)
@@ -99,6 +104,16 @@ class TFLiteEngine:
         picture: Pixels = self._interpreter.get_tensor(self._output)[0]
         return picture / self._white if self._white != 1 else picture
 
+    def backends(self) -> tuple[Backend, ...]:
+        """XNNPACK, where the interpreter has handed it operators, and its own kernels."""
+        operators = self._interpreter._get_ops_details()
+        delegated = _delegated(operators)
+        types: dict[bool, list[str]] = {True: [], False: []}
+        for op in operators:
+            if op["op_name"] != _DELEGATE:
+                types[op["index"] in delegated].append(op["op_name"])
+        return Backend.of("XNNPACK", types[True]), Backend.of("CPU", types[False])
+
     def _resize(self, height: int, width: int) -> None:
         if not (self.resizable or (self.card and (height, width) in self.card.sizes)):
             raise ValueError(f"the input is {self.input_size}, the picture {(height, width)}")
@@ -108,23 +123,54 @@ class TFLiteEngine:
         self._size = (height, width)
 
 
-def _installed(path: Path) -> tuple[Any, str]:
-    """The interpreter class of the engine that is installed, and its name with its version."""
-    try:
-        from ai_edge_litert.interpreter import Interpreter
+def _installed(path: Path, library: str | None) -> tuple[Any, str]:
+    """The interpreter class of ``library``, or of one that is installed, and its name with its
+    version."""
+    if library in (None, "litert"):
+        with contextlib.suppress(ImportError):
+            from ai_edge_litert.interpreter import Interpreter
 
-        return Interpreter, f"ai-edge-litert {version('ai-edge-litert')}"
-    except ImportError:
-        pass
-    try:
-        from tflite_runtime.interpreter import Interpreter
+            return Interpreter, f"ai-edge-litert {version('ai-edge-litert')}"
+    if library in (None, "tflite-runtime"):
+        with contextlib.suppress(ImportError):
+            from tflite_runtime.interpreter import Interpreter
 
-        return Interpreter, f"tflite-runtime {version('tflite-runtime')}"
-    except ImportError as error:
-        raise EngineError(
-            f'{path} needs ai-edge-litert: pip install "ailsr[tflite]" '
-            f'(or, where it has no wheel, pip install tflite-runtime "numpy<2")'
-        ) from error
+            return Interpreter, f"tflite-runtime {version('tflite-runtime')}"
+    if library == "compiled":
+        with contextlib.suppress(ImportError):
+            from ailsr.runtime.compiled_model import CompiledInterpreter
+
+            return CompiledInterpreter, f"ai-edge-litert {version('ai-edge-litert')} CompiledModel"
+    if library == "tflite-runtime":
+        raise EngineError(f'{path} needs tflite-runtime: pip install tflite-runtime "numpy<2"')
+    raise EngineError(
+        f'{path} needs ai-edge-litert: pip install "ailsr[tflite]" '
+        f'(or, where it has no wheel, pip install tflite-runtime "numpy<2")'
+    )
+
+
+def _delegated(operators: list[dict[str, Any]]) -> set[int]:
+    """The indices of the operators that a delegate computes: from its outputs back to its inputs.
+
+    The interpreter keeps the operators that it has handed over in its list, and adds one for each
+    delegate. It is given none but its own: XNNPACK.
+    """
+    maker = {
+        int(tensor): op
+        for op in operators
+        if op["op_name"] != _DELEGATE
+        for tensor in op["outputs"]
+    }
+    found: set[int] = set()
+    for delegate in (op for op in operators if op["op_name"] == _DELEGATE):
+        given = {int(tensor) for tensor in delegate["inputs"]}
+        wanted = [int(tensor) for tensor in delegate["outputs"]]
+        while wanted:
+            op = maker.get(wanted.pop())
+            if op is not None and op["index"] not in found:
+                found.add(op["index"])
+                wanted += [int(tensor) for tensor in op["inputs"] if int(tensor) not in given]
+    return found
 
 
 def _check_quantization(tensors: list[dict[str, Any]]) -> None:

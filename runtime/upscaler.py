@@ -26,14 +26,21 @@ Progress = Callable[[int, int], None]
 """Called after each tile with (tiles done, tiles in all)."""
 
 
-def load(path: Path | str, *, threads: int | None = None, trusted: bool = False) -> Upscaler:
+def load(
+    path: Path | str,
+    *,
+    threads: int | None = None,
+    trusted: bool = False,
+    engine: str | None = None,
+) -> Upscaler:
     """The upscaler in the file at ``path``, on ``threads`` CPU threads (None: all cores).
 
     ``trusted``: run a TFLite file of others at once, not first in a process of its own to see
-    whether it crashes. Raises ModelError for a file that cannot be used, EngineError when no engine
-    is installed.
+    whether it crashes. ``engine``: one of those for its ending (``engine_names``), None: one that
+    is installed. Raises ModelError for a file that cannot be used, EngineError when no engine is
+    installed.
     """
-    return Upscaler(open_engine(Path(path), threads, trusted=trusted), Path(path))
+    return Upscaler(open_engine(Path(path), threads, trusted=trusted, engine=engine), Path(path))
 
 
 class Upscaler:

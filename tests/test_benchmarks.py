@@ -5,9 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import skimage.data
 
+from ailsr.export import onnx_writer, tflite_writer
+from ailsr.export.graph import Conv, DepthToSpace, Graph
+from ailsr.runtime.card import Card
 from ailsr.runtime.image import write
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
@@ -55,3 +59,20 @@ def test_training_speed_reports_its_ratios(photos):
     assert figures["AIL / plain"] == pytest.approx(ms["AIL"] / ms["plain"])
     assert figures["authors' way / AIL"] == pytest.approx(ms["AIL, the authors' way"] / ms["AIL"])
     assert 0 < figures["maps / run"] < 1
+
+
+def test_the_overhead_of_the_harness_is_measured(tmp_path):
+    weight = np.zeros((12, 3, 1, 1), np.float32)
+    weight[np.arange(12), np.arange(12) % 3] = 1  # channel 3*k + c is colour c of pixel k
+    conv = Conv("image", "blocks", weight, np.zeros(12, np.float32))
+    graph = Graph((conv, DepthToSpace("blocks", "upscaled", 2)), (3, 16, 16))
+    card = Card("nearest", 2, "rgb", "float32", "float32", (16, 16), radius=0)
+    onnx_writer.write(graph, card, tmp_path / "nearest.onnx", None)
+    tflite_writer.write(graph, card, tmp_path / "nearest.tflite", None)
+    figures = run(
+        "harness_overhead.py", "nearest.onnx", "nearest.tflite", "--python", sys.executable,
+        "--times", 1, cwd=tmp_path,
+    )  # fmt: skip
+    assert 0 <= figures["added, %"] <= figures["between, %"] + 0.1
+    assert figures["start, s of CPU"] > 0.05 and figures["command, MB"] > 20
+    assert all(-20 < megabytes < 200 for megabytes in figures["memory, MB"].values())

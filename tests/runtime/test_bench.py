@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import os
 import statistics
@@ -20,21 +22,24 @@ from ailsr.export import onnx_writer, tflite_writer
 from ailsr.export.graph import Conv, DepthToSpace, Graph, Pad
 from ailsr.export.quantization import PIXELS, Quantization
 from ailsr.runtime import bench_process, image
-from ailsr.runtime.bench import (
-    MIN_RUNS,
-    WARM_UP_WINDOW,
-    Failure,
-    Latency,
-    Measurement,
-    Request,
-    Upscale,
-    is_steady,
-    measure_latencies,
-)
+from ailsr.runtime.bench import Failure, Measurement, Request, Upscale
 from ailsr.runtime.card import Card
 from ailsr.runtime.harness import bicubic_quality
+from ailsr.runtime.latency import (
+    BLOCKS,
+    MIN_RUNS,
+    WARM_UP_WINDOW,
+    Latency,
+    Ratio,
+    Sustained,
+    is_steady,
+    measure_latencies,
+    measure_sustained,
+    slowdown,
+)
 from ailsr.runtime.protocol import pairs
 from ailsr.runtime.resize import enlarge
+from ailsr.runtime.system import System
 
 SIZE = (48, 64)
 BENCH = Path(sys.executable).with_name("ailsr-bench")
@@ -90,6 +95,50 @@ def test_calls_are_measured_in_turn():
 def test_a_slow_call_is_measured_the_least_number_of_times():
     (latency,) = measure_latencies([lambda: time.sleep(0.001)], runs=100, seconds=0)
     assert latency.n == MIN_RUNS
+
+
+def test_runs_are_made_in_blocks_that_others_may_come_between():
+    order = []
+
+    @contextlib.contextmanager
+    def block():
+        order.append("(")
+        yield
+        order.append(")")
+
+    calls = [lambda: order.append("A"), lambda: order.append("B")]
+    first, second = measure_latencies(calls, runs=40, seconds=60, block=block, unmeasured=1)
+    warm_up, *blocks = "".join(order).split("(")
+    assert warm_up == "AB" * first.warm_up_runs
+    assert blocks == ["AB" * 3 + ")"] * BLOCKS  # two measured runs and one before
+    for latency in (first, second):
+        assert (latency.n, len(latency.samples_ms)) == (40, 40)
+        pairs = np.reshape(latency.samples_ms, (BLOCKS, 2))
+        assert latency.block_p50_ms == pytest.approx(np.median(pairs, axis=1), abs=1e-5)
+
+
+def test_a_block_of_slow_runs_is_short():
+    (latency,) = measure_latencies([lambda: time.sleep(0.004)], runs=2000, seconds=0.02)
+    assert latency.block_p50_ms == latency.samples_ms  # one run is longer than a block may take
+    assert MIN_RUNS <= latency.n <= 5
+
+
+@settings(deadline=None)
+@given(st.floats(0.1, 10), st.lists(st.floats(1, 50), min_size=1, max_size=40))
+def test_a_ratio_is_free_of_what_burdens_both_files(factor, burdens):
+    baseline = Latency.of_blocks([[burden] for burden in burdens])
+    own = Latency.of_blocks([[factor * burden] for burden in burdens])
+    ratio = Ratio.of("base.onnx", own, baseline)
+    assert (ratio.to, ratio.blocks) == ("base.onnx", len(burdens))
+    assert (ratio.low, ratio.ratio, ratio.high) == pytest.approx((factor,) * 3, rel=1e-3)
+
+
+def test_a_sustained_run_tells_how_much_it_slowed():
+    curve = [Sustained(second, 5.0 if second < 10 else 8.0, None, None) for second in range(60)]
+    assert slowdown(curve) == pytest.approx(1.6)
+    assert slowdown(curve[:1]) == 1
+    (point,) = measure_sustained(lambda: time.sleep(0.05), 0.3, System())
+    assert point.p50_ms >= 50 and point.second > 0
 
 
 def bicubic_graph(size: tuple[int, int]) -> Graph:
@@ -174,7 +223,9 @@ def test_a_file_that_computes_bicubic_scores_as_bicubic(files, images, kind):
     # An interpreter with numpy and an engine, neither less nor ten times as much.
     assert 15e6 < found.engine_memory_bytes <= found.peak_memory_bytes < 400e6
     assert steps == sorted(steps)
-    assert [what for _, what in steps] == ["load", "latency"] + ["PSNR"] * len(bicubic.images)
+    assert [what for what, _ in itertools.groupby(what for _, what in steps)] == [
+        *("load", "latency", "parts", "PSNR")
+    ]
 
 
 def test_memory_is_not_that_of_the_harness(files):
@@ -282,6 +333,33 @@ def test_an_engine_that_fails_is_one_line(with_engines, ending, reason):
     assert measure(path) == Failure(str(path), reason)
 
 
+def test_many_files_are_related_to_the_first_that_can_be_timed(with_engines, files):
+    """More than are alive side by side, so that the first is run again beside the last."""
+    paths = [with_engines / "model.crash", *files.values(), *files.values()]
+    requests = [request(path) for path in paths]
+    shares: dict[int, float] = {}
+    found = bench_process.measure_side_by_side(
+        requests, lambda place, what, share: shares.update({place: share})
+    )
+    assert len(requests) > bench_process.SIDE_BY_SIDE
+    assert [getattr(each, "file", None) for each in found] == [str(path) for path in paths]
+    assert isinstance(found[0], Failure) and found[1].ratio is None
+    assert {file.ratio.to for file in found[2:]} == {str(paths[1])}
+    assert all(file.ratio.blocks == 5 for file in found[2:])
+    assert sorted(shares) == list(range(7))
+
+
+def test_a_worker_ends_when_the_harness_goes_away(files):
+    worker = subprocess.Popen(
+        bench_process.COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    asked = {"file": str(files["onnx int8"]), "threads": 1, "runs": 3, "seconds": 0.1}
+    said, why = worker.communicate(json.dumps({"task": "measure", "in_turn": True, **asked}) + "\n")
+    assert json.loads(said.splitlines()[-1]) == {"turn": "over"}
+    assert (worker.returncode, why.splitlines()[-1]) == (1, "the harness has gone away")
+
+
 def test_a_damaged_file_is_one_line(tmp_path, files):
     path = tmp_path / "damaged.onnx"
     path.write_bytes(files["onnx float32"].read_bytes()[:300])
@@ -332,7 +410,7 @@ def test_the_command_prints_a_table_and_goes_on_after_a_failure(
     done = bench(*paths, "--images", images, "--runs", 3, "--seconds", 0.2, "--html", html)
     assert done.returncode == 1
     lines = done.stdout.splitlines()
-    row = {line.split()[0]: line for line in lines if line}
+    row = {line.split()[0]: line for line in reversed(lines) if line}  # the first table's
     assert "failed" in row["model.crash"]
     assert "model.crash failed: the engine crashed (SIGABRT): double free" in lines
     assert "not measurable  here" in row["model.ref"]
@@ -368,15 +446,24 @@ def test_the_command_prints_one_json_document(files, images):
             *("input_size", "output_size", "threads", "size_bytes", "measurable", "load_ms"),
             *("first_run_ms", "inference", "whole_path", "engine_memory_bytes"),
             *("peak_memory_bytes", "frames_per_second", "megapixels_per_second", "quality"),
+            *("cores", "delegate", "backends", "fallback", "parts", "ratio", "sustained"),
+            *("energy", "conditions", "noise"),
         }
         assert entry["file"] == str(path)
         assert entry["input_size"] == list(SIZE)
         assert set(entry["inference"]) == {
             *("n", "p50_ms", "p90_ms", "p99_ms", "mean_ms", "sd_ms", "warm_up_runs", "steady"),
-            *("p50_low_ms", "p50_high_ms"),
+            *("p50_low_ms", "p50_high_ms", "samples_ms", "block_p50_ms"),
         }
         assert set(entry["quality"]) == {"protocol", "psnr_db", "ssim", "images"}
         assert set(entry["quality"]["images"]["rocket"]) == {"psnr_db", "ssim"}
+    first, second = document["files"]
+    assert (first["ratio"], document["settings"]["baseline"]) == (None, str(paths[0]))
+    assert second["ratio"]["to"] == str(paths[0]) and second["ratio"]["blocks"] == 3
+    assert second["ratio"]["low"] <= second["ratio"]["ratio"] <= second["ratio"]["high"]
+    assert {backend["name"] for backend in second["backends"]} == {"XNNPACK", "CPU"}
+    assert first["delegate"] == "CPU" and first["fallback"] is None
+    assert all(value > 0 for value in first["parts"].values())
     (baseline,) = document["baselines"]
     assert (baseline["name"], baseline["scale"]) == ("bicubic", 2)
 

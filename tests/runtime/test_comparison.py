@@ -17,9 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ailsr.runtime import UsageError
-from ailsr.runtime.bench import Latency, median_interval
 from ailsr.runtime.compare_command import failures
 from ailsr.runtime.comparison import compare, load_report
+from ailsr.runtime.latency import Latency, median_interval
 
 BENCH = Path(sys.executable).with_name("ailsr-bench")
 validate = fastjsonschema.compile(
@@ -61,7 +61,9 @@ def slowed(report, factor):
     other = copy.deepcopy(report)
     for part in ("inference", "whole_path"):
         latency = other["files"][0][part]
-        latency |= {k: factor * v for k, v in latency.items() if k.endswith("_ms")}
+        latency |= {
+            k: (factor * np.asarray(v)).tolist() for k, v in latency.items() if k.endswith("_ms")
+        }
     return other
 
 
@@ -104,6 +106,8 @@ def test_the_other_forms_say_the_same(folder, report):
             assert (line["error"], line["scale"]) == (entry["error"], "")
             continue
         assert float(line["whole_path_p50_ms"]) == entry["whole_path"]["p50_ms"]
+        assert float(line["infer_ms"]) == entry["parts"]["infer_ms"]
+        assert line["ratio"] == (str(entry["ratio"]["ratio"]) if entry["ratio"] else "")
         assert float(line["psnr_db"]) == entry["quality"]["psnr_db"]
         assert (line["input_height"], line["input_width"]) == ("24", "32")
     table = (folder / "r.md").read_text().splitlines()

@@ -18,14 +18,19 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ailsr.runtime import findings, metrics, scatter
-from ailsr.runtime.bench import Failure, Latency, Measurement, Quality
+from ailsr.runtime.bench import Failure, Measurement, Quality
 from ailsr.runtime.color import luma
 from ailsr.runtime.crops import SIDE, best_window, crop
+from ailsr.runtime.engines import Backend
 from ailsr.runtime.host import Host
+from ailsr.runtime.latency import Latency, Ratio, Sustained
+from ailsr.runtime.path_parts import Parts
 from ailsr.runtime.protocol import Pair
 from ailsr.runtime.report import page, write_html
+from ailsr.runtime.report_latency import BINS, _histogram
 from ailsr.runtime.resize import enlarge, shrink
 from ailsr.runtime.results import Results
+from ailsr.runtime.system import Condition, Conditions, Noise
 from ailsr.runtime.table import NOT_MEASURABLE, milliseconds, rows
 
 HOST = Host("Cortex-A76", 4, 8 * 10**9, "Linux", "aarch64", "3.11.2", "performance", 0.1)
@@ -221,7 +226,7 @@ class Outline(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         self.tags.append((tag, dict(attrs)))
-        if tag not in ("meta", "img", "br", "wbr"):
+        if tag not in ("meta", "img", "br", "wbr", "input"):
             self.open.append(tag)
 
     def handle_startendtag(self, tag, attrs):
@@ -266,9 +271,9 @@ def test_the_crops_in_the_page_are_the_exact_pixels(report, pair):
     ]
     window = (slice(60, 60 + SIDE), slice(121, 121 + SIDE))
     bicubic = enlarge(pair.lr, 2)[window]
-    for picture, expected in zip(
-        pictures, [bicubic, pair.hr[window], bicubic, pair.hr[window]], strict=True
-    ):
+    slider = [bicubic, bicubic]  # int8, and over its left part bicubic
+    panels = [bicubic, pair.hr[window], bicubic, pair.hr[window]]
+    for picture, expected in zip(pictures, slider + panels, strict=True):
         np.testing.assert_array_equal(picture, expected)
 
 
@@ -278,7 +283,71 @@ def test_every_row_of_the_table_is_equally_wide(report):
     for row in re.findall(r"<tr.*?</tr>", table, re.DOTALL):
         spans = re.findall(r"<t[hd]([^>]*)>", row)
         widths.append(sum(int((re.findall(r'colspan="(\d+)"', s) or [1])[0]) for s in spans))
-    assert set(widths) == {17} and len(widths) == 2 + len(FAMILY) + 2
+    assert set(widths) == {19} and len(widths) == 2 + len(FAMILY) + 2
+
+
+def test_the_slider_can_be_moved_by_keyboard_and_pointer(report):
+    (slider,) = (attributes for tag, attributes in Outline(report).tags if tag == "input")
+    assert slider["type"] == "range" and "--cut" in slider["oninput"]
+    assert slider["aria-label"].startswith("chelsea: how much of it bicubic shows")
+
+
+@pytest.fixture(scope="module")
+def lasting() -> Results:
+    """Two files side by side, both of which slow down, one with XNNPACK left out."""
+    curve = tuple(Sustained(30.0 * k + 15, 5.0 + (k > 9), 1500.0, 40.0 + k) for k in range(20))
+    own = (Backend("XNNPACK", 0, ()), Backend("CPU", 14, ("CONV_2D",)))
+    first = replace(FAMILY[2], sustained=curve, conditions=Conditions(*[Condition(1800.0)] * 3))
+    second = replace(
+        FAMILY[1],
+        ratio=Ratio(FAMILY[2].file, 2.56, 2.51, 2.61, 20),
+        sustained=curve,
+        backends=own,
+        parts=Parts(1.0, 2.0, 3.0, 4.0, 10.0),
+        noise=Noise(0.1, 31.0, 5),
+    )
+    return replace(results(first, second), sustained_minutes=10.0)
+
+
+def test_the_page_tells_how_latencies_spread_and_last(lasting):
+    html = page(lasting, [])
+    text = " ".join(Outline(html).text.split())
+    assert "1 sesr_m5_x2_int8.tflite 20.0 % slower at the end, 40 to 59 °C" in text
+    assert "×2.56 (2.51–2.61)" in text and "relative to sesr_m5_x2_int8.tflite" in text
+    assert "XNNPACK took none of the 14 operators: CPU computes them" in text
+    assert "decode 1.00 · tile 2.00 · convert 3.00 · infer 4.00 · encode 10.0" in text
+    assert "1800 MHz before, 1800 MHz during, 1800 MHz after" in text
+    assert "other processes took 31 % of the processor" in text.lower()
+    assert re.findall(r'class="infer" style="width:([\d.]+)%', html) == ["20.00"]
+    assert html.count('class="curve int8"') == html.count('class="curve float32"') == 3
+
+
+def test_a_histogram_holds_every_run_up_to_p99():
+    samples = [*np.linspace(10, 20, 99), 100.0]
+    drawing = _histogram("x.onnx", Latency.of_samples(samples))
+    heights = [float(h) for h in re.findall(r'height="([\d.]+)" class="bar"', drawing)]
+    latency = Latency.of_samples(samples)
+    counts, _ = np.histogram(samples, BINS, (10, latency.p99_ms))
+    assert len(heights) == np.count_nonzero(counts)
+    assert np.allclose(heights, 92 * counts[counts > 0] / counts.max(), atol=0.06)
+    assert "100 runs, in ms; 1 slower, up to 100" in drawing
+
+
+def test_the_front_names_what_none_is_both_faster_and_better_than():
+    slow, fast = FAMILY[1], FAMILY[2]
+    no_better = measured("b_x2_int8.onnx", 18.0, slow.quality.psnr_db + 0.001)
+    found = results(FAMILY[0], no_better, slow, fast, FAMILY[3])
+    assert findings.front(found.measured) == [fast, slow]
+    text = " ".join(Outline(page(found, [])).text.split())
+    names = "sesr_m5_x2_int8.tflite, sesr_m5_x2_float32.tflite"
+    assert f"On the front, from the fastest to the best: {names}." in text
+
+
+def test_int8x16_is_among_the_precisions():
+    wide = measured("sesr_m5_x2_int8x16.tflite", 9.0, 37.29)
+    assert list(findings.shown(results(FAMILY[1], wide)).values()) == [FAMILY[1], wide]
+    assert list(findings.shown(results(*FAMILY, wide)).values()) == [FAMILY[1], FAMILY[2]]
+    assert "int8x16" in page(results(FAMILY[1], wide), [])
 
 
 def test_a_report_without_pictures_or_latency_still_is_one():
