@@ -2,6 +2,8 @@
 # make test    the tests
 # make zoo-table   measure the networks of the zoo on Set5 and Set14 and write docs/zoo.md
 # make int8-table  measure int8 of every network of the zoo on all targets and write docs/int8.md
+# make android-assets   export the zoo's int8 TFLite files, and pictures for PSNR, into the phone app
+# make android-check    build the phone app without Gradle's repositories, and test it
 # make check   ruff, mypy and the tests: what CI runs
 #
 # Everything happens in .venv, which is made on first use.
@@ -13,7 +15,7 @@ BIN := $(VENV)/bin
 export AILSR_DATA ?= $(realpath $(wildcard ../shared/data))
 DEMO_STEPS ?= 2000
 
-.PHONY: demo test check lint zoo-table int8-table clean
+.PHONY: demo test check lint zoo-table int8-table android-assets android-check clean
 
 demo: $(VENV)/demo
 	rm -rf demo
@@ -38,6 +40,13 @@ zoo-table: $(VENV)/test
 int8-table: $(VENV)/test
 	$(BIN)/python benchmarks/int8_table.py --calibration $(AILSR_DATA)/train/T91 \
 	    --test $(AILSR_DATA)/benchmark/Set5 --test $(AILSR_DATA)/benchmark/Set14
+
+android-assets: $(VENV)/demo
+	$(BIN)/python android_demo/assets.py
+
+android-check: $(VENV)/test
+	$(BIN)/python android_demo/apk_build.py build/android/ailsr-demo.apk || test $$? = 3
+	$(BIN)/pytest -rs tests/android_demo
 
 lint: $(VENV)/test build/links
 	$(BIN)/ruff check .

@@ -1,0 +1,296 @@
+package org.ailsr.demo;
+
+import android.app.Activity;
+import android.content.ActivityNotFoundException;
+import android.content.ClipData;
+import android.content.Intent;
+import android.net.Uri;
+import android.os.Bundle;
+import android.provider.MediaStore;
+import android.view.Menu;
+import android.view.MenuItem;
+import android.view.View;
+import android.widget.AdapterView;
+import android.widget.ArrayAdapter;
+import android.widget.ProgressBar;
+import android.widget.Spinner;
+import android.widget.TextView;
+import android.widget.Toast;
+import java.io.File;
+import java.util.List;
+import org.ailsr.core.PixelFile;
+import org.ailsr.core.Progress;
+
+/** Upscales a picture that was picked or taken, and compares it with bicubic interpolation. */
+public final class UpscaleActivity extends Activity implements Work.Listener {
+  private static final int PICK = 1;
+  private static final int TAKE = 2;
+  private static final int SAVE = 3;
+
+  private static final Work SAVING = new Work("saving");
+
+  private Upscaling upscaling;
+  private List<String> models;
+  private Spinner modelChoice;
+  private TextView status;
+  private ProgressBar progressBar;
+  private View cancel;
+  private View resume;
+  private CompareView compare;
+  private boolean shown;
+
+  @Override
+  protected void onCreate(Bundle state) {
+    super.onCreate(state);
+    setContentView(R.layout.upscale);
+    upscaling = Upscaling.of(this);
+    models = new BundledFiles(getAssets()).models();
+    modelChoice = (Spinner) findViewById(R.id.model);
+    status = (TextView) findViewById(R.id.status);
+    progressBar = (ProgressBar) findViewById(R.id.progress);
+    cancel = findViewById(R.id.cancel);
+    resume = findViewById(R.id.resume);
+    compare = (CompareView) findViewById(R.id.compare);
+    ArrayAdapter<String> names =
+        new ArrayAdapter<>(this, android.R.layout.simple_spinner_item, models);
+    names.setDropDownViewResource(android.R.layout.simple_spinner_dropdown_item);
+    modelChoice.setAdapter(names);
+    modelChoice.setSelection(Math.max(0, models.indexOf(upscaling.model)));
+    modelChoice.setOnItemSelectedListener(new AdapterView.OnItemSelectedListener() {
+      @Override
+      public void onItemSelected(AdapterView<?> list, View view, int position, long id) {
+        String chosen = models.get(position);
+        if (upscaling.name != null && !chosen.equals(upscaling.model)) {
+          upscaling.startAgain(chosen);
+        }
+      }
+
+      @Override
+      public void onNothingSelected(AdapterView<?> list) {}
+    });
+  }
+
+  @Override
+  protected void onStart() {
+    super.onStart();
+    upscaling.work.listen(this);
+    SAVING.listen(this);
+    onWorkChanged();
+  }
+
+  @Override
+  protected void onStop() {
+    super.onStop();
+    upscaling.work.listen(null);
+    SAVING.listen(null);
+    compare.close();
+    shown = false;
+  }
+
+  @Override
+  public void onWorkChanged() {
+    boolean aboutSaving =
+        SAVING.isRunning() || SAVING.error != null && !upscaling.work.isRunning();
+    Work work = aboutSaving ? SAVING : upscaling.work;
+    boolean running = work.isRunning();
+    boolean interrupted = !upscaling.work.isRunning() && upscaling.name != null
+        && !upscaling.finished;
+    progressBar.setVisibility(running ? View.VISIBLE : View.GONE);
+    progressBar.setIndeterminate(running && work.step == null);
+    progressBar.setMax(Math.max(1, work.of));
+    progressBar.setProgress(work.done);
+    cancel.setVisibility(running ? View.VISIBLE : View.GONE);
+    resume.setVisibility(interrupted ? View.VISIBLE : View.GONE);
+    status.setText(statusText(work, running, interrupted));
+    if (upscaling.finished && !shown) {
+      compare.show(upscaling.source(), upscaling.result(), upscaling.scale);
+      shown = true;
+    } else if (!upscaling.finished && shown) {
+      compare.show(null, null, 1);
+      shown = false;
+    }
+    compare.setVisibility(shown ? View.VISIBLE : View.INVISIBLE);
+    invalidateOptionsMenu();
+  }
+
+  private String statusText(Work work, boolean running, boolean interrupted) {
+    if (models.isEmpty()) {
+      return getString(R.string.no_models);
+    }
+    if (work.error != null) {
+      return getString(R.string.failed, work.error);
+    }
+    if (running) {
+      int what = work == SAVING ? R.string.saving
+          : "tiles".equals(work.step) ? R.string.upscaling : R.string.reading;
+      return getString(what, work.done, work.of);
+    }
+    if (interrupted) {
+      return getString(R.string.interrupted);
+    }
+    return upscaling.finished
+        ? getString(R.string.compared, upscaling.name,
+            upscaling.scale * upscaling.size.width, upscaling.scale * upscaling.size.height)
+        : getString(R.string.pick_first);
+  }
+
+  /** Called by the layout's buttons. */
+  public void onPick(View view) {
+    Intent intent = new Intent(Intent.ACTION_OPEN_DOCUMENT);
+    intent.addCategory(Intent.CATEGORY_OPENABLE);
+    intent.setType("image/*");
+    startOrSay(intent, PICK);
+  }
+
+  /** Called by the layout's buttons. */
+  public void onTake(View view) {
+    Uri uri = PictureProvider.uri(photograph());
+    Intent intent = new Intent(MediaStore.ACTION_IMAGE_CAPTURE);
+    intent.putExtra(MediaStore.EXTRA_OUTPUT, uri);
+    intent.setClipData(ClipData.newRawUri(null, uri));
+    intent.addFlags(
+        Intent.FLAG_GRANT_WRITE_URI_PERMISSION | Intent.FLAG_GRANT_READ_URI_PERMISSION);
+    startOrSay(intent, TAKE);
+  }
+
+  /** Called by the layout's buttons. */
+  public void onCancel(View view) {
+    (SAVING.isRunning() ? SAVING : upscaling.work).cancel();
+  }
+
+  /** Called by the layout's buttons. */
+  public void onResumeWork(View view) {
+    upscaling.resume();
+  }
+
+  private File photograph() {
+    return new File(PictureProvider.folder(this), "photograph.jpg");
+  }
+
+  private String resultName() {
+    return upscaling.name.replaceAll("\\.[A-Za-z0-9]{1,5}$", "").replaceAll("[/\\\\:]", "_")
+        + "_x" + upscaling.scale + ".png";
+  }
+
+  @Override
+  protected void onActivityResult(int request, int result, final Intent data) {
+    if (result != RESULT_OK || models.isEmpty()) {
+      return;
+    }
+    String model = models.get(modelChoice.getSelectedItemPosition());
+    if (request == TAKE) {
+      upscaling.start(
+          PictureProvider.uri(photograph()), getString(R.string.photograph), model);
+    } else if (data != null && data.getData() != null) {
+      final Uri uri = data.getData();
+      if (request == PICK) {
+        upscaling.start(uri, getString(R.string.picture), model);
+      } else if (request == SAVE && upscaling.finished) {
+        save(new Saver() {
+          @Override
+          public void save(PixelFile picture, Progress progress) {
+            Saving.toDocument(getApplicationContext(), picture, uri, progress);
+          }
+        }, saidSaved());
+      }
+    }
+  }
+
+  @Override
+  public boolean onCreateOptionsMenu(Menu menu) {
+    getMenuInflater().inflate(R.menu.upscale, menu);
+    return true;
+  }
+
+  @Override
+  public boolean onPrepareOptionsMenu(Menu menu) {
+    boolean ready = upscaling.finished && !SAVING.isRunning();
+    menu.findItem(R.id.save).setVisible(ready);
+    menu.findItem(R.id.share).setVisible(ready);
+    return true;
+  }
+
+  @Override
+  public boolean onOptionsItemSelected(MenuItem item) {
+    int id = item.getItemId();
+    if (id == R.id.save) {
+      onSave();
+    } else if (id == R.id.share) {
+      onShare();
+    } else if (id == R.id.benchmark) {
+      startActivity(new Intent(this, BenchmarkActivity.class));
+    } else if (id == R.id.about) {
+      startActivity(new Intent(this, AboutActivity.class));
+    } else {
+      return super.onOptionsItemSelected(item);
+    }
+    return true;
+  }
+
+  private void onSave() {
+    final String name = resultName();
+    if (Saving.hasGallery()) {
+      save(new Saver() {
+        @Override
+        public void save(PixelFile picture, Progress progress) {
+          Saving.toGallery(getApplicationContext(), picture, name, progress);
+        }
+      }, saidSaved());
+      return;
+    }
+    Intent intent = new Intent(Intent.ACTION_CREATE_DOCUMENT);
+    intent.addCategory(Intent.CATEGORY_OPENABLE);
+    intent.setType("image/png");
+    intent.putExtra(Intent.EXTRA_TITLE, name);
+    startOrSay(intent, SAVE);
+  }
+
+  private void onShare() {
+    final File file = new File(PictureProvider.folder(this), resultName());
+    save(new Saver() {
+      @Override
+      public void save(PixelFile picture, Progress progress) {
+        Saving.toFile(picture, file, progress);
+      }
+    }, new Runnable() {
+      @Override
+      public void run() {
+        Sharing.share(getApplicationContext(), file, "image/png");
+      }
+    });
+  }
+
+  /** One way of saving the result. */
+  private interface Saver {
+    void save(PixelFile picture, Progress progress);
+  }
+
+  private void save(final Saver saver, Runnable then) {
+    final Upscaling source = upscaling;
+    SAVING.start(new Work.Task() {
+      @Override
+      public void run(Progress progress) {
+        try (PixelFile picture = source.result()) {
+          saver.save(picture, progress);
+        }
+      }
+    }, then);
+  }
+
+  private Runnable saidSaved() {
+    return new Runnable() {
+      @Override
+      public void run() {
+        Toast.makeText(UpscaleActivity.this, R.string.saved, Toast.LENGTH_SHORT).show();
+      }
+    };
+  }
+
+  private void startOrSay(Intent intent, int request) {
+    try {
+      startActivityForResult(intent, request);
+    } catch (ActivityNotFoundException error) {
+      Toast.makeText(this, R.string.no_app, Toast.LENGTH_LONG).show();
+    }
+  }
+}

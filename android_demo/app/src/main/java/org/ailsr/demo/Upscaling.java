@@ -1,0 +1,205 @@
+package org.ailsr.demo;
+
+import android.content.Context;
+import android.net.Uri;
+import java.io.File;
+import java.io.FileInputStream;
+import java.io.FileOutputStream;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import org.ailsr.core.AilsrException;
+import org.ailsr.core.BenchFolder;
+import org.ailsr.core.Engine;
+import org.ailsr.core.Json;
+import org.ailsr.core.ModelFile;
+import org.ailsr.core.PixelFile;
+import org.ailsr.core.Progress;
+import org.ailsr.core.Size;
+import org.ailsr.core.Upscaler;
+
+/**
+ * The picture that is upscaled, or was last. Pixels lie on the disk, so that neither a large
+ * photograph nor the end of the process loses anything: what was finished is gone on with.
+ */
+final class Upscaling {
+  private static Upscaling instance;
+
+  private final Context context;
+  private final File folder;
+  private final BundledFiles files;
+
+  /** The work on it. */
+  final Work work = new Work("upscaling");
+
+  /** Name of the picture; null: there is none. */
+  String name;
+
+  /** Name of the model file; null: none was chosen yet. */
+  String model;
+
+  /** Output pixels per input pixel along each side. */
+  int scale;
+
+  /** Size of the picture before. */
+  Size size;
+
+  /** The result is whole. */
+  boolean finished;
+
+  private Upscaling(Context context) {
+    this.context = context;
+    folder = new File(context.getCacheDir(), "upscaling");
+    folder.mkdirs();
+    files = new BundledFiles(context.getAssets());
+    restore();
+  }
+
+  /** That of the app. */
+  static Upscaling of(Context context) {
+    if (instance == null) {
+      instance = new Upscaling(context.getApplicationContext());
+    }
+    return instance;
+  }
+
+  /** The picture before. */
+  PixelFile source() {
+    return new PixelFile(sourceFile(), size.height, size.width);
+  }
+
+  /** The picture after. */
+  PixelFile result() {
+    return new PixelFile(resultFile(), scale * size.height, scale * size.width);
+  }
+
+  /**
+   * Reads the picture at {@code uri} and upscales it with the model of this name.
+   *
+   * @param otherwise what the picture is called if its app gives it no name
+   */
+  void start(final Uri uri, final String otherwise, final String modelName) {
+    forget();
+    model = modelName;
+    work.start(new Work.Task() {
+      @Override
+      public void run(Progress progress) {
+        stateFile().delete();
+        sourceFile().delete();
+        resultFile().delete();
+        PictureReader reader =
+            new PictureReader(context.getContentResolver(), new File(folder, "copy"));
+        final Size read = reader.read(uri, sourceFile(), progress);
+        save(PictureReader.name(context.getContentResolver(), uri, otherwise), modelName, read);
+      }
+    }, new Runnable() {
+      @Override
+      public void run() {
+        restore();
+      }
+    });
+  }
+
+  /** Upscales the same picture with another model. */
+  void startAgain(String modelName) {
+    model = modelName;
+    upscale(true);
+  }
+
+  /** Goes on with what a cancel or the end of the process has interrupted. */
+  void resume() {
+    upscale(false);
+  }
+
+  private void upscale(final boolean again) {
+    final String pictureName = name;
+    final Size before = size;
+    final ModelFile file = files.model(model);
+    scale = file.scale;
+    finished = false;
+    work.start(new Work.Task() {
+      @Override
+      public void run(Progress progress) {
+        if (again) {
+          resultFile().delete();
+          save(pictureName, file.name, before);
+        }
+        int threads = Runtime.getRuntime().availableProcessors();
+        try (Engine engine = new LiteRtEngine.Opener().open(file, threads, "cpu");
+            PixelFile source = new PixelFile(sourceFile(), before.height, before.width);
+            PixelFile result = new PixelFile(
+                resultFile(), file.scale * before.height, file.scale * before.width)) {
+          new Upscaler(file, engine).upscale(source, result.finishedRows(), result, progress);
+        }
+      }
+    }, new Runnable() {
+      @Override
+      public void run() {
+        finished = true;
+      }
+    });
+  }
+
+  private void forget() {
+    work.cancel();
+    name = null;
+    size = null;
+    finished = false;
+  }
+
+  /** Writes what is needed to go on after the end of the process. */
+  private void save(String pictureName, String modelName, Size pictureSize) {
+    Map<String, Object> state = new LinkedHashMap<>();
+    state.put("name", pictureName);
+    state.put("model", modelName);
+    state.put("height", pictureSize.height);
+    state.put("width", pictureSize.width);
+    File temporary = new File(folder, "state.tmp");
+    try {
+      try (FileOutputStream output = new FileOutputStream(temporary)) {
+        output.write(Json.write(state).getBytes(StandardCharsets.UTF_8));
+      }
+      if (!temporary.renameTo(stateFile())) {
+        throw new IOException("it cannot be renamed");
+      }
+    } catch (IOException error) {
+      throw new AilsrException("no room for the picture: " + error.getMessage(), error);
+    }
+  }
+
+  /** Takes up what {@link #save} has written, if there is such a thing, and goes on with it. */
+  private void restore() {
+    try (FileInputStream input = new FileInputStream(stateFile())) {
+      String text = new String(BenchFolder.readAll(input), StandardCharsets.UTF_8);
+      Map<?, ?> state = (Map<?, ?>) Json.parse(text);
+      Size saved = new Size(
+          ((Long) state.get("height")).intValue(), ((Long) state.get("width")).intValue());
+      if (sourceFile().length() != 3 * saved.area()) {
+        return; // the system has cleared the cache
+      }
+      model = (String) state.get("model");
+      scale = files.model(model).scale;
+      size = saved;
+      name = (String) state.get("name");
+    } catch (IOException | RuntimeException error) {
+      return; // nothing to go on with, or a bundled file that is no more
+    }
+    finished = resultFile().length() == 3 * size.area() * scale * scale;
+    if (!finished) {
+      resume();
+    }
+  }
+
+  private File stateFile() {
+    return new File(folder, "state.json");
+  }
+
+  private File sourceFile() {
+    return new File(folder, "source.rgb");
+  }
+
+  private File resultFile() {
+    return new File(folder, "result.rgb");
+  }
+}

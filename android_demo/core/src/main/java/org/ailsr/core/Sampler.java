@@ -1,0 +1,105 @@
+package org.ailsr.core;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/** Takes the latency of calls. */
+final class Sampler {
+  static final double WARM_UP_SECONDS = 2;
+  static final String WARM_UP_RULE =
+      "run until the median of the last 5 runs is within 5% of the median of the 5 before them, "
+          + "but 2 s at most";
+
+  /** Runs that are measured even when they take longer than the time allowed. */
+  static final int MIN_RUNS = 3;
+
+  private static final double SUSTAINED_WINDOW = 10;
+
+  private Sampler() {}
+
+  /** Wall time of one call in milliseconds. */
+  static double time(Runnable call) {
+    long start = System.nanoTime();
+    call.run();
+    return (System.nanoTime() - start) / 1e6;
+  }
+
+  /**
+   * Latency of each of {@code calls}: all warmed up, then {@code runs} runs of each, in turn (A B A
+   * B ...), so that whatever else the machine does burdens them alike. Each is given {@code
+   * seconds} on average, but {@link #MIN_RUNS} at the least.
+   */
+  static Latency[] measure(Runnable[] calls, int runs, double seconds) {
+    double[][] warmUp = new double[calls.length][0];
+    boolean[] steady = new boolean[calls.length];
+    long start = System.nanoTime();
+    while (true) {
+      boolean all = true;
+      for (int i = 0; i < calls.length; i++) {
+        steady[i] = Latency.isSteady(warmUp[i]);
+        all &= steady[i];
+      }
+      if (all || secondsSince(start) > WARM_UP_SECONDS * calls.length) {
+        break;
+      }
+      runEach(calls, warmUp);
+    }
+    double[][] measured = new double[calls.length][0];
+    start = System.nanoTime();
+    for (int done = 0; done < Math.max(runs, MIN_RUNS); done++) {
+      if (done >= MIN_RUNS && secondsSince(start) > seconds * calls.length) {
+        break;
+      }
+      runEach(calls, measured);
+    }
+    Latency[] latencies = new Latency[calls.length];
+    for (int i = 0; i < calls.length; i++) {
+      latencies[i] = new Latency(measured[i], warmUp[i].length, steady[i]);
+    }
+    return latencies;
+  }
+
+  /** Told how long it has gone on. */
+  interface Watch {
+    void at(double second);
+  }
+
+  /** The median of every 10 s of {@code call}, run without a pause for {@code minutes}. */
+  static List<Object> sustain(Runnable call, double minutes, Watch watch) {
+    List<Object> windows = new ArrayList<>();
+    double window = Math.min(SUSTAINED_WINDOW, 60 * minutes);
+    long start = System.nanoTime();
+    while (secondsSince(start) < 60 * minutes) {
+      double begun = secondsSince(start);
+      watch.at(begun);
+      double[] samples = new double[0];
+      do {
+        samples = appended(samples, time(call));
+      } while (secondsSince(start) - begun < window);
+      Map<String, Object> entry = new LinkedHashMap<>();
+      entry.put("second", begun);
+      entry.put("p50_ms", Latency.median(samples));
+      windows.add(entry);
+    }
+    return windows;
+  }
+
+  private static double secondsSince(long start) {
+    return (System.nanoTime() - start) / 1e9;
+  }
+
+  private static void runEach(Runnable[] calls, double[][] samples) {
+    for (int i = 0; i < calls.length; i++) {
+      samples[i] = appended(samples[i], time(calls[i]));
+    }
+  }
+
+  private static double[] appended(double[] samples, double sample) {
+    double[] longer = Arrays.copyOf(samples, samples.length + 1);
+    longer[samples.length] = sample;
+    return longer;
+  }
+}

@@ -1,0 +1,210 @@
+package org.ailsr.core;
+
+import java.nio.ByteBuffer;
+import java.util.List;
+
+/**
+ * An exported file, ready to upscale pictures of any size.
+ *
+ * <p>A picture larger than the file's input is cut into overlapping tiles, and the result is what
+ * the network computes for the whole picture; a smaller one is padded at the bottom and right with
+ * its edge pixels.
+ */
+public final class Upscaler {
+  /** Takes the finished rows of a picture, from top to bottom. */
+  public interface Sink {
+    /** Rows of the upscaled picture from {@code firstRow} on. */
+    void put(int firstRow, Picture rows);
+  }
+
+  private static final int PROBE_SIDE = 64;
+
+  public final ModelFile model;
+  public final Engine engine;
+
+  /** Output pixels per input pixel along each side. */
+  public final int scale;
+
+  private float white = 1;
+  private ByteBuffer input;
+
+  /**
+   * What a file of others leaves open, its scale or its value of white, is found by running it.
+   * Throws AilsrException when it is no upscaler.
+   */
+  public Upscaler(ModelFile model, Engine engine) {
+    this.model = model;
+    this.engine = engine;
+    this.scale = probe();
+  }
+
+  /** {@code picture}, {@code scale} times as large. */
+  public Picture upscale(Picture picture) {
+    final Picture result = new Picture(scale * picture.height(), scale * picture.width());
+    upscale(picture, 0, new Sink() {
+      @Override
+      public void put(int firstRow, Picture rows) {
+        result.paste(rows, 0, 0, rows.height(), rows.width(), firstRow, 0);
+      }
+    }, Progress.NONE);
+    return result;
+  }
+
+  /**
+   * Upscales {@code picture} into {@code sink}, one row of tiles at a time.
+   *
+   * @param finishedRows rows of the result that the sink has already, from a run that was ended;
+   *     rows of tiles that lie within them are left out
+   */
+  public void upscale(PixelSource picture, int finishedRows, Sink sink, Progress progress) {
+    Size size = bestSize(picture.height(), picture.width());
+    List<Tile> rows = Tile.along(picture.height(), size.height, model.radius);
+    List<Tile> columns = Tile.along(picture.width(), size.width, model.radius);
+    int all = rows.size() * columns.size();
+    int done = 0;
+    for (Tile row : rows) {
+      if (scale * row.last <= finishedRows) {
+        done += columns.size();
+        continue;
+      }
+      Picture band = new Picture(scale * row.kept(), scale * picture.width());
+      for (Tile column : columns) {
+        progress.report("tiles", done++, all);
+        Picture tile = run(
+            picture.window(row.start, column.start, row.length(), column.length()));
+        band.paste(
+            tile,
+            scale * (row.first - row.start),
+            scale * (column.first - column.start),
+            band.height(),
+            scale * column.kept(),
+            0,
+            scale * column.first);
+      }
+      sink.put(scale * row.first, band);
+    }
+    progress.report("tiles", all, all);
+  }
+
+  /** Of the file's input sizes the one with which the fewest pixels are computed. */
+  Size bestSize(int height, int width) {
+    Size best = null;
+    long leastPixels = 0;
+    long fewestTiles = 0;
+    AilsrException reason = null;
+    for (Size size : model.sizes) {
+      try {
+        long tiles = (long) Tile.along(height, size.height, model.radius).size()
+            * Tile.along(width, size.width, model.radius).size();
+        long pixels = tiles * size.area();
+        if (best == null || pixels < leastPixels
+            || pixels == leastPixels && tiles < fewestTiles) {
+          best = size;
+          leastPixels = pixels;
+          fewestTiles = tiles;
+        }
+      } catch (AilsrException error) {
+        reason = new AilsrException(model.name + ": " + error.getMessage(), error);
+      }
+    }
+    if (best == null) {
+      throw reason;
+    }
+    return best;
+  }
+
+  /** The file's output for {@code tile}, padded to the least input size that holds it. */
+  public Picture run(Picture tile) {
+    Size size = new Size(tile.height(), tile.width());
+    if (!model.resizable) {
+      size = null;
+      for (Size own : model.sizes) {
+        if (own.holds(tile.height(), tile.width())
+            && (size == null || own.area() < size.area())) {
+          size = own;
+        }
+      }
+    }
+    ByteBuffer output = run(tile.padded(size.height, size.width), size, white);
+    return model.pixels.read(output, scale * size.height, scale * size.width, white);
+  }
+
+  /** {@code picture} as the file's input, for running the engine alone. */
+  public ByteBuffer prepared(Picture picture) {
+    ByteBuffer elements = model.pixels.buffer(new Size(picture.height(), picture.width()).area());
+    model.pixels.fill(elements, picture, white);
+    return elements;
+  }
+
+  private ByteBuffer run(Picture padded, Size size, float whiteOfInput) {
+    int needed = Picture.CHANNELS * model.pixels.bytes * (int) size.area();
+    if (input == null || input.capacity() != needed) {
+      input = model.pixels.buffer(size.area());
+    }
+    model.pixels.fill(input, padded, whiteOfInput);
+    return engine.run(input, size.height, size.width);
+  }
+
+  /**
+   * The scale; for float files without a card also whether white is 1 or 255. Super-resolution
+   * keeps local means, so one picture is run in both ranges, and 255 it is when that keeps them
+   * clearly better.
+   */
+  private int probe() {
+    Size size = model.resizable ? new Size(PROBE_SIDE, PROBE_SIDE) : model.inputSize();
+    int found = model.scale;
+    if (found == 0) {
+      long pixels = run(new Picture(size.height, size.width), size, 1).remaining()
+          / (Picture.CHANNELS * model.pixels.bytes);
+      found = (int) Math.round(Math.sqrt((double) pixels / size.area()));
+      if (found < 1 || pixels != found * found * size.area()) {
+        throw new AilsrException(
+            model.name + ": it turns " + size.area() + " pixels into " + pixels
+                + ": it is no upscaler by a whole number");
+      }
+    }
+    if (model.card == null && model.pixels == PixelType.FLOAT32) {
+      Picture waves = waves(size);
+      double asOne = lossOfMeans(waves, found, 1);
+      double asMany = lossOfMeans(waves, found, 255);
+      white = asMany < asOne / 2 ? 255 : 1;
+    }
+    return found;
+  }
+
+  private double lossOfMeans(Picture picture, int factor, float whiteTried) {
+    Size size = new Size(picture.height(), picture.width());
+    ByteBuffer output = run(picture, size, whiteTried);
+    float[] values = new float[output.remaining() / 4];
+    output.asFloatBuffer().get(values);
+    double loss = 0;
+    for (int row = 0; row < size.height; row++) {
+      for (int at = 0; at < Picture.CHANNELS * size.width; at++) {
+        double sum = 0;
+        for (int cell = 0; cell < factor * factor; cell++) {
+          int line = (row * factor + cell / factor) * size.width * factor;
+          int place = line + at / Picture.CHANNELS * factor + cell % factor;
+          float value = values[Picture.CHANNELS * place + at % Picture.CHANNELS] / whiteTried;
+          sum += Math.max(0, Math.min(1, value));
+        }
+        int level = picture.rgb[picture.at(row, 0) + at] & 0xff;
+        loss += Math.abs(sum / (factor * factor) - level / 255.0);
+      }
+    }
+    return loss;
+  }
+
+  private static Picture waves(Size size) {
+    Picture picture = new Picture(size.height, size.width);
+    for (int row = 0; row < size.height; row++) {
+      for (int column = 0; column < size.width; column++) {
+        double wave = 0.5 + 0.35 * Math.sin(row / 5.0) * Math.cos(column / 7.0);
+        int at = picture.at(row, column);
+        picture.rgb[at] = (byte) Math.round(255 * wave);
+        picture.rgb[at + 1] = (byte) Math.round(255 * (1 - wave));
+        picture.rgb[at + 2] = (byte) Math.round(255 * wave * wave);
+      }
+    }
+    return picture;
+  }
+}

@@ -1,0 +1,287 @@
+"""The app's core computes what the Python runtime computes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import sys
+from pathlib import Path
+
+import fastjsonschema
+import numpy as np
+import pytest
+from PIL import Image
+
+from ailsr.export import tflite_writer
+from ailsr.export.graph import Conv, DepthToSpace, Graph
+from ailsr.export.quantization import PIXELS, Quantization
+from ailsr.runtime import image, load
+from ailsr.runtime.bench import WARM_UP_RULE, Latency, is_steady
+from ailsr.runtime.card import Card
+from ailsr.runtime.protocol import PROTOCOLS, Pair, score
+from ailsr.runtime.resize import crop_to_multiple, enlarge, shrink
+from ailsr.runtime.tiles import plan
+from ailsr.runtime.version import VERSION
+
+ROOT = Path(__file__).parent.parent.parent
+APP = ROOT / "android_demo"
+SCHEMA = json.loads((ROOT / "runtime" / "report.schema.json").read_text())
+
+
+def test_junit(core):
+    names = sorted(p.stem for p in (APP / "core" / "src" / "test").rglob("*Test.java"))
+    done = core("org.junit.runner.JUnitCore", *(f"org.ailsr.core.{name}" for name in names))
+    assert done.returncode == 0, done.stdout
+    assert int(re.search(r"OK \((\d+) tests\)", done.stdout)[1]) > len(names)
+
+
+def test_statistics_equal_those_of_the_runtime(ask):
+    random = np.random.default_rng(0)
+    samples = [list(random.gamma(4, 3, n)) for n in (1, 2, 3, 7, 10, 11, 50, 1000)]
+    samples.append([5.0] * 5 + [5.25] * 5)
+    for own, answer in zip(
+        samples, ask(*({"ask": "latency", "samples": s} for s in samples)), strict=True
+    ):
+        expected = Latency.of_samples(own, 0, is_steady(own))
+        for name in ("n", "p50_ms", "p90_ms", "p99_ms", "p50_low_ms", "p50_high_ms", "steady"):
+            assert answer[name] == getattr(expected, name), name
+        for name in ("mean_ms", "sd_ms"):  # summed in another order
+            assert answer[name] == pytest.approx(getattr(expected, name), rel=1e-12)
+        assert answer["samples_ms"] == own
+
+
+def test_tiles_equal_those_of_the_runtime(ask):
+    sides = [
+        (length, window, radius)
+        for length in (1, 5, 9, 40, 64, 65, 4032)
+        for window in (9, 20, 64, 360)
+        for radius in (0, 3, 4)
+    ]
+    names = ("length", "window", "radius")
+    answers = ask(*({"ask": "tiles", **dict(zip(names, s, strict=True))} for s in sides))
+    for (length, window, radius), answer in zip(sides, answers, strict=True):
+        tiles = plan((length, 1), (window, 1), radius, 1)
+        expected = [
+            (t.source[0].start, t.source[0].stop, t.target[0].start, t.target[0].stop)
+            for t in tiles
+        ]
+        assert [tuple(tile) for tile in answer] == expected
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_pictures_are_reduced_and_enlarged_to_the_same_pixels(
+    ask, photograph_files, tmp_path, scale
+):
+    ask({
+        "ask": "resize", "scale": scale, "picture": str(photograph_files / "chelsea.png"),
+        "small": str(tmp_path / "small.png"), "large": str(tmp_path / "large.png"),
+    })  # fmt: skip
+    small = shrink(crop_to_multiple(image.read(photograph_files / "chelsea.png"), scale), scale)
+    assert np.array_equal(image.read(tmp_path / "small.png"), small)
+    assert np.array_equal(image.read(tmp_path / "large.png"), enlarge(small, scale))
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("gray", [False, True])
+def test_psnr_and_ssim_equal_those_of_the_runtime(ask, photograph_files, tmp_path, protocol, gray):
+    path = photograph_files / "astronaut.png"
+    if gray:
+        path = tmp_path / "gray.png"
+        Image.open(photograph_files / "astronaut.png").convert("L").save(path)
+    hr = crop_to_multiple(image.read(path), 3)
+    upscaled = enlarge(shrink(hr, 3), 3)
+    image.write(upscaled, tmp_path / "upscaled.png")
+    (answer,) = ask({
+        "ask": "score", "scale": 3, "protocol": protocol,
+        "hr": str(path), "upscaled": str(tmp_path / "upscaled.png"),
+    })  # fmt: skip
+    psnr, ssim = score(upscaled, Pair("picture", shrink(hr, 3), hr, gray), protocol)
+    assert 20 < answer["psnr"] < 40
+    assert answer["psnr"] == pytest.approx(psnr, abs=1e-6)
+    assert answer["ssim"] == pytest.approx(ssim, abs=1e-8)
+
+
+@pytest.fixture
+def upscaled_by_core(core, engine, tmp_path):
+    """What the core makes of a picture with a model."""
+
+    def run(model, picture):
+        output = tmp_path / "upscaled.png"
+        done = core("org.ailsr.core.UpscaleMain", model, picture, output, "--", *engine)
+        assert done.returncode == 0, done.stderr
+        return image.read(output)
+
+    return run
+
+
+def test_set5_comes_out_bit_for_bit_as_from_the_runtime(upscaled_by_core, int8_file, data):
+    upscaler = load(int8_file)
+    for path in sorted((data / "benchmark" / "Set5" / "LR_bicubic" / "X2").glob("*.png")):
+        upscaled = upscaled_by_core(int8_file, path)
+        assert np.array_equal(upscaled, upscaler.upscale(image.read(path))), path.name
+
+
+def test_a_photograph_of_12_megapixels_comes_out_bit_for_bit(
+    upscaled_by_core, int8_file, photograph_files, tmp_path
+):
+    small = Image.open(photograph_files / "coffee.png")
+    large = small.resize((4032, 3024), Image.Resampling.LANCZOS)
+    grain = np.random.default_rng(0).integers(-4, 5, (3024, 4032, 1))
+    rgb = np.clip(np.asarray(large).astype(int) + grain, 0, 255).astype(np.uint8)
+    Image.fromarray(rgb).save(tmp_path / "large.png", compress_level=1)
+    upscaler = load(int8_file)
+    assert len(upscaler.plan(3024, 4032)) > 50
+    upscaled = upscaled_by_core(int8_file, tmp_path / "large.png")
+    assert np.array_equal(upscaled, upscaler.upscale(rgb))
+
+
+@pytest.mark.parametrize("card", [True, False])
+@pytest.mark.parametrize("pixels", ["float32", "uint8", "int8"])
+def test_every_kind_of_file_is_understood(
+    upscaled_by_core, photograph_files, tmp_path, pixels, card
+):
+    """Elements, several input sizes, and files of others: these have no card and no seal."""
+    rgb = image.read(photograph_files / "chelsea.png")[:150, :131]
+    image.write(rgb, tmp_path / "picture.png")
+    write_small(tmp_path / "small.tflite", pixels)
+    if not card:
+        content = (tmp_path / "small.tflite").read_bytes()
+        (tmp_path / "small.tflite").write_bytes(content.replace(b"ailsr", b"other"))
+    expected = load(tmp_path / "small.tflite", threads=1).upscale(rgb)
+    upscaled = upscaled_by_core(tmp_path / "small.tflite", tmp_path / "picture.png")
+    assert np.array_equal(upscaled, expected)
+
+
+def test_an_interrupted_picture_is_gone_on_with(ask, engine, photograph_files, tmp_path):
+    write_small(tmp_path / "small.tflite", "uint8")
+    picture, upscaled = photograph_files / "chelsea.png", tmp_path / "upscaled.png"
+    (before,) = ask({
+        "ask": "resume", "engine": engine, "model": str(tmp_path / "small.tflite"),
+        "picture": str(picture), "upscaled": str(upscaled),
+    })  # fmt: skip
+    rgb = image.read(picture)
+    assert rgb.shape[0] / 2 < before < 2 * rgb.shape[0]
+    assert np.array_equal(
+        image.read(upscaled), load(tmp_path / "small.tflite", threads=1).upscale(rgb)
+    )
+
+
+def write_small(path, pixels):
+    """A file of one convolution that takes 48×64 pixels, or 64×48."""
+    weight = np.random.default_rng(0).uniform(0, 2 / 27, (12, 3, 3, 3)).astype(np.float32)
+    graph = Graph(
+        (
+            Conv("image", "blocks", weight, np.zeros(12, np.float32), pads=(1,) * 4),
+            DepthToSpace("blocks", "upscaled", 2),
+        ),
+        (3, 48, 64),
+    )
+    names = ("image", "blocks", "upscaled")
+    quantization = None if pixels == "float32" else Quantization(dict.fromkeys(names, PIXELS))
+    precision = "float32" if pixels == "float32" else "int8"
+    card = Card("small", 2, "rgb", precision, pixels, (48, 64), 1, other_sizes=((64, 48),))
+    tflite_writer.write(graph, card, path, quantization)
+
+
+@pytest.fixture
+def bench(core, engine, tmp_path):
+    """``bench(models, pictures, **request)``: exit code and report of a measurement.
+
+    ``pictures`` are pairs of paths (LR, HR) by scale.
+    """
+
+    def store(path: Path) -> str:
+        content = path.read_bytes()
+        sha256 = hashlib.sha256(content).hexdigest()
+        (tmp_path / "files").mkdir(exist_ok=True)
+        (tmp_path / "files" / sha256).write_bytes(content)
+        return sha256
+
+    def run(models, pictures, *, engine=engine, **changes):
+        request = {
+            "schema": "ailsr-request", "schema_version": 1, "id": "one",
+            "files": [{"name": model.name, "sha256": store(model)} for model in models],
+            "threads": 1, "runs": 5, "seconds": 1, "sustained_minutes": 0.01, "delegate": "cpu",
+            "protocol": "Y-shave-s",
+            "pictures": {
+                scale: [{"name": hr.stem, "lr": store(lr), "hr": store(hr)} for lr, hr in pairs]
+                for scale, pairs in pictures.items()
+            },
+        }  # fmt: skip
+        (tmp_path / "requests").mkdir(exist_ok=True)
+        (tmp_path / "requests" / "one.json").write_text(json.dumps(request | changes))
+        done = core("org.ailsr.core.BenchMain", tmp_path, "one", "--", *engine)
+        return done.returncode, json.loads((tmp_path / "reports" / "one.json").read_text())
+
+    return run
+
+
+def test_a_report_is_one_of_the_schema_with_the_figures_of_the_runtime(
+    bench, int8_file, photograph_files, tmp_path
+):
+    hr = crop_to_multiple(image.read(photograph_files / "chelsea.png"), 2)
+    image.write(hr, tmp_path / "chelsea.png")
+    image.write(shrink(hr, 2), tmp_path / "lr.png")
+    damaged = tmp_path / "damaged.tflite"
+    content = bytearray(int8_file.read_bytes())
+    content[len(content) // 2] ^= 1
+    damaged.write_bytes(content)
+
+    code, report = bench(
+        [int8_file, damaged], {"2": [(tmp_path / "lr.png", tmp_path / "chelsea.png")]}
+    )
+    assert code == 0
+    fastjsonschema.validate(SCHEMA, report)
+    assert report["ailsr_version"] == VERSION
+    assert report["settings"]["warm_up_rule"] == WARM_UP_RULE
+    measured, failed = report["files"]
+    assert failed["file"] == "damaged.tflite"
+    assert "SHA-256" in failed["error"]
+
+    upscaler = load(int8_file)
+    assert (measured["scale"], measured["pixels"]) == (upscaler.scale, upscaler.engine.pixels)
+    assert measured["input_size"] == list(upscaler.engine.input_size)
+    assert measured["network"] == "sesr_m5"
+    assert measured["engine"] == upscaler.engine.name
+    assert measured["inference"]["n"] >= 3
+    assert 0 < measured["inference"]["p50_ms"] < measured["whole_path"]["p50_ms"]
+    assert measured["peak_memory_bytes"] > 10**7
+    assert measured["sustained"][0]["p50_ms"] > 0
+    psnr, ssim = score(upscaler.upscale(shrink(hr, 2)), Pair("chelsea", shrink(hr, 2), hr))
+    quality = measured["quality"]["images"]["chelsea"]
+    assert quality["psnr_db"] == pytest.approx(psnr, abs=1e-6)
+    assert quality["ssim"] == pytest.approx(ssim, abs=1e-8)
+    (bicubic,) = report["baselines"]
+    assert bicubic["quality"]["psnr_db"] < psnr
+
+    progress = json.loads((tmp_path / "progress" / "one.json").read_text())
+    assert set(progress) == {"what", "done", "of"}
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"delegate": "tpu"}, "cpu, gpu or nnapi"),
+        ({"schema_version": 2}, "same version"),
+        ({"runs": "many"}, "'runs' is many, not an integer"),
+        ({"protocol": "PSNR"}, "Y-shave-s or RGB-DIV2K"),
+    ],
+)
+def test_a_request_that_cannot_be_carried_out_is_answered_in_one_line(
+    bench, int8_file, change, said
+):
+    code, report = bench([int8_file], {}, **change)
+    assert code == 1
+    assert set(report) == {"error"}
+    assert said in report["error"]
+    assert "\n" not in report["error"]
+
+
+def test_an_engine_that_dies_is_a_failure_of_its_file(bench, int8_file):
+    killer = [sys.executable, "-c", "import os; os._exit(9)"]
+    code, report = bench([int8_file], {}, engine=killer)
+    assert code == 0
+    fastjsonschema.validate(SCHEMA, report)
+    assert report["files"][0]["error"] == "the engine ended the process with exit code 9"
