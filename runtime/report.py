@@ -15,9 +15,19 @@ from ailsr.runtime.report_latency import breakable, latency_section
 from ailsr.runtime.report_plot import plot_section
 from ailsr.runtime.report_style import STYLE
 from ailsr.runtime.results import Results
-from ailsr.runtime.table import LatencyCells, Row, count, decibels, milliseconds, rows, throughput
+from ailsr.runtime.table import (
+    ABSENT,
+    LatencyCells,
+    Row,
+    count,
+    decibels,
+    milliseconds,
+    rows,
+    throughput,
+)
 from ailsr.runtime.version import VERSION
 
+_METERS = {"battery": "by the battery of the device", "rapl": "by the processor's RAPL counters"}
 PROTOCOLS = {
     "Y-shave-s": "Y-shave-s: on Y of BT.601 (studio range), without a border of <scale> pixels; "
     "SSIM with an 11×11 Gaussian window. The low-resolution pictures are MATLAB's bicubic "
@@ -139,6 +149,13 @@ def _surroundings(results: Results) -> dict[str, str]:
                 told.append(f"{_span(values)} {unit} {when}")
         if told:
             facts[name] = f"{', '.join(told)} the runs of a file."
+    energies = [
+        f"{row.name} {row.energy_mj} mJ" for row in rows(results) if row.energy_mj != ABSENT
+    ]
+    if energies:
+        sources = {file.energy.source for file in results.measured if file.energy}
+        whole = " and ".join(_METERS[source] for source in sorted(sources))
+        facts["Energy"] = f"Of one inference, {whole}, idle power included: {', '.join(energies)}."
     if noise := findings.noise(results):
         facts["Noise"] = ". ".join(sentence[0].upper() + sentence[1:] for sentence in noise) + "."
     if fallbacks := findings.fallbacks(results):

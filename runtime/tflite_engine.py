@@ -105,7 +105,12 @@ class TFLiteEngine:
         return picture / self._white if self._white != 1 else picture
 
     def backends(self) -> tuple[Backend, ...]:
-        """XNNPACK, where the interpreter has handed it operators, and its own kernels."""
+        """XNNPACK, where the interpreter has handed it operators, and its own kernels.
+
+        Empty for CompiledModel, which does not tell.
+        """
+        if not hasattr(self._interpreter, "_get_ops_details"):
+            return ()
         operators = self._interpreter._get_ops_details()
         delegated = _delegated(operators)
         types: dict[bool, list[str]] = {True: [], False: []}

@@ -21,6 +21,7 @@ from ailsr.runtime import findings, metrics, scatter
 from ailsr.runtime.bench import Failure, Measurement, Quality
 from ailsr.runtime.color import luma
 from ailsr.runtime.crops import SIDE, best_window, crop
+from ailsr.runtime.energy import Energy
 from ailsr.runtime.engines import Backend
 from ailsr.runtime.host import Host
 from ailsr.runtime.latency import Latency, Ratio, Sustained
@@ -305,6 +306,7 @@ def lasting() -> Results:
         backends=own,
         parts=Parts(1.0, 2.0, 3.0, 4.0, 10.0),
         noise=Noise(0.1, 31.0, 5),
+        energy=Energy("rapl", 0.0123),
     )
     return replace(results(first, second), sustained_minutes=10.0)
 
@@ -316,6 +318,7 @@ def test_the_page_tells_how_latencies_spread_and_last(lasting):
     assert "×2.56 (2.51–2.61)" in text and "relative to sesr_m5_x2_int8.tflite" in text
     assert "XNNPACK took none of the 14 operators: CPU computes them" in text
     assert "decode 1.00 · tile 2.00 · convert 3.00 · infer 4.00 · encode 10.0" in text
+    assert "RAPL counters, idle power included: sesr_m5_x2_float32.tflite 12.3 mJ." in text
     assert "1800 MHz before, 1800 MHz during, 1800 MHz after" in text
     assert "other processes took 31 % of the processor" in text.lower()
     assert re.findall(r'class="infer" style="width:([\d.]+)%', html) == ["20.00"]
