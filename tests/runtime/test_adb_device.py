@@ -214,6 +214,7 @@ def test_a_phone_finds_what_this_machine_finds(start_phone, app, write_network, 
         assert there.quality.images.keys() == mine.quality.images.keys()
         assert (there.network, there.input_size) == (mine.network, mine.input_size)
         assert there.whole_path.n == 5 and there.whole_path.p50_ms > 0
+        assert there.delegate  # as the app names it
     assert found.bicubic[2].psnr_db == pytest.approx(here.bicubic[2].psnr_db)
     assert (found.device, found.images) == (f"adb:{SERIAL}", images)
     assert found.host.python is None  # no Python runs on a phone
