@@ -280,10 +280,13 @@ def connections(server: Server) -> list[int]:
     return [int(n) for n in children.read_text().split()]
 
 
-@pytest.mark.parametrize("how", ["link", "ctrl-c", "harness killed", "ssh killed"])
+@pytest.mark.parametrize(
+    "how", ["link", "ctrl-c", "ctrl-c, two devices", "harness killed", "ssh killed"]
+)
 def test_an_interruption_leaves_nothing_on_the_device(server, files, old_python, how):
     """Neither a process nor a part of a file, and one line here."""
     arguments = [files[0], "--device", server.address(old_python), "--runs", "100000"]
+    arguments += ["--device", "local"] if "two" in how else []
     bench = subprocess.Popen(
         [BENCH, *arguments, "--seconds", "300"], stderr=subprocess.PIPE, stdout=subprocess.PIPE
     )
@@ -296,11 +299,11 @@ def test_an_interruption_leaves_nothing_on_the_device(server, files, old_python,
         for child in children:
             os.kill(int(child), signal.SIGKILL)
     else:
-        bench.send_signal(signal.SIGINT if how == "ctrl-c" else signal.SIGKILL)
+        bench.send_signal(signal.SIGINT if "ctrl-c" in how else signal.SIGKILL)
     output, error = bench.communicate(timeout=20)
     assert output == b""
-    expected = {"ctrl-c": (130, "stopped by Ctrl-C"), "harness killed": (-9, "")}
-    code, words = expected.get(how, (1, "the link to ssh://"))
+    expected = {"ctrl-c": (130, "stopped by Ctrl-C"), "harness": (-9, "")}
+    code, words = expected.get(how.split()[0].strip(","), (1, "the link to ssh://"))
     assert bench.returncode == code and words in error.decode()
     assert error.count(b"\n") == (how != "harness killed")
     eventually(lambda: not server.left_behind() and not server.agents())
