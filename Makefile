@@ -4,6 +4,7 @@
 # make int8-table  measure int8 of every network of the zoo on all targets and write docs/int8.md
 # make android-assets   export the zoo's int8 TFLite files, and pictures for PSNR, into the phone app
 # make android-check    build the phone app without Gradle's repositories, and test it
+# make arm     files of the zoo on emulated Arm cores against this machine, bit for bit; or says why not
 # make check   ruff, mypy and the tests: what CI runs
 #
 # Everything happens in .venv, which is made on first use.
@@ -15,7 +16,7 @@ BIN := $(VENV)/bin
 export AILSR_DATA ?= $(realpath $(wildcard ../shared/data))
 DEMO_STEPS ?= 2000
 
-.PHONY: demo test check lint zoo-table int8-table android-assets android-check clean
+.PHONY: demo test arm check lint zoo-table int8-table android-assets android-check clean
 
 demo: $(VENV)/demo
 	rm -rf demo
@@ -32,6 +33,10 @@ test: $(VENV)/test
 	$(BIN)/pytest
 
 check: lint test
+
+arm: $(VENV)/test
+	$(BIN)/python tests/arm.py \
+	    $(firstword $(wildcard $(AILSR_DATA)/benchmark/Set5) demo/photographs/test) || [ $$? = 77 ]
 
 zoo-table: $(VENV)/test
 	$(BIN)/python benchmarks/zoo_table.py --test $(AILSR_DATA)/benchmark/Set5 \
