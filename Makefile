@@ -2,8 +2,11 @@
 # make test    the tests
 # make zoo-table   measure the networks of the zoo on Set5 and Set14 and write docs/zoo.md
 # make int8-table  measure int8 of every network of the zoo on all targets and write docs/int8.md
+# make converters  measure our TFLite files beside those of other converters: docs/converters.md
 # make android-assets   export the zoo's int8 TFLite files, and pictures for PSNR, into the phone app
 # make android-check    build the phone app without Gradle's repositories, and test it
+# make web     build the page of ailsr-web (needs Node.js 18 or later with npm)
+# make wheel   a wheel that carries the page
 # make arm     files of the zoo on emulated Arm cores against this machine, bit for bit; or says why not
 # make check   ruff, mypy and the tests: what CI runs
 #
@@ -16,7 +19,9 @@ BIN := $(VENV)/bin
 export AILSR_DATA ?= $(realpath $(wildcard ../shared/data))
 DEMO_STEPS ?= 2000
 
-.PHONY: demo test arm check lint zoo-table int8-table android-assets android-check clean
+PAGE := runtime/page/index.html.gz
+
+.PHONY: demo test arm check lint web wheel zoo-table int8-table converters android-assets android-check clean
 
 demo: $(VENV)/demo
 	rm -rf demo
@@ -29,8 +34,25 @@ demo: $(VENV)/demo
 	$(BIN)/ailsr-bench demo/files/* --images demo/photographs/test --html demo/report.html
 	@echo "Open demo/report.html"
 
-test: $(VENV)/test
+# Without npm the tests of the page are skipped, loudly.
+test: $(VENV)/test $(if $(shell command -v npm),web)
 	$(BIN)/pytest
+
+web: $(PAGE)
+
+$(PAGE): web/node_modules/.package-lock.json runtime/report.schema.json \
+    $(wildcard web/*.html web/*.ts web/*.json web/public/* web/src/*.css) \
+    $(filter-out %.schema.ts,$(wildcard web/src/*.ts))
+	cd web && npm run --silent build
+	touch $@
+
+web/node_modules/.package-lock.json: web/package.json web/package-lock.json
+	cd web && npm ci --silent
+	touch $@
+
+wheel: $(VENV)/test web
+	rm -rf build/lib
+	$(BIN)/python -m build
 
 check: lint test
 
@@ -45,6 +67,10 @@ zoo-table: $(VENV)/test
 int8-table: $(VENV)/test
 	$(BIN)/python benchmarks/int8_table.py --calibration $(AILSR_DATA)/train/T91 \
 	    --test $(AILSR_DATA)/benchmark/Set5 --test $(AILSR_DATA)/benchmark/Set14
+
+converters: $(VENV)/test
+	$(BIN)/python benchmarks/converters.py --calibration $(AILSR_DATA)/train/T91 \
+	    --images $(AILSR_DATA)/benchmark/Set5 --peers $(AILSR_DATA)/../peers
 
 android-assets: $(VENV)/demo
 	$(BIN)/python android_demo/assets.py
@@ -70,4 +96,4 @@ $(VENV)/demo $(VENV)/test: $(VENV)/%: pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) build demo .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build demo runtime/page web/node_modules .pytest_cache .mypy_cache .ruff_cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,11 +16,12 @@ from ailsr.export.graph import Graph
 from ailsr.export.ladder import Ladder, Means, Progress, precision_by
 from ailsr.export.passes import with_separate_pixels
 from ailsr.export.picture_sets import picture_set
-from ailsr.export.quantization import BITS, Quantization
+from ailsr.export.quantization import BITS, Quantization, quantization_of
 from ailsr.export.receptive_field import receptive_radius
 from ailsr.export.rewrites import RewriteName, rewritten
 from ailsr.export.source import Source
 from ailsr.export.verification import ADVICE, LARGEST_LOSS, LossError, Reference
+from ailsr.runtime.anatomy import Anatomy, anatomy
 from ailsr.runtime.card import Card, PixelType, Precision
 from ailsr.runtime.errors import EngineError, ParityError, UsageError
 from ailsr.runtime.files import atomic_output, size_bytes
@@ -115,7 +117,7 @@ class Exporter:
         self.rewrites = rewrites
         self._fall_back, self._qat_steps = fall_back, qat_steps
         self.calibration_pictures = picture_set(calibration, "calibration", source.scale)
-        self.pictures = picture_set(images, "verification", source.scale)
+        self.pictures = picture_set(images, "verification", source.scale, calibration)
         self._progress = progress
         least = 2 * (self.radius or 0) + 1
         for size in (self.input_size, *self.other_sizes):
@@ -215,6 +217,27 @@ class Exporter:
         rung = self.ladder.rung(means)
         return self._export(target, precision_by(means), folder, pixels, *rung, means)
 
+    def write_by(self, means: Means, target: Target, folder: Path) -> Path:
+        """The file that ``means`` alone gives, not verified: for measurements of one's own."""
+        graph, quantization = self.ladder.rung(means)
+        path = self.path(target, precision_by(means), folder)
+        card = replace(self.card(precision_by(means), "uint8"), means=means)
+        _write(target, graph, card, path, quantization)
+        return path
+
+    def draft(self, target: Target, precision: Precision, pixels: PixelType = "uint8") -> Anatomy:
+        """What a file will be made of, before anything is calibrated: its ranges are made up."""
+        graph, quantization = self.graph, None
+        if precision in BITS:
+            graph = self.ladder.graph
+            made_up = dict.fromkeys(graph.shapes, (-1.0, 1.0))
+            quantization = quantization_of(graph, made_up, BITS[precision])
+        card = self.card(precision, pixels if precision in BITS else "float32")
+        with tempfile.TemporaryDirectory() as folder:
+            path = self.path(target, precision, Path(folder))
+            _write(target, graph, card, path, quantization)
+            return anatomy(str(path))
+
     def _export(
         self,
         target: Target,
@@ -225,17 +248,16 @@ class Exporter:
         quantization: Quantization | None = None,
         means: Means | None = None,
     ) -> ExportedFile:
-        writer = import_module(FORMATS[target].writer)
         path = self.path(target, precision, folder)
         card = replace(self.card(precision, pixels), means=means)
         reference = self.reference
         tick = self._ticks(f"verifying {path.name}")
         with atomic_output(path) as temporary:
-            writer.write(graph, card, temporary, quantization)
+            _write(target, graph, card, temporary, quantization)
             verified = reference.verify(temporary, precision, self.max_drop, tick)
             if math.isfinite(verified.psnr):
                 card = replace(card, psnr={self.pictures.name: round(verified.psnr, 3)})
-                writer.write(graph, card, temporary, quantization)
+                _write(target, graph, card, temporary, quantization)
         return ExportedFile(
             str(path),
             target,
@@ -258,6 +280,12 @@ class Exporter:
             self._progress(doing, done, total)
 
         return tick
+
+
+def _write(
+    target: Target, graph: Graph, card: Card, path: Path, quantization: Quantization | None
+) -> None:
+    import_module(FORMATS[target].writer).write(graph, card, path, quantization)
 
 
 def _named(size: Size) -> str:

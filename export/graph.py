@@ -24,11 +24,34 @@ UNBOUNDED: Clamp = (-np.inf, np.inf)
 
 
 @dataclass(frozen=True)
-class Conv:
-    """A convolution with its bias and fused clamp."""
+class Unary:
+    """A node of one input."""
 
     input: str
     output: str
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return (self.input,)
+
+
+@dataclass(frozen=True)
+class Binary:
+    """A node of two inputs."""
+
+    first: str
+    second: str
+    output: str
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return (self.first, self.second)
+
+
+@dataclass(frozen=True)
+class Conv(Unary):
+    """A convolution with its bias and fused clamp."""
+
     weight: Array  # (out, in / groups, kh, kw)
     bias: Array  # (out,)
     pads: tuple[int, int, int, int] = (0, 0, 0, 0)  # top, left, bottom, right; zeros
@@ -37,35 +60,19 @@ class Conv:
     groups: int = 1
     clamp: Clamp = UNBOUNDED
 
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        return (self.input,)
-
 
 @dataclass(frozen=True)
-class PRelu:
+class PRelu(Unary):
     """max(x, 0) + slope * min(x, 0), one slope per channel."""
 
-    input: str
-    output: str
     slope: Array  # (channels,)
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        return (self.input,)
 
 
 @dataclass(frozen=True)
-class Bound:
+class Bound(Unary):
     """A clamp that could not be fused into the node before it."""
 
-    input: str
-    output: str
     clamp: Clamp
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        return (self.input,)
 
 
 Function = Literal["sigmoid", "tanh", "gelu", "gelu_tanh", "sqrt"]
@@ -73,65 +80,38 @@ Function = Literal["sigmoid", "tanh", "gelu", "gelu_tanh", "sqrt"]
 
 
 @dataclass(frozen=True)
-class Pointwise:
+class Pointwise(Unary):
     """A function of each sample."""
 
-    input: str
-    output: str
     function: Function
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        return (self.input,)
 
 
 @dataclass(frozen=True)
-class Add:
+class Add(Binary):
     """The sum of two tensors, with its fused clamp.
 
     ``first`` has the shape of the sum; ``second`` has, too, or is one value per channel.
     """
 
-    first: str
-    second: str
-    output: str
     clamp: Clamp = UNBOUNDED
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        return (self.first, self.second)
 
 
 @dataclass(frozen=True)
-class Mul:
+class Mul(Binary):
     """The product of two tensors, with its fused clamp.
 
     ``first`` has the shape of the product; ``second`` has, too, or is one value per channel
     (channel attention), or one per pixel (spatial attention).
     """
 
-    first: str
-    second: str
-    output: str
     clamp: Clamp = UNBOUNDED
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        return (self.first, self.second)
 
 
 @dataclass(frozen=True)
-class Extreme:
+class Extreme(Binary):
     """The greater, or lesser, of two samples, of tensors of equal shape."""
 
-    first: str
-    second: str
-    output: str
     function: Literal["max", "min"]
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        return (self.first, self.second)
 
 
 @dataclass(frozen=True)
@@ -143,69 +123,38 @@ class Concat:
 
 
 @dataclass(frozen=True)
-class DepthToSpace:
+class DepthToSpace(Unary):
     """Blocks of channels moved into space, DCR order."""
 
-    input: str
-    output: str
     block: int
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        return (self.input,)
 
 
 @dataclass(frozen=True)
-class Pad:
+class Pad(Unary):
     """A border around the picture: its mirror image without the edge pixel, or the edge pixel."""
 
-    input: str
-    output: str
     pads: tuple[int, int, int, int]  # top, left, bottom, right
     mode: Literal["reflect", "edge"] = "reflect"
 
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        return (self.input,)
-
 
 @dataclass(frozen=True)
-class Mean:
+class Mean(Unary):
     """The mean of each channel over the picture, (channels, 1, 1)."""
 
-    input: str
-    output: str
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        return (self.input,)
-
 
 @dataclass(frozen=True)
-class MaxPool:
+class MaxPool(Unary):
     """The maximum of each window, windows that reach beyond the border left out."""
 
-    input: str
-    output: str
     kernel: tuple[int, int]
     stride: tuple[int, int]
 
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        return (self.input,)
-
 
 @dataclass(frozen=True)
-class Resize:
+class Resize(Unary):
     """Bilinear interpolation to ``size`` (height, width); pixels have their centres at the half."""
 
-    input: str
-    output: str
     size: tuple[int, int]
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        return (self.input,)
 
 
 Clamped = Conv | Add | Mul

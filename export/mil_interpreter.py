@@ -2,14 +2,18 @@
 
 Arithmetic is float32, and float64 in programs that quantise: their numbers are whole between the
 scales, and float32 would round one in thousands to the level beside it, as no integer arithmetic
-does. What a program declares as float16 is rounded to it after each operator:
-storage in float16 and accumulation in float32, as the Neural Engine and the GPU do it.
+does. A convolution of dequantised levels is summed over the levels themselves, and what is then
+quantised is multiplied once, in float32: so do integer kernels, and int8 files of all targets come
+to the same levels.
+What a program declares as float16 is rounded to it after each operator: storage in float16 and
+accumulation in float32, as the Neural Engine and the GPU do it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ailsr.export.mil_operators import OPERATORS
+from ailsr.export.mil_operators import CLAMPS, OPERATORS, conv_of_levels
 from ailsr.runtime.errors import ModelError, UnsupportedOperatorError
 
 
@@ -32,6 +36,8 @@ class Interpreter:
     def __init__(self, spec: Any, weights: Path) -> None:  # noqa: ANN401
         self.steps: list[_Step] = []
         constants: dict[str, Any] = {}
+        levels: dict[str, _Step] = {}  # by output: what dequantises, tensors and weights
+        sums: dict[str, _Step] = {}  # by output: convolutions of levels, clamped or not
         operations = _operations(spec, weights)
         quantised = any(operation.op_type == "quantize" for operation in operations)
         self.number = torch.float64 if quantised else torch.float32
@@ -42,29 +48,42 @@ class Interpreter:
                 constants[output.name] = _constant(output.val, self.number)
                 continue
             step = _step(operation, constants)
+            if operation.op_type in ("dequantize", "constexpr_affine_dequantize"):
+                levels[output.name] = step
+            if operation.op_type == "conv":
+                names = [operation.inputs[parameter].name for parameter in ("x", "weight")]
+                if all(name in levels for name in names):
+                    step = sums[output.name] = _of_levels(step, *(levels[name] for name in names))
+            if operation.op_type in CLAMPS and (source := step.reads.get("x")) in sums:
+                sums[output.name] = sums[source]
+            if operation.op_type == "quantize" and (source := step.reads.get("input")) in sums:
+                sums[source].constants["output_scale"] = step.constants["scale"]
             if step.reads:
                 self.steps.append(step)
             else:  # an operator on constants, such as the dequantisation of weights
                 constants[output.name] = step({})
         self.tensors = {step.output for step in self.steps}
-        """Names of all tensors that are computed."""
-        read_later: set[str] = set()
-        for step in reversed(self.steps):
-            step.last_reads = step.tensors() - read_later
-            read_later |= step.tensors()
+        """Names of all tensors that can be computed."""
 
     def compute(self, inputs: dict[str, Tensor], result: str) -> Tensor:
         """The tensor named ``result``, in float32. Others are let go as soon as nothing reads
         them."""
         values = {name: values.to(self.number) for name, values in inputs.items()}
         with torch.inference_mode():
-            for step in self.steps:
+            for step, last_reads in self._plan(result):
                 values[step.output] = step(values)
-                if step.output == result:
-                    break
-                for name in step.last_reads:
+                for name in last_reads:
                     del values[name]
         return values[result].float()
+
+    def _plan(self, result: str) -> list[tuple[_Step, set[str]]]:
+        """The steps that ``result`` takes, each with the tensors that no later one reads."""
+        plan, wanted = [], {result}
+        for step in reversed(self.steps):
+            if step.output in wanted:
+                plan.append((step, step.tensors() - wanted))
+                wanted |= step.tensors()
+        return plan[::-1]
 
 
 @dataclass
@@ -78,8 +97,6 @@ class _Step:
     reads: dict[str, str | list[str]] = field(default_factory=dict)
     """Name of the tensor, or tensors, for each parameter that is not a constant."""
     constants: dict[str, Any] = field(default_factory=dict)
-    last_reads: set[str] = field(default_factory=set)
-    """Tensors that no later step reads."""
 
     def __call__(self, values: dict[str, Tensor]) -> Tensor:
         arguments = {
@@ -128,6 +145,13 @@ def _step(operation: Any, constants: dict[str, Any]) -> _Step:  # noqa: ANN401
         else:
             step.reads[parameter] = value.name
     return step
+
+
+def _of_levels(conv: _Step, x: _Step, weight: _Step) -> _Step:
+    """``conv`` of what the steps ``x`` and ``weight`` dequantise, on the levels themselves."""
+    operator = partial(conv_of_levels, x.constants, weight.constants)
+    constants = {name: value for name, value in conv.constants.items() if name != "weight"}
+    return replace(conv, operator=operator, reads={"x": x.reads["input"]}, constants=constants)
 
 
 def _constant(value: Any, number: torch.dtype) -> Any:  # noqa: ANN401

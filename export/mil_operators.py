@@ -7,7 +7,8 @@ numbers). Defined by coremltools' ``converters/mil/mil/ops/defs``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,6 +16,8 @@ from torch.nn import functional
 
 from ailsr.runtime.errors import UnsupportedOperatorError
 
+EXACT_PRODUCTS = 2**24 // (255 * 255)
+"""Products of two levels, less their zero points, that float32 sums up exactly."""
 RANGES = {"int8": (-128, 127), "uint8": (0, 255)}
 """Lowest and highest level of a quantised type."""
 
@@ -42,6 +45,42 @@ def conv(
     return functional.conv2d(
         x, weight, bias, tuple(strides), padding, tuple(dilations), groups=groups
     )
+
+
+def conv_of_levels(
+    x_levels: Mapping[str, Any],
+    weight_levels: Mapping[str, Any],
+    x: Tensor,
+    bias: Tensor | None = None,
+    groups: int = 1,
+    output_scale: float | None = None,
+    **geometry: Any,  # noqa: ANN401
+) -> Tensor:
+    """``conv`` of levels ``x`` of int8, ``x_levels`` and ``weight_levels`` being the parameters
+    that they are dequantised by.
+
+    Its sums are whole numbers, so float32 has them exactly as long as they are short. With an
+    ``output_scale``, that of the levels that it is going to have, it is rounded as onnxruntime and
+    XNNPACK do, which multiply the sum, bias included, by one float32 factor: a product that falls
+    within 1e-5 of the middle between two levels goes their way.
+    """
+    x = (x - x_levels.get("zero_point", 0)).float()
+    weight: Tensor = weight_levels["quantized_data"]
+    weight = (weight - _along(weight_levels["zero_point"], weight_levels["axis"], weight)).float()
+    channels = EXACT_PRODUCTS // weight[0, 0].numel()
+    if groups > 1 or not channels:
+        number = torch.float32 if weight[0].numel() <= EXACT_PRODUCTS else torch.float64
+        sums = conv(x.to(number), weight.to(number), groups=groups, **geometry).double()
+    else:
+        starts = range(0, x.shape[1], channels)
+        parts = [(x[:, i : i + channels], weight[:, i : i + channels]) for i in starts]
+        sums = torch.stack([conv(*part, **geometry) for part in parts]).double().sum(0)
+    scale: Tensor = _along(torch.as_tensor(weight_levels["scale"]), 1, sums) * x_levels["scale"]
+    shift = torch.zeros(()) if bias is None else torch.as_tensor(_along(bias, 1, sums))
+    if output_scale is None:
+        return sums * scale + shift
+    factor = scale.float() / torch.tensor(output_scale, dtype=torch.float32)
+    return ((sums + (shift / scale).round()).float() * factor).double() * output_scale
 
 
 def pad(x: Tensor, pad: Sequence[int], mode: str = "constant", constant_val: float = 0) -> Tensor:
@@ -139,6 +178,7 @@ def _along(values: Tensor | float, axis: int | None, x: Tensor) -> Tensor | floa
     return values.reshape([-1 if i == axis % x.ndim else 1 for i in range(x.ndim)])
 
 
+CLAMPS = {"clip", "maximum", "minimum", "relu", "relu6"}
 OPERATORS: dict[str, Callable[..., Tensor]] = {
     "add": lambda x, y: x + y,
     "cast": cast,

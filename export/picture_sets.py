@@ -1,8 +1,9 @@
 """Pictures to calibrate and to verify with: a folder's, or ones that are always at hand.
 
 Without a folder these are photographs that come with scikit-image, some for calibration and others
-for verification; without scikit-image, generated pictures. (Calibrated on the generated ones, the
-AIL authors' VDSR-f13 loses 0.14 to 0.23 dB in int8 on Set5; on the photographs 0.09 to 0.11.)
+for verification; without scikit-image, some of the pictures of the calibration, or generated ones.
+(Calibrated on the generated ones, the AIL authors' VDSR-f13 loses 0.14 to 0.23 dB in int8 on Set5;
+on the photographs 0.09 to 0.11.)
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ PHOTOGRAPHS: dict[Purpose, tuple[str, ...]] = {
 """Functions of ``skimage.data``."""
 SEEDS: dict[Purpose, tuple[int, ...]] = {"calibration": (0, 1, 2), "verification": (3, 4)}
 """Of generated pictures."""
+SOME = 4
+"""Pictures of the calibration that stand in for those to verify with."""
 SIDE = 384
 """Of a generated picture, in pixels."""
 
@@ -40,18 +43,24 @@ class PictureSet:
     pairs: Sequence[Pair]
 
 
-def picture_set(folder: Path | None, purpose: Purpose, scale: int) -> PictureSet:
+def picture_set(
+    folder: Path | None, purpose: Purpose, scale: int, instead: Path | None = None
+) -> PictureSet:
     """The pictures of ``folder`` by the protocol; None: the default ones for ``purpose``.
 
-    Raises ImageError when the folder holds no pictures.
+    Some of ``instead`` are taken before generated ones, which tell little of a loss. Raises
+    ImageError when the folder holds no pictures.
     """
     if folder is not None:
-        named = folder.resolve()
-        name = set_name(named)
-        return PictureSet(name, protocol.pairs(folder, scale))
+        return PictureSet(set_name(folder.resolve()), protocol.pairs(folder, scale))
     if find_spec("skimage") is not None:
         pairs = [_pair(name, _photograph(name), scale) for name in PHOTOGRAPHS[purpose]]
         return PictureSet(f"scikit-image ({', '.join(PHOTOGRAPHS[purpose])})", pairs)
+    if instead is not None:
+        others = protocol.pairs(instead, scale)
+        count = min(SOME, len(others))
+        chosen = [others[i * len(others) // count] for i in range(count)]
+        return PictureSet(f"{count} pictures of {set_name(instead.resolve())}", chosen)
     pairs = [_pair(f"generated {seed}", generated(seed), scale) for seed in SEEDS[purpose]]
     return PictureSet("generated", pairs)
 

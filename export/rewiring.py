@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from ailsr.export.graph import Add, Concat, Extreme, Mul, Node
+from ailsr.export.graph import Binary, Concat, Node
 
 
 def renamed(nodes: Sequence[Node], names: Mapping[str, str]) -> list[Node]:
@@ -35,7 +35,7 @@ def _renamed(node: Node, names: Mapping[str, str]) -> Node:
 
     output = name(node.output)
     match node:
-        case Add() | Mul() | Extreme():
+        case Binary():
             return replace(node, first=name(node.first), second=name(node.second), output=output)
         case Concat():
             return replace(node, inputs=tuple(map(name, node.inputs)), output=output)

@@ -42,6 +42,11 @@ class GraphTensors:
         self._quantization = quantization
         self._indices: dict[tuple[str, QParams | None], int] = {}
 
+    @property
+    def quantized(self) -> bool:
+        """Whether activations are integers."""
+        return self._quantization is not None
+
     def parameters(self, name: str) -> QParams | None:
         """The parameters of a tensor; None in a float file."""
         if self._quantization is None:

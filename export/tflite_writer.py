@@ -7,69 +7,24 @@ are those of the graph, as compilers for NPUs want them; ``resize_tensor_input``
 int16 activations (int8x16) have reference kernels only on a CPU, some fifty times slower than int8;
 they are for NPUs (Ethos-U, Hexagon). There is no int16 DEPTH_TO_SPACE, so pixels take int8 for it,
 other tensors float32.
-
-Where TFLite has several exact forms of a node, the one that XNNPACK runs fastest is written; the
-times in the comments are those of ai-edge-litert 2.3.0 on one x86 core.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from ai_edge_litert import schema_py_generated as schema
-from ai_edge_litert.schema_py_generated import ActivationFunctionType, BuiltinOperator
+from ai_edge_litert.schema_py_generated import BuiltinOperator
 
-from ailsr.export.graph import (
-    UNBOUNDED,
-    Add,
-    Bound,
-    Clamp,
-    Clamped,
-    Concat,
-    Conv,
-    DepthToSpace,
-    Extreme,
-    Function,
-    Graph,
-    MaxPool,
-    Mean,
-    Mul,
-    Node,
-    Pad,
-    Pointwise,
-    PRelu,
-    Resize,
-)
-from ailsr.export.quantization import BITS, FIXED, PIXELS, WIDE_PIXELS, QParams, Quantization
-from ailsr.export.tflite_model import (
-    DILATED_DEPTHWISE_CONV_2D,
-    GROUPED_CONV_2D,
-    Kernel,
-    ModelBuilder,
-)
+from ailsr.export.graph import Graph
+from ailsr.export.quantization import BITS, PIXELS, WIDE_PIXELS, QParams, Quantization
+from ailsr.export.tflite_model import ModelBuilder
+from ailsr.export.tflite_nodes import NodeTranslator
 from ailsr.export.tflite_tensors import GraphTensors
 from ailsr.runtime.card import METADATA_KEY, Card
-from ailsr.runtime.errors import UnsupportedOperatorError, UsageError
+from ailsr.runtime.errors import UsageError
 from ailsr.runtime.files import atomic_output
 from ailsr.runtime.seal import SEAL_KEY, UNSEALED, sealed
 
-_ACTIVATIONS: dict[Clamp, tuple[int, int]] = {  # fused, and as an operator
-    (0.0, np.inf): (ActivationFunctionType.RELU, BuiltinOperator.RELU),
-    (0.0, 6.0): (ActivationFunctionType.RELU6, BuiltinOperator.RELU6),
-    (-1.0, 1.0): (ActivationFunctionType.RELU_N1_TO_1, BuiltinOperator.RELU_N1_TO_1),
-}
-_FUNCTIONS: dict[Function, int] = {
-    "sigmoid": BuiltinOperator.LOGISTIC,
-    "tanh": BuiltinOperator.TANH,
-    "gelu": BuiltinOperator.GELU,
-    "gelu_tanh": BuiltinOperator.GELU,
-    "sqrt": BuiltinOperator.SQRT,
-}
-_EXTREMES = {"max": BuiltinOperator.MAXIMUM, "min": BuiltinOperator.MINIMUM}
-_HEIGHT, _WIDTH, _CHANNELS = 1, 2, 3  # the axes in NHWC
 # Lets XNNPACK compute in float16 where the processor can (Arm from Cortex-A55 and A75 on), as the
 # GPU delegates do anyway: TensorFlow's reduced_precision_metadata.h. On the AIL authors' VDSR-f13,
 # emulating a Cortex-A76: errors up to 0.0026, PSNR within 0.001 dB.
@@ -109,14 +64,14 @@ class _Translation:
         self.card = card
         self.model = ModelBuilder()
         self.tensors = GraphTensors(self.model, graph, card.precision, quantization)
-        self.quantized = quantization is not None
 
     def content(self) -> bytes:
         """The file's bytes."""
         graph, card = self.graph, self.card
         inputs = {graph.input: self._input(graph.input)}
+        translator = NodeTranslator(self.model, self.tensors, graph)
         for node in graph.nodes:
-            self._node(node)
+            translator.translate(node)
         outputs = {graph.output: self._output(graph.output)}
         self.model.metadata(METADATA_KEY, card.to_json().encode())
         self.model.metadata(SEAL_KEY, UNSEALED.encode())
@@ -124,8 +79,6 @@ class _Translation:
             self.model.metadata(*_HALF_ARITHMETIC)
         description = f"ailsr {card.network} x{card.scale} {card.precision}"
         return sealed(self.model.build(description, inputs, outputs))
-
-    # Input and output
 
     def _input(self, name: str) -> int:
         tensor = self.tensors.result(name)
@@ -155,257 +108,3 @@ class _Translation:
     def _is_direct(self, parameters: QParams | None) -> bool:
         """Whether an app sees a tensor of these parameters as it is."""
         return parameters is None or (self.card.pixels == "int8" and parameters == PIXELS)
-
-    # Nodes
-
-    def _node(self, node: Node) -> None:
-        match node:
-            case Conv():
-                self._conv(node)
-            case Add():
-                inputs = [self.tensors.read(name) for name in node.inputs]
-                self._clamped(BuiltinOperator.ADD, inputs, node, schema.AddOptionsT())
-            case Mul():
-                inputs = [self.tensors.read(name) for name in node.inputs]
-                self._clamped(BuiltinOperator.MUL, inputs, node, schema.MulOptionsT())
-            case Extreme():
-                self._move(_EXTREMES[node.function], node, schema.MaximumMinimumOptionsT())
-            case Pointwise():
-                self._pointwise(node)
-            case Bound():
-                source = self.tensors.read(node.input, self.tensors.parameters(node.output))
-                self._bound(source, node.output, self._steps(node))
-            case PRelu():
-                self._prelu(node)
-            case Concat():
-                self._concat(node)
-            case DepthToSpace():
-                self._depth_to_space(node)
-            case Pad(mode="reflect"):
-                options = schema.MirrorPadOptionsT(mode=schema.MirrorPadMode.REFLECT)
-                pads = self.tensors.pads(node.pads)
-                self._move(BuiltinOperator.MIRROR_PAD, node, options, [pads])
-            case Pad(mode="edge"):
-                self._pad_edge(node)
-            case Mean():
-                axes = self.tensors.integers("height and width", [_HEIGHT, _WIDTH])
-                inputs = [self.tensors.read(node.input), axes]
-                options = schema.ReducerOptionsT(keepDims=True)
-                result = self.tensors.result(node.output)
-                self.model.operator(BuiltinOperator.MEAN, inputs, result, options)
-            case MaxPool(kernel=(height, width), stride=(down, right)):
-                options = schema.Pool2DOptionsT(
-                    padding=schema.Padding.VALID,
-                    filterHeight=height,
-                    filterWidth=width,
-                    strideH=down,
-                    strideW=right,
-                )
-                self._move(BuiltinOperator.MAX_POOL_2D, node, options)
-            case Resize():
-                options = schema.ResizeBilinearOptionsT(halfPixelCenters=True)
-                size = self.tensors.integers(f"{node.output}/size", node.size)
-                self._move(BuiltinOperator.RESIZE_BILINEAR, node, options, [size])
-            case _:
-                raise UnsupportedOperatorError(
-                    f"TFLite has no operator for {type(node).__name__}, which computes "
-                    f"{node.output!r}: replace it in the network"
-                )
-
-    def _move(
-        self,
-        code: int,
-        node: Concat | DepthToSpace | Pad | Extreme | MaxPool | Resize,
-        options: object,
-        constants: Sequence[int] = (),
-    ) -> None:
-        """An operator that computes no new samples: it wants equal parameters on all sides."""
-        parameters = self.tensors.parameters(node.output)
-        inputs = [self.tensors.read(name, parameters) for name in node.inputs]
-        result = self.tensors.result(node.output)
-        self.model.operator(code, [*inputs, *constants], result, options)
-
-    def _depth_to_space(self, node: DepthToSpace) -> None:
-        code = BuiltinOperator.DEPTH_TO_SPACE
-        options = schema.DepthToSpaceOptionsT(blockSize=node.block)
-        parameters = self.tensors.parameters(node.output)
-        if parameters is None or parameters.bits == 8:
-            self._move(code, node, options)
-            return
-        between = PIXELS if parameters == WIDE_PIXELS else None
-        source = self.tensors.requantized(self.tensors.read(node.input), node.input, between)
-        moved = self.tensors.shaped(f"{node.output}/moved", node.output, between)
-        self.model.operator(code, [source], moved, options)
-        if between is not None:
-            self.tensors.put(node.output, moved, between)
-        if between is None or self.graph.consumers(node.output):
-            self.tensors.put(node.output, self.tensors.requantized(moved, node.output, parameters))
-
-    def _concat(self, node: Concat) -> None:
-        channels, *_ = self.graph.shapes[node.inputs[0]]
-        if len(set(node.inputs)) == 1 and channels <= 4:
-            # An image repeated, as for a nearest-neighbour skip: a 1x1 convolution gives the same
-            # values, in int8 too, and nine copies of three channels take it 0.4 ms instead of 2.
-            weight = np.tile(np.eye(channels, dtype=np.float32), (len(node.inputs), 1))
-            bias = np.zeros(len(weight), np.float32)
-            self._conv(Conv(node.inputs[0], node.output, weight[:, :, None, None], bias))
-        else:
-            options = schema.ConcatenationOptionsT(axis=_CHANNELS)
-            self._move(BuiltinOperator.CONCATENATION, node, options)
-
-    def _pad_edge(self, node: Pad) -> None:
-        """TFLite has no replication of the edge, but a mirror that includes it: ring by ring."""
-        output, pads = node.output, node.pads
-        source = self.tensors.read(node.input, self.tensors.parameters(output))
-        channels, height, width = self.graph.shapes[node.input]
-        for ring in range(max(pads)):
-            top, left, bottom, right = (int(pad > ring) for pad in pads)
-            height, width = height + top + bottom, width + left + right
-            last = ring + 1 == max(pads)
-            label = output if last else f"{output}/ring"
-            result = self.tensors.like(label, output, (channels, height, width))
-            inputs = [source, self.tensors.pads((top, left, bottom, right))]
-            options = schema.MirrorPadOptionsT(mode=schema.MirrorPadMode.SYMMETRIC)
-            self.model.operator(BuiltinOperator.MIRROR_PAD, inputs, result, options)
-            source = result
-        self.tensors.put(output, source)
-
-    def _pointwise(self, node: Pointwise) -> None:
-        code, output = _FUNCTIONS[node.function], node.output
-        options = None
-        if code == BuiltinOperator.GELU:
-            options = schema.GeluOptionsT(approximate=node.function == "gelu_tanh")
-        source, parameters = self.tensors.read(node.input), self.tensors.parameters(output)
-        prescribed = FIXED.get(node.function, parameters)
-        if self.quantized and (code == BuiltinOperator.SQRT or parameters != prescribed):
-            # XNNPACK makes one table of the three; TFLite has no such int8 operator.
-            real, root = (
-                self.tensors.shaped(f"{name}/real", name, None) for name in (node.input, output)
-            )
-            self.model.operator(BuiltinOperator.DEQUANTIZE, [source], real)
-            self.model.operator(code, [real], root, options)
-            code, source, options = BuiltinOperator.QUANTIZE, root, None
-        self.model.operator(code, [source], self.tensors.result(output), options)
-
-    def _prelu(self, node: PRelu) -> None:
-        source = self.tensors.read(node.input)
-        if np.all(node.slope == node.slope[0]):
-            options = schema.LeakyReluOptionsT(alpha=float(node.slope[0]))
-            result = self.tensors.result(node.output)
-            self.model.operator(BuiltinOperator.LEAKY_RELU, [source], result, options)
-        elif self.quantized and node.slope.max() <= 1:
-            self._prelu_as_maximum(source, node)
-        else:
-            inputs = [source, self.tensors.slopes(f"{node.output}/slope", node.slope)]
-            self.model.operator(BuiltinOperator.PRELU, inputs, self.tensors.result(node.output))
-
-    def _prelu_as_maximum(self, source: int, node: PRelu) -> None:
-        """max(x, slope * x): int8 PRELU is not in XNNPACK (19 ms for 320x180x28; this: 0.9 ms)."""
-        output, channels = node.output, len(node.slope)
-        weight, bias = node.slope.reshape(-1, 1, 1, 1), np.zeros(channels, np.float32)
-        filters = self.tensors.filters(f"{output}/slope", weight, bias, node.input, depthwise=True)
-        product = self.tensors.like(f"{output}/product", output)
-        options: Any = schema.DepthwiseConv2DOptionsT(
-            padding=schema.Padding.VALID, strideH=1, strideW=1, depthMultiplier=1
-        )
-        self.model.operator(BuiltinOperator.DEPTHWISE_CONV_2D, [source, *filters], product, options)
-        inputs = [self.tensors.read(node.input, self.tensors.parameters(output)), product]
-        result = self.tensors.result(output)
-        self.model.operator(
-            BuiltinOperator.MAXIMUM, inputs, result, schema.MaximumMinimumOptionsT()
-        )
-
-    def _conv(self, node: Conv) -> None:
-        depthwise = 1 < node.groups == self.graph.shapes[node.input][0]
-        source, padding = self._padded(node)
-        filters = self.tensors.filters(
-            node.output, node.weight, node.bias, node.input, depthwise=depthwise
-        )
-        common = {
-            "padding": padding,
-            "strideH": node.stride[0],
-            "strideW": node.stride[1],
-            "dilationHFactor": node.dilation[0],
-            "dilationWFactor": node.dilation[1],
-        }
-        if depthwise:
-            code = BuiltinOperator.DEPTHWISE_CONV_2D
-            multiplier = len(node.weight) // node.groups
-            options = schema.DepthwiseConv2DOptionsT(**common, depthMultiplier=multiplier)
-            dilated = node.dilation != (1, 1) and not self.quantized
-            kernel = DILATED_DEPTHWISE_CONV_2D if dilated else None
-        else:
-            code = BuiltinOperator.CONV_2D
-            options = schema.Conv2DOptionsT(**common)
-            kernel = GROUPED_CONV_2D if node.groups > 1 else None
-        self._clamped(code, [source, *filters], node, options, kernel)
-
-    def _padded(self, node: Conv) -> tuple[int, int]:
-        """(the convolution's input with its border of zeros, SAME or VALID).
-
-        SAME stands for one and the same border at every size of picture only where the stride is 1.
-        """
-        source = self.tensors.read(node.input)
-        top, left, bottom, right = node.pads
-        if not any(node.pads):
-            return source, schema.Padding.VALID
-        reach = [(k - 1) * d for k, d in zip(node.weight.shape[2:], node.dilation, strict=True)]
-        same = (*(total // 2 for total in reach), *(total - total // 2 for total in reach))
-        if node.stride == (1, 1) and node.pads == same:
-            return source, schema.Padding.SAME
-        channels, height, width = self.graph.shapes[node.input]
-        shape = (channels, height + top + bottom, width + left + right)
-        padded = self.tensors.like(f"{node.output}/padded", node.input, shape)
-        inputs = [source, self.tensors.pads(node.pads)]
-        self.model.operator(BuiltinOperator.PAD, inputs, padded, schema.PadOptionsT())
-        return padded, schema.Padding.VALID
-
-    # Clamps
-
-    def _clamped(
-        self,
-        code: int,
-        inputs: Sequence[int],
-        node: Clamped,
-        options: Any,  # noqa: ANN401 - Conv2DOptionsT and its like, which are untyped
-        kernel: Kernel | None = None,
-    ) -> None:
-        """An operator with a fused activation, then what that leaves of the node's clamp."""
-        steps = self._steps(node)
-        if steps and steps[0] in _ACTIVATIONS:
-            options.fusedActivationFunction, _ = _ACTIVATIONS[steps.pop(0)]
-        result = self.tensors.like(
-            f"{node.output}/unclamped" if steps else node.output, node.output
-        )
-        self.model.operator(code, inputs, result, options, kernel)
-        self._bound(result, node.output, steps)
-
-    def _bound(self, source: int, output: str, steps: Sequence[Clamp]) -> None:
-        """Make the tensor at ``source``, after the clamps ``steps``, the tensor ``output``."""
-        for number, step in enumerate(steps, 1):
-            label = output if number == len(steps) else f"{output}/clamped"
-            result = self.tensors.like(label, output)
-            if step in _ACTIVATIONS and not self.quantized:
-                _, code = _ACTIVATIONS[step]
-                self.model.operator(code, [source], result)
-            else:  # in int8 these are 0.1 ms for 320x180x28, RELU is not in XNNPACK: 18 ms
-                low, high = step
-                lower = low > -np.inf
-                code = BuiltinOperator.MAXIMUM if lower else BuiltinOperator.MINIMUM
-                bound = self.tensors.number(f"{output}/bound", low if lower else high, output)
-                options = schema.MaximumMinimumOptionsT()
-                self.model.operator(code, [source, bound], result, options)
-            source = result
-        self.tensors.put(output, source)
-
-    def _steps(self, node: Clamped | Bound) -> list[Clamp]:
-        """The node's clamp as clamps of one operator each, none for what saturation does."""
-        low, high = node.clamp
-        parameters = self.tensors.parameters(node.output)
-        if node.clamp in _ACTIVATIONS and (parameters is None or isinstance(node, Conv)):
-            return [node.clamp]
-        if parameters is not None:
-            low = -np.inf if parameters.saturates_at((low, np.inf)) else low
-            high = np.inf if parameters.saturates_at((-np.inf, high)) else high
-        steps = [(low, np.inf), (-np.inf, high)]
-        return [step for step in steps if step != UNBOUNDED]

@@ -50,8 +50,11 @@ class AdbDevice:
     def measure(self, plan: Plan, report: Report) -> Results:
         """As ``Device.measure``."""
         report("connecting", 0)
-        if plan.cores or plan.engine or plan.baseline:
-            raise DeviceError(f"{self.name} takes no --cores, --engine or --baseline: omit them")
+        for option, given in (
+            ("--cores", plan.cores), ("--engine", plan.engines), ("--baseline", plan.baselines),
+        ):  # fmt: skip
+            if given:
+                raise DeviceError(f"{option} cannot be had on {self.name}: leave it out there")
         models = {file: Path(file) for file in plan.files}
         for path in models.values():
             if path.is_dir():

@@ -46,6 +46,8 @@ class Operator:
     """Where operators have versions of their own, as in TFLite."""
     inputs: tuple[Tensor, ...] = ()
     outputs: tuple[Tensor, ...] = ()
+    mode: str = ""
+    """REFLECT or SYMMETRIC, of a MIRROR_PAD."""
 
     @property
     def title(self) -> str:

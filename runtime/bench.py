@@ -140,7 +140,8 @@ class Measurement:
         if first.operators == 0:
             return f"{first.name} took none of the {rest} operators: {names} computes them"
         types = ", ".join(sorted({name for backend in others for name in backend.types}))
-        return f"{first.name} left {rest} of {first.operators + rest} operators to {names}: {types}"
+        which = f": {types}" if types else ""
+        return f"{first.name} left {rest} of {first.operators + rest} operators to {names}{which}"
 
     @property
     def frames_per_second(self) -> float | None:

@@ -23,7 +23,7 @@ from ailsr.runtime.errors import DeviceError, EngineError, ModelError, UsageErro
 from ailsr.runtime.exchange import WRITERS
 from ailsr.runtime.harness import Plan, Report
 from ailsr.runtime.protocol import PROTOCOL, Protocol
-from ailsr.runtime.resizer import Library, check_installed
+from ailsr.runtime.resizer import Library
 from ailsr.runtime.results import Results, as_text
 
 MOST_CROPS = 6
@@ -196,17 +196,28 @@ class BenchConfig:
             seconds=self.seconds,
             images=str(self.images) if self.images else None,
             protocol=self.protocol,
-            engine=tuple(self.engine),
-            baseline=tuple(self.baseline),
-            relative_to=self.files.index(self.relative_to) if self.relative_to else 0,
+            engines=tuple(self.engine),
             cores=self.cores,
             sustained_minutes=self.sustained,
+            relative_to=self.files.index(self.relative_to) if self.relative_to else 0,
+            baselines=tuple(self.baseline),
         )
 
 
 def main(config: BenchConfig) -> None:
     """Measure, print, write the reports; then raise if a device or a file could not be measured."""
-    check(config)
+    for path in config.files:
+        if not path.exists():
+            raise ModelError(f"no model file at {path}: check the name")
+    if config.relative_to and config.relative_to not in config.files:
+        raise UsageError(f"--relative-to {config.relative_to}: name one of the files to measure")
+    if config.budget_ms is not None and config.images is None:
+        raise UsageError("--budget-ms chooses by PSNR: add --images DIR")
+    chosen_engines(config.engine)  # raises for one that does not exist
+    if config.images:
+        protocol.pairs(config.images, 1)  # raises when there are no pictures
+    if len(set(config.device)) < len(config.device):
+        raise UsageError(f"--device {' --device '.join(config.device)}: give each device once")
     devices = [open_device(name, config.apk, config.delegate) for name in config.device]
     several = len(devices) > 1
     with progress() as bar:
@@ -216,51 +227,30 @@ def main(config: BenchConfig) -> None:
     errors = [outcome for outcome in outcomes if not isinstance(outcome, Results)]
     if errors and not several:
         raise errors[0]
-    documents = []
-    for results in found:
-        document, sentences = results.to_document(), []
-        if config.budget_ms is not None:
-            chosen = budget.choices(results, config.budget_ms)
-            document["budget"] = budget.document(chosen, config.budget_ms)
-            sentences = [budget.sentence(choice, results, config.budget_ms) for choice in chosen]
-        documents.append(document)
-        if not config.json:
+    limit = config.budget_ms
+    chosen = [budget.choices(results, limit) if limit is not None else [] for results in found]
+    if config.json:
+        documents = [results.to_document() for results in found]
+        if limit is not None:
+            for document, choices in zip(documents, chosen, strict=True):
+                document["budget"] = budget.document(choices, limit)
+        stdout.print(as_text(documents if several else documents[0]), markup=False, soft_wrap=True)
+    else:
+        for results, choices in zip(found, chosen, strict=True):
             if several:
                 stdout.print(results.device, markup=False, soft_wrap=True)
             print_table(results)
-            for sentence in sentences:
+            for choice in choices:
+                sentence = budget.sentence(choice, results, limit or 0)
                 stdout.print(sentence, markup=False, soft_wrap=True)
-    if config.json:
-        text = as_text(documents if several else documents[0])
-        stdout.print(text, markup=False, soft_wrap=True)
     for results in found:
         write_reports(config, results, several)
     reasons = [*map(str, errors), *filter(None, map(_failures, found))]
     if reasons:
         raise (DeviceError if errors else EngineError)("; ".join(reasons))
-    if config.budget_ms is not None:
-        for results in found:
-            chosen = budget.choices(results, config.budget_ms)
-            budget.check_met(chosen, results, config.budget_ms)
-
-
-def check(config: BenchConfig) -> None:
-    """Raise an AilsrError for what cannot be measured, before anything is."""
-    for path in config.files:
-        if not path.exists():
-            raise ModelError(f"no model file at {path}: check the name")
-    if config.relative_to and config.relative_to not in config.files:
-        raise UsageError(f"--relative-to {config.relative_to}: name one of the files to measure")
-    if config.budget_ms is not None and config.images is None:
-        raise UsageError("--budget-ms chooses by PSNR: add --images DIR")
-    if len(set(config.device)) < len(config.device):
-        raise UsageError(f"--device {' --device '.join(config.device)}: give each device once")
-    chosen_engines(config.engine)  # raises for one that does not exist
-    if LOCAL in config.device:
-        for library in config.baseline:
-            check_installed(library)
-    if config.images:
-        protocol.pairs(config.images, 1)  # raises when there are no pictures
+    if limit is not None:
+        for results, choices in zip(found, chosen, strict=True):
+            budget.check_met(choices, results, limit)
 
 
 def _reporter(bar: Progress, device: str, files: int) -> Report:

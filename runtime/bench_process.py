@@ -184,20 +184,24 @@ def _death(code: int, log: IO[str]) -> str:
 
 
 def measurement(values: dict[str, Any]) -> Measurement:
-    """The ``Measurement`` whose fields a worker wrote as JSON."""
+    """The ``Measurement`` whose fields a worker, or another front end, wrote as JSON."""
     made = dict(values)
     height, width = values["input_size"]
     made["input_size"] = (height, width)
     for name, kind in _PARTS.items():
-        if values[name] is not None:
+        if values.get(name) is not None:
             made[name] = kind(values[name])
     return Measurement(**made)
 
 
-def _latency(values: dict[str, Any]) -> Latency:
-    known = {f.name: values[f.name] for f in fields(Latency) if f.name in values}
-    lists = {name: tuple(known.get(name) or ()) for name in ("samples_ms", "block_p50_ms")}
-    return Latency(**{**known, **lists})
+def _of(kind: Callable[..., Any]) -> Callable[[Any], Any]:
+    """Reads a dataclass; keys that it does not know are left out, lists become tuples."""
+
+    def read(values: dict[str, Any]) -> Any:  # noqa: ANN401
+        known = {f.name: values[f.name] for f in fields(kind) if f.name in values}  # type: ignore[arg-type]
+        return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in known.items()})
+
+    return read
 
 
 def _quality(values: dict[str, Any]) -> Quality:
@@ -206,22 +210,21 @@ def _quality(values: dict[str, Any]) -> Quality:
 
 
 def _conditions(values: dict[str, Any]) -> Conditions:
-    return Conditions(**{when: state and Condition(**state) for when, state in values.items()})
+    condition = _of(Condition)
+    return Conditions(**{when: state and condition(state) for when, state in values.items()})
 
 
 _PARTS: dict[str, Callable[[Any], object]] = {
-    "inference": _latency,
-    "whole_path": _latency,
+    "inference": _of(Latency),
+    "whole_path": _of(Latency),
     "quality": _quality,
     "cores": tuple,
-    "backends": lambda found: tuple(
-        Backend(each["name"], each["operators"], tuple(each.get("types", ()))) for each in found
-    ),
-    "parts": lambda values: Parts(**values),
-    "ratio": lambda values: Ratio(**values),
-    "sustained": lambda points: tuple(Sustained(**point) for point in points),
-    "energy": lambda values: Energy(**values),
+    "backends": lambda found: tuple(map(_of(Backend), found)),
+    "parts": _of(Parts),
+    "ratio": _of(Ratio),
+    "sustained": lambda points: tuple(map(_of(Sustained), points)),
+    "energy": _of(Energy),
     "conditions": _conditions,
-    "noise": lambda values: Noise(**values),
+    "noise": _of(Noise),
 }
 """What makes the value of a field from its JSON, where it is more than a number or a word."""

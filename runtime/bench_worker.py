@@ -155,7 +155,7 @@ def measure_speed(
     figures["parts"] = measure_parts(upscaler, picture, PARTS_RUNS, PARTS_SECONDS)
     return {
         **figures,
-        "backends": (tell() or None) if (tell := getattr(engine, "backends", None)) else None,
+        "backends": tell() if (tell := getattr(engine, "backends", None)) else None,
         "first_run_ms": first_run_ms,
         "inference": inference,
         "whole_path": whole_path,

@@ -6,8 +6,8 @@ AilsrError             the message says what happened, the value, and what to do
 ├── ModelError         a model file that is missing, corrupt or of a kind we cannot use
 │   └── UnsupportedOperatorError   an operator that no emitter knows
 ├── EngineError        no engine for a file, or an engine that failed
-├── DeviceError        a device that cannot be reached or used
-├── BudgetError        no file is fast enough
+ ├── BudgetError        no file is fast enough
+ ├── DeviceError        a device that cannot be reached or used
 ├── ParityError        an exported file that does not compute what the network computes
 └── TrainingError      training that cannot start or go on
 """
@@ -37,12 +37,12 @@ class EngineError(AilsrError):
     """No engine is installed for a file, or the engine refused it."""
 
 
-class DeviceError(AilsrError):
-    """A device that cannot be reached or used, or was lost while it measured."""
-
-
 class BudgetError(AilsrError):
     """No file is fast enough for a budget of milliseconds."""
+
+
+class DeviceError(AilsrError):
+    """A device that cannot be reached or used, or was lost while it measured."""
 
 
 class ParityError(AilsrError):

@@ -1,7 +1,7 @@
 """A whole run of the harness on the machine that this process runs on.
 
-The command calls it here, the agent on a device that is reached over ssh: numpy and the standard
-library only.
+The command calls it here, the agent on a device that is reached over ssh: numpy, Pillow and the
+standard library only.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ailsr.runtime.engines import available_cores, chosen_engines, timed_engine
 from ailsr.runtime.host import Host
 from ailsr.runtime.protocol import PROTOCOL, Protocol
 from ailsr.runtime.resize import enlarge
-from ailsr.runtime.resizer import Library, Resizer
+from ailsr.runtime.resizer import Library, Resizer, check_installed
 from ailsr.runtime.results import Results
 from ailsr.runtime.system import System
 
@@ -27,36 +27,43 @@ Report = Callable[[str, float], None]
 
 @dataclass(frozen=True)
 class Plan:
-    """What to measure and how: what one device is told. As JSON it goes to other machines."""
+    """What to measure and how: what one device is told."""
 
-    files: Sequence[str]
+    files: tuple[str, ...]
     threads: int | None
-    """None: every core that is used."""
+    """None: every core of the device, or of ``cores``."""
     runs: int
     seconds: float
     images: str | None = None
     """Folder of high-resolution pictures for PSNR and SSIM; None: latency only."""
     protocol: Protocol = PROTOCOL
-    engine: Sequence[str] = ()
-    """ENDING=ENGINE, as ``chosen_engines`` takes them."""
-    baseline: Sequence[str] = ()
-    """Libraries whose interpolation is measured, too."""
-    relative_to: int = 0
-    """Place of the file that the latencies of the others are related to."""
+    engines: tuple[str, ...] = ()
+    """Choices like ``tflite=compiled``."""
     cores: str | None = None
-    """What ``cores.choose`` takes; None: any."""
+    """Those to run on, as ``cores.choose`` takes them; None: any."""
     sustained_minutes: float = 0.0
+    relative_to: int = 0
+    """The place of the file that the latencies of the others are related to."""
+    baselines: tuple[Library, ...] = ()
+    """Whose bicubic resize is measured, too, at the sizes of the files."""
 
 
 def measure_files(plan: Plan, report: Report) -> Results:
-    """Every file in a process of its own, taking turns; then baselines, beside the first file."""
-    threads = plan.threads or available_cores()
-    if plan.cores:
-        threads = plan.threads or len(cores.choose(plan.cores, System()))
-    host, date = Host.here(), datetime.now(UTC).astimezone()
-    engines = chosen_engines(plan.engine)
+    """Every file in a process of its own, taking turns; then the baselines, beside one file.
 
-    def request(file: str, engine: str | None) -> Request:
+    Raises UsageError for an engine or cores that do not exist, EngineError for a library that is
+    not installed.
+    """
+    threads = plan.threads or available_cores()
+    if plan.cores is not None:
+        threads = plan.threads or len(cores.choose(plan.cores, System()))
+    engines = chosen_engines(plan.engines)
+    for library in plan.baselines:
+        check_installed(Library(library))
+    host, date = Host.here(), datetime.now(UTC).astimezone()
+
+    def request(file: str) -> Request:
+        path = Path(file)
         return Request(
             file=file,
             threads=threads,
@@ -64,33 +71,30 @@ def measure_files(plan: Plan, report: Report) -> Results:
             seconds=plan.seconds,
             images=plan.images,
             protocol=plan.protocol,
-            engine=engine,
+            engine=engines.get(path.suffix.lower()) or timed_engine(path),
             cores=plan.cores,
             sustained_minutes=plan.sustained_minutes,
         )
 
-    # The baseline of the ratios is the first; the others stay in order.
-    places = sorted(range(len(plan.files)), key=lambda place: place != plan.relative_to)
-    paths = [Path(plan.files[place]) for place in places]
-    shares = [0.0] * len(paths)
+    order = sorted(range(len(plan.files)), key=lambda place: place != plan.relative_to)
+    shares = [0.0] * len(order)
 
-    def file_report(place: int, what: str, share: float) -> None:
+    def progress(place: int, what: str, share: float) -> None:
         shares[place] = max(shares[place], share)
-        report(f"{paths[place].name}: {what}", sum(shares))
+        report(f"{Path(plan.files[order[place]]).name}: {what}", sum(shares))
 
-    requests = [
-        request(str(path), engines.get(path.suffix.lower()) or timed_engine(path)) for path in paths
-    ]
-    found = bench_process.measure_side_by_side(requests, file_report)
-    files = [file for _, file in sorted(zip(places, found, strict=True), key=lambda f: f[0])]
-    report("bicubic", len(files))
-    if resizers := _resizers(plan.baseline, files):
+    requests = [request(plan.files[place]) for place in order]
+    found = bench_process.measure_side_by_side(requests, progress)
+    files = [found[order.index(place)] for place in range(len(order))]
+    if resizers := _resizers(plan.baselines, files):
+        report("bicubic", len(files))
         beside = [replace(requests[0], images=None, sustained_minutes=0.0)]
-        beside += [request(str(resizer), None) for resizer in resizers]
+        beside += [replace(request(str(resizer)), engine=None) for resizer in resizers]
         files += bench_process.measure_side_by_side(beside, lambda *_: None)[1:]
+    scales = {file.scale for file in files if isinstance(file, Measurement)}
     bicubic = {}
     if plan.images:
-        scales = {file.scale for file in files if isinstance(file, Measurement)}
+        report("bicubic", len(plan.files))
         bicubic = {
             scale: bicubic_quality(Path(plan.images), scale, plan.protocol) for scale in scales
         }
@@ -109,14 +113,17 @@ def measure_files(plan: Plan, report: Report) -> Results:
     )
 
 
-def _resizers(libraries: Sequence[str], files: Sequence[Measurement | Failure]) -> list[Resizer]:
+def _resizers(
+    libraries: Sequence[Library], files: Sequence[Measurement | Failure]
+) -> list[Resizer]:
     """The interpolations to measure: for each scale and size that ``files`` have."""
     jobs = {(f.scale, f.input_size): None for f in files if isinstance(f, Measurement)}
-    return [Resizer(Library(name), *job) for job in jobs for name in dict.fromkeys(libraries)]
+    chosen = dict.fromkeys(map(Library, libraries))
+    return [Resizer(library, *job) for job in jobs for library in chosen]
 
 
 def bicubic_quality(images: Path, scale: int, protocol_name: Protocol) -> Quality:
-    """The baseline: MATLAB's bicubic interpolation of the same pictures."""
+    """The baseline of quality: MATLAB's bicubic interpolation of the same pictures."""
     pairs = protocol.pairs(images, scale)
     return Quality.of_scores(
         protocol.evaluate(lambda rgb: enlarge(rgb, scale), pairs, protocol_name)

@@ -73,7 +73,8 @@ def lint(found: Anatomy, name: DelegateName) -> Lint:
     ]
     tensors = (tensor for operator in found.operators for tensor in operator.outputs)
     eight_bit = any(tensor.type in ("int8", "uint8") for tensor in tensors)
-    return Lint(name, len(found.operators), findings, delegate.eight_bit_note if eight_bit else "")
+    note = delegate.eight_bit_note if eight_bit else delegate.float_note
+    return Lint(name, len(found.operators), findings, note)
 
 
 def _reason(operator: Operator, delegate: Delegate) -> str:

@@ -24,6 +24,7 @@ class DelegateName(StrEnum):
     GPU = "gpu"
     NNAPI = "nnapi"
     HEXAGON = "hexagon"
+    QNN = "qnn"
     ANE = "ane"
 
 
@@ -60,6 +61,8 @@ class Delegate:
     """The same for all others."""
     eight_bit_note: str = ""
     """What an app has to know when there are 8-bit tensors."""
+    float_note: str = ""
+    """What it has to know when there are none."""
 
 
 def _multiplier(operator: Operator) -> int:
@@ -78,6 +81,10 @@ def _depthwise_on_hexagon(operator: Operator) -> str:
     if (width := operator.inputs[1].shape[2]) != 3:
         return f"takes depthwise filters of width 3, not {width}"
     return "takes a depth multiplier of 1 only" if _multiplier(operator) != 1 else ""
+
+
+def _reflecting(operator: Operator) -> str:
+    return "" if operator.mode == "REFLECT" else "mirrors without the edge pixel only (REFLECT)"
 
 
 def _strides_up_to_3(operator: Operator) -> str:
@@ -122,7 +129,7 @@ GPU = Delegate(
     {
         **_named(
             "ABS ADD AVERAGE_POOL_2D CONCATENATION CONV_2D DEPTH_TO_SPACE DIV ELU EXP GELU "
-            "HARD_SWISH LEAKY_RELU LOGISTIC MAX_POOL_2D MAXIMUM MEAN MINIMUM MIRROR_PAD MUL NEG "
+            "HARD_SWISH LEAKY_RELU LOGISTIC MAX_POOL_2D MAXIMUM MEAN MINIMUM MUL NEG "
             "PAD PADV2 POW PRELU QUANTIZE REDUCE_MAX RELU RELU6 RELU_N1_TO_1 RESHAPE "
             "RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR RSQRT SLICE SOFTMAX SPACE_TO_DEPTH SPLIT "
             "SPLIT_V SQRT SQUARE SQUARED_DIFFERENCE STRIDED_SLICE SUB SUM TANH TILE TRANSPOSE "
@@ -131,6 +138,7 @@ GPU = Delegate(
         ),
         "DEPTHWISE_CONV_2D": Rule(condition=_depthwise_on_gpu),
         "DEQUANTIZE": Rule(condition=_not_int16),
+        "MIRROR_PAD": Rule(condition=_reflecting),
     },
     remedies={"DEPTHWISE_CONV_2D": "--rewrite groups"},
     eight_bit_note="8-bit tensors need quantised inference enabled in the delegate's options",
@@ -190,6 +198,21 @@ HEXAGON = Delegate(
         "QUANTIZE": "--precision int8 --io int8, which ends in the network's own tensor",
     },
 )
+QNN = Delegate(
+    "Qualcomm's HTP (by QNN)",
+    "TFLite",
+    "LiteRT: litert/vendors/qualcomm/compiler/Qualcomm_QNN_Compiler.md",
+    _named(
+        "ABS ADD AVERAGE_POOL_2D CAST CEIL CONCATENATION CONV_2D DEPTH_TO_SPACE DEPTHWISE_CONV_2D "
+        "DEQUANTIZE DIV ELU EXP FLOOR FULLY_CONNECTED GELU HARD_SWISH LEAKY_RELU LOG LOGISTIC "
+        "MAX_POOL_2D MAXIMUM MEAN MINIMUM MIRROR_PAD MUL NEG PACK PAD PADV2 POW PRELU QUANTIZE "
+        "REDUCE_MAX REDUCE_MIN RELU RELU6 RELU_0_TO_1 RELU_N1_TO_1 RESHAPE RESIZE_BILINEAR "
+        "RESIZE_NEAREST_NEIGHBOR ROUND RSQRT SLICE SOFTMAX SPACE_TO_DEPTH SPLIT SQRT SQUARE "
+        "SQUARED_DIFFERENCE STRIDED_SLICE SUB SUM TANH TILE TRANSPOSE TRANSPOSE_CONV UNPACK",
+        Rule(("float32", "float16", "int8", "uint8", "int16")),
+    ),
+    float_note="float tensors are computed in float16, which the HTP of some chips does not have",
+)
 ANE = Delegate(
     "Apple's Neural Engine",
     "Core ML",
@@ -203,5 +226,6 @@ DELEGATES: dict[DelegateName, Delegate] = {
     DelegateName.GPU: GPU,
     DelegateName.NNAPI: NNAPI,
     DelegateName.HEXAGON: HEXAGON,
+    DelegateName.QNN: QNN,
     DelegateName.ANE: ANE,
 }

@@ -57,7 +57,7 @@ class OnnxEngine:
                 raise EngineError(f"{path}: its input has a fixed size, {interface.input_size}")
             interface = replace(interface, input_size=size)
         self._input = tensors[0].name
-        self._channels_last = interface.channels_last
+        self.channels_last = interface.channels_last
         self.white = np.float32(1)
         self.input_size = interface.input_size
         self.resizable = interface.resizable
@@ -96,12 +96,12 @@ class OnnxEngine:
     def _run(self, session: Any, image: Pixels) -> Pixels:  # noqa: ANN401
         if self.white != 1:
             image = image * self.white
-        batch = image[None] if self._channels_last else image.transpose(2, 0, 1)[None]
+        batch = image[None] if self.channels_last else image.transpose(2, 0, 1)[None]
         try:
             (upscaled,) = session.run(None, {self._input: np.ascontiguousarray(batch)})
         except Exception as error:  # as above
             raise EngineError(f"{self.name} failed: {_reason(error)}") from error
-        picture: Pixels = upscaled[0] if self._channels_last else upscaled[0].transpose(1, 2, 0)
+        picture: Pixels = upscaled[0] if self.channels_last else upscaled[0].transpose(1, 2, 0)
         return picture / self.white if self.white != 1 else picture
 
 

@@ -42,9 +42,9 @@ def read_results(document: Mapping[str, Any], device: str) -> Results:
                 for entry in document["baselines"]
                 if entry["name"] == "bicubic"
             },
+            device=device,
             cores=settings.get("cores"),
             sustained_minutes=settings.get("sustained_minutes") or 0.0,
-            device=device,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DeviceError(

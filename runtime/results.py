@@ -40,11 +40,11 @@ class Results:
     """In the order in which they were given."""
     bicubic: dict[int, Quality] = field(default_factory=dict)
     """The baseline of quality, by scale: MATLAB's bicubic interpolation of the same pictures."""
+    device: str = "local"
+    """The machine as ``--device`` names it."""
     cores: str | None = None
     """What the files were confined to, as asked for; None: nothing."""
     sustained_minutes: float = 0.0
-    device: str = "local"
-    """The machine as ``--device`` names it."""
 
     @property
     def measured(self) -> list[Measurement]:

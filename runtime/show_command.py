@@ -42,8 +42,9 @@ class ShowConfig:
     lint: Annotated[
         list[DelegateName],
         typer.Option(
-            help="Say which operators the phone's GPU (gpu), NNAPI (nnapi), Hexagon DSP (hexagon) "
-            "or Neural Engine (ane) would leave to the CPU; may be repeated. See docs/lint.md.",
+            help="Say which operators the phone's GPU (gpu), NNAPI (nnapi), Hexagon DSP "
+            "(hexagon), Qualcomm's HTP (qnn) or Neural Engine (ane) would leave to the CPU; may be "
+            "repeated. See docs/lint.md.",
             show_default=False,
         ),
     ] = field(default_factory=list)

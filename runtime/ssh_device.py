@@ -15,7 +15,6 @@ import shlex
 import subprocess
 import tempfile
 import threading
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -90,8 +89,18 @@ class SshDevice:
                     },
                     report,
                 )
-        names = {there.name: here for there, here in zip(files, plan.files, strict=True)}
-        document = _renamed(document, names)
+        names = {there.name: here for here, there in zip(plan.files, files, strict=True)}
+
+        def here(name: str) -> str:
+            return names.get(Path(name).name, name)
+
+        for entry in document["files"]:  # those of ``plan``, then baselines
+            if entry["error"]:
+                pattern = rf"\S*{re.escape(Path(entry['file']).name)}"
+                entry["error"] = re.sub(pattern, here(entry["file"]), entry["error"])
+            elif entry.get("ratio"):
+                entry["ratio"]["to"] = here(entry["ratio"]["to"])
+            entry["file"] = here(entry["file"])
         document["settings"]["images"] = plan.images
         return read_results(document, self.name)
 
@@ -260,14 +269,6 @@ class _Agent:
         elif "Permission denied" in words:
             advice = f"give it your public key: ssh-copy-id, and try ssh {self._host}"
         return DeviceError(f"cannot use {self._host} ({words or f'exit code {code}'}): {advice}")
-
-
-def _renamed(document: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    """``document`` with the device's paths of files replaced by those here, wherever they stand."""
-    paths = re.compile(rf"[^\s\"]*({'|'.join(map(re.escape, names))})")
-    text = paths.sub(lambda found: json.dumps(names[found[1]])[1:-1], json.dumps(document))
-    renamed: dict[str, Any] = json.loads(text)
-    return renamed
 
 
 def _pictures(plan: Plan, folder: Path) -> dict[str, Content]:

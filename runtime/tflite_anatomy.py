@@ -75,7 +75,8 @@ def tflite_anatomy(model: str) -> Anatomy:
         for operator in graph.tables(3):
             name, version = _at(codes, operator.integer(0, "<I"))
             read, written = (_listed(operator, slot, tensors) for slot in (1, 2))
-            operators.append(Operator(name, version, read, written))
+            mode = _mirror(operator) if name == "MIRROR_PAD" else ""
+            operators.append(Operator(name, version, read, written, mode))
         if graph is graphs[0]:
             inputs, outputs = (_listed(graph, slot, tensors) for slot in (1, 2))
     card, since = (metadata.get(name, b"") for name in (METADATA_KEY, "min_runtime_version"))
@@ -135,6 +136,12 @@ def _operator(code: Table) -> tuple[str, int]:
     else:
         name = OPERATORS[number] if 0 <= number < len(OPERATORS) else f"BUILTIN_{number}"
     return name, code.integer(2, default=1)
+
+
+def _mirror(operator: Table) -> str:
+    """What a MIRROR_PAD does at the edge: SYMMETRIC repeats the edge pixel, REFLECT does not."""
+    options = operator.table(4)
+    return "SYMMETRIC" if options is not None and options.integer(0, "<b") else "REFLECT"
 
 
 def _tensor(table: Table, sizes: list[int]) -> Tensor:

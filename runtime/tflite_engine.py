@@ -17,6 +17,7 @@ from ailsr.runtime.card import METADATA_KEY, Card
 from ailsr.runtime.engines import Backend, Pixels
 from ailsr.runtime.errors import EngineError, ModelError
 from ailsr.runtime.interface import Interface, probe
+from ailsr.runtime.levels import Levels
 from ailsr.runtime.seal import check_seal
 from ailsr.runtime.tflite_anatomy import tflite_metadata
 from ailsr.runtime.trial import survives_trial
@@ -82,6 +83,9 @@ class TFLiteEngine:
         self._white = np.float32(1)
         self.resizable = interface.resizable
         self.pixels = interface.pixels
+        self._levels: list[Levels] = []
+        if self.card is None and self.pixels != "float32":
+            self._levels = [Levels(tensor["quantization"], self.pixels) for tensor in tensors]
         if size is not None:
             height, width = self._interpreter.get_output_details()[0]["shape"][1:3]
             if (height * size[1], height % size[0]) != (width * size[0], 0):
@@ -94,6 +98,8 @@ class TFLiteEngine:
     def run(self, image: Pixels) -> Pixels:
         if self._white != 1:
             image = image * self._white
+        if self._levels:
+            image = self._levels[0].of(image)
         try:
             if image.shape[:2] != self._size:
                 self._resize(image.shape[0], image.shape[1])
@@ -102,16 +108,17 @@ class TFLiteEngine:
         except (RuntimeError, ValueError) as error:
             raise EngineError(f"{self.name} failed: {_reason(error)}") from error
         picture: Pixels = self._interpreter.get_tensor(self._output)[0]
+        if self._levels:
+            picture = self._levels[1].pixels(picture)
         return picture / self._white if self._white != 1 else picture
 
-    def backends(self) -> tuple[Backend, ...]:
-        """XNNPACK, where the interpreter has handed it operators, and its own kernels.
-
-        Empty for CompiledModel, which does not tell.
-        """
-        if not hasattr(self._interpreter, "_get_ops_details"):
-            return ()
-        operators = self._interpreter._get_ops_details()
+    def backends(self) -> tuple[Backend, ...] | None:
+        """XNNPACK, where the interpreter has handed it operators, and its own kernels; None of
+        CompiledModel, which does not tell."""
+        details = getattr(self._interpreter, "_get_ops_details", None)
+        if details is None:
+            return None
+        operators = details()
         delegated = _delegated(operators)
         types: dict[bool, list[str]] = {True: [], False: []}
         for op in operators:

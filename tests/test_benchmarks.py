@@ -10,7 +10,9 @@ import pytest
 import skimage.data
 
 from ailsr.export import onnx_writer, tflite_writer
+from ailsr.export.fit_command import MeasureConfig, measure_table
 from ailsr.export.graph import Conv, DepthToSpace, Graph
+from ailsr.export.probes import ProbeNetwork
 from ailsr.runtime.card import Card
 from ailsr.runtime.image import write
 
@@ -61,6 +63,25 @@ def test_training_speed_reports_its_ratios(photos):
     assert 0 < figures["maps / run"] < 1
 
 
+def test_latency_prediction_compares_and_writes_its_page(photos):
+    (photos / "page.md").write_text("# Fit\n\n## Method\n\nkept\n\n## Accuracy\n\nold\n")
+    networks = [ProbeNetwork("sesr", depth, 8, 2, (24, 32)) for depth in (1, 9)]
+    table = photos / "tables" / "tflite_int8_1.json"  # small, since one that is there is used
+    measure_table(MeasureConfig(table, "tflite", "int8", 1, seconds=0), networks)
+    figures = run(
+        "latency_prediction.py", "--setting", "tflite int8 1", "--most", 1, "--seconds", 0,
+        "--tables", "tables", "--page", "page.md", cwd=photos,
+    )["tflite int8 1"]  # fmt: skip
+    (network,) = figures["networks"]
+    assert network["error"] == pytest.approx(
+        network["predicted_p90_ms"] / network["measured_p90_ms"] - 1
+    )
+    assert figures["largest error"] == abs(network["error"])
+    page = (photos / "page.md").read_text()
+    assert "kept" in page and "old" not in page
+    assert "| `zoo:sesr_m3_x2` | 640×360 |" in page.split("## Accuracy")[1]
+
+
 def test_the_overhead_of_the_harness_is_measured(tmp_path):
     weight = np.zeros((12, 3, 1, 1), np.float32)
     weight[np.arange(12), np.arange(12) % 3] = 1  # channel 3*k + c is colour c of pixel k
@@ -76,3 +97,40 @@ def test_the_overhead_of_the_harness_is_measured(tmp_path):
     assert 0 <= figures["added, %"] <= figures["between, %"] + 0.1
     assert figures["start, s of CPU"] > 0.05 and figures["command, MB"] > 20
     assert all(-20 < megabytes < 200 for megabytes in figures["memory, MB"].values())
+
+
+def test_the_page_of_converters_relates_others_to_ours_and_says_what_failed(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    from converters_page import page
+
+    def file(tool, milliseconds, error=None):
+        return {
+            "tool": tool, "precision": "int8", "error": error, "bytes": 3000, "operators": 9,
+            "latencies": dict.fromkeys(("1", "2"), milliseconds), "load_ms": 1.0,
+            "peak_memory_bytes": None, "psnr": 30.0, "export_seconds": 2.0,
+        }  # fmt: skip
+
+    files = [
+        file("ailsr", (10, 9, 11)), file("litert-torch", (20, 18, 22)),
+        file("onnx2tf", None, "why"),
+    ]  # fmt: skip
+    chains = ("ailsr", "litert-torch", "onnx2tf")
+    text = page([{
+        "network": "net_x2", "input_size": (360, 640), "images": "Set5", "calibration": "T91",
+        "protocol": "Y-shave-s", "date": "2026-01-01", "cpu": "some", "cores": 2,
+        "installed_bytes": dict.fromkeys(chains, 10**9), "files": files,
+    }])  # fmt: skip
+    assert "20.0 ± 2.0 (×2.00, 1.64–2.44)" in text and "onnx2tf, int8 | fails: why" in text
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert len({row.count("|") for row in rows[:5]}) == 1
+
+
+def test_every_calibration_picture_is_on_a_canvas(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    from tool_chains import canvases
+
+    sizes = [(20, 30), (35, 40), (10, 90), (50, 50), (30, 60), (49, 99)]
+    pictures = [np.full((*size, 3), 10 * n + 1, np.uint8) for n, size in enumerate(sizes)]
+    found = np.concatenate([np.rint(255 * c).ravel() for c in canvases(pictures, (60, 100))])
+    for number, (height, width) in enumerate(sizes):
+        assert (found == 10 * number + 1).sum() == 3 * height * width

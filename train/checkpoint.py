@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ailsr.runtime.errors import ModelError, UsageError
 from ailsr.runtime.files import atomic_output
-from ailsr.train.networks import NETWORKS, Network, create, is_reference
+from ailsr.train.networks import NETWORKS, Network, create, is_known, is_reference
 
 FORMAT = 1
 
@@ -130,7 +130,7 @@ def create_stored(reference: str, scale: int, source: Path, allowed: str | None)
                 f"{source}: its network is {reference}, code that is imported only when you name "
                 f"it: add --network {reference} if you trust it"
             )
-    elif reference not in list(NETWORKS):
+    elif not is_known(str(reference)):
         raise ModelError(
             f"{source}: its network {reference!r} is none of {', '.join(NETWORKS)}; if a newer "
             "ailsr wrote it, upgrade (pip install -U ailsr)"

@@ -11,7 +11,7 @@ from ailsr.runtime.anatomy import Anatomy
 from ailsr.runtime.errors import ModelError
 from ailsr.runtime.files import sha256, size_bytes
 from ailsr.train import checkpoint, zoo
-from ailsr.train.networks import NETWORKS, create
+from ailsr.train.networks import create, is_known
 
 
 def checkpoint_anatomy(model: str) -> Anatomy:
@@ -38,7 +38,7 @@ def _tensors(content: Mapping[str, Any]) -> list[Tensor]:
 def _network(content: Mapping[str, Any]) -> dict[str, str]:
     name, scale = str(content["network"]), int(content["scale"])
     facts = {"network": f"{name} x{scale}"}
-    if name in list(NETWORKS):
+    if is_known(name):
         network = create(name, scale)
         deployed = sum(parameter.numel() for parameter in network.fuse().parameters())
         facts["color"] = f"{'luma' if network.color == 'y' else 'RGB'} inside"

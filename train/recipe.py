@@ -14,7 +14,7 @@ from typer import Option
 
 from ailsr.runtime.errors import UsageError
 from ailsr.train.ail import Importance
-from ailsr.train.networks import NETWORKS, SCALES, check_name
+from ailsr.train.networks import FAMILIES, NETWORKS, SCALES, check_name
 
 Arithmetic = Literal["auto", "float32", "bfloat16"]
 
@@ -42,7 +42,8 @@ class Recipe:
         str,
         Option(
             metavar="NAME|MODULE:CLASS",
-            help=f"One of {', '.join(NETWORKS)}, or a class of your own.",
+            help=f"One of {', '.join(NETWORKS)}; by depth and width one of "
+            f"{', '.join(family.name for family in FAMILIES.values())}; or a class of your own.",
         ),
     ] = "sesr_m5"
     scale: Annotated[int, Option(help="Enlargement: 2, 3 or 4.")] = 2

@@ -70,6 +70,18 @@ def test_default_calibration_and_verification_share_no_picture():
     assert all(pair.hr.shape[0] == 2 * pair.lr.shape[0] for s in sets for pair in s.pairs)
 
 
+def test_pictures_of_the_calibration_judge_before_generated_ones(
+    tmp_path, photographs, monkeypatch
+):
+    for number in range(9):
+        write(photographs["chelsea"][:32, :32], tmp_path / f"{number}.png")
+    monkeypatch.setattr(picture_sets, "find_spec", lambda name: None)  # no scikit-image
+    pictures = picture_set(None, "verification", 2, tmp_path)
+    assert [pair.name for pair in pictures.pairs] == ["0", "2", "4", "6"]
+    assert pictures.name == f"4 pictures of {tmp_path.name}"
+    assert picture_set(None, "verification", 2).name == "generated"
+
+
 def test_a_folder_goes_by_its_name(tmp_path, photographs):
     write(photographs["chelsea"], tmp_path / "Set1" / "HR" / "chelsea.png")
     for folder in (tmp_path / "Set1" / "HR", tmp_path / "Set1"):

@@ -180,6 +180,33 @@ def test_any_convolution(tmp_path_factory, kernel, **how):
     same_in_all_precisions(graph, tmp_path_factory.mktemp("convolution"))
 
 
+@pytest.mark.parametrize(("channels", "kernel", "groups"), [(3, 5, 1), (64, 5, 1), (16, 3, 16)])
+def test_a_convolution_of_levels_is_exact(channels, kernel, groups):
+    rng = np.random.default_rng(channels)
+    levels = torch.from_numpy(
+        rng.choice([-128.0, 0, 127], (1, channels, 12, 14), p=[0.1, 0.1, 0.8])
+    )
+    weight = torch.from_numpy(
+        rng.integers(100, 128, (16, channels // groups, kernel, kernel)) + 0.0
+    )
+    steps = torch.from_numpy(rng.uniform(1e-3, 1e-2, 16).astype(np.float32)).double()
+    x = {"scale": 0.25, "zero_point": -128.0}
+    bias = torch.from_numpy(rng.integers(-(2**20), 2**20, 16)) * steps * 0.25
+    how = {"bias": bias, "pad_type": "custom", "pad": (1, 2, 0, 1), "groups": groups}
+    w = {"quantized_data": weight, "scale": steps, "zero_point": 0 * steps, "axis": 0}
+    dequantized = mil_operators.constexpr_affine_dequantize(**w)
+    real = mil_operators.conv(mil_operators.dequantize(levels, **x), dequantized, **how)
+    found = mil_operators.conv_of_levels(x, w, levels, **how)
+    assert found.dtype == torch.float64
+    assert (found - real).abs().max() <= 1e-12 * real.abs().max()
+
+    step = np.float32(0.7)  # of the output: one float32 factor for the whole sum, as in kernels
+    sums = (real / (steps * 0.25).reshape(-1, 1, 1)).round().numpy().astype(np.float32)
+    factor = (steps.numpy().astype(np.float32) * np.float32(0.25) / step).reshape(-1, 1, 1)
+    rounded = mil_operators.conv_of_levels(x, w, levels, **how, output_scale=float(step))
+    assert np.array_equal(np.rint(rounded.numpy() / step.astype(float)), np.rint(sums * factor))
+
+
 def test_depth_to_space_is_tensorflows():
     """The example in TensorFlow's documentation of depth_to_space, one pixel of 12 channels."""
     x = torch.arange(1.0, 13).reshape(1, 12, 1, 1)

@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import flatbuffers
 import numpy as np
 import onnx
 import pytest
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from ailsr.runtime import AilsrError, EngineError, ModelError, UsageError
 from ailsr.runtime.card import Card
 from ailsr.runtime.engines import available_cores, open_engine
+from ailsr.runtime.levels import Levels
 from ailsr.runtime.seal import SEAL_KEY, UNSEALED, sealed
 from ailsr.runtime.tflite_anatomy import tflite_metadata
 
@@ -43,6 +45,36 @@ def test_both_engines_run_the_same_network_alike(write_network):
     )
     assert np.abs(first - second).max() < 1e-5
     assert np.abs(first - image.repeat(2, 0).repeat(2, 1)).max() > 0.05  # more than the skip
+
+
+def test_levels_that_are_not_pixels_are_taken_for_what_they_stand_for(write_network, tmp_path):
+    path = write_network("tflite int8 uint8", (20, 30))
+    image = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
+    expected = open_engine(path, threads=1).run(image)
+    model = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
+    for entry in model.metadata:  # no card and no seal: a file of another tool
+        model.buffers[entry.buffer].data = None
+    model.metadata = []
+    (graph,) = model.subgraphs
+    output = graph.tensors[graph.outputs[0]].quantization
+    output.scale, output.zeroPoint = [1 / 200], [30]
+    builder = flatbuffers.Builder()
+    builder.Finish(model.Pack(builder), b"TFL3")
+    (tmp_path / "other.tflite").write_bytes(builder.Output())
+    found = open_engine(tmp_path / "other.tflite", threads=1).run(image)
+    assert np.abs(found.astype(int) - expected).max() <= 1  # 200 levels of 256
+
+
+@pytest.mark.parametrize("pixels", ["uint8", "int8"])
+def test_pixels_and_levels(pixels):
+    first = np.iinfo(pixels).min
+    white = (np.arange(256) + first).astype(pixels)
+    levels = Levels((1 / 100, first + 20), pixels)
+    assert levels.of(white).astype(int)[[0, 255]].tolist() == [first + 20, first + 120]
+    shown = levels.pixels(white).astype(int) - first
+    assert shown[[0, 20, 70, 120, 255]].tolist() == [0, 0, 128, 255, 255]
+    for scale in (0.0, float(np.float32(1 / 255)), 1.0):  # unknown, white as 1, white as 255
+        assert Levels((scale, first), pixels).of(white) is white
 
 
 @pytest.mark.parametrize("kind", ["onnx float32 float32", "tflite float32 float32"])

@@ -47,6 +47,8 @@ SHUFFLE = DepthToSpace("y", "upscaled", 2)
         ("tflite int8 uint8", "nnapi", {}),
         ("tflite int8 uint8", "hexagon", {"DEQUANTIZE v2", "QUANTIZE v1"}),
         ("tflite int8 int8", "hexagon", {}),
+        ("tflite float16 float32", "qnn", {}),
+        ("tflite int8 uint8", "qnn", {}),
     ],
 )
 def test_files_of_a_plain_network(write_network, kind, delegate, expected):
@@ -70,6 +72,12 @@ def test_what_a_delegate_lacks_is_found_with_its_remedy(tmp_path):
     mirrored = (Pad("image", "x", (1, 1, 1, 1)), conv("x", "y", 3, 12))
     path = written(Graph((*mirrored, SHUFFLE), (3, 12, 12)), tmp_path / "mirror.tflite")
     assert set(left(path, "nnapi")) == {"MIRROR_PAD v1"}
+    assert left(path, "gpu") == {}
+    assert left(path, "qnn") == {}
+    repeated = (Pad("image", "x", (1, 1, 1, 1), "edge"), conv("x", "y", 3, 12))
+    path = written(Graph((*repeated, SHUFFLE), (3, 12, 12)), tmp_path / "edge.tflite")
+    assert set(left(path, "gpu")) == {"MIRROR_PAD v1"}
+    assert "float16" in lint(anatomy(str(path)), DelegateName.QNN).note
 
 
 @pytest.mark.parametrize("precision", ["float32", "float16"])

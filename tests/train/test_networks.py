@@ -13,7 +13,8 @@ from ailsr.train.networks.skip import BicubicUpsampler, NearestAnchor
 from ailsr.train.networks.vdsr import load_released_weights
 from ailsr.train.scoring import score
 
-EVERY = [(name, scale) for name in NETWORKS for scale in SCALES]
+SIZED = ["sesr_m2_w12", "quicksrnet_d1_w9", "abpn_d2_w11"]
+EVERY = [(name, scale) for name in [*NETWORKS, *SIZED] for scale in SCALES]
 
 
 def network(name, scale, seed=0):
@@ -157,3 +158,24 @@ def test_the_ail_authors_weights_deployed_on_rgb(data, peers):
     load_released_weights(net, [torch.from_numpy(stored[f"conv{i:02d}.weight"]) for i in range(20)])
     scores = score(net, list(pairs(data / "benchmark" / "Set5", 2)))
     assert scores.psnr == pytest.approx(37.29, abs=0.02)
+
+
+def test_names_give_depth_and_width():
+    for sized, name in (
+        ("sesr_m5_w16", "sesr_m5"),
+        ("quicksrnet_d2_w32", "quicksrnet_small"),
+        ("abpn_d4_w28", "abpn"),
+    ):
+        made = create(sized, 2)
+        assert (made.name, made.reference) == (sized, sized)
+        shapes = [{k: v.shape for k, v in n.state_dict().items()} for n in (made, create(name, 2))]
+        assert shapes[0] == shapes[1]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["sesr_m5_w0", "sesr_m0_w16", "sesr_m5_w999", "sesr_m99_w16", "abpn_d4"],
+)
+def test_a_depth_or_width_out_of_range_is_refused(name):
+    with pytest.raises(UsageError, match="there is no such network"):
+        create(name, 2)

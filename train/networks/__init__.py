@@ -1,10 +1,15 @@
-"""Networks by the names that their papers use: ``create("sesr_m5", scale=2)``."""
+"""Networks by the names that their papers use: ``create("sesr_m5", scale=2)``.
+
+What lies between the papers' sizes is named by its depth and width: ``sesr_m4_w24``.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from difflib import get_close_matches
 from functools import partial
+from typing import NamedTuple
 
 from ailsr.runtime.errors import UsageError
 from ailsr.train.networks.abpn import Abpn
@@ -31,6 +36,38 @@ NETWORKS: dict[str, Callable[[int], Network]] = {
 SCALES = (2, 3, 4)
 
 
+class Family(NamedTuple):
+    """Networks of one paper, of any depth and width."""
+
+    name: str
+    """For example ``sesr_m{depth}_w{width}``."""
+    network: Callable[..., Network]
+    depth: str
+    """What its constructor calls the number of 3×3 convolutions of ``width`` channels."""
+    depths: range
+    widths: range
+
+    def constructor(self, name: str) -> Callable[[int], Network] | None:
+        """What makes the network called ``name`` for a scale; None when it is not of the family."""
+        pattern = self.name.format(depth=r"(\d{1,3})", width=r"(\d{1,3})")
+        found = re.fullmatch(pattern, name, re.ASCII)
+        if found is None:
+            return None
+        depth, width = int(found[1]), int(found[2])
+        if depth not in self.depths or width not in self.widths:
+            return None
+        return partial(self.network, **{self.depth: depth, "width": width})
+
+
+FAMILIES = {
+    "sesr": Family("sesr_m{depth}_w{width}", Sesr, "blocks", range(1, 65), range(1, 257)),
+    "quicksrnet": Family(
+        "quicksrnet_d{depth}_w{width}", QuickSRNet, "depth", range(65), range(3, 257)
+    ),
+    "abpn": Family("abpn_d{depth}_w{width}", Abpn, "depth", range(65), range(1, 257)),
+}
+
+
 def create(name: str, scale: int) -> Network:
     """A new network, randomly initialised by torch's current seed.
 
@@ -43,7 +80,9 @@ def create(name: str, scale: int) -> Network:
         raise UsageError(f"scale {scale} is not supported: choose 2, 3 or 4")
     if is_reference(name):
         return create_own(name, scale)
-    network = NETWORKS[name](scale)
+    constructor = _constructor(name)
+    assert constructor is not None  # by check_name
+    network = constructor(scale)
     network.name = network.reference = name
     return network
 
@@ -52,22 +91,38 @@ def check_name(name: str) -> None:
     """Raise UsageError when ``name`` is neither in NETWORKS nor of the form of a user's class."""
     if is_reference(name):
         check_reference(name)
-    elif name not in NETWORKS:
+    elif not is_known(name):
         near = get_close_matches(name, NETWORKS, n=1)
         hint = f" (did you mean {near[0]}?)" if near else ""
         raise UsageError(
             f"--network {name}: there is no such network{hint}; choose one of "
-            f"{', '.join(NETWORKS)}, or package.module:Class for a class of your own"
+            f"{', '.join(NETWORKS)}, one by its depth and width like sesr_m4_w24, or "
+            "package.module:Class for a class of your own"
         )
 
 
+def is_known(name: str) -> bool:
+    """Whether ``create`` makes a network of that name without importing a user's module."""
+    return _constructor(name) is not None
+
+
+def _constructor(name: str) -> Callable[[int], Network] | None:
+    if name in list(NETWORKS):
+        return NETWORKS[name]
+    found = (family.constructor(name) for family in FAMILIES.values())
+    return next((constructor for constructor in found if constructor), None)
+
+
 __all__ = [
+    "FAMILIES",
     "NETWORKS",
     "SCALES",
     "Color",
+    "Family",
     "Network",
     "check_name",
     "create",
+    "is_known",
     "is_reference",
     "rgb_to_luma",
 ]

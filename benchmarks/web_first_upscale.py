@@ -1,0 +1,122 @@
+"""How long it takes from opening the page of ailsr-web to the first upscaled picture.
+
+    python benchmarks/web_first_upscale.py exported/sesr_m5_x2_int8.onnx
+
+Headless Chromium opens the page each time with an empty cache and is given a picture of 640×360 as
+soon as there is where to put it: the figure holds the transfer, the compilation of WebAssembly, the
+opening of the file, decoding, upscaling, and encoding to PNG. Also printed: the bytes that were
+sent, and how many the same files have unpacked.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Annotated, Any
+
+import skimage.data
+import typer
+from PIL import Image
+from playwright.sync_api import Browser, Response, sync_playwright
+from rich.table import Table
+
+from ailsr.runtime.command import entry_point, stdout
+from ailsr.runtime.errors import EngineError
+from ailsr.runtime.web_server import WebServer
+from ailsr.runtime.web_site import Measuring, build_site
+
+SIZE = (640, 360)
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+
+
+@dataclass(frozen=True)
+class FirstUpscale:
+    """Time the first upscale of a 640×360 picture, from opening the page of ailsr-web."""
+
+    file: Annotated[Path, typer.Argument(help="Exported .onnx file.", metavar="FILE")]
+    times: Annotated[int, typer.Option(min=1, help="How often the page is opened.")] = 5
+    json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False
+
+
+def main(config: FirstUpscale) -> None:
+    """Print seconds and bytes."""
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        raise EngineError("this benchmark drives Chromium, and there is none: install chromium")
+    buffer = io.BytesIO()
+    Image.fromarray(skimage.data.rocket()).resize(SIZE).save(buffer, "png")
+    with (
+        serving(config.file) as address,
+        sync_playwright() as playwright,
+        playwright.chromium.launch(executable_path=chromium, args=FLAGS) as browser,
+    ):
+        runs = [first_upscale(browser, address, buffer.getvalue()) for _ in range(config.times)]
+        version = f"Chromium {browser.version}"
+    figures: dict[str, Any] = {
+        "browser": version,
+        "engine": runs[0]["engine"],
+        "seconds": sorted(run["seconds"] for run in runs),
+        "median_seconds": median(run["seconds"] for run in runs),
+        "sent_bytes": runs[0]["sent"],
+        "unpacked_bytes": runs[0]["unpacked"],
+        "network_bytes": config.file.stat().st_size,
+    }
+    if config.json:
+        stdout.print_json(json.dumps(figures))
+        return
+    table = Table("", "", show_header=False, box=None)
+    table.add_row("first upscale, s", f"{figures['median_seconds']:.2f}, median of {len(runs)}")
+    for name in ("sent", "unpacked", "network"):
+        table.add_row(f"{name}, kB", f"{figures[f'{name}_bytes'] / 1e3:.1f}")
+    stdout.print(table)
+    stdout.print(f"{version}, {figures['engine']}")
+
+
+def first_upscale(browser: Browser, address: str, picture: bytes) -> dict[str, Any]:
+    """One visit with an empty cache."""
+    context = browser.new_context(viewport={"width": 360, "height": 740})
+    answers: list[Response] = []
+    context.on("response", answers.append)
+    page = context.new_page()
+    start = time.perf_counter()
+    page.goto(address, wait_until="commit")
+    page.locator("#file option").wait_for(state="attached")  # the script runs
+    file = {"name": "rocket.png", "mimeType": "image/png", "buffer": picture}
+    page.set_input_files("#choose", file)
+    page.locator("#save").wait_for()
+    seconds = time.perf_counter() - start
+    own = [answer for answer in answers if answer.url.startswith(address)]
+    figures = {
+        "seconds": seconds,
+        "engine": page.locator("#engine").inner_text(),
+        "sent": sum(int(answer.headers["content-length"]) for answer in own),
+        "unpacked": sum(len(answer.body()) for answer in own),
+    }
+    context.close()
+    return figures
+
+
+@contextmanager
+def serving(file: Path) -> Iterator[str]:
+    """The address of a page with ``file``, as ailsr-web serves it."""
+    site = build_site([file], Measuring(None, pictures=1, runs=1, seconds=1))
+    with WebServer("127.0.0.1", 0, site, "benchmark", lambda body: "") as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/benchmark/"
+        server.shutdown()
+        thread.join()
+
+
+cli = entry_point(FirstUpscale, main)
+
+if __name__ == "__main__":
+    cli()

@@ -1,0 +1,191 @@
+"""The options of ``ailsr-export``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from ailsr.export.rewrites import RewriteName
+from ailsr.runtime.card import PixelType
+from ailsr.runtime.errors import UsageError
+from ailsr.runtime.lint_rules import DELEGATES, DelegateName
+
+Targets = Literal["onnx", "tflite", "coreml", "all"]
+Precisions = Literal["float32", "float16", "int8", "int8x16", "all"]
+
+LINTED: dict[str, Targets] = {"TFLite": "tflite", "Core ML": "coreml"}
+"""The target that makes files of a kind that ``--lint`` reads."""
+
+
+@dataclass(frozen=True)
+class ExportConfig:
+    """Export a trained network to ONNX, TFLite (LiteRT) and Core ML in float32, float16 and int8.
+
+    Every file is run on real pictures and compared with the network before it is reported; one
+    that is not good enough is not written. A file takes one RGB picture of a fixed size and
+    returns one RGB picture; ailsr-upscale and ailsr.runtime cut larger pictures into tiles.
+
+    Examples:
+
+    ailsr-export run/best.pt --target tflite --precision int8
+
+    ailsr-export run/best.pt --target all --precision all --output files --images Set5
+
+    ailsr-export run/best.pt --target onnx --precision int8 --calibration photos --max-drop 0.1
+    """
+
+    model: Annotated[
+        Path,
+        typer.Argument(
+            help="Checkpoint of ailsr-train; zoo:NAME for one that comes with ailsr, such as "
+            "zoo:sesr_m5_x2; a torch.export program (.pt2); or an ONNX model (.onnx).",
+            metavar="MODEL",
+            show_default=False,
+        ),
+    ]
+    network: Annotated[
+        str | None,
+        typer.Option(
+            help="The class that MODEL was trained with, if it is one of your own: it is imported "
+            "only when named here.",
+            metavar="MODULE:CLASS",
+        ),
+    ] = None
+    name: Annotated[
+        str | None,
+        typer.Option(
+            help="Name of the network in the files and their names.",
+            show_default="the checkpoint's, or that of the file",
+        ),
+    ] = None
+    target: Annotated[Targets, typer.Option(help="Format of the files.")] = "all"
+    precision: Annotated[
+        Precisions,
+        typer.Option(
+            help="Arithmetic of the files; int8 needs no training data. all: float32, float16 and "
+            "int8. int8x16 has activations of 16 bits, for NPUs that have them: slow on a CPU."
+        ),
+    ] = "all"
+    output: Annotated[
+        Path,
+        typer.Option(
+            help="Folder for the files, which are called <network>_x<scale>_<precision> and end in "
+            ".onnx, .tflite or .mlpackage.",
+            metavar="DIR",
+        ),
+    ] = Path("exported")
+    calibration: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of high-resolution pictures on which int8 takes its ranges; some dozens "
+            "of the kind to be upscaled are enough, and 200, evenly spaced, are the most.",
+            metavar="DIR",
+            show_default="photographs of scikit-image, if installed, or generated ones",
+        ),
+    ] = None
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of high-resolution pictures on which the files are verified; best not "
+            "those of --calibration.",
+            metavar="DIR",
+            show_default="two other photographs of scikit-image, if installed, or four pictures of "
+            "--calibration, or generated ones",
+        ),
+    ] = None
+    io: Annotated[
+        PixelType | None,
+        typer.Option(
+            help="Element type of an int8 file's input and output. Float files take float32, Core "
+            "ML files images.",
+            show_default="uint8",
+        ),
+    ] = None
+    input_size: Annotated[
+        list[str],
+        typer.Option(
+            help="Input size of the files in pixels. One fixed size is what NPUs and GPUs of "
+            "phones compile for. Given several times, a file takes each of these sizes, "
+            "such as 360x640 and 640x360, the first unless it is told otherwise; larger "
+            "pictures are tiled by the one that computes the fewest pixels.",
+            metavar="HxW",
+            show_default="360x640 at x2, 240x426 at x3, 180x320 at x4: what 720p is made of",
+        ),
+    ] = field(default_factory=list)
+    max_drop: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="PSNR in dB that a file may lose against the network.",
+            show_default="0.1 for int8 and int8x16, 0.05 for float16, 0.01 for float32",
+        ),
+    ] = None
+    lint: Annotated[
+        list[DelegateName],
+        typer.Option(
+            help="Say which operators of the files the phone's GPU (gpu), NNAPI (nnapi), Hexagon "
+            "DSP (hexagon), Qualcomm's HTP (qnn; all four read TFLite files) or Neural Engine "
+            "(ane, Core ML files) would leave to the CPU: before anything is calibrated, and of "
+            "what was written; may be repeated.",
+            show_default=False,
+        ),
+    ] = field(default_factory=list)
+    rewrite: Annotated[
+        list[RewriteName],
+        typer.Option(
+            help="Exact replacement of what an accelerator lacks: prelu, by two ReLU; groups, "
+            "grouped and depthwise convolutions by whole ones. Costs arithmetic; may be repeated.",
+            show_default=False,
+        ),
+    ] = field(default_factory=list)
+    int8x16: Annotated[
+        bool,
+        typer.Option(
+            help="Write int8x16 in place of an int8 file that loses more than --max-drop; the "
+            "file's name and card say so.",
+        ),
+    ] = True
+    qat: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            metavar="STEPS",
+            help="Fine-tune an int8 file that loses more than --max-drop in int8 arithmetic, on "
+            "the pictures of --calibration, instead of writing int8x16. Hundreds of steps, of a "
+            "second or less each.",
+            show_default="no fine-tuning",
+        ),
+    ] = 0
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document, no table.")] = False
+
+    def __post_init__(self) -> None:
+        if self.name is not None and not re.fullmatch(r"\w[\w.-]*", self.name):
+            raise UsageError(f"--name {self.name}: give letters, digits, '_', '-' and '.' only")
+        for size in self.input_size:
+            if not re.fullmatch(r"[1-9]\d{0,3}x[1-9]\d{0,3}", size):
+                raise UsageError(
+                    f"--input-size {size}: give height x width in pixels, as in 360x640"
+                )
+        if self.io not in (None, "float32") and self.precision in ("float32", "float16"):
+            raise UsageError(
+                f"--io {self.io} is for int8 files: add --precision int8, or leave --io out"
+            )
+        for delegate in self.lint:
+            target = LINTED[DELEGATES[delegate].kind]
+            if self.target not in (target, "all"):
+                raise UsageError(
+                    f"--lint {delegate} reads {target} files, and --target is {self.target}: "
+                    f"give --target {target} or all"
+                )
+        if self.max_drop is not None and not self.max_drop < float("inf"):
+            raise UsageError(f"--max-drop {self.max_drop}: give a number of dB, as in 0.3")
+
+    @property
+    def sizes(self) -> list[tuple[int, int]]:
+        """Each (height, width) asked for, once."""
+        pairs = (map(int, size.split("x")) for size in self.input_size)
+        return list(dict.fromkeys((height, width) for height, width in pairs))

@@ -1,0 +1,226 @@
+/** The page: what its buttons do, and what it shows of what comes back. */
+
+import "./style.css";
+import { Comparer } from "./comparer";
+import { Engine, Stopped, type Upscaled } from "./engine";
+import { showFigures } from "./figures";
+import { send } from "./report";
+import { whyNotGpu, type Backend } from "./runtime";
+import { fetchSetup, type ModelFile, type Setup } from "./setup";
+
+const DEFAULT_THREADS = 4; // phones have that many cores of one kind; more slow each other down
+const SECURE_HINT =
+  "This page came over plain http, so the browser allows one thread and no GPU. " +
+  "Over https or a USB cable it allows both: see docs/web.md of ailsr.";
+
+function element<Kind extends HTMLElement>(id: string): Kind {
+  return document.getElementById(id) as Kind;
+}
+
+const file = element<HTMLSelectElement>("file");
+const backend = element<HTMLSelectElement>("backend");
+const threads = element<HTMLSelectElement>("threads");
+const before = element<HTMLImageElement>("before");
+const after = element<HTMLImageElement>("after");
+const save = element<HTMLAnchorElement>("save");
+const measureButton = element<HTMLButtonElement>("measure");
+
+class Page {
+  private engine: Engine;
+  private picture: File | undefined;
+  private readonly comparer = new Comparer(element("stage"), element("handle"));
+
+  constructor(private readonly setup: Setup) {
+    this.engine = this.start();
+    for (const setting of [file, backend, threads]) {
+      setting.addEventListener("change", () => {
+        this.restart();
+        void this.upscale();
+      });
+    }
+    for (const input of [element<HTMLInputElement>("choose"), element<HTMLInputElement>("take")]) {
+      input.addEventListener("change", () => {
+        this.picture = input.files?.[0];
+        input.value = "";
+        void this.upscale();
+      });
+    }
+    element("cancel").addEventListener("click", () => this.discard());
+    element("another").addEventListener("click", () => this.discard());
+    element("zoom-in").addEventListener("click", () => this.comparer.zoom(1.5));
+    element("zoom-out").addEventListener("click", () => this.comparer.zoom(1 / 1.5));
+    element("stop").addEventListener("click", () => this.restart());
+    measureButton.addEventListener("click", () => void this.measure());
+  }
+
+  private get chosen(): ModelFile {
+    return this.setup.files[file.selectedIndex] ?? this.setup.files[0];
+  }
+
+  /** A worker that runs the file as chosen; it opens while a picture is being chosen. */
+  private start(): Engine {
+    const engine = new Engine(this.chosen, backend.value as Backend, Number(threads.value));
+    const pill = element("engine");
+    pill.textContent = "starting…";
+    showError();
+    engine.opened.then(
+      (opened) => {
+        if (engine === this.engine) pill.textContent = described(engine.backend, opened.threads);
+      },
+      (error: Error) => {
+        if (engine !== this.engine) return;
+        pill.textContent = "cannot run";
+        if (!(error instanceof Stopped)) showError(`${engine.file.name}: ${error.message}`);
+      },
+    );
+    return engine;
+  }
+
+  /** Ends what is running, at once, and starts as chosen. */
+  private restart(): void {
+    this.engine.stop();
+    this.engine = this.start();
+  }
+
+  private discard(): void {
+    const working = !element("working").hidden;
+    this.picture = undefined;
+    element("shown").hidden = true;
+    element("empty").hidden = false;
+    element<HTMLInputElement>("choose").focus();
+    if (working) this.restart();
+  }
+
+  private async upscale(): Promise<void> {
+    const { picture, engine } = this;
+    if (!picture) return;
+    showError();
+    await this.showWorking(picture);
+    try {
+      const upscaled = await engine.upscale(picture, (what, share) => {
+        element("what").textContent = what;
+        element<HTMLProgressElement>("progress").value = share;
+      });
+      await this.showUpscaled(picture, upscaled);
+    } catch (error) {
+      if (error instanceof Stopped) return;
+      this.discard();
+      showError((error as Error).message);
+    }
+  }
+
+  private async showWorking(picture: File): Promise<void> {
+    element("empty").hidden = true;
+    element("shown").hidden = false;
+    element("working").hidden = false;
+    element("stage").classList.remove("done");
+    element("what").textContent = "reading";
+    element("outcome").textContent = "";
+    element<HTMLProgressElement>("progress").value = 0;
+    save.hidden = after.hidden = true;
+    await show(before, picture);
+    const stage = element("stage");
+    stage.style.setProperty("--width", String(before.naturalWidth));
+    stage.style.setProperty("--height", String(before.naturalHeight));
+    this.comparer.reset(before.naturalWidth * this.chosen.scale);
+  }
+
+  private async showUpscaled(picture: File, upscaled: Upscaled): Promise<void> {
+    const { png, width, height, seconds } = upscaled;
+    save.href = await show(after, png);
+    save.download = `${picture.name.replace(/\.[^.]*$/, "")}_x${this.engine.file.scale}.png`;
+    save.hidden = after.hidden = false;
+    element("working").hidden = true;
+    element("stage").classList.add("done");
+    element("outcome").textContent =
+      `${before.naturalWidth} × ${before.naturalHeight} → ${width} × ${height} ` +
+      `in ${seconds.toPrecision(3)} s`;
+  }
+
+  private async measure(): Promise<void> {
+    const { engine, setup } = this;
+    const { runs, seconds } = setup.report.settings;
+    const pictures = setup.pictures[engine.file.scale] ?? [];
+    const sent = element("sent");
+    this.showMeasuring(true);
+    showError();
+    try {
+      const measured = await engine.measure({ runs, seconds, pictures }, (what, share) => {
+        sent.textContent = MEASURING[what] ?? what;
+        element<HTMLProgressElement>("measured").value = share;
+      });
+      showFigures(measured, setup);
+      sent.textContent = await send(setup, measured);
+    } catch (error) {
+      sent.textContent = error instanceof Stopped ? "Stopped; nothing was sent." : "";
+      if (!(error instanceof Stopped)) showError((error as Error).message);
+    } finally {
+      this.showMeasuring(false);
+    }
+  }
+
+  private showMeasuring(on: boolean): void {
+    element("measuring").hidden = element("stop").hidden = !on;
+    measureButton.hidden = on;
+    for (const setting of [file, backend, threads]) setting.disabled = on;
+  }
+}
+
+const MEASURING: Record<string, string> = {
+  load: "Loading the file…",
+  latency: "Timing: leave the page in front…",
+  PSNR: "Upscaling pictures for PSNR…",
+};
+
+function described(backend: Backend, threads: number): string {
+  return backend === "webgpu" ? "GPU" : `CPU, ${threads} thread${threads > 1 ? "s" : ""}`;
+}
+
+/** Shows the picture in `blob`; its address, valid until the next one is shown. */
+async function show(image: HTMLImageElement, blob: Blob): Promise<string> {
+  if (image.src) URL.revokeObjectURL(image.src);
+  image.src = URL.createObjectURL(blob);
+  await image.decode().catch(() => undefined); // the worker says what is wrong with it
+  return image.src;
+}
+
+function showError(message = ""): void {
+  const line = element("error");
+  line.textContent = message;
+  line.hidden = !message;
+}
+
+function offerSettings(setup: Setup): void {
+  file.append(...setup.files.map(({ name }) => new Option(name)));
+  const cores = self.crossOriginIsolated ? navigator.hardwareConcurrency : 1;
+  const counts = [1, 2, 3, 4, 6, 8, 12, 16].filter((count) => count <= cores);
+  threads.append(...counts.map((count) => new Option(String(count))));
+  threads.value = String(Math.max(...counts.filter((count) => count <= DEFAULT_THREADS)));
+}
+
+/** Offers the GPU where there is one, and says what this browser does not allow. */
+async function offerGpu(): Promise<void> {
+  const missing = await whyNotGpu();
+  if (missing) {
+    const option = backend.querySelector<HTMLOptionElement>("[value=webgpu]");
+    if (option) option.disabled = true;
+  }
+  const limits = element("limits");
+  limits.textContent = self.isSecureContext ? sentence(missing) : SECURE_HINT;
+  limits.hidden = !limits.textContent;
+}
+
+function sentence(text = ""): string {
+  return text && `${text[0]!.toUpperCase()}${text.slice(1)}.`;
+}
+
+element("camera").hidden = navigator.maxTouchPoints === 0;
+try {
+  const setup = await fetchSetup();
+  offerSettings(setup);
+  new Page(setup);
+  await offerGpu();
+} catch (error) {
+  showError((error as Error).message);
+  element("engine").textContent = "cannot start";
+}

@@ -1,0 +1,144 @@
+/** An exported file in onnxruntime-web, ready to upscale pictures of any size. */
+
+import type { InferenceSession, Tensor } from "onnxruntime-web";
+import { blank, copy, cut, padded, type Picture } from "./picture";
+import type { Runtime } from "./runtime";
+import type { ModelFile } from "./setup";
+import { planTiles, type Size } from "./tiles";
+
+export type Progress = (done: number, of: number) => void;
+
+export class Model {
+  private constructor(
+    readonly file: ModelFile,
+    private readonly runtime: Runtime,
+    private readonly session: InferenceSession,
+  ) {}
+
+  static async open(file: ModelFile, content: Uint8Array, runtime: Runtime): Promise<Model> {
+    const options = { executionProviders: [runtime.backend], logSeverityLevel: 4 as const };
+    return new Model(file, runtime, await runtime.ort.InferenceSession.create(content, options));
+  }
+
+  close(): Promise<void> {
+    return this.session.release();
+  }
+
+  /** `picture`, `scale` times as large. */
+  async upscale(picture: Picture, progress?: Progress): Promise<Picture> {
+    const { scale } = this.file;
+    const result = blank(picture.width * scale, picture.height * scale);
+    for await (const band of this.bands(picture, progress)) {
+      result.rgb.set(band.rgb, band.top * result.width * 3);
+    }
+    return result;
+  }
+
+  /** The upscaled picture by whole rows of tiles, from the top: no more is ever held. */
+  async *bands(picture: Picture, progress?: Progress): AsyncGenerator<Picture & { top: number }> {
+    const { scale, sizes, radius } = this.file;
+    const tiles = planTiles([picture.height, picture.width], sizes, radius);
+    let band: Picture | undefined;
+    for (const [index, { rows, columns }] of tiles.entries()) {
+      const height = (rows.last - rows.first) * scale;
+      band ??= blank(picture.width * scale, height);
+      const large = await this.run(cut(picture, rows, columns));
+      const [x, y] = [columns.first - columns.start, rows.first - rows.start];
+      const width = (columns.last - columns.first) * scale;
+      copy(large, x * scale, y * scale, band, columns.first * scale, 0, width, height);
+      progress?.(index + 1, tiles.length);
+      if (columns.last === picture.width) {
+        yield { ...band, top: rows.first * scale };
+        band = undefined;
+      }
+    }
+  }
+
+  /** The file's output for a tile, which is padded to the least input size that holds it. */
+  async run(tile: Picture): Promise<Picture> {
+    if (!this.file.resizable) {
+      const [height, width] = this.sizeFor(tile);
+      tile = padded(tile, width, height);
+    }
+    const input = this.toTensor(tile);
+    const output = await this.infer(input);
+    const { scale } = this.file;
+    const large = this.fromTensor(output, tile.width * scale, tile.height * scale);
+    output.dispose();
+    return large;
+  }
+
+  async infer(input: Tensor): Promise<Tensor> {
+    const outputs = await this.session.run({ [this.session.inputNames[0]!]: input });
+    return outputs[this.session.outputNames[0]!]!;
+  }
+
+  toTensor(picture: Picture): Tensor {
+    const { pixels, channels_last, white } = this.file;
+    const { width, height, rgb } = picture;
+    const shape = channels_last ? [1, height, width, 3] : [1, 3, height, width];
+    const values = pixels === "float32" ? new Float32Array(rgb.length) : new Uint8Array(rgb.length);
+    const levels = pixels === "float32" ? floatLevels(white) : integerLevels(pixels);
+    const plane = channels_last ? 1 : width * height;
+    const step = channels_last ? 3 : 1;
+    for (let from = 0, to = 0; from < rgb.length; from += 3, to += step) {
+      values[to] = levels[rgb[from]!]!;
+      values[to + plane] = levels[rgb[from + 1]!]!;
+      values[to + 2 * plane] = levels[rgb[from + 2]!]!;
+    }
+    const { Tensor } = this.runtime.ort;
+    if (values instanceof Float32Array) return new Tensor("float32", values, shape);
+    if (pixels === "uint8") return new Tensor("uint8", values, shape);
+    return new Tensor("int8", new Int8Array(values.buffer), shape);
+  }
+
+  fromTensor(tensor: Tensor, width: number, height: number): Picture {
+    const { pixels, channels_last, white } = this.file;
+    const values = tensor.data as Float32Array | Uint8Array | Int8Array;
+    const { length } = values;
+    if (length !== width * height * 3) {
+      throw new Error(`the file returned ${tensor.dims.join("×")} values: export it again`);
+    }
+    // Storing into it rounds half to even and clips, as the Python runtime does.
+    const rgb = new Uint8ClampedArray(length);
+    const plane = channels_last ? 1 : width * height;
+    const step = channels_last ? 3 : 1;
+    const level = {
+      uint8: (value: number) => value,
+      int8: (value: number) => value + 128,
+      float32: (value: number) => Math.fround(Math.fround(value / white) * 255),
+    }[pixels];
+    let sum = 0;
+    for (let from = 0, to = 0; to < length; from += step, to += 3) {
+      const [r, g, b] = [values[from]!, values[from + plane]!, values[from + 2 * plane]!];
+      sum += r + g + b;
+      rgb[to] = level(r);
+      rgb[to + 1] = level(g);
+      rgb[to + 2] = level(b);
+    }
+    if (Number.isNaN(sum)) {
+      throw new Error("the file computed NaN: it is damaged or was exported wrongly");
+    }
+    return { width, height, rgb: new Uint8Array(rgb.buffer) };
+  }
+
+  private sizeFor(tile: Picture): Size {
+    const fitting = this.file.sizes.filter(([h, w]) => tile.height <= h && tile.width <= w);
+    return fitting.reduce((least, size) => (area(size) < area(least) ? size : least));
+  }
+}
+
+function area([height, width]: Size): number {
+  return height * width;
+}
+
+/** The 256 levels as the elements of a float file. */
+function floatLevels(white: number): Float32Array {
+  const levels = Float32Array.from({ length: 256 }, (_, level) => level / 255);
+  return levels.map((level) => level * white);
+}
+
+/** The 256 levels as the bytes of an integer file: int8 is uint8 - 128. */
+function integerLevels(pixels: "uint8" | "int8"): Uint8Array {
+  return Uint8Array.from({ length: 256 }, (_, level) => (pixels === "int8" ? level ^ 0x80 : level));
+}

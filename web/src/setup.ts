@@ -1,0 +1,67 @@
+/** What the desktop tells the page: `setup.json`, written by runtime/web_site.py. */
+
+import type { AilsrBenchReport, Measurement } from "./report.schema";
+import type { Size } from "./tiles";
+
+export interface ModelFile {
+  name: string;
+  url: string;
+  size_bytes: number;
+  network: string | null;
+  precision: string | null;
+  pixels: Measurement["pixels"];
+  scale: number;
+  /** The input sizes that pictures are cut into; the first is measured. */
+  sizes: [Size, ...Size[]];
+  /** Input pixels by which tiles overlap on each side. */
+  radius: number;
+  /** A tile may be smaller than the input size. */
+  resizable: boolean;
+  channels_last: boolean;
+  /** What white is in a float file: 1, or 255 in some files of others. */
+  white: number;
+}
+
+/** A low-resolution picture and what it should become, as addresses of PNG files. */
+export interface Pair {
+  name: string;
+  lr: string;
+  hr: string;
+  /** The high-resolution file holds one channel. */
+  grayscale: boolean;
+}
+
+export interface Setup {
+  files: [ModelFile, ...ModelFile[]];
+  /** By scale. */
+  pictures: Record<string, Pair[]>;
+  /** The report of this session, without what the phone knows: its files, host and date. */
+  report: AilsrBenchReport;
+}
+
+/** The setup, its addresses made absolute so that they hold in a worker, too. */
+export async function fetchSetup(): Promise<Setup> {
+  const setup = (await (await fetchOwn("setup.json")).json()) as Setup;
+  for (const file of setup.files) file.url = absolute(file.url);
+  for (const pair of Object.values(setup.pictures).flat()) {
+    pair.lr = absolute(pair.lr);
+    pair.hr = absolute(pair.hr);
+  }
+  return setup;
+}
+
+/** What the desktop answers at `address`. Throws what it says when it refuses. */
+export async function fetchOwn(address: string, options?: RequestInit): Promise<Response> {
+  let response: Response;
+  try {
+    response = await fetch(address, options);
+  } catch {
+    throw new Error("the desktop does not answer: is ailsr-web still running there?");
+  }
+  if (!response.ok) throw new Error((await response.text()).trim());
+  return response;
+}
+
+function absolute(address: string): string {
+  return new URL(address, location.href).href;
+}

@@ -1,0 +1,61 @@
+/** Runs one file apart from the page, which never freezes: see engine.ts for the other side. */
+
+import type { Answer, Task } from "./engine";
+import { measure } from "./measuring";
+import { Model } from "./model";
+import { decode } from "./picture";
+import { PngWriter } from "./png";
+import { loadRuntime, type Runtime } from "./runtime";
+import { fetchOwn, type ModelFile } from "./setup";
+
+interface Opened {
+  file: ModelFile;
+  content: Uint8Array;
+  runtime: Runtime;
+  model: Model;
+}
+
+let opened: Promise<Opened>;
+
+self.onmessage = async ({ data: task }: MessageEvent<Task>) => {
+  try {
+    if (task.kind === "open") opened = open(task);
+    const { file, content, runtime, model } = await opened;
+    if (task.kind === "open") {
+      answer({ kind: "done", result: { engine: runtime.name, threads: runtime.threads } });
+    } else if (task.kind === "upscale") {
+      answer({ kind: "done", result: await upscale(model, task.picture) });
+    } else {
+      const report = (what: string, share: number) => answer({ kind: "progress", what, share });
+      const result = await measure(file, content, runtime, task.plan, report);
+      answer({ kind: "done", result });
+    }
+  } catch (error) {
+    answer({ kind: "error", message: error instanceof Error ? error.message : String(error) });
+  }
+};
+
+async function open({ file, backend, threads }: Task & { kind: "open" }): Promise<Opened> {
+  const [runtime, response] = await Promise.all([
+    loadRuntime(backend, threads),
+    fetchOwn(file.url),
+  ]);
+  const content = new Uint8Array(await response.arrayBuffer());
+  return { file, content, runtime, model: await Model.open(file, content, runtime) };
+}
+
+async function upscale(model: Model, blob: Blob) {
+  const start = performance.now();
+  const picture = await decode(blob);
+  const [width, height] = [picture.width * model.file.scale, picture.height * model.file.scale];
+  const png = new PngWriter(width, height);
+  const progress = (done: number, of: number) => {
+    answer({ kind: "progress", what: `tile ${done} of ${of}`, share: done / of });
+  };
+  for await (const band of model.bands(picture, progress)) await png.write(band.rgb);
+  return { png: await png.close(), width, height, seconds: (performance.now() - start) / 1e3 };
+}
+
+function answer(message: Answer): void {
+  self.postMessage(message);
+}
