@@ -121,9 +121,9 @@ def main(config: LatencyPrediction) -> None:
             sections.append(section(setting, found))
             if not config.json:
                 stdout.print(sections[-1], markup=False, soft_wrap=True)
-    if config.page:
-        write_page(config.page, "\n".join(sections))
-        message(f"wrote {config.page}")
+            if config.page:  # after each, since all of them take long
+                write_page(config.page, "\n".join(sections))
+                message(f"wrote {config.page}")
     if config.json:
         typer.echo(json.dumps(document))
 

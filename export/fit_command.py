@@ -25,6 +25,7 @@ from ailsr.runtime.fit_measure import PASSES, Timed
 from ailsr.runtime.host import Host
 from ailsr.runtime.table import milliseconds
 from ailsr.runtime.tiles import Size
+from ailsr.runtime.version import VERSION
 
 TableOption = Annotated[
     Path, typer.Option(help="What ailsr-fit measure wrote.", metavar="FILE", show_default=False)
@@ -32,6 +33,8 @@ TableOption = Annotated[
 SizeOption = Annotated[
     str, typer.Option(help="Height and width of the upscaled picture.", metavar="HxW")
 ]
+QUIET_SPREAD, QUIET_ERROR = 1.2, 0.5
+"""What p90 / p50 and the error of a table stay below when nothing else runs on the device."""
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document, no table.")]
 
 
@@ -98,7 +101,7 @@ def measure_table(
         f"wrote {config.output}: {len(measured)} networks; left out in turn, nine of ten are "
         f"predicted within {100 * model.error:.0f} %, p90 / p50 is {model.spread:.2f}"
     )
-    if model.spread > 1.2:
+    if model.spread > QUIET_SPREAD or model.error > QUIET_ERROR:
         message("the device was not quiet: stop what else runs on it and measure again")
 
 
@@ -294,6 +297,9 @@ ailsr-fit COMMAND --help tells more."""
 
 def cli() -> None:
     """``ailsr-fit measure``, ``predict`` or ``propose``."""
+    if sys.argv[1:] == ["--version"]:
+        typer.echo(f"ailsr {VERSION}")
+        return
     command = _COMMANDS.get(sys.argv[1]) if len(sys.argv) > 1 else None
     if command is None:
         wants_help = sys.argv[1:] == ["--help"]

@@ -36,8 +36,11 @@ class Interpreter:
     def __init__(self, spec: Any, weights: Path) -> None:  # noqa: ANN401
         self.steps: list[_Step] = []
         constants: dict[str, Any] = {}
-        levels: dict[str, _Step] = {}  # by output: what dequantises, tensors and weights
-        sums: dict[str, _Step] = {}  # by output: convolutions of levels, clamped or not
+        # By output: what dequantises tensors, and weights; and convolutions of levels, also under
+        # the name that their result has after a clamp.
+        levels: dict[str, _Step] = {}
+        weight_levels: dict[str, _Step] = {}
+        sums: dict[str, _Step] = {}
         operations = _operations(spec, weights)
         quantised = any(operation.op_type == "quantize" for operation in operations)
         self.number = torch.float64 if quantised else torch.float32
@@ -48,16 +51,21 @@ class Interpreter:
                 constants[output.name] = _constant(output.val, self.number)
                 continue
             step = _step(operation, constants)
-            if operation.op_type in ("dequantize", "constexpr_affine_dequantize"):
-                levels[output.name] = step
-            if operation.op_type == "conv":
-                names = [operation.inputs[parameter].name for parameter in ("x", "weight")]
-                if all(name in levels for name in names):
-                    step = sums[output.name] = _of_levels(step, *(levels[name] for name in names))
-            if operation.op_type in CLAMPS and (source := step.reads.get("x")) in sums:
-                sums[output.name] = sums[source]
-            if operation.op_type == "quantize" and (source := step.reads.get("input")) in sums:
-                sums[source].constants["output_scale"] = step.constants["scale"]
+            reads = {
+                p: v.name for p, v in operation.inputs.items() if not isinstance(v, (list, tuple))
+            }
+            match operation.op_type:
+                case "dequantize" if step.reads and step.constants.get("axis") is None:
+                    levels[output.name] = step
+                case "constexpr_affine_dequantize":
+                    weight_levels[output.name] = step
+                case "conv" if reads["x"] in levels and reads["weight"] in weight_levels:
+                    step = _of_levels(step, levels[reads["x"]], weight_levels[reads["weight"]])
+                    sums[output.name] = step
+                case "quantize" if reads["input"] in sums:
+                    sums[reads["input"]].constants["output_scale"] = step.constants["scale"]
+                case kind if kind in CLAMPS and reads["x"] in sums:
+                    sums[output.name] = sums[reads["x"]]
             if step.reads:
                 self.steps.append(step)
             else:  # an operator on constants, such as the dequantisation of weights

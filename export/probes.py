@@ -20,6 +20,7 @@ from ailsr.export.graph import (
 )
 from ailsr.export.quantization import BITS
 from ailsr.runtime.card import Card, PixelType, Precision
+from ailsr.runtime.errors import EngineError
 from ailsr.runtime.fit import Kind, Operator, Workload
 from ailsr.runtime.tiles import Size
 from ailsr.runtime.upscaler import UNKNOWN_RADIUS
@@ -74,13 +75,22 @@ PROBES: tuple[ProbeNetwork, ...] = (
 
 
 def write(graph: Graph, scale: int, target: Target, precision: Precision, folder: Path) -> Path:
-    """A file of ``graph`` in ``folder``, to be timed only."""
+    """A file of ``graph`` in ``folder``, to be timed only.
+
+    Raises EngineError when a package is missing that writes it; torch is not one of them.
+    """
     is_int8 = precision in BITS
     pixels: PixelType = "uint8" if is_int8 else "float32"
     _, height, width = graph.input_shape
     card = Card("probe", scale, "rgb", precision, pixels, (height, width), UNKNOWN_RADIUS)
     path = folder / f"probe.{target}"
-    writer = import_module(f"ailsr.export.{target}_writer")
+    try:
+        writer = import_module(f"ailsr.export.{target}_writer")
+    except ImportError as error:
+        packages = {"tflite": "ai-edge-litert flatbuffers", "onnx": "onnx onnxruntime"}[target]
+        raise EngineError(
+            f"{target} files need {error.name or error}: pip install {packages}"
+        ) from error
     writer.write(graph, card, path, pinned(graph) if is_int8 else None)
     return path
 

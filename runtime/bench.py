@@ -114,6 +114,8 @@ class Measurement:
     energy: Energy | None = None
     conditions: Conditions | None = None
     noise: Noise | None = None
+    named_delegate: str | None = None
+    """What runs the file, where the engine names it but does not tell of operators (phones)."""
 
     @property
     def output_size(self) -> tuple[int, int]:
@@ -122,10 +124,10 @@ class Measurement:
 
     @property
     def delegate(self) -> str | None:
-        """The backend that computes most of the file's operators."""
+        """The backend that computes most of the file's operators, or what the engine names."""
         backends = self.backends or ()
         most = max(backends, key=lambda backend: backend.operators, default=None)
-        return most.name if most else None
+        return most.name if most else self.named_delegate
 
     @property
     def fallback(self) -> str | None:
@@ -138,7 +140,8 @@ class Measurement:
         if first.operators == 0:
             return f"{first.name} took none of the {rest} operators: {names} computes them"
         types = ", ".join(sorted({name for backend in others for name in backend.types}))
-        return f"{first.name} left {rest} of {first.operators + rest} operators to {names}: {types}"
+        which = f": {types}" if types else ""
+        return f"{first.name} left {rest} of {first.operators + rest} operators to {names}{which}"
 
     @property
     def frames_per_second(self) -> float | None:

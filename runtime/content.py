@@ -44,11 +44,6 @@ class Content:
         return cls(hashlib.sha256(data).hexdigest() + Path(title).suffix, title, data, unpack=True)
 
     @property
-    def digest(self) -> str:
-        """The SHA-256 alone."""
-        return self.name.partition(".")[0]
-
-    @property
     def size_bytes(self) -> int:
         return len(self.source) if isinstance(self.source, bytes) else self.source.stat().st_size
 

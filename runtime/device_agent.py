@@ -49,7 +49,8 @@ def main() -> None:
     os.dup2(2, 1)  # who prints, prints to standard error
 
     def emit(**message: object) -> None:
-        output.write(json.dumps(message) + "\n")
+        with contextlib.suppress(BrokenPipeError):  # _listen tells that the link is gone
+            output.write(json.dumps(message) + "\n")
 
     session = None
     try:
@@ -65,7 +66,7 @@ def main() -> None:
             stored=sorted(path.name for path in FILES.iterdir()),
         )
         for line in sys.stdin.buffer:
-            message = json.loads(line or b"{}")
+            message = json.loads(line)
             if "store" in message:
                 _store(message, session)
                 emit(stored=message["store"])
@@ -136,7 +137,7 @@ def _end_with_the_link(session: Path) -> None:
         shutil.rmtree(session, ignore_errors=True)
         os.killpg(0, signal.SIGKILL)
 
-    for number in (signal.SIGALRM, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
+    for number in (signal.SIGALRM, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, end)
     signal.alarm(PATIENCE)
 

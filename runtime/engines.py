@@ -55,8 +55,8 @@ class Backend:
     name: str
     """For example ``XNNPACK``; ``CPU``: the engine's own kernels."""
     operators: int
-    types: tuple[str, ...]
-    """The kinds of these operators, by their names in the file's format."""
+    types: tuple[str, ...] = ()
+    """The kinds of these operators, by their names in the file's format; empty: not told."""
 
     @classmethod
     def of(cls, name: str, types: Iterable[str]) -> Backend:

@@ -299,5 +299,7 @@ def _probe(values: dict[str, Any]) -> Probe:
     work = values["workload"]
     operators = tuple(Operator(*operator) for operator in work["operators"])
     workload = Workload(operators, work["input_pixels"], work["output_pixels"])
-    times = (Times(*map(float, values[path])) for path in ("inference", "whole_path"))
+    times = [Times(*map(float, values[path])) for path in ("inference", "whole_path")]
+    if not all(0 < ms < math.inf for path in times for ms in path):
+        raise ValueError(f"a time of {values['name']} is out of range")
     return Probe(values["name"], workload, *times)

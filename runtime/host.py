@@ -29,6 +29,8 @@ class Host:
     """Frequency governor of the first core, for example ``performance``; None when hidden."""
     load_average: float | None
     """Mean number of running processes over the last minute: near 0 on an idle machine."""
+    device: str | None = None
+    """Name of the phone; None where ``cpu`` is all that tells."""
 
     @classmethod
     def here(cls) -> Host:

@@ -120,9 +120,9 @@ class Sustained:
     second: float
     """Its middle, since the beginning."""
     p50_ms: float
-    clock_mhz: float | None
+    clock_mhz: float | None = None
     """At its end, like the temperature; None where the system does not tell."""
-    temperature_c: float | None
+    temperature_c: float | None = None
 
 
 def slowdown(curve: Sequence[Sustained]) -> float:

@@ -16,6 +16,7 @@ from ailsr.runtime.engines import Pixels
 from ailsr.runtime.errors import EngineError, ModelError
 
 OUTPUT_720P = (720, 1280)
+_SILENT = 0  # errors come as exceptions
 _NAME = re.compile(r"(edsr|espcn|fsrcnn|lapsrn)(?:[-_]\w+)?_x(\d)", re.IGNORECASE)
 
 
@@ -50,7 +51,8 @@ class DnnSuperResEngine:
         self.name = f"OpenCV {cv2.__version__} dnn_superres"
         self.scale = int(name[2])
         self.input_size = size or (OUTPUT_720P[0] // self.scale, OUTPUT_720P[1] // self.scale)
-        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+        logging: Any = cv2 if hasattr(cv2, "setLogLevel") else cv2.utils.logging  # until 4, from 5
+        logging.setLogLevel(_SILENT)
         cv2.setNumThreads(threads)
         self._cv2 = cv2
         self._network: Any = dnn_superres.DnnSuperResImpl_create()  # type: ignore[attr-defined]

@@ -44,7 +44,7 @@ def read_results(document: Mapping[str, Any], device: str) -> Results:
             },
             device=device,
             cores=settings.get("cores"),
-            sustained_minutes=settings.get("sustained_minutes", 0.0),
+            sustained_minutes=settings.get("sustained_minutes") or 0.0,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DeviceError(
@@ -57,6 +57,7 @@ def _file(entry: Mapping[str, Any]) -> Measurement | Failure:
         return Failure(entry["file"], entry["error"])
     known = {f.name: entry.get(f.name) for f in fields(Measurement)}
     known["quality"] = entry["quality"] and _quality(entry["quality"])
+    known["named_delegate"] = entry.get("delegate")
     return bench_process.measurement(known)
 
 

@@ -1,7 +1,8 @@
 """Bicubic interpolation of Pillow and OpenCV: what users run today, and a network competes with.
 
-The two differ from MATLAB's, by which networks are scored: OpenCV's kernel has a = -0.75, and both
-repeat the edge. Their time is that of the library's own code, on as many threads as it uses.
+Neither is MATLAB's, by which networks are scored: OpenCV's kernel has a = -0.75, and Pillow leaves
+out of its kernel what lies outside the picture. Their time is that of the library's own code, on as
+many threads as it uses.
 """
 
 from __future__ import annotations

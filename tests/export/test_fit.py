@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import textwrap
 from dataclasses import replace
 
 import numpy as np
@@ -117,6 +118,16 @@ def test_a_table_comes_back_from_its_file(table, tmp_path):
     assert LatencyTable.load(tmp_path / "table.json") == table
 
 
+def test_a_table_with_times_that_cannot_be_is_refused(table, tmp_path):
+    table.save(tmp_path / "table.json")
+    for time in ("0.0", "NaN", "-1.0", "Infinity"):
+        document = json.loads((tmp_path / "table.json").read_text())
+        document["probes"][3]["inference"][0] = float(time)
+        (tmp_path / "damaged.json").write_text(json.dumps(document))
+        with pytest.raises(UsageError, match=r"damaged\.json is no latency table .*out of range"):
+            LatencyTable.load(tmp_path / "damaged.json")
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -172,6 +183,32 @@ def test_a_table_is_measured(tmp_path, capsys):
     found = LatencyTable.load(path).device
     assert (found.engine.split()[0], found.target, found.threads) == ("onnxruntime", "onnx", 1)
     assert "table.json: 2 networks; left out" in " ".join(capsys.readouterr().err.split())
+
+
+def test_measuring_needs_no_torch(tmp_path):
+    code = """
+        import sys
+        from pathlib import Path
+        class Refuse:
+            def find_spec(self, name, path=None, target=None):
+                if name.split(".")[0] in refused:
+                    raise ImportError(f"asked for {name}", name=name)
+        refused = {"torch", "onnx", "ailsr.train"}
+        sys.meta_path.insert(0, Refuse())
+        from ailsr.export.fit_command import MeasureConfig, measure_table
+        from ailsr.export.probes import ProbeNetwork
+        networks = [ProbeNetwork("abpn", depth, 4, 2, (8, 8)) for depth in (0, 1)]
+        measure_table(MeasureConfig(Path(sys.argv[1]), threads=1, seconds=0), networks)
+        try:
+            measure_table(MeasureConfig(Path(sys.argv[1]), "onnx"), networks)
+        except Exception as error:
+            print(type(error).__name__, error)
+    """
+    path = tmp_path / "table.json"
+    command = [sys.executable, "-c", textwrap.dedent(code), path]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.stdout == "EngineError onnx files need onnx: pip install onnx onnxruntime\n"
+    assert len(LatencyTable.load(path).probes) == 2
 
 
 def fit(*arguments: object) -> subprocess.CompletedProcess[str]:

@@ -19,19 +19,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import debian
+import fastjsonschema
 import numpy as np
 import pytest
 
 from ailsr.runtime import image
 from ailsr.runtime.adb_device import BENCH
+from ailsr.runtime.bench import Measurement
 from ailsr.runtime.device import open_device
 from ailsr.runtime.errors import DeviceError
-from ailsr.runtime.harness import Plan
+from ailsr.runtime.harness import Plan, measure_files
 from ailsr.runtime.results import Results
 
 ROOT = Path(__file__).parents[2]
 COMMAND = Path(sys.executable).with_name("ailsr-bench")
 SERIAL = "127.0.0.1:5555"
+SCHEMA = ROOT / "runtime" / "report.schema.json"
+KINDS = ("int8 uint8", "float32 float32")
 PACKAGES = ("adbd", "libc6", "bash", "coreutils")
 SIZE = (48, 64)
 ADB = shutil.which("adb")
@@ -160,13 +164,33 @@ def images(tmp_path_factory, photographs) -> str:
     return str(folder)
 
 
+def plan(files: tuple[str, ...], images: str | None = None) -> Plan:
+    return Plan(files, threads=1, runs=5, seconds=0.2, images=images)
+
+
 def measure(
     files: tuple[str, ...], images: str | None = None, name: str = f"adb:{SERIAL}", **how: Path
 ) -> tuple[Results, list[str]]:
     """The results, and what was said meanwhile."""
     said: list[str] = []
-    plan = Plan(files, threads=1, runs=5, seconds=0.2, images=images)
-    return open_device(name, **how).measure(plan, lambda what, done: said.append(what)), said
+    told = plan(files, images)
+    return open_device(name, **how).measure(told, lambda what, done: said.append(what)), said
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory) -> Callable[[Path], str]:
+    """``app(folder)``: the app's core as the app of the phone in that folder."""
+    if not shutil.which("javac"):
+        pytest.skip("ADB DEVICES NOT TESTED WITH THE APP: apt install openjdk-17-jdk-headless")
+    classes, demo = tmp_path_factory.mktemp("classes"), ROOT / "android_demo"
+    subprocess.run([sys.executable, demo / "core_build.py", classes], check=True)
+    engine = f"{sys.executable} {demo}/core/src/desktop/engine.py"
+
+    def script(folder: Path) -> str:
+        java = f"{shutil.which('java')} -cp {classes} org.ailsr.core.BenchMain"
+        return f"exec chroot /host {java} {folder}/phone{BENCH} $1 -- {engine}"
+
+    return script
 
 
 def says(answer: str, before: str = "true") -> str:
@@ -175,6 +199,31 @@ def says(answer: str, before: str = "true") -> str:
     return (
         f"{before}; echo '{answer}' > {reports}/part; mv {reports}/part {reports}/$1.json; sleep 60"
     )
+
+
+def test_a_phone_finds_what_this_machine_finds(start_phone, app, write_network, images, tmp_path):
+    """The app's core in Java around the same engine: the same pixels, so the same PSNR."""
+    start_phone(app(tmp_path / "phone"))
+    files = tuple(str(write_network(f"tflite {kind}", SIZE)) for kind in KINDS)
+    found, said = measure(files, images)
+    here = measure_files(plan(files, images), lambda what, done: None)
+    assert [file.file for file in found.files] == list(files)
+    for there, mine in zip(found.files, here.files, strict=True):
+        assert isinstance(there, Measurement) and isinstance(mine, Measurement), there
+        assert there.quality.psnr_db == pytest.approx(mine.quality.psnr_db, abs=1e-6)
+        assert there.quality.images.keys() == mine.quality.images.keys()
+        assert (there.network, there.input_size) == (mine.network, mine.input_size)
+        assert there.whole_path.n == 5 and there.whole_path.p50_ms > 0
+        assert there.delegate  # as the app names it
+    assert found.bicubic[2].psnr_db == pytest.approx(here.bicubic[2].psnr_db)
+    assert (found.device, found.images) == (f"adb:{SERIAL}", images)
+    assert found.host.python is None  # no Python runs on a phone
+    fastjsonschema.compile(json.loads(SCHEMA.read_text()))(found.to_document())
+
+    assert sum(what.startswith("sending") for what in said) == len(files) + 2 * 3
+    again, said = measure(files[:1], images)
+    assert not any(what.startswith("sending") for what in said)
+    assert again.measured[0].quality == found.measured[0].quality
 
 
 def test_an_answer_of_the_app_is_one_line(start_phone, file, images):

@@ -437,7 +437,8 @@ def test_the_command_prints_one_json_document(files, images):
     }
     assert (document["schema"], document["schema_version"]) == ("ailsr-bench", 1)
     assert set(document["host"]) == {
-        *("cpu", "cores", "memory_bytes", "os", "machine", "python", "governor", "load_average")
+        *("cpu", "cores", "memory_bytes", "os", "machine", "python", "governor", "load_average"),
+        "device",
     }
     assert document["host"]["cores"] >= 1 and document["host"]["memory_bytes"] > 2**28
     for entry, path in zip(document["files"], paths, strict=True):

@@ -325,6 +325,18 @@ def test_the_page_tells_how_latencies_spread_and_last(lasting):
     assert html.count('class="curve int8"') == html.count('class="curve float32"') == 3
 
 
+def test_what_the_first_backend_leaves_to_others_is_a_fallback():
+    some = (Backend("XNNPACK", 12, ("CONV_2D",)), Backend("CPU", 2, ("QUANTIZE",)))
+    assert replace(FAMILY[2], backends=some).delegate == "XNNPACK"
+    assert replace(FAMILY[2], backends=some).fallback == (
+        "XNNPACK left 2 of 14 operators to CPU: QUANTIZE"
+    )
+    untold = (Backend("GPU", 12), Backend("CPU", 2))
+    assert replace(FAMILY[2], backends=untold).fallback == "GPU left 2 of 14 operators to CPU"
+    for all_of_it in (None, (Backend("CPU", 14),), (Backend("XNNPACK", 14), Backend("CPU", 0))):
+        assert replace(FAMILY[2], backends=all_of_it).fallback is None
+
+
 def test_a_histogram_holds_every_run_up_to_p99():
     samples = [*np.linspace(10, 20, 99), 100.0]
     drawing = _histogram("x.onnx", Latency.of_samples(samples))

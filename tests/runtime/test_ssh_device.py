@@ -163,6 +163,7 @@ def test_a_device_finds_what_this_machine_finds(server, files, images, old_pytho
             mine.quality.psnr_db, abs=1e-3 if exact else 0.1
         )
     assert found.bicubic[2].psnr_db == pytest.approx(here.bicubic[2].psnr_db, abs=1e-9)
+    assert found.measured[1].ratio.to == found.baseline == files[0]
     assert (found.device, found.images) == (address, images)
     document = found.to_document()
     fastjsonschema.compile(json.loads(SCHEMA.read_text()))(document)
@@ -279,10 +280,13 @@ def connections(server: Server) -> list[int]:
     return [int(n) for n in children.read_text().split()]
 
 
-@pytest.mark.parametrize("how", ["link", "ctrl-c", "harness killed", "ssh killed"])
+@pytest.mark.parametrize(
+    "how", ["link", "ctrl-c", "ctrl-c, two devices", "harness killed", "ssh killed"]
+)
 def test_an_interruption_leaves_nothing_on_the_device(server, files, old_python, how):
     """Neither a process nor a part of a file, and one line here."""
     arguments = [files[0], "--device", server.address(old_python), "--runs", "100000"]
+    arguments += ["--device", "local"] if "two" in how else []
     bench = subprocess.Popen(
         [BENCH, *arguments, "--seconds", "300"], stderr=subprocess.PIPE, stdout=subprocess.PIPE
     )
@@ -295,11 +299,11 @@ def test_an_interruption_leaves_nothing_on_the_device(server, files, old_python,
         for child in children:
             os.kill(int(child), signal.SIGKILL)
     else:
-        bench.send_signal(signal.SIGINT if how == "ctrl-c" else signal.SIGKILL)
+        bench.send_signal(signal.SIGINT if "ctrl-c" in how else signal.SIGKILL)
     output, error = bench.communicate(timeout=20)
     assert output == b""
-    expected = {"ctrl-c": (130, "stopped by Ctrl-C"), "harness killed": (-9, "")}
-    code, words = expected.get(how, (1, "the link to ssh://"))
+    expected = {"ctrl-c": (130, "stopped by Ctrl-C"), "harness": (-9, "")}
+    code, words = expected.get(how.split()[0].strip(","), (1, "the link to ssh://"))
     assert bench.returncode == code and words in error.decode()
     assert error.count(b"\n") == (how != "harness killed")
     eventually(lambda: not server.left_behind() and not server.agents())

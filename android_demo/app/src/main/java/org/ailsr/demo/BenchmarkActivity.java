@@ -30,8 +30,8 @@ import org.ailsr.core.BenchFolder;
 import org.ailsr.core.Request;
 
 /**
- * Measures model files. {@code am start -n org.ailsr.demo/.BenchmarkActivity --es request ID} starts
- * the request of that name without a tap; {@code ailsr-bench --device adb} does so.
+ * Measures model files. {@code am start -n org.ailsr.demo/.BenchmarkActivity --es request ID}
+ * starts the request of that name without a tap; {@code ailsr-bench --device adb} does so.
  */
 public final class BenchmarkActivity extends Activity implements Work.Listener {
   private static final int ADD = 1;

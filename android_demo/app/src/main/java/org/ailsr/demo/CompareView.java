@@ -20,8 +20,8 @@ import org.ailsr.core.Rendering;
 import org.ailsr.core.Viewport;
 
 /**
- * A picture before and after, side by side under a line that is dragged; two fingers zoom, one pans.
- * What is seen is drawn in the background; until it is there, the last drawing is stretched.
+ * A picture before and after, side by side under a line that is dragged; two fingers zoom, one
+ * pans. What is seen is drawn in the background; until it is there, the last drawing is stretched.
  */
 public final class CompareView extends View {
   private static final double STEP = 0.05;

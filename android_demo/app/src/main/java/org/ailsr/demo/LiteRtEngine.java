@@ -3,6 +3,7 @@ package org.ailsr.demo;
 import android.os.Build;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.Locale;
 import org.ailsr.core.AilsrException;
 import org.ailsr.core.Engine;
 import org.ailsr.core.ModelFile;
@@ -54,7 +55,7 @@ final class LiteRtEngine implements Engine {
     this.peakIsOwn = peakIsOwn;
     this.name = "LiteRT " + TensorFlowLite.runtimeVersion();
     this.delegateName = delegateName.equals("cpu") ? "XNNPACK" : delegateName.toUpperCase(
-        java.util.Locale.ROOT);
+        Locale.ROOT);
     ByteBuffer content =
         ByteBuffer.allocateDirect(model.content.length).order(ByteOrder.nativeOrder());
     content.put(model.content);

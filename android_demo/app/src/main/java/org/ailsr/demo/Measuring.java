@@ -18,8 +18,8 @@ import org.ailsr.core.Progress;
 import org.ailsr.core.Request;
 
 /**
- * The measurement that runs, or ran last. What the screen asks for and what {@code ailsr-bench} asks
- * for through adb goes the same way: a request in the folder, answered there by a report.
+ * The measurement that runs, or ran last. What the screen and what {@code ailsr-bench} asks for
+ * through adb goes the same way: a request in the folder, answered there by a report.
  */
 final class Measuring {
   /** The extra of an intent that names a request. */

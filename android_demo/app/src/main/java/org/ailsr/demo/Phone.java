@@ -6,6 +6,7 @@ import android.content.IntentFilter;
 import android.os.BatteryManager;
 import android.os.Build;
 import android.os.PowerManager;
+import java.util.Arrays;
 import org.ailsr.core.Device;
 import org.ailsr.core.Proc;
 
@@ -96,7 +97,7 @@ final class Phone extends Device {
   private Object power(String method, Integer... argument) {
     PowerManager power = (PowerManager) context.getSystemService(Context.POWER_SERVICE);
     Class<?>[] types = new Class<?>[argument.length];
-    java.util.Arrays.fill(types, int.class);
+    Arrays.fill(types, int.class);
     try {
       return PowerManager.class.getMethod(method, types).invoke(power, (Object[]) argument);
     } catch (ReflectiveOperationException error) {

@@ -102,12 +102,13 @@ final class Bench {
       Long peakMemory = engine.peakBytes();
       List<Object> sustained = null;
       if (request.sustainedMinutes > 0) {
-        sustained = Sampler.sustain(inference, request.sustainedMinutes, new Sampler.Watch() {
+        Sampler.Watch watch = new Sampler.Watch() {
           @Override
           public void at(double second) {
             steps.report("sustained latency, " + Math.round(second) + " s", 2);
           }
-        });
+        };
+        sustained = Sampler.sustain(inference, request.sustainedMinutes, device, watch);
       }
       entry.put("file", file.name);
       entry.put("error", null);

@@ -2,6 +2,7 @@ package org.ailsr.core;
 
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 
@@ -42,7 +43,7 @@ final class FlatBuffer {
       return new byte[0];
     }
     long start = vector(field, 1);
-    return java.util.Arrays.copyOfRange(
+    return Arrays.copyOfRange(
         data, (int) start, (int) (start + number(data, start - 4, 4)));
   }
 

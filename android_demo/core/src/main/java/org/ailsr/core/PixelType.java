@@ -2,6 +2,7 @@ package org.ailsr.core;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.Locale;
 
 /** How a file takes and returns pixels. */
 public enum PixelType {
@@ -21,7 +22,7 @@ public enum PixelType {
 
   /** The name that cards and reports use: {@code float32}, {@code uint8}, {@code int8}. */
   public String label() {
-    return name().toLowerCase(java.util.Locale.ROOT);
+    return name().toLowerCase(Locale.ROOT);
   }
 
   /** The type of a card's {@code pixels}; null for any other. */

@@ -1,8 +1,10 @@
 package org.ailsr.core;
 
+import java.util.Arrays;
+
 /**
- * MATLAB's {@code imresize(..., 'bicubic')}: Keys' cubic with a = -0.5, stretched by the factor when
- * a picture shrinks, symmetric border, rounded after each pass, first along the height.
+ * MATLAB's {@code imresize(..., 'bicubic')}: Keys' cubic with a = -0.5, stretched by the factor
+ * when a picture shrinks, symmetric border, rounded after each pass, first along the height.
  */
 public final class Resize {
   private Resize() {}
@@ -43,7 +45,7 @@ public final class Resize {
     int stride = Picture.CHANNELS * source.width();
     double[] sums = new double[stride];
     for (int row = 0; row < height; row++) {
-      java.util.Arrays.fill(sums, 0);
+      Arrays.fill(sums, 0);
       for (int tap = 0; tap < rows.count; tap++) {
         double weight = rows.weights[row][tap];
         if (weight != 0) {

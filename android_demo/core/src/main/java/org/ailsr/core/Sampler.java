@@ -16,7 +16,8 @@ final class Sampler {
   /** Runs that are measured even when they take longer than the time allowed. */
   static final int MIN_RUNS = 3;
 
-  private static final double SUSTAINED_WINDOW = 10;
+  /** Points of the curve of latency over time, at most; one lasts a second or more. */
+  private static final int SUSTAINED_INTERVALS = 120;
 
   private Sampler() {}
 
@@ -62,29 +63,38 @@ final class Sampler {
     return latencies;
   }
 
-  /** Told how long it has gone on. */
+  /** Told the second at which an interval begins. */
   interface Watch {
     void at(double second);
   }
 
-  /** The median of every 10 s of {@code call}, run without a pause for {@code minutes}. */
-  static List<Object> sustain(Runnable call, double minutes, Watch watch) {
-    List<Object> windows = new ArrayList<>();
-    double window = Math.min(SUSTAINED_WINDOW, 60 * minutes);
+  /**
+   * Latency over time of {@code call}, repeated for {@code minutes} without a pause: the median of
+   * each interval by its middle, with the state of the device at its end.
+   */
+  static List<Object> sustain(Runnable call, double minutes, Device device, Watch watch) {
+    List<Object> curve = new ArrayList<>();
+    double length = Math.max(1, 60 * minutes / SUSTAINED_INTERVALS);
     long start = System.nanoTime();
-    while (secondsSince(start) < 60 * minutes) {
-      double begun = secondsSince(start);
-      watch.at(begun);
+    double begin = 0;
+    while (begin < 60 * minutes) {
+      watch.at(begin);
       double[] samples = new double[0];
+      double end;
       do {
         samples = appended(samples, time(call));
-      } while (secondsSince(start) - begun < window);
-      Map<String, Object> entry = new LinkedHashMap<>();
-      entry.put("second", begun);
-      entry.put("p50_ms", Latency.median(samples));
-      windows.add(entry);
+        end = secondsSince(start);
+      } while (end < begin + length);
+      Map<String, Object> condition = device.condition();
+      Map<String, Object> point = new LinkedHashMap<>();
+      point.put("second", (begin + end) / 2);
+      point.put("p50_ms", Latency.median(samples));
+      point.put("clock_mhz", condition.get("clock_mhz"));
+      point.put("temperature_c", condition.get("temperature_c"));
+      curve.add(point);
+      begin = end;
     }
-    return windows;
+    return curve;
   }
 
   private static double secondsSince(long start) {

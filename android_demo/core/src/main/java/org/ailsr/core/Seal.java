@@ -3,6 +3,7 @@ package org.ailsr.core;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
+import java.util.Arrays;
 
 /** The SHA-256 of an exported file, inside it: tells damage before an engine meets it. */
 final class Seal {
@@ -58,7 +59,7 @@ final class Seal {
 
   private static byte[] zeros() {
     byte[] zeros = new byte[LENGTH];
-    java.util.Arrays.fill(zeros, (byte) '0');
+    Arrays.fill(zeros, (byte) '0');
     return zeros;
   }
 

@@ -86,7 +86,7 @@ public final class ParityMain {
     return null;
   }
 
-  /** Upscales a picture in two parts, as after the end of a process; rows that were there before. */
+  /** Upscales a picture in two parts, as after the end of a process; the rows of the first. */
   private static Object resume(Fields fields) throws IOException {
     List<String> command = new ArrayList<>();
     for (Object part : fields.list("engine")) {
