@@ -36,7 +36,7 @@ demo: $(VENV)/demo
 
 # Without npm the tests of the page are skipped, loudly.
 test: $(VENV)/test $(if $(shell command -v npm),web)
-	$(BIN)/pytest
+	$(BIN)/pytest -rs
 
 web: $(PAGE)
 
