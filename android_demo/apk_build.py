@@ -18,9 +18,12 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from bullseye import UnavailableError, fetch
-
 HERE = Path(__file__).parent
+sys.path.append(str(HERE.parent / "tests"))
+
+import debian  # noqa: E402
+from debian import UnavailableError  # noqa: E402
+
 CACHE = HERE.parent / "build" / "android"
 MAIN = HERE / "app" / "src" / "main"
 FRAMEWORK = Path("/usr/share/android-framework-res/framework-res.apk")
@@ -31,6 +34,12 @@ PACKAGES = {
     "apksigner": "apksigner",
 }
 """The Debian package of each tool; FRAMEWORK is that of android-framework-res."""
+BULLSEYE = ("dalvik-exchange", "libandroid-23-java")
+"""The packages of the dexer and of Android's stubs, which Debian 12 does not have."""
+JARS = (
+    Path("usr/share/java/com.android.dx.jar"),
+    Path("usr/share/java/com.android.android-23.jar"),
+)
 UNAVAILABLE = 3
 
 
@@ -50,7 +59,8 @@ def build(apk: Path, assets: Path, work: Path) -> None:
         missing.append("android-framework-res")
     if missing:
         raise UnavailableError(f"missing tools: apt-get install {' '.join(missing)}")
-    dexer, stubs = fetch(CACHE / "bullseye")
+    root = debian.unpack(CACHE / "bullseye", "bullseye", BULLSEYE, dependencies=False)
+    dexer, stubs = (root / jar for jar in JARS)
     unsigned, aligned = work / "unsigned.apk", work / "aligned.apk"
     (work / "generated").mkdir()
     _package_resources(work, assets, unsigned)

@@ -76,7 +76,7 @@ def make_environment() -> None:
     """An aarch64 root and wheels under build/, on first use. Raises UnavailableError."""
     if shutil.which(QEMU) is None:
         raise debian.UnavailableError(f"no {QEMU}: apt install qemu-user-static")
-    root = debian.unpack(BUILD / "debian", "bookworm", "arm64", ("python3", "libstdc++6"))
+    root = debian.unpack(BUILD / "debian", "bookworm", ("python3", "libstdc++6"), "arm64")
     (root / "proc").mkdir(exist_ok=True)  # what qemu finds in the root goes before the host's
     (root / "proc" / "cpuinfo").write_text("".join(CPUINFO.format(n=n) for n in range(4)))
     cpus = root / "sys" / "devices" / "system" / "cpu"

@@ -1,4 +1,8 @@
-"""Packages of any Debian, unpacked into a folder by a private apt: nothing is installed."""
+"""Packages of any Debian, unpacked into a folder by a private apt: nothing is installed.
+
+They come from this machine's own mirror, with lists, caches and state of their own, signed by the
+installed archive keyring.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,6 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-MIRROR = "http://deb.debian.org/debian"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 
@@ -15,21 +18,29 @@ class UnavailableError(Exception):
     """The packages cannot be had; the message says why in one line."""
 
 
-def unpack(folder: Path, suite: str, architecture: str, packages: Sequence[str]) -> Path:
-    """A root folder with ``packages`` and all that they depend on; made on first use.
+def unpack(
+    folder: Path,
+    suite: str,
+    packages: Sequence[str],
+    architecture: str = "amd64",
+    dependencies: bool = True,
+) -> Path:
+    """A root folder with ``packages``, and all that they depend on unless told not to.
 
-    Their scripts are not run. Raises UnavailableError.
+    Made on first use; the packages' scripts are not run. Raises UnavailableError.
     """
+    folder = folder.absolute()
     root = folder / "root"
     if root.is_dir():
         return root
     if shutil.which("apt-get") is None or not KEYRING.exists():
         raise UnavailableError("no apt-get with Debian's archive keyring: run on Debian")
     shutil.rmtree(folder, ignore_errors=True)
+    archives = folder / "cache" / "archives"
     for path in ("lists/partial", "cache/archives/partial", "state", "unpacked/usr/lib"):
         (folder / path).mkdir(parents=True)
     (folder / "status").touch()
-    (folder / "sources.list").write_text(f"deb [signed-by={KEYRING}] {MIRROR} {suite} main\n")
+    (folder / "sources.list").write_text(f"deb [signed-by={KEYRING}] {_mirror()} {suite} main\n")
     options = {
         "Dir::Etc::sourcelist": folder / "sources.list",
         "Dir::Etc::sourceparts": "-",
@@ -41,20 +52,21 @@ def unpack(folder: Path, suite: str, architecture: str, packages: Sequence[str])
         "APT::Architectures": architecture,
         "APT::Install-Recommends": "false",
         "APT::Sandbox::User": "root",
+        "Acquire::Check-Valid-Until": "false",  # an old release is not signed anew
         "Acquire::Languages": "none",
         "Debug::NoLocking": "true",
     }
-    apt = [
-        "apt-get",
-        *(word for key, value in options.items() for word in ("-o", f"{key}={value}")),
-    ]
+    apt = ["apt-get", *(w for key, value in options.items() for w in ("-o", f"{key}={value}"))]
     _run(*apt, "update")
-    _run(*apt, "install", "--yes", "--download-only", *packages)
+    if dependencies:
+        _run(*apt, "install", "--yes", "--download-only", *packages)
+    else:
+        _run(*apt, "download", *packages, cwd=archives)
     tree = folder / "unpacked"
     for name in ("bin", "sbin", "lib", "lib64"):  # merged into /usr, as base-files would do it
         (tree / "usr" / name).mkdir(exist_ok=True)
         (tree / name).symlink_to(f"usr/{name}")
-    for package in sorted((folder / "cache" / "archives").glob("*.deb")):
+    for package in sorted(archives.glob("*.deb")):
         _run("dpkg-deb", "--fsys-tarfile", str(package), into=tree)
     tree.rename(root)
     shutil.rmtree(folder / "cache")
@@ -62,9 +74,23 @@ def unpack(folder: Path, suite: str, architecture: str, packages: Sequence[str])
     return root
 
 
-def _run(*command: str, into: Path | None = None) -> None:
+def _mirror() -> str:
+    """The address that this machine takes its own packages from."""
+    listed = subprocess.run(
+        ["apt-get", "indextargets", "--format", "$(SITE)"], capture_output=True, text=True,
+        check=True,
+    ).stdout.splitlines()  # fmt: skip
+    sites = [site for site in listed if not site.rstrip("/").endswith("-security")]
+    if not sites:
+        raise UnavailableError("apt knows no mirror: see /etc/apt/sources.list")
+    return sites[0]
+
+
+def _run(*command: str, cwd: Path | None = None, into: Path | None = None) -> None:
     """Run ``command``; the archive that it writes is unpacked ``into`` a folder."""
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
         if into is None:
             output, error = process.communicate()
             assert output is not None

@@ -104,7 +104,7 @@ def adbd_root() -> Path:
     if missing or os.getuid():
         pytest.skip(f"ADB DEVICES NOT TESTED: be root, apt install adb iproute2 ({missing})")
     try:
-        return debian.unpack(ROOT / "build" / "adbd", "trixie", "amd64", PACKAGES)
+        return debian.unpack(ROOT / "build" / "adbd", "trixie", PACKAGES)
     except debian.UnavailableError as error:
         pytest.skip(f"ADB DEVICES NOT TESTED, no adbd: {error}")
 
