@@ -17,8 +17,8 @@ from ailsr.export import tflite_writer
 from ailsr.export.graph import Conv, DepthToSpace, Graph
 from ailsr.export.quantization import PIXELS, Quantization
 from ailsr.runtime import image, load
-from ailsr.runtime.bench import WARM_UP_RULE, Latency, is_steady
 from ailsr.runtime.card import Card
+from ailsr.runtime.latency import WARM_UP_RULE, Latency, is_steady
 from ailsr.runtime.protocol import PROTOCOLS, Pair, score
 from ailsr.runtime.resize import crop_to_multiple, enlarge, shrink
 from ailsr.runtime.tiles import plan
