@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import venv
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 from numpy.typing import NDArray
 
 ROOT = Path(__file__).parents[1]
+# Started in the background, a process ignores Ctrl-C, and so would all that it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 OLD_PACKAGES = ("tflite-runtime==2.14.0", "numpy<2", "pillow")
 
 
