@@ -25,14 +25,15 @@ from typer import Option, echo
 
 from ailsr.export.exporter import default_input_size
 from ailsr.runtime.anatomy import anatomy
-from ailsr.runtime.bench import Failure, Request, measure_latencies
+from ailsr.runtime.bench import Failure, Request
 from ailsr.runtime.bench_process import measure
-from ailsr.runtime.bench_worker import noise
+from ailsr.runtime.bench_worker import photograph_like
 from ailsr.runtime.command import entry_point, message
 from ailsr.runtime.engines import open_engine
 from ailsr.runtime.errors import AilsrError
 from ailsr.runtime.files import atomic_output, sha256
 from ailsr.runtime.host import Host
+from ailsr.runtime.latency import measure_latencies
 from ailsr.runtime.protocol import PROTOCOL, set_name
 from ailsr.runtime.tiles import Size
 from ailsr.runtime.upscaler import to_pixels
@@ -195,12 +196,12 @@ def inference(path: Path, threads: int, size: Size) -> Callable[[], object]:
         interpreter.resize_tensor_input(image["index"], [1, *size, 3])
         interpreter.allocate_tensors()
         (image,) = interpreter.get_input_details()
-        pixels = to_pixels(noise(*size), image["dtype"].__name__)
+        pixels = to_pixels(photograph_like(*size), image["dtype"].__name__)
         interpreter.set_tensor(image["index"], pixels[None])
         run: Callable[[], object] = interpreter.invoke
         return run
     engine = open_engine(path, threads, size)
-    pixels = to_pixels(noise(*size), engine.pixels)
+    pixels = to_pixels(photograph_like(*size), engine.pixels)
     return lambda: engine.run(pixels)
 
 
