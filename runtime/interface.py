@@ -16,6 +16,9 @@ from ailsr.runtime.errors import ModelError
 DEFAULT_SIDE = 256
 """Height and width at which a file is run that has no card and leaves them open."""
 _PROBE_SIDE = 64
+_KEPT = 0.01
+"""Mean error of local means, white being 1, below which a network has kept them: those trained for
+[0, 1] make at most 0.003, those for [0, 255] at least 0.025 when they are run in [0, 1]."""
 
 Shape = Sequence[int | None]
 """Of a tensor with a batch axis; None: open."""
@@ -83,8 +86,9 @@ def probe(interface: Interface, card: Card | None, run: Run) -> tuple[int, float
     """(scale, value of white) of a file; what its shapes and card leave open, by running it.
 
     White is 1.0, but 255.0 in float files without a card that were made for [0, 255]. Super-
-    resolution keeps local means, so one picture is run in both ranges, and 255.0 it is when that
-    keeps them clearly better. (A network without biases does equally well in both.)
+    resolution keeps local means, so one picture is run in both ranges, and 255.0 it is when [0, 1]
+    does not keep them and 255.0 keeps them clearly better. (A network with small biases does well
+    in both, and even better where they count less.)
     """
     height, width = (_PROBE_SIDE,) * 2 if interface.resizable else interface.input_size
     scale = interface.scale
@@ -102,7 +106,8 @@ def probe(interface: Interface, card: Card | None, run: Run) -> tuple[int, float
             upscaled = np.clip(run(picture * white) / white, 0, 1)
             means = upscaled.reshape(height, scale, width, scale, 3).mean((1, 3))
             errors.append(float(np.abs(means - picture).mean()))
-    return scale, 255.0 if errors[1] < errors[0] / 2 else 1.0
+    kept = errors[0] < _KEPT or errors[1] > errors[0] / 2
+    return scale, 1.0 if kept else 255.0
 
 
 def _scale(size: tuple[int, ...], upscaled: tuple[int, ...]) -> int:

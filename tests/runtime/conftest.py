@@ -45,11 +45,13 @@ def write_peer(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """``write_peer(shape, white=1.0)``: an ONNX file without a card that doubles a picture.
 
     ``shape`` is that of its input; names stand for open sides. Its output is the input, brightened
-    by 20 levels of 255 and clipped to [0, white].
+    by ``lift`` levels of 255 and clipped to [0, limit].
     """
     folder = tmp_path_factory.mktemp("peers")
 
-    def write(shape: list[int | str], white: float = 1.0) -> Path:
+    def write(
+        shape: list[int | str], white: float = 1.0, lift: float = 20, limit: float | None = None
+    ) -> Path:
         last = shape[-1] == 3
         scales = [1.0, 2.0, 2.0, 1.0] if last else [1.0, 1.0, 2.0, 2.0]
         doubled = [
@@ -70,9 +72,9 @@ def write_peer(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
                 onnx.numpy_helper.from_array(np.asarray(value, np.float32), name)
                 for name, value in (
                     ("scales", scales),
-                    ("lift", 20 / 255 * white),
+                    ("lift", lift / 255 * white),
                     ("black", 0.0),
-                    ("white", white),
+                    ("white", white if limit is None else limit),
                 )
             ],
         )

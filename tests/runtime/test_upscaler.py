@@ -153,6 +153,13 @@ def test_layout_and_range_of_files_without_a_card_are_found(write_peer, shape, w
     assert np.array_equal(upscaler.upscale(rgb), lifted(rgb))
 
 
+def test_a_file_that_keeps_means_with_white_as_1_is_run_so(write_peer):
+    """Though it would keep them even better with white as 255, where its bias is nothing."""
+    rgb = picture((23, 30)) // 2
+    upscaler = load(write_peer([1, 3, 20, 24], 1.0, lift=1.6, limit=1e9), threads=1)
+    assert np.array_equal(upscaler.upscale(rgb), rgb.repeat(2, axis=0).repeat(2, axis=1) + 2)
+
+
 def lifted(rgb):
     """What ``write_peer``'s files compute, to the grey level."""
     large = rgb.repeat(2, axis=0).repeat(2, axis=1)
