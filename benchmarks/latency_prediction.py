@@ -59,6 +59,17 @@ NETWORKS: tuple[tuple[str, int, Size], ...] = (
     ("quicksrnet_d6_w48", 2, (160, 288)),
     ("abpn_d3_w20", 2, (300, 400)),
     ("abpn_d5_w32", 4, (180, 320)),
+    # Those from here on were not looked at when the model was made.
+    ("zoo:sesr_m11_x4", 4, (200, 360)),
+    ("zoo:abpn_x2", 2, (256, 256)),
+    ("zoo:quicksrnet_small_x4", 4, (270, 480)),
+    ("sesr_m9_w18", 2, (320, 480)),
+    ("sesr_m5_w26", 3, (216, 384)),
+    ("sesr_m4_w14", 2, (540, 720)),
+    ("quicksrnet_d4_w20", 2, (360, 480)),
+    ("quicksrnet_d3_w36", 4, (150, 250)),
+    ("abpn_d2_w14", 3, (300, 400)),
+    ("abpn_d6_w24", 2, (240, 320)),
 )
 """Network, scale, and height and width of the input: none of them is in the table."""
 

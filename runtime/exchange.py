@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable
 from dataclasses import astuple, fields
 from pathlib import Path
+from typing import Any
 
 from ailsr.runtime.bench import Measurement
 from ailsr.runtime.files import atomic_output
@@ -73,17 +74,17 @@ def write_markdown(results: Results, path: Path) -> None:
     _write(path, "\n".join([*table, "", how, ""]))
 
 
-def append_history(results: Results, path: Path) -> None:
-    """Add the JSON document to ``path`` as one line."""
+def append_document(document: dict[str, Any], path: Path) -> None:
+    """Add a report to the history at ``path`` as one line."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(results.to_document(), allow_nan=False) + "\n")
+        file.write(json.dumps(document, allow_nan=False) + "\n")
 
 
 WRITERS: dict[str, Callable[[Results, Path], None]] = {
     "csv": write_csv,
     "markdown": write_markdown,
-    "history": append_history,
+    "history": lambda results, path: append_document(results.to_document(), path),
 }
 """By the option of ``ailsr-bench`` that names the file."""
 

@@ -2,9 +2,9 @@
 
 The time of a network is taken as the sum of its operators' times, and that of an operator as a sum
 of the works in it (``works``): multiplications, which vector units do in whole lanes, results to be
-rounded and stored, taps to be gathered, bytes that fit in no cache, and a start. What a unit of
-each costs is fitted to the table, none below 0, so that more work never takes less time. How wide
-the lanes and how large the cache are is chosen by what fits best. Numpy only.
+rounded and stored, taps to be gathered, weights and bytes that fit in no cache, and a start. What a
+unit of each costs is fitted to the table, none below 0, so that more work never takes less time.
+How wide the lanes and how large the caches are is chosen by what fits best. Numpy only.
 """
 
 from __future__ import annotations
@@ -28,9 +28,11 @@ from ailsr.runtime.nonnegative import nonnegative_least_squares
 SCHEMA, SCHEMA_VERSION = "ailsr-fit-table", 1
 KERNELS = (1, 3, 5)
 """Sides of the kernels whose costs are fitted apart; another counts as the nearest of them."""
-LANES_IN, LANES_OUT = (1, 4, 8), (1, 4, 8, 16, 32)
+LANES_IN, LANES_OUT = (1, 4, 8, 16), (1, 4, 8, 16, 32)
 """Channels that a kernel may process at a time; the last ones are filled up."""
-CACHES = (math.inf, 2.0**18, 2.0**20, 2.0**21, 2.0**22, 2.0**23)
+PANELS = (2.0**14, 1.25 * 2.0**14, 2.0**15)
+"""Bytes of weights for one tile of outputs that may stay nearest to the processor."""
+CACHES = (math.inf, 2.0**20, 2.0**21, 2.0**22, 2.0**23)
 """Bytes of an operator's input and output that may stay near the processor."""
 COVERAGE = 0.9
 """Share of the networks whose latency lies within the interval of a prediction."""
@@ -205,7 +207,11 @@ class LatencyModel:
     def _fitted(self) -> tuple[Units, NDArray[np.float64]]:
         """The units that fit best, and what each work costs in them."""
         best: tuple[float, Units, NDArray[np.float64]] | None = None
-        for units in itertools.starmap(Units, itertools.product(LANES_IN, LANES_OUT, CACHES)):
+        for units in itertools.starmap(
+            Units, itertools.product(LANES_IN, (True, False), LANES_OUT, PANELS, CACHES)
+        ):
+            if units.lanes_in == 1 and not units.fills_few:
+                continue  # the same again
             matrix = self._matrix(units)
             costs = _fit(matrix, self._times)
             error = float(np.abs(matrix @ costs / self._times - 1).sum())
@@ -228,7 +234,11 @@ class Units(NamedTuple):
     """What a device's arithmetic comes in."""
 
     lanes_in: int
+    fills_few: bool
+    """Whether fewer inputs than lanes are filled up, too, not taken one by one."""
     lanes_out: int
+    panel: float
+    """Bytes."""
     cache: float
     """Bytes."""
 
@@ -236,14 +246,19 @@ class Units(NamedTuple):
 def works(operator: Operator, units: Units, element: int) -> NDArray[np.float64]:
     """The works in ``operator``, whose samples take ``element`` bytes each."""
     kind, kernel, inputs, outputs, pixels = operator
-    conv = np.zeros((len(KERNELS), 5))
+    conv = np.zeros((len(KERNELS), 6))
     moved = np.zeros(len(_MOVING))
     if kind == "conv":
         near = min(range(len(KERNELS)), key=lambda i: abs(KERNELS[i] - kernel))
         full_in = -(-inputs // units.lanes_in) * units.lanes_in
+        if inputs < units.lanes_in and not units.fills_few:
+            full_in = inputs
         tiles = -(-outputs // units.lanes_out)
+        panel = element * kernel**2 * full_in * units.lanes_out
+        multiplications = kernel**2 * full_in * tiles * units.lanes_out * pixels
         conv[near] = (
-            kernel**2 * full_in * tiles * units.lanes_out * pixels,
+            multiplications,
+            multiplications if panel > units.panel else 0,
             tiles * units.lanes_out * pixels,
             kernel**2 * full_in * pixels,
             kernel**2 * tiles * pixels,

@@ -10,6 +10,7 @@ import numpy as np
 
 from ailsr.runtime.bench_worker import photograph_like
 from ailsr.runtime.fit import Times
+from ailsr.runtime.latency import time_call
 from ailsr.runtime.upscaler import Upscaler, load, to_pixels
 
 PASSES = 3
@@ -49,9 +50,6 @@ def _samples(upscaler: Upscaler, seconds: float) -> Iterator[tuple[float, float]
     for run in range(_WARM_UP_RUNS + _MOST_RUNS):
         if run >= _WARM_UP_RUNS + _LEAST_RUNS and time.perf_counter() - start > seconds:
             return
-        ends = [time.perf_counter()]
-        for call in calls:
-            call()
-            ends.append(time.perf_counter())
+        inference_ms, whole_path_ms = map(time_call, calls)
         if run >= _WARM_UP_RUNS:
-            yield 1e3 * (ends[1] - ends[0]), 1e3 * (ends[2] - ends[1])
+            yield inference_ms, whole_path_ms

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ailsr.runtime.errors import EngineError, UsageError
+from ailsr.runtime.exchange import append_document
 from ailsr.runtime.files import atomic_output
 
 Report = dict[str, Any]
@@ -41,15 +42,13 @@ class ReportDesk:
     def receive(self, body: bytes) -> str:
         """What to tell the phone of ``body``. Raises UsageError when it is no report of ours."""
         report = self._checked(body)
-        line = json.dumps(report, allow_nan=False)
         with self._lock:
             if self._output:
                 with atomic_output(self._output) as temporary:
-                    temporary.write_text(line + "\n", encoding="utf-8")
+                    text = json.dumps(report, allow_nan=False) + "\n"
+                    temporary.write_text(text, encoding="utf-8")
             if self._history:
-                self._history.parent.mkdir(parents=True, exist_ok=True)
-                with self._history.open("a", encoding="utf-8") as file:
-                    file.write(line + "\n")
+                append_document(report, self._history)
             self._announce(report)
         return "Report received by the desktop"
 

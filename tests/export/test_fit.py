@@ -35,7 +35,7 @@ from ailsr.runtime.fit_measure import Timed
 from ailsr.train.networks import FAMILIES, create
 
 COMMAND = [sys.executable, "-m", "ailsr.export.fit_command"]
-UNITS = Units(8, 16, 2.0**21)
+UNITS = Units(8, True, 16, 2.0**14, 2.0**21)
 """Of the device that the exact table is of."""
 
 

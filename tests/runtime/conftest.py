@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from numpy.typing import NDArray
 
 from ailsr.export import onnx_writer, tflite_writer
 from ailsr.export.graph import Add, Concat, Conv, DepthToSpace, Graph
 from ailsr.export.quantization import PIXELS, QParams, Quantization
+from ailsr.runtime import image
 from ailsr.runtime.card import Card
 
 RADIUS = 4
@@ -38,6 +40,17 @@ def write_network(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Pat
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def images(
+    tmp_path_factory: pytest.TempPathFactory, photographs: dict[str, NDArray[np.uint8]]
+) -> str:
+    """A folder of high-resolution pictures, small ones."""
+    folder = tmp_path_factory.mktemp("images")
+    for name, rgb in photographs.items():
+        image.write(rgb[100:190, 150:280], folder / f"{name}.png")
+    return str(folder)
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,6 @@ import fastjsonschema
 import numpy as np
 import pytest
 
-from ailsr.runtime import image
 from ailsr.runtime.adb_device import BENCH
 from ailsr.runtime.bench import Measurement
 from ailsr.runtime.device import open_device
@@ -98,6 +97,20 @@ def eventually(condition: Callable[[], object], seconds: float = 20) -> None:
         time.sleep(0.05)
 
 
+def connected_once() -> bool:
+    """A server of adb may look for emulators before it reads that there are none: another, then."""
+    if "connected to" not in run_adb("connect", SERIAL):
+        return False
+    if "emulator-" not in run_adb("devices"):
+        return True
+    run_adb("kill-server")
+    return False
+
+
+def run_adb(*arguments: str) -> str:
+    return subprocess.run(["adb", *arguments], capture_output=True, text=True).stdout
+
+
 @pytest.fixture(scope="session")
 def adbd_root() -> Path:
     missing = [p for p in ("adb", "unshare", "nsenter", "ip") if shutil.which(p) is None]
@@ -138,8 +151,7 @@ def start_phone(adbd_root, tmp_path, monkeypatch) -> Iterator[Callable[..., Phon
         monkeypatch.setenv("PATH", str(host), prepend=os.pathsep)
         monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", "15037")
         monkeypatch.setenv("ADB_LOCAL_TRANSPORT_MAX_PORT", "5553")  # it is no emulator
-        connect = ["adb", "connect", SERIAL]
-        eventually(lambda: b"connected to" in subprocess.run(connect, capture_output=True).stdout)
+        eventually(connected_once)
         if installed:
             started[-1].shell("touch /data/app")
         return started[-1]
@@ -147,21 +159,13 @@ def start_phone(adbd_root, tmp_path, monkeypatch) -> Iterator[Callable[..., Phon
     with ExitStack() as stack:
         yield start
         for phone in started:
-            subprocess.run(["adb", "kill-server"], capture_output=True)
+            run_adb("kill-server")
             phone.vanish()
 
 
 @pytest.fixture(scope="module")
 def file(write_network) -> str:
     return str(write_network("tflite int8 uint8", SIZE))
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory, photographs) -> str:
-    folder = tmp_path_factory.mktemp("images")
-    for name, rgb in photographs.items():
-        image.write(rgb[100:190, 150:280], folder / f"{name}.png")
-    return str(folder)
 
 
 def plan(files: tuple[str, ...], images: str | None = None) -> Plan:
@@ -309,14 +313,14 @@ def test_which_device_is_meant(start_phone, file, monkeypatch):
         measure((file,), name="adb")
     with pytest.raises(DeviceError, match=r"no device 0123 is connected \(there are: 127.*plug it"):
         measure((file,), name="adb:0123")
-    subprocess.run(["adb", "disconnect"], capture_output=True)
+    run_adb("disconnect")
     with pytest.raises(DeviceError, match="no Android device is connected: plug it in"):
         measure((file,), name="adb")
     with pytest.raises(DeviceError, match="here I am"):  # connected to again
         measure((file,))
-    subprocess.run(["adb", "kill-server"], capture_output=True)
+    run_adb("kill-server")
     monkeypatch.delenv("ADB_LOCAL_TRANSPORT_MAX_PORT")
-    subprocess.run(["adb", "connect", SERIAL], capture_output=True)
+    run_adb("connect", SERIAL)
     with pytest.raises(DeviceError, match=r"2 Android devices are connected: choose --device adb:"):
         measure((file,), name="adb")
 

@@ -130,14 +130,6 @@ def files(write_network) -> tuple[str, ...]:
     return tuple(str(write_network(kind, SIZE)) for kind in kinds)
 
 
-@pytest.fixture(scope="module")
-def images(tmp_path_factory, photographs) -> str:
-    folder = tmp_path_factory.mktemp("images")
-    for name, rgb in photographs.items():
-        image.write(rgb[100:190, 150:280], folder / f"{name}.png")
-    return str(folder)
-
-
 def plan(files: tuple[str, ...], images: str | None = None, seconds: float = 0.2) -> Plan:
     return Plan(files, threads=1, runs=5 if seconds < 1 else 10**6, seconds=seconds, images=images)
 
