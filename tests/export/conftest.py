@@ -25,7 +25,11 @@ def sane():
         network = create(name, scale).eval()
         if name.startswith("quicksrnet"):
             return network
-        last = [m for m in network.modules() if isinstance(m, nn.Conv2d)][-1]
+        convs = [m for m in network.modules() if isinstance(m, nn.Conv2d)]
+        if not name.startswith("vdsr"):  # no residual, no biases
+            for conv in convs:
+                conv.reset_parameters()
+        last = convs[-1]
         picture = torch.rand(1, network.channels, 24, 24)
         with torch.no_grad():
             whole, weight = network(picture), last.weight.clone()

@@ -40,7 +40,7 @@ def test_fused_equals_trained_form(name, scale):
 @pytest.mark.parametrize("name", ["sesr_m3", "abpn"])
 def test_a_fused_network_becomes_trainable_again(name):
     torch.manual_seed(0)
-    fused, again = create(name, 2).fuse(), create(name, 2)
+    fused, again = network(name, 2).fuse(), create(name, 2)
     again.unfuse(fused)
     x = torch.rand(1, fused.channels, 12, 12)
     torch.testing.assert_close(again(x), fused(x), atol=1e-5, rtol=0)
@@ -119,13 +119,19 @@ def test_nearest_anchor_repeats_pixels():
     torch.testing.assert_close(up, x.repeat_interleave(2, 2).repeat_interleave(2, 3))
 
 
-def test_untrained_quicksrnet_is_nearly_nearest_neighbour():
+@pytest.mark.parametrize(
+    ("name", "farthest"),
+    [("quicksrnet_medium", 0.1), ("sesr_m5", 0), ("abpn", 0), ("vdsr_f13", 0.1)],
+)
+def test_an_untrained_network_is_nearly_its_skip(name, farthest):
     torch.manual_seed(0)
-    net = create("quicksrnet_medium", 2)
-    x = torch.rand(1, 3, 12, 12) * 0.6 + 0.2
-    nearest = x.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    net = create(name, 2)
+    x = torch.rand(1, net.channels, 12, 12) * 0.6 + 0.2
+    skip = x.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    if name.startswith("vdsr"):
+        skip = BicubicUpsampler(1, 2)(x)
     with torch.no_grad():
-        assert float((net(x) - nearest).abs().mean()) < 0.1
+        assert float((net(x) - skip).abs().mean()) <= farthest
 
 
 def test_unknown_names_and_scales_are_refused():

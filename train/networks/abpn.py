@@ -25,6 +25,8 @@ class Abpn(Network):
         self.body = nn.Sequential(*layers)
         self.anchor = NearestAnchor(3, scale)
         self.depth = depth
+        for parameter in self.body[-1].parameters():
+            nn.init.zeros_(parameter)  # so that it starts as its anchor; see Sesr
 
     @property
     def radius(self) -> int:
