@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -59,15 +60,12 @@ def build(apk: Path, assets: Path, work: Path) -> None:
         missing.append("android-framework-res")
     if missing:
         raise UnavailableError(f"missing tools: apt-get install {' '.join(missing)}")
-    root = debian.unpack(CACHE / "bullseye", "bullseye", BULLSEYE, dependencies=False)
-    dexer, stubs = (root / jar for jar in JARS)
     unsigned, aligned = work / "unsigned.apk", work / "aligned.apk"
     (work / "generated").mkdir()
     _package_resources(work, assets, unsigned)
-    _compile(work, stubs)
-    _run("java", "-cp", dexer, "com.android.dx.command.Main", "--dex",
-         f"--min-sdk-version={gradle('minSdk')}", f"--output={work / 'classes.dex'}",
-         work / "app")  # fmt: skip
+    _compile_litert(work / "litert")
+    _compile_app(work)
+    dex(work / "classes.dex", work / "app")
     with zipfile.ZipFile(unsigned, "a") as file:
         file.write(work / "classes.dex", "classes.dex", zipfile.ZIP_DEFLATED)
     _run("zipalign", "-f", "-p", "4", unsigned, aligned)
@@ -75,6 +73,28 @@ def build(apk: Path, assets: Path, work: Path) -> None:
     _run("apksigner", "sign", "--v4-signing-enabled", "false", "--min-sdk-version",
          gradle("minSdk"), "--ks", _debug_key(),
          "--ks-pass", "pass:android", "--out", apk, aligned)  # fmt: skip
+
+
+def build_libraries(output: Path, work: Path) -> None:
+    """Write ``output``, a DEX of all that the app is compiled against. Raises UnavailableError.
+
+    Android's API 23 and our stubs of LiteRT. It is for comparison and cannot be run.
+    """
+    _compile_litert(work / "litert")
+    quickly = ["--no-optimize", "--no-locals", "--positions=none"]
+    dex(output, _jars()[1], work / "litert", options=["--core-library", *quickly])
+
+
+def dex(output: Path, *classes: Path, options: Sequence[str] = ()) -> None:
+    """Write the class files of folders and jars as one DEX file. Raises UnavailableError."""
+    _run("java", "-cp", _jars()[0], "com.android.dx.command.Main", "--dex", *options,
+         f"--min-sdk-version={gradle('minSdk')}", f"--output={output}", *classes)  # fmt: skip
+
+
+def _jars() -> list[Path]:
+    """The dexer and Android's stubs, fetched on first use. Raises UnavailableError."""
+    root = debian.unpack(CACHE / "bullseye", "bullseye", BULLSEYE, dependencies=False)
+    return [root / jar for jar in JARS]
 
 
 def _package_resources(work: Path, assets: Path, output: Path) -> None:
@@ -92,17 +112,24 @@ def _package_resources(work: Path, assets: Path, output: Path) -> None:
          "-F", output)  # fmt: skip
 
 
-def _compile(work: Path, stubs: Path) -> None:
-    """LiteRT's stubs apart, so that they are not packaged; then the app with the core."""
-    javac = ["javac", "-nowarn", "-Xlint:-options", "-source", "8", "-target", "8",
-             "-encoding", "UTF-8", "-bootclasspath", stubs]  # fmt: skip
-    _run(*javac, "-d", work / "litert", *sorted((HERE / "stubs").rglob("*.java")))
+def _compile_litert(classes: Path) -> None:
+    """LiteRT's stubs, apart from the app so that they are not packaged."""
+    _javac("-d", classes, *sorted((HERE / "stubs").rglob("*.java")))
+
+
+def _compile_app(work: Path) -> None:
+    """The app with the core."""
     sources = [
         *sorted((MAIN / "java").rglob("*.java")),
         *sorted((HERE / "core" / "src" / "main").rglob("*.java")),
         *sorted((work / "generated").rglob("*.java")),
     ]
-    _run(*javac, "-classpath", work / "litert", "-d", work / "app", *sources)
+    _javac("-classpath", work / "litert", "-d", work / "app", *sources)
+
+
+def _javac(*arguments: object) -> None:
+    _run("javac", "-nowarn", "-Xlint:-options", "-source", "8", "-target", "8",
+         "-encoding", "UTF-8", "-bootclasspath", _jars()[1], *arguments)  # fmt: skip
 
 
 def _debug_key() -> Path:
