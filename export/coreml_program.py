@@ -45,6 +45,7 @@ from ailsr.export.graph import (
     PRelu,
     Resize,
 )
+from ailsr.export.padding import padded_by_slices
 from ailsr.export.quantization import PIXELS, Quantization, quantize_bias, quantize_weight
 from ailsr.runtime.errors import UnsupportedOperatorError
 
@@ -185,6 +186,8 @@ class _Translator:
             case DepthToSpace(block=block):
                 # DCR, as in TensorFlow: coremltools translates TensorFlow's operator to this one.
                 return self.mb.depth_to_space(x=inputs[0], block_size=block, name=name)
+            case Pad(sliced=True):
+                return self.pad_by_slices(node, inputs[0], name)
             case Pad(pads=(top, left, bottom, right), mode=mode):
                 return self.mb.pad(
                     x=inputs[0],
@@ -211,6 +214,32 @@ class _Translator:
                 raise UnsupportedOperatorError(
                     f"Core ML: no translation of {type(node).__name__} at tensor {node.output!r}"
                 )
+
+    def pad_by_slices(self, node: Pad, x: Var, name: str) -> Var:
+        """The border of ``node`` around ``x`` as slices joined to it."""
+
+        def cut(x: Var, axis: int, place: int) -> Var:
+            whole = [dimension != axis + 1 for dimension in range(4)]
+            line = self.mb.slice_by_index(
+                x=x,
+                begin=[0 if masked else place for masked in whole],
+                end=[0 if masked else place + 1 for masked in whole],
+                begin_mask=whole,
+                end_mask=[masked or place == -1 for masked in whole],
+                name=f"{name}__{'row' if axis == 1 else 'column'}_{place}".replace("-", "last_"),
+            )
+            return self.between(line, node)
+
+        def join(parts: Sequence[Var], axis: int, last: bool) -> Var:
+            joined = name if last else f"{name}__rows"
+            x = self.mb.concat(values=parts, axis=axis + 1, name=joined)
+            return x if last else self.between(x, node)
+
+        return padded_by_slices(node, x, cut, join)
+
+    def between(self, value: Var, node: Node) -> Var:
+        """``value``, made on the way to the result of ``node``, as its next operator reads it."""
+        return value
 
     def clamp(self, x: Var, clamp: Clamp, name: str) -> Var:
         """``x`` within its bounds, by the cheapest operator that does it."""
@@ -288,6 +317,19 @@ class _QuantizedTranslator(_Translator):
         scale, zero_point = self._scale_and_zero_point(tensor, unit)
         return self.mb.dequantize(
             input=self.levels[tensor], scale=scale, zero_point=zero_point, name=name
+        )
+
+    def between(self, value: Var, node: Node) -> Var:
+        scale, zero_point = self._scale_and_zero_point(node.output, 1)
+        levels = self.mb.quantize(
+            input=value,
+            scale=scale,
+            zero_point=zero_point,
+            output_dtype="int8",
+            name=f"{value.name}__levels",
+        )
+        return self.mb.dequantize(
+            input=levels, scale=scale, zero_point=zero_point, name=f"{value.name}__real"
         )
 
     def _scale_and_zero_point(self, tensor: str, unit: float) -> tuple[Any, np.int8]:

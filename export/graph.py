@@ -135,6 +135,8 @@ class Pad(Unary):
 
     pads: tuple[int, int, int, int]  # top, left, bottom, right
     mode: Literal["reflect", "edge"] = "reflect"
+    sliced: bool = False
+    """Whether files make it of slices of the picture, joined to it, instead of one operator."""
 
 
 @dataclass(frozen=True)

@@ -163,10 +163,10 @@ def _of_levels(conv: _Step, x: _Step, weight: _Step) -> _Step:
 
 
 def _constant(value: Any, number: torch.dtype) -> Any:  # noqa: ANN401
-    """A MIL constant as the operators take it: a tensor of ``number``, a list of int, or a
-    scalar."""
+    """A MIL constant as the operators take it: a tensor of ``number``, a list of int or
+    bool, or a scalar."""
     if not isinstance(value, np.ndarray):
         return value.item() if isinstance(value, np.generic) else value
-    if value.dtype == np.int32:
+    if value.dtype in (np.int32, np.bool_):
         return value.tolist()
     return torch.from_numpy(value.astype(np.float32)).to(number)

@@ -92,6 +92,22 @@ def pad(x: Tensor, pad: Sequence[int], mode: str = "constant", constant_val: flo
     return functional.pad(x, (left, right, top, bottom), mode=mode)
 
 
+def slice_by_index(
+    x: Tensor,
+    begin: Sequence[int],
+    end: Sequence[int],
+    begin_mask: Sequence[bool],
+    end_mask: Sequence[bool],
+) -> Tensor:
+    """x[begin:end] along each dimension, from its end where negative; masked: without a bound."""
+    return x[
+        tuple(
+            slice(None if no_first else first, None if no_last else last)
+            for first, last, no_first, no_last in zip(begin, end, begin_mask, end_mask, strict=True)
+        )
+    ]
+
+
 def depth_to_space(x: Tensor, block_size: int) -> Tensor:
     """Channel (i * block + j) * C + c to pixel (i, j) of channel c: DCR order."""
     n, channels, height, width = x.shape
@@ -201,6 +217,7 @@ OPERATORS: dict[str, Callable[..., Tensor]] = {
     "relu6": lambda x: x.clamp(0, 6),
     "resize_bilinear": resize_bilinear,
     "round": lambda x: torch.round(x),
+    "slice_by_index": slice_by_index,
     "sigmoid": lambda x: x.sigmoid(),
     "sqrt": lambda x: x.sqrt(),
     "tanh": lambda x: x.tanh(),

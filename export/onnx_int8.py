@@ -103,6 +103,11 @@ class _Int8Model(OnnxModel):
             result = self.compute(node, inputs, f"{node.output}_result", np.float32)
             self._finish(node, result, self.levels[node.output])
 
+    def between(self, tensor: str, node: Node) -> str:
+        """``tensor`` on the levels of the result, as back ends want it between two operators."""
+        params = self.params[node.output]
+        return self._real(self._quantize(tensor, params, f"{tensor}_levels"), params)
+
     def _convolve_quantized(self, node: Conv) -> None:
         outputs, inputs, picture, output = len(node.weight), node.weight.shape[1], "", node.output
         levels = self.levels[output]

@@ -31,6 +31,7 @@ from ailsr.export.graph import (
     PRelu,
     Resize,
 )
+from ailsr.export.padding import padded_by_slices
 from ailsr.runtime.version import VERSION
 
 VERSIONS = {11: 6, 13: 7, 21: 10}
@@ -95,6 +96,8 @@ class OnnxModel:
                 return self.add("Concat", inputs, output, axis=1)
             case DepthToSpace():
                 return self.add("DepthToSpace", inputs, output, blocksize=node.block, mode="DCR")
+            case Pad(sliced=True):
+                return self.pad_by_slices(node, inputs[0], output)
             case Pad(pads=(top, left, bottom, right)):
                 pads = np.array([0, 0, top, left, 0, 0, bottom, right], np.int64)
                 return self.add(
@@ -141,6 +144,31 @@ class OnnxModel:
             for name, limit in zip(("low", "high"), clamp, strict=True)
         ]
         return self.add("Clip", [input, *limits], output)
+
+    def pad_by_slices(self, node: Pad, input: str, output: str) -> str:
+        """Append the border of ``node`` around ``input`` as slices joined to it."""
+
+        def cut(tensor: str, axis: int, place: int) -> str:
+            name = f"{node.output}_{'row' if axis == 1 else 'column'}_{place}"
+            end = place + 1 or np.iinfo(np.int64).max
+            bounds = [
+                self.constant(f"{name}_{bound}", np.array([value], np.int64))
+                for bound, value in (("first", place), ("end", end), ("axis", axis + 1))
+            ]
+            return self.between(self.add("Slice", [tensor, *bounds], name), node)
+
+        def join(parts: Sequence[str], axis: int, last: bool) -> str:
+            if last:
+                return self.add("Concat", parts, output, axis=axis + 1)
+            return self.between(
+                self.add("Concat", parts, f"{node.output}_rows", axis=axis + 1), node
+            )
+
+        return padded_by_slices(node, input, cut, join)
+
+    def between(self, tensor: str, node: Node) -> str:
+        """``tensor``, made on the way to the result of ``node``, as its next operator reads it."""
+        return tensor
 
     def gelu(self, input: str, output: str, tanh: bool, dtype: DTypeLike) -> str:
         """Append GELU as x/2 * (1 + erf(x/sqrt(2))), or as its approximation by tanh."""

@@ -138,7 +138,8 @@ class ExportConfig:
         list[RewriteName],
         typer.Option(
             help="Exact replacement of what an accelerator lacks: prelu, by two ReLU; groups, "
-            "grouped and depthwise convolutions by whole ones. Costs arithmetic; may be repeated.",
+            "grouped and depthwise convolutions by whole ones; padding, reflection and replication "
+            "of the border by slices. The first two cost arithmetic; may be repeated.",
             show_default=False,
         ),
     ] = field(default_factory=list)

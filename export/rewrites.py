@@ -11,7 +11,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from ailsr.export.graph import UNBOUNDED, Conv, Graph, Node, PRelu
+from ailsr.export.graph import UNBOUNDED, Conv, Graph, Node, Pad, PRelu
 from ailsr.export.rewiring import uses_of
 
 
@@ -20,6 +20,7 @@ class RewriteName(StrEnum):
 
     PRELU = "prelu"
     GROUPS = "groups"
+    PADDING = "padding"
 
 
 def rewritten(graph: Graph, names: Sequence[RewriteName]) -> Graph:
@@ -72,6 +73,17 @@ def groups_as_one(graph: Graph) -> list[Node]:
     return [_ungrouped(node) if isinstance(node, Conv) else node for node in graph.nodes]
 
 
+def padding_as_slices(graph: Graph) -> list[Node]:
+    """Reflection and replication of the border as slices of the picture, joined to it.
+
+    The node stays one, so that int8 takes the same parameters; the writers take it apart.
+    """
+    return [
+        replace(node, sliced=True) if isinstance(node, Pad) and any(node.pads) else node
+        for node in graph.nodes
+    ]
+
+
 def _can_negate(node: Node | None) -> bool:
     return isinstance(node, Conv) and node.groups == 1 and node.clamp == UNBOUNDED
 
@@ -89,4 +101,5 @@ def _ungrouped(node: Conv) -> Conv:
 _REWRITES: dict[RewriteName, Callable[[Graph], list[Node]]] = {
     RewriteName.PRELU: prelu_as_two_relu,
     RewriteName.GROUPS: groups_as_one,
+    RewriteName.PADDING: padding_as_slices,
 }

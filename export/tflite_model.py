@@ -62,6 +62,7 @@ _FLOAT32 = {
     BuiltinOperator.RELU_N1_TO_1: Kernel(1, "1.5.0"),
     BuiltinOperator.RESIZE_BILINEAR: Kernel(3, "2.2.0"),
     BuiltinOperator.SQRT: Kernel(1, "1.10.0"),
+    BuiltinOperator.STRIDED_SLICE: Kernel(1, "1.6.0"),
     BuiltinOperator.TANH: Kernel(1, "1.14.0"),
 }
 _INT8 = {
@@ -84,6 +85,7 @@ _INT8 = {
     BuiltinOperator.PRELU: Kernel(1, "1.8.0"),
     BuiltinOperator.QUANTIZE: Kernel(1, "1.15.0"),
     BuiltinOperator.RESIZE_BILINEAR: Kernel(3, "2.2.0"),
+    BuiltinOperator.STRIDED_SLICE: Kernel(2, "1.14.0"),
     BuiltinOperator.TANH: Kernel(2, "1.14.0"),
 }
 _INT16 = {
@@ -98,6 +100,7 @@ _INT16 = {
     BuiltinOperator.MIRROR_PAD: Kernel(3, "2.12.0"),
     BuiltinOperator.PAD: Kernel(3, "2.4.0"),
     BuiltinOperator.QUANTIZE: Kernel(2, "1.15.0"),
+    BuiltinOperator.STRIDED_SLICE: Kernel(1, "2.3.0"),
 }
 KERNELS = {
     TensorType.FLOAT32: _FLOAT32,

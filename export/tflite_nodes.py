@@ -33,7 +33,9 @@ from ailsr.export.graph import (
     Pointwise,
     PRelu,
     Resize,
+    Shape,
 )
+from ailsr.export.padding import padded_by_slices
 from ailsr.export.quantization import FIXED, PIXELS, WIDE_PIXELS
 from ailsr.export.tflite_model import (
     DILATED_DEPTHWISE_CONV_2D,
@@ -93,6 +95,8 @@ class NodeTranslator:
                 self._concat(node)
             case DepthToSpace():
                 self._depth_to_space(node)
+            case Pad(sliced=True):
+                self._pad_by_slices(node)
             case Pad(mode="reflect"):
                 options = schema.MirrorPadOptionsT(mode=schema.MirrorPadMode.REFLECT)
                 pads = self._tensors.pads(node.pads)
@@ -183,6 +187,37 @@ class NodeTranslator:
             self._model.operator(BuiltinOperator.MIRROR_PAD, inputs, result, options)
             source = result
         self._tensors.put(output, source)
+
+    def _pad_by_slices(self, node: Pad) -> None:
+        output = node.output
+
+        def cut(source: tuple[int, Shape], axis: int, place: int) -> tuple[int, Shape]:
+            line = _with_side(source[1], axis, 1)
+            result = self._tensors.like(f"{output}/slice", output, line)
+            self._slice(source[0], axis, place, result)
+            return result, line
+
+        def join(parts: Sequence[tuple[int, Shape]], axis: int, last: bool) -> tuple[int, Shape]:
+            indices, shapes = zip(*parts, strict=True)
+            whole = _with_side(shapes[0], axis, sum(shape[axis] for shape in shapes))
+            result = self._tensors.like(output if last else f"{output}/rows", output, whole)
+            options = schema.ConcatenationOptionsT(axis=axis)  # which is the same in NHWC
+            self._model.operator(BuiltinOperator.CONCATENATION, indices, result, options)
+            return result, whole
+
+        source = self._tensors.read(node.input, self._tensors.parameters(output))
+        picture = source, self._graph.shapes[node.input]
+        self._tensors.put(output, padded_by_slices(node, picture, cut, join)[0])
+
+    def _slice(self, source: int, axis: int, place: int, result: int) -> None:
+        """One row or column of the tensor at ``source``, ``place`` from its end where negative."""
+        begin, end = ([at if i == axis else 0 for i in range(4)] for at in (place, place + 1))
+        whole = 0b1111 & ~(1 << axis)  # a bit for each axis that is not cut
+        last = (place == -1) << axis
+        options = schema.StridedSliceOptionsT(beginMask=whole, endMask=whole | last)
+        numbers = (("begin", begin), ("end", end), ("strides", [1] * 4))
+        constants = [self._tensors.integers(name, values) for name, values in numbers]
+        self._model.operator(BuiltinOperator.STRIDED_SLICE, [source, *constants], result, options)
 
     def _pointwise(self, node: Pointwise) -> None:
         code, output = _FUNCTIONS[node.function], node.output
@@ -325,3 +360,9 @@ class NodeTranslator:
             high = np.inf if parameters.saturates_at((-np.inf, high)) else high
         steps = [(low, np.inf), (-np.inf, high)]
         return [step for step in steps if step != UNBOUNDED]
+
+
+def _with_side(shape: Shape, axis: int, length: int) -> Shape:
+    """``shape``, ``length`` long along its height (1) or width (2)."""
+    channels, height, width = shape
+    return (channels, length, width) if axis == _HEIGHT else (channels, height, length)

@@ -140,7 +140,7 @@ GPU = Delegate(
         "DEQUANTIZE": Rule(condition=_not_int16),
         "MIRROR_PAD": Rule(condition=_reflecting),
     },
-    remedies={"DEPTHWISE_CONV_2D": "--rewrite groups"},
+    remedies={"DEPTHWISE_CONV_2D": "--rewrite groups", "MIRROR_PAD": "--rewrite padding"},
     eight_bit_note="8-bit tensors need quantised inference enabled in the delegate's options",
 )
 NNAPI = Delegate(
@@ -170,6 +170,7 @@ NNAPI = Delegate(
     remedies={
         "CONV_2D": "--rewrite groups, where the convolution is grouped",
         "DEQUANTIZE": "--precision float32 or int8 in place of float16",
+        "MIRROR_PAD": "--rewrite padding",
     },
 )
 HEXAGON = Delegate(

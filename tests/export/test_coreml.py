@@ -90,6 +90,8 @@ GRAPHS = {
     "concat": picture_to_picture(Concat(("x", "image", "x"), "y")),
     "depth to space": picture_to_picture(DepthToSpace("x", "y", 3), channels=27),
     "reflect": picture_to_picture(Pad("x", "y", (1, 2, 3, 4))),
+    "reflect, sliced": picture_to_picture(Pad("x", "y", (1, 2, 3, 4), sliced=True)),
+    "replicate, sliced": picture_to_picture(Pad("x", "y", (1, 0, 3, 2), "edge", sliced=True)),
     **{f"conv {c}": picture_to_picture(conv("x", "y", 5, 6, clamp=c)) for c in CLAMPS},
     **{f"add {c}": picture_to_picture(conv("x", "z", 5, 5), Add("x", "z", "y", c)) for c in CLAMPS},
     **{f"bound {c}": picture_to_picture(Bound("x", "y", c)) for c in CLAMPS[1:]},

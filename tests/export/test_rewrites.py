@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
+from every_target import outputs
 from graph_reference import run
 
-from ailsr.export import tflite_writer
-from ailsr.export.graph import Add, Conv, DepthToSpace, Graph, Node, PRelu
+from ailsr.export import coreml_writer, onnx_writer, tflite_writer
+from ailsr.export.coreml_reference import CoreMLReference
+from ailsr.export.graph import Add, Conv, DepthToSpace, Graph, Node, Pad, PRelu
+from ailsr.export.quantization import Quantization, quantization_of
 from ailsr.export.rewrites import RewriteName, rewritten
+from ailsr.runtime import load
 from ailsr.runtime.anatomy import anatomy
 from ailsr.runtime.card import Card
+from ailsr.runtime.lint import lint
+from ailsr.runtime.lint_rules import DelegateName
 
 RANDOM = np.random.default_rng(0)
 
 
-def conv(source: str, output: str, inputs: int, outputs: int, **how) -> Conv:
-    shape = (outputs, inputs // how.get("groups", 1), 3, 3)
+def conv(source: str, output: str, inputs: int, outputs: int, kernel: int = 3, **how) -> Conv:
+    shape = (outputs, inputs // how.get("groups", 1), kernel, kernel)
     weight = RANDOM.normal(0, 0.2, shape).astype(np.float32)
     bias = RANDOM.normal(0, 0.1, outputs).astype(np.float32)
     return Conv(source, output, weight, bias, (1, 1, 1, 1), **how)
@@ -86,3 +95,91 @@ def test_nothing_is_rewritten_unasked():
     for graph in GRAPHS.values():
         assert rewritten(graph, []) is graph
     assert rewritten(GRAPHS["groups"], [RewriteName.PRELU]).nodes == GRAPHS["groups"].nodes
+
+
+def bordered(mode: str) -> Graph:
+    """Convolutions behind borders of a picture and of features: even and uneven, wide and none."""
+    first = conv("padded", "x", 3, 8, clamp=(0.0, np.inf))
+    last = conv("wide", "z", 8, 12, 5)
+    return Graph(
+        (
+            Pad("image", "padded", (1, 1, 1, 1), mode),
+            replace(first, pads=(0, 0, 0, 0)),
+            Pad("x", "wide", (3, 0, 1, 3), mode),
+            replace(last, pads=(0, 1, 0, 0)),
+            DepthToSpace("z", "upscaled", 2),
+        ),
+        (3, 40, 48),
+    )
+
+
+def calibrated(graph: Graph, image) -> Quantization:
+    tensors = run(graph, image)
+    return quantization_of(graph, {n: (float(t.min()), float(t.max())) for n, t in tensors.items()})
+
+
+@pytest.mark.parametrize("mode", ["reflect", "edge"])
+def test_a_border_of_slices_is_the_same_on_every_target(mode, photographs, tmp_path):
+    image = photographs["astronaut"][60:100, 200:248] / np.float32(255)
+    graph = bordered(mode)
+    sliced = rewritten(graph, [RewriteName.PADDING])
+    expected = run(graph, image)["upscaled"]
+    for target, upscaled in outputs(sliced, image, tmp_path).items():
+        assert np.abs(upscaled - expected).max() < 1e-5, target
+
+    quantization = calibrated(graph, image)
+    assert calibrated(sliced, image) == quantization
+    plain = outputs(graph, image, tmp_path, "int8", quantization)
+    for target, upscaled in outputs(sliced, image, tmp_path, "int8", quantization).items():
+        assert np.array_equal(upscaled, plain[target]), target
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+@pytest.mark.parametrize(
+    ("mode", "delegates", "mirrors", "slices"),
+    [("reflect", ["nnapi"], 2, 4 + 7), ("edge", ["gpu", "nnapi"], 4, 4 + 3)],
+)
+def test_a_border_of_slices_is_left_to_no_cpu(
+    mode, delegates, mirrors, slices, precision, tmp_path
+):
+    graph, path = bordered(mode), tmp_path / "file.tflite"
+    quantization = calibrated(graph, np.zeros((40, 48, 3))) if precision == "int8" else None
+    card = Card("net", 2, "rgb", precision, "float32", (40, 48), 4)
+
+    tflite_writer.write(graph, card, path, quantization)
+    found = anatomy(str(path))
+    for delegate in delegates:
+        remedies = [f.remedy for f in lint(found, DelegateName(delegate)).findings]
+        assert remedies == ["--rewrite padding"] * mirrors
+
+    tflite_writer.write(rewritten(graph, [RewriteName.PADDING]), card, path, quantization)
+    found = anatomy(str(path))
+    counts = Counter(operator.name for operator in found.operators)
+    kept = {"PAD": 1, "CONV_2D": 2, "DEPTH_TO_SPACE": 1}
+    if precision == "int8":
+        kept |= {"QUANTIZE": 1, "DEQUANTIZE": 1}
+    assert counts == {"STRIDED_SLICE": slices, "CONCATENATION": 4, **kept}
+    for delegate in ("gpu", "nnapi", "qnn"):
+        assert lint(found, DelegateName(delegate)).findings == []
+
+
+@pytest.mark.parametrize("mode", ["reflect", "edge"])
+def test_a_border_of_slices_is_one_at_every_size(mode, photographs, tmp_path):
+    photograph = photographs["chelsea"][100:156, 200:240]
+    graph = bordered(mode)
+    large = replace(graph, input_shape=(3, 56, 40))
+    expected = np.clip(run(large, photograph / 255)["upscaled"], 0, 1) * 255
+    card = Card("net", 2, "rgb", "float32", "float32", (40, 48), 6, other_sizes=((56, 40),))
+    graph = rewritten(graph, [RewriteName.PADDING])
+    for writer, ending in ((onnx_writer, "onnx"), (tflite_writer, "tflite")):
+        path = tmp_path / f"file.{ending}"
+        writer.write(graph, card, path)
+        assert np.array_equal(load(path, threads=1).upscale(photograph), np.rint(expected))
+    coreml_writer.write(graph, card, tmp_path / "file.mlpackage")
+    upscaled = CoreMLReference(tmp_path / "file.mlpackage").evaluate(photograph / np.float32(255))
+    assert np.abs(np.clip(upscaled, 0, 1) * 255 - expected).max() < 1e-3
+
+
+def test_a_border_of_nothing_stays_what_it_is():
+    nothing = Graph((Pad("image", "upscaled", (0, 0, 0, 0)),), (3, 8, 8))
+    assert rewritten(nothing, [RewriteName.PADDING]) == nothing

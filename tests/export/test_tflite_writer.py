@@ -140,6 +140,11 @@ GRAPHS = {
     "features repeated": graph_of(conv("image", "x", 4, 5), Concat(("x", "x"), "y")),
     "depth to space": graph_of(conv("image", "x", 4, 27), DepthToSpace("x", "y", 3)),
     "reflect": graph_of(conv("image", "x", 4, 5), Pad("x", "y", (1, 2, 3, 4))),
+    "reflect, sliced": graph_of(conv("image", "x", 4, 5), Pad("x", "y", (1, 2, 3, 4), sliced=True)),
+    "replicate": graph_of(conv("image", "x", 4, 5), Pad("x", "y", (1, 0, 3, 2), "edge")),
+    "replicate, sliced": graph_of(
+        conv("image", "x", 4, 5), Pad("x", "y", (1, 0, 3, 2), "edge", sliced=True)
+    ),
     "reflect the image": graph_of(Pad("image", "x", (2, 2, 2, 2)), conv("x", "y", 4, 3)),
     **{f"conv {clamp}": graph_of(conv("image", "y", 4, 6, clamp=clamp)) for clamp in CLAMPS},
     **{
@@ -207,7 +212,9 @@ def graphs(draw: st.DrawFn) -> Graph:
         else:
             widest = min(height, width, 4) - 1
             pads = tuple(draw(st.integers(0, widest)) for _ in range(4))
-            nodes.append(Pad(source, output, pads))
+            mode = draw(st.sampled_from(["reflect", "edge"]))
+            sliced = any(pads) and draw(st.booleans())
+            nodes.append(Pad(source, output, pads, mode, sliced))
     return Graph(tuple(nodes), shape, output=nodes[-1].output)
 
 
