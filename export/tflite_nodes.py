@@ -95,14 +95,12 @@ class NodeTranslator:
                 self._concat(node)
             case DepthToSpace():
                 self._depth_to_space(node)
-            case Pad(sliced=True):
-                self._pad_by_slices(node)
-            case Pad(mode="reflect"):
+            case Pad(mode="reflect", sliced=False):
                 options = schema.MirrorPadOptionsT(mode=schema.MirrorPadMode.REFLECT)
                 pads = self._tensors.pads(node.pads)
                 self._move(BuiltinOperator.MIRROR_PAD, node, options, [pads])
-            case Pad(mode="edge"):
-                self._pad_edge(node)
+            case Pad():  # TFLite has no replication of the edge
+                self._pad_by_slices(node)
             case Mean():
                 axes = self._tensors.integers("height and width", [_HEIGHT, _WIDTH])
                 inputs = [self._tensors.read(node.input), axes]
@@ -170,23 +168,6 @@ class NodeTranslator:
         else:
             options = schema.ConcatenationOptionsT(axis=_CHANNELS)
             self._move(BuiltinOperator.CONCATENATION, node, options)
-
-    def _pad_edge(self, node: Pad) -> None:
-        """TFLite has no replication of the edge, but a mirror that includes it: ring by ring."""
-        output, pads = node.output, node.pads
-        source = self._tensors.read(node.input, self._tensors.parameters(output))
-        channels, height, width = self._graph.shapes[node.input]
-        for ring in range(max(pads)):
-            top, left, bottom, right = (int(pad > ring) for pad in pads)
-            height, width = height + top + bottom, width + left + right
-            last = ring + 1 == max(pads)
-            label = output if last else f"{output}/ring"
-            result = self._tensors.like(label, output, (channels, height, width))
-            inputs = [source, self._tensors.pads((top, left, bottom, right))]
-            options = schema.MirrorPadOptionsT(mode=schema.MirrorPadMode.SYMMETRIC)
-            self._model.operator(BuiltinOperator.MIRROR_PAD, inputs, result, options)
-            source = result
-        self._tensors.put(output, source)
 
     def _pad_by_slices(self, node: Pad) -> None:
         output = node.output

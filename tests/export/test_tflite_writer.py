@@ -142,9 +142,6 @@ GRAPHS = {
     "reflect": graph_of(conv("image", "x", 4, 5), Pad("x", "y", (1, 2, 3, 4))),
     "reflect, sliced": graph_of(conv("image", "x", 4, 5), Pad("x", "y", (1, 2, 3, 4), sliced=True)),
     "replicate": graph_of(conv("image", "x", 4, 5), Pad("x", "y", (1, 0, 3, 2), "edge")),
-    "replicate, sliced": graph_of(
-        conv("image", "x", 4, 5), Pad("x", "y", (1, 0, 3, 2), "edge", sliced=True)
-    ),
     "reflect the image": graph_of(Pad("image", "x", (2, 2, 2, 2)), conv("x", "y", 4, 3)),
     **{f"conv {clamp}": graph_of(conv("image", "y", 4, 6, clamp=clamp)) for clamp in CLAMPS},
     **{
