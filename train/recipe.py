@@ -79,7 +79,7 @@ class Recipe:
     importance: Annotated[
         Literal["drawn", "none", "paper"],
         Option(
-            help="AIL's use of importance. drawn: patches are drawn in proportion to what the "
+            help="AIL's use of importance. drawn: patches are drawn in proportion to what "
             "the student lacks to the teacher T, |T(x) - S(x)|, S being the student at the end of "
             "the round before (plain enlargement at first), and learn T(x) by absolute error. "
             "none: the same, drawn everywhere alike (plain distillation). paper: importance w "

@@ -35,6 +35,9 @@ from ailsr.train.run_log import RunLog
 from ailsr.train.scoring import score
 from ailsr.train.state import State, frozen, placed
 
+MOST_DEAF = 0.9
+"""Share of the channels that no gradient may reach before training is given up."""
+
 
 @dataclass
 class Events:
@@ -219,6 +222,12 @@ class Run:
                         f"the loss is {mean} at step {state.step}: lower --learning-rate "
                         f"({recipe.learning_rate})"
                     )
+                if state.step > recipe.warmup and self._deaf() > MOST_DEAF:
+                    raise TrainingError(
+                        f"the network no longer learns at step {state.step}: its ReLUs have shut "
+                        f"for good; lower --learning-rate ({recipe.learning_rate}) or lengthen "
+                        f"--warmup ({recipe.warmup})"
+                    )
                 speed = len(losses) / (time.perf_counter() - started)
                 self.log.write(
                     "steps", state.step, segment=segment, loss=mean,
@@ -264,6 +273,15 @@ class Run:
                 return F.mse_loss(output, target)
             case _:
                 return F.l1_loss(output, target if batch.map is None else batch.map)
+
+    def _deaf(self) -> float:
+        """Share of the channels that no gradient reached in the last step."""
+        gradients = [
+            p.grad.flatten(1)
+            for p in self.state.student.parameters()
+            if p.ndim > 1 and p.grad is not None
+        ]
+        return float(torch.cat([(g == 0).all(dim=1) for g in gradients]).float().mean())
 
     def _learning_rate(self, segment: int) -> float:
         """A cosine from restart to restart, each with a linear warm-up."""

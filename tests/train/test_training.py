@@ -70,6 +70,12 @@ def test_training_beats_bicubic(photos, tmp_path):
     assert card["validations"][-1]["psnr"] > plain.psnr + 0.3
 
 
+def test_a_network_whose_relus_have_shut_is_given_up(recipe):
+    settings = {"method": "l1", "rounds": 1, "steps": 200, "learning_rate": 0.1, "log_every": 20}
+    with pytest.raises(TrainingError, match=r"no longer learns .* lower --learning-rate \(0.1\)"):
+        train(dataclasses.replace(recipe, **settings))
+
+
 @pytest.mark.parametrize(
     "scheme",
     [
