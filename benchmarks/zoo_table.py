@@ -51,7 +51,8 @@ The weights are under the licence of this project. The pictures that they were t
 part of it: T91 (Yang et al. 2010) and General100 (Dong et al. 2016) state no licence, BSD200 and
 BSDS500_test200 (the training and test pictures of BSDS500) are for non-commercial research,
 CC0photos are photographs in the public domain (CC0) from the wallpaper collections of Budgie,
-Pop!_OS and elementary. Best checkpoints were chosen on Kodak24, never on a test set.
+Pop!_OS and elementary: `sesr_m5_cc0` has seen nothing else. Best checkpoints were chosen on
+Kodak24, never on a test set.
 
 `Y-shave-s` rounds Y to whole levels and starts from LR pictures of whole levels, as files and apps
 do. Papers that do neither come out higher: the weights that the authors of AIL released for
