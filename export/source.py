@@ -27,7 +27,7 @@ from ailsr.runtime.files import sha256
 from ailsr.runtime.interface import Interface, Run, probe
 from ailsr.runtime.onnx_engine import OnnxEngine
 from ailsr.runtime.tiles import Size
-from ailsr.train import checkpoint
+from ailsr.train import checkpoint, zoo
 from ailsr.train.networks import Color, Network
 
 QUANTIZED = {
@@ -124,7 +124,10 @@ def _checkpoint_source(path: Path, network: str | None) -> Source:
             f"--network {network}: the network of {path} is {loaded.network.reference}; leave "
             "--network out"
         )
-    return network_source(loaded.network, loaded.training, sha256(path))
+    source = network_source(loaded.network, loaded.training, sha256(path))
+    if path.parent == zoo.FOLDER:  # which may hold one network with several trainings
+        source = replace(source, name=_name(path, source.scale))
+    return source
 
 
 def _onnx_source(path: Path) -> Source:

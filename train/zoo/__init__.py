@@ -9,7 +9,7 @@ from ailsr.runtime.errors import UsageError
 
 PREFIX = "zoo:"
 FOLDER = Path(__file__).parent
-"""Holds <network>_x<scale>.pt, checkpoints of ailsr-train."""
+"""Holds <network>_x<scale>.pt and <network>_<training>_x<scale>.pt, checkpoints of ailsr-train."""
 
 
 def names() -> list[str]:
