@@ -35,6 +35,8 @@ class OnnxEngine:
         self._options = onnxruntime.SessionOptions()
         self._options.intra_op_num_threads = threads
         self._options.log_severity_level = _SILENT
+        # Else its threads go on spinning after a run, at the expense of whatever comes next.
+        self._options.add_session_config_entry("session.force_spinning_stop", "1")
         sealed = check_seal(path.read_bytes())
         try:
             self._session = self._open()
