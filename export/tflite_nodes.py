@@ -99,7 +99,7 @@ class NodeTranslator:
                 options = schema.MirrorPadOptionsT(mode=schema.MirrorPadMode.REFLECT)
                 pads = self._tensors.pads(node.pads)
                 self._move(BuiltinOperator.MIRROR_PAD, node, options, [pads])
-            case Pad():  # TFLite has no replication of the edge
+            case Pad(mode="reflect" | "edge"):  # TFLite has no replication of the edge
                 self._pad_by_slices(node)
             case Mean():
                 axes = self._tensors.integers("height and width", [_HEIGHT, _WIDTH])

@@ -74,7 +74,7 @@ def test_a_true_file_passes(tmp_path, graph, card, reference, precision, differe
 def test_altered_weights_are_found(tmp_path, graph, card, reference, precision, factor):
     path = tmp_path / "f.onnx"
     onnx_writer.write(altered(graph, factor), replace(card, precision=precision), path)
-    with pytest.raises(ParityError, match=f"the {precision} file differs from the network by 0"):
+    with pytest.raises(ParityError, match=f"the {precision} file (differs|loses)"):
         reference.verify(path, precision)
 
 
