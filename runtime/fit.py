@@ -207,12 +207,14 @@ class LatencyModel:
     def _fitted(self) -> tuple[Units, NDArray[np.float64]]:
         """The units that fit best, and what each work costs in them."""
         best: tuple[float, Units, NDArray[np.float64]] | None = None
+        tried: set[bytes] = set()
         for units in itertools.starmap(
             Units, itertools.product(LANES_IN, (True, False), LANES_OUT, PANELS, CACHES)
         ):
-            if units.lanes_in == 1 and not units.fills_few:
-                continue  # the same again
             matrix = self._matrix(units)
+            if (content := matrix.tobytes()) in tried:
+                continue  # these units make no difference
+            tried.add(content)
             costs = _fit(matrix, self._times)
             error = float(np.abs(matrix @ costs / self._times - 1).sum())
             if best is None or error < 0.999 * best[0]:

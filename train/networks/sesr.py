@@ -71,7 +71,7 @@ class Sesr(Network):
     """5×5 in, ``blocks`` 3×3, long skip over them, 5×5 out, nearest anchor, pixel shuffle.
 
     It starts as its anchor: with a random residual, which is as large as the picture, the first
-    steps are so violent that most ReLUs never open again (0.4 dB).
+    steps are so violent that most ReLUs never open again.
     """
 
     color: Color = "y"
