@@ -19,7 +19,7 @@ BIN := $(VENV)/bin
 export AILSR_DATA ?= $(realpath $(wildcard ../shared/data))
 DEMO_STEPS ?= 2000
 
-PAGE := runtime/page/index.html.gz
+PAGE := runtime/web/page/index.html.gz
 
 .PHONY: demo test arm check lint web wheel zoo-table int8-table converters android-assets android-check clean
 
@@ -96,4 +96,4 @@ $(VENV)/demo $(VENV)/test: $(VENV)/%: pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) build demo runtime/page web/node_modules .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build demo runtime/web/page web/node_modules .pytest_cache .mypy_cache .ruff_cache

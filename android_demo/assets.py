@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ailsr.export.command import ExportConfig
 from ailsr.export.command import main as export
-from ailsr.runtime.command import message, one_line_errors
+from ailsr.runtime.commands.command import message, one_line_errors
 from ailsr.train import photographs, zoo
 
 ASSETS = Path(__file__).parent / "app" / "src" / "main" / "assets"

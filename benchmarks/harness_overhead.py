@@ -27,13 +27,13 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from ailsr.runtime import bench_process
-from ailsr.runtime.bench import Failure, Request
-from ailsr.runtime.command import entry_point, stdout
-from ailsr.runtime.engines import available_cores
+from ailsr.runtime.bench import process as bench_process
+from ailsr.runtime.bench.latency import measure_latencies
+from ailsr.runtime.bench.request import Failure, Request
+from ailsr.runtime.bench.system import System, Watch
+from ailsr.runtime.commands.command import entry_point, stdout
+from ailsr.runtime.engines.engine import available_cores
 from ailsr.runtime.errors import EngineError
-from ailsr.runtime.latency import measure_latencies
-from ailsr.runtime.system import System, Watch
 
 ROOT = Path(__file__).parent.parent
 INFERENCE_MS = 5.0
@@ -65,7 +65,7 @@ print(re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())[1])
 """
 """Prints the peak memory in kB of a process that only runs a file."""
 COMMAND_MEMORY = (
-    "import ailsr.runtime.bench_command, ailsr.runtime.memory as m; print(m.peak_memory_bytes())"
+    "import ailsr.runtime.commands.bench, ailsr.runtime.memory as m; print(m.peak_memory_bytes())"
 )
 
 
@@ -150,7 +150,7 @@ def start_seconds(python: Path, times: int) -> float:
     """User and system time of ``ailsr-bench --help``, the median of ``times``."""
     seconds = []
     for _ in range(times + 1):  # the first fills the caches
-        command = [python, "-c", "from ailsr.runtime.bench_command import cli; cli()", "--help"]
+        command = [python, "-c", "from ailsr.runtime.commands.bench import cli; cli()", "--help"]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)

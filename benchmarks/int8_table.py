@@ -29,14 +29,15 @@ from numpy.typing import NDArray
 from typer import Option
 
 from ailsr.export.exporter import FORMATS, Exporter
-from ailsr.export.ladder import Means
-from ailsr.export.source import open_source
+from ailsr.export.int8.ladder import Means
+from ailsr.export.reading.source import open_source
 from ailsr.export.verification import LARGEST_LOSS, SourceEngine
-from ailsr.runtime import load, protocol
-from ailsr.runtime.command import entry_point, message
+from ailsr.runtime import load
+from ailsr.runtime.commands.command import entry_point, message
 from ailsr.runtime.files import atomic_output, sha256
-from ailsr.runtime.protocol import PROTOCOL, Pair, set_name
-from ailsr.runtime.upscaler import Upscaler
+from ailsr.runtime.imaging import protocol
+from ailsr.runtime.imaging.protocol import PROTOCOL, Pair, set_name
+from ailsr.runtime.upscaling.upscaler import Upscaler
 from ailsr.train import zoo
 
 KEPT = Path(__file__).resolve().parent.parent / "build" / "int8-table"

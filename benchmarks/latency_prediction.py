@@ -21,18 +21,18 @@ import numpy as np
 import typer
 from typer import Option
 
-from ailsr.export import probes
-from ailsr.export.fit_command import MeasureConfig, measure_table
-from ailsr.export.graph import Graph
-from ailsr.export.source import network_source, open_source
-from ailsr.runtime.command import entry_point, message, progress, stdout
+from ailsr.export.fit import probes
+from ailsr.export.fit.command import MeasureConfig, measure_table
+from ailsr.export.graph.graph import Graph
+from ailsr.export.reading.source import network_source, open_source
+from ailsr.runtime.bench.host import Host
+from ailsr.runtime.bench.table import milliseconds
+from ailsr.runtime.commands.command import entry_point, message, progress, stdout
 from ailsr.runtime.errors import UsageError
 from ailsr.runtime.files import atomic_output
-from ailsr.runtime.fit import LatencyModel, LatencyTable
-from ailsr.runtime.fit_measure import PASSES, Timed
-from ailsr.runtime.host import Host
-from ailsr.runtime.table import milliseconds
-from ailsr.runtime.tiles import Size
+from ailsr.runtime.fit.latency_model import LatencyModel, LatencyTable
+from ailsr.runtime.fit.measure import PASSES, Timed
+from ailsr.runtime.upscaling.tiles import Size
 from ailsr.train import zoo
 from ailsr.train.networks import create
 

@@ -21,13 +21,13 @@ import torch
 from numpy.typing import NDArray
 
 from ailsr.export.exporter import default_input_size
-from ailsr.export.hub import to_onnx
 from ailsr.export.picture_sets import picture_set
-from ailsr.runtime.command import message
+from ailsr.export.reading.hub import to_onnx
+from ailsr.runtime.commands.command import message
 from ailsr.runtime.errors import EngineError
 from ailsr.runtime.files import size_bytes
-from ailsr.runtime.image import Rgb
-from ailsr.runtime.tiles import Size
+from ailsr.runtime.imaging.image import Rgb
+from ailsr.runtime.upscaling.tiles import Size
 from ailsr.train import checkpoint, zoo
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -22,10 +22,10 @@ import typer
 from rich.table import Table
 from typer import Option
 
-from ailsr.runtime.command import entry_point, message, progress, stdout
+from ailsr.runtime.commands.command import entry_point, message, progress, stdout
 from ailsr.runtime.errors import UsageError
 from ailsr.runtime.files import atomic_output
-from ailsr.runtime.protocol import PROTOCOL, pairs, set_name
+from ailsr.runtime.imaging.protocol import PROTOCOL, pairs, set_name
 from ailsr.train import checkpoint
 from ailsr.train.recipe import Arithmetic, Recipe
 from ailsr.train.scoring import score

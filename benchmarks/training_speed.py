@@ -23,7 +23,7 @@ import typer
 from rich.table import Table
 from typer import Option
 
-from ailsr.runtime.command import entry_point, progress, stdout
+from ailsr.runtime.commands.command import entry_point, progress, stdout
 from ailsr.train.ail import initial_importance, raised_importance
 from ailsr.train.distributed import Processes
 from ailsr.train.networks import create

@@ -29,11 +29,11 @@ from PIL import Image
 from playwright.sync_api import Browser, Response, sync_playwright
 from rich.table import Table
 
-from ailsr.runtime.command import entry_point, stdout
+from ailsr.runtime.bench.table import milliseconds
+from ailsr.runtime.commands.command import entry_point, stdout
 from ailsr.runtime.errors import EngineError
-from ailsr.runtime.table import milliseconds
-from ailsr.runtime.web_server import WebServer
-from ailsr.runtime.web_site import Measuring, build_site
+from ailsr.runtime.web.server import WebServer
+from ailsr.runtime.web.site import Measuring, build_site
 
 SIZE = (640, 360)
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]

@@ -17,10 +17,10 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from typer import Option
 
-from ailsr.runtime.command import entry_point, message, progress
+from ailsr.runtime.commands.command import entry_point, message, progress
 from ailsr.runtime.files import atomic_output
-from ailsr.runtime.protocol import PROTOCOL, Pair, Scores, evaluate, pairs, set_name
-from ailsr.runtime.resize import enlarge
+from ailsr.runtime.imaging.protocol import PROTOCOL, Pair, Scores, evaluate, pairs, set_name
+from ailsr.runtime.imaging.resize import enlarge
 from ailsr.train import checkpoint, zoo
 from ailsr.train.checkpoint import Checkpoint
 from ailsr.train.networks import SCALES, Network

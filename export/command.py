@@ -10,16 +10,16 @@ import typer
 
 from ailsr.export.options import ExportConfig
 from ailsr.export.report import Report, print_table, to_json, warnings
-from ailsr.runtime.anatomy import Anatomy, anatomy
-from ailsr.runtime.command import entry_point, message, progress
+from ailsr.runtime.anatomy.anatomy import Anatomy, anatomy
+from ailsr.runtime.anatomy.lint import Lint, lint, reads
+from ailsr.runtime.anatomy.lint_rules import DelegateName
+from ailsr.runtime.commands.command import entry_point, message, progress
 from ailsr.runtime.errors import EngineError, UsageError
-from ailsr.runtime.lint import Lint, lint, reads
-from ailsr.runtime.lint_rules import DelegateName
-from ailsr.runtime.protocol import PROTOCOL
+from ailsr.runtime.imaging.protocol import PROTOCOL
 from ailsr.train import zoo
 
 if TYPE_CHECKING:  # it imports torch, which takes seconds that --help does not need
-    from ailsr.export.ladder import Progress
+    from ailsr.export.int8.ladder import Progress
 
 
 def main(config: ExportConfig) -> None:
@@ -50,7 +50,7 @@ def export(config: ExportConfig, progress: Progress) -> Report:
             check_installed,
             check_precision,
         )
-        from ailsr.export.source import open_source
+        from ailsr.export.reading.source import open_source
     except ModuleNotFoundError as error:
         raise EngineError(
             f'ailsr-export needs {error.name}: pip install "ailsr[export]"'

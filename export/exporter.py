@@ -7,27 +7,27 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from ailsr.export.graph import Graph
-from ailsr.export.ladder import Ladder, Means, Progress, precision_by
-from ailsr.export.passes import with_separate_pixels
+from ailsr.export import targets
+from ailsr.export.graph.graph import Graph
+from ailsr.export.graph.passes import with_separate_pixels
+from ailsr.export.graph.quantization import BITS, Quantization, quantization_of
+from ailsr.export.graph.receptive_field import receptive_radius
+from ailsr.export.graph.rewrites import RewriteName, rewritten
+from ailsr.export.int8.ladder import Ladder, Means, Progress, precision_by
 from ailsr.export.picture_sets import picture_set
-from ailsr.export.quantization import BITS, Quantization, quantization_of
-from ailsr.export.receptive_field import receptive_radius
-from ailsr.export.rewrites import RewriteName, rewritten
-from ailsr.export.source import Source
+from ailsr.export.reading.source import Source
 from ailsr.export.verification import ADVICE, LARGEST_LOSS, LossError, Reference
-from ailsr.runtime.anatomy import Anatomy, anatomy
+from ailsr.runtime.anatomy.anatomy import Anatomy, anatomy
 from ailsr.runtime.card import Card, PixelType, Precision
 from ailsr.runtime.errors import EngineError, ParityError, UsageError
 from ailsr.runtime.files import atomic_output, size_bytes
-from ailsr.runtime.protocol import PROTOCOL
-from ailsr.runtime.tiles import Size
-from ailsr.runtime.upscaler import UNKNOWN_RADIUS
+from ailsr.runtime.imaging.protocol import PROTOCOL
+from ailsr.runtime.upscaling.tiles import Size
+from ailsr.runtime.upscaling.upscaler import UNKNOWN_RADIUS
 from ailsr.runtime.version import VERSION
 
 Target = Literal["onnx", "tflite", "coreml"]
@@ -38,8 +38,6 @@ class Format(NamedTuple):
 
     title: str
     ending: str
-    writer: str
-    """Module with ``write(graph, card, path, quantization)``; imported when it is needed."""
     packages: tuple[str, ...]
     """What writing and running such a file takes besides PACKAGES."""
     lacks: tuple[Precision, ...] = ()
@@ -47,13 +45,9 @@ class Format(NamedTuple):
 
 
 FORMATS: dict[Target, Format] = {
-    "onnx": Format("ONNX", ".onnx", "ailsr.export.onnx_writer", ()),
-    "tflite": Format(
-        "TFLite", ".tflite", "ailsr.export.tflite_writer", ("flatbuffers", "ai_edge_litert")
-    ),
-    "coreml": Format(
-        "Core ML", ".mlpackage", "ailsr.export.coreml_writer", ("coremltools",), ("int8x16",)
-    ),
+    "onnx": Format("ONNX", ".onnx", ()),
+    "tflite": Format("TFLite", ".tflite", ("flatbuffers", "ai_edge_litert")),
+    "coreml": Format("Core ML", ".mlpackage", ("coremltools",), ("int8x16",)),
 }
 
 PACKAGES = ("onnxscript", "onnxruntime")
@@ -222,7 +216,7 @@ class Exporter:
         graph, quantization = self.ladder.rung(means)
         path = self.path(target, precision_by(means), folder)
         card = replace(self.card(precision_by(means), "uint8"), means=means)
-        _write(target, graph, card, path, quantization)
+        targets.write(target, graph, card, path, quantization)
         return path
 
     def draft(self, target: Target, precision: Precision, pixels: PixelType = "uint8") -> Anatomy:
@@ -235,7 +229,7 @@ class Exporter:
         card = self.card(precision, pixels if precision in BITS else "float32")
         with tempfile.TemporaryDirectory() as folder:
             path = self.path(target, precision, Path(folder))
-            _write(target, graph, card, path, quantization)
+            targets.write(target, graph, card, path, quantization)
             return anatomy(str(path))
 
     def _export(
@@ -253,11 +247,11 @@ class Exporter:
         reference = self.reference
         tick = self._ticks(f"verifying {path.name}")
         with atomic_output(path) as temporary:
-            _write(target, graph, card, temporary, quantization)
+            targets.write(target, graph, card, temporary, quantization)
             verified = reference.verify(temporary, precision, self.max_drop, tick)
             if math.isfinite(verified.psnr):
                 card = replace(card, psnr={self.pictures.name: round(verified.psnr, 3)})
-                _write(target, graph, card, temporary, quantization)
+                targets.write(target, graph, card, temporary, quantization)
         return ExportedFile(
             str(path),
             target,
@@ -280,12 +274,6 @@ class Exporter:
             self._progress(doing, done, total)
 
         return tick
-
-
-def _write(
-    target: Target, graph: Graph, card: Card, path: Path, quantization: Quantization | None
-) -> None:
-    import_module(FORMATS[target].writer).write(graph, card, path, quantization)
 
 
 def _named(size: Size) -> str:

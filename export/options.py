@@ -9,10 +9,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from ailsr.export.rewrites import RewriteName
+from ailsr.export.graph.rewrites import RewriteName
+from ailsr.runtime.anatomy.lint_rules import DELEGATES, DelegateName
 from ailsr.runtime.card import PixelType
 from ailsr.runtime.errors import UsageError
-from ailsr.runtime.lint_rules import DELEGATES, DelegateName
 
 Targets = Literal["onnx", "tflite", "coreml", "all"]
 Precisions = Literal["float32", "float16", "int8", "int8x16", "all"]

@@ -16,10 +16,10 @@ from typing import Literal
 
 import numpy as np
 
-from ailsr.runtime import protocol
-from ailsr.runtime.image import Rgb
-from ailsr.runtime.protocol import Pair, set_name
-from ailsr.runtime.resize import crop_to_multiple, shrink
+from ailsr.runtime.imaging import protocol
+from ailsr.runtime.imaging.image import Rgb
+from ailsr.runtime.imaging.protocol import Pair, set_name
+from ailsr.runtime.imaging.resize import crop_to_multiple, shrink
 
 Purpose = Literal["calibration", "verification"]
 PHOTOGRAPHS: dict[Purpose, tuple[str, ...]] = {

@@ -12,8 +12,8 @@ from rich import box
 from rich.table import Table
 
 from ailsr.export.options import ExportConfig
-from ailsr.runtime.command import stdout
-from ailsr.runtime.lint import Lint
+from ailsr.runtime.anatomy.lint import Lint
+from ailsr.runtime.commands.command import stdout
 
 if TYPE_CHECKING:  # it imports torch, which takes seconds that --help does not need
     from ailsr.export.exporter import ExportedFile

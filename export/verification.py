@@ -13,14 +13,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ailsr.export.graph.quantization import BITS
 from ailsr.export.picture_sets import PictureSet
-from ailsr.export.quantization import BITS
 from ailsr.runtime.card import Card, PixelType, Precision
-from ailsr.runtime.engines import Engine, Pixels
+from ailsr.runtime.engines.engine import Engine, Pixels
+from ailsr.runtime.engines.interface import Run
 from ailsr.runtime.errors import ParityError
-from ailsr.runtime.interface import Run
-from ailsr.runtime.protocol import Scores, evaluate
-from ailsr.runtime.upscaler import Upscaler, from_pixels, load, to_pixels
+from ailsr.runtime.imaging.protocol import Scores, evaluate
+from ailsr.runtime.upscaling.upscaler import Upscaler, from_pixels, load, to_pixels
 
 LARGEST_DIFFERENCE: dict[Precision, float] = {
     "float32": 1e-4,

@@ -17,7 +17,7 @@ from ailsr.runtime.errors import (
     UnsupportedOperatorError,
     UsageError,
 )
-from ailsr.runtime.upscaler import Upscaler, load
+from ailsr.runtime.upscaling.upscaler import Upscaler, load
 
 __all__ = [
     "AilsrError",

@@ -23,8 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ailsr.export.exporter import Exporter
-from ailsr.export.source import open_source
-from ailsr.runtime import image, protocol
+from ailsr.export.reading.source import open_source
+from ailsr.runtime.imaging import image, protocol
 from ailsr.train import zoo
 
 ROOT = Path(__file__).parents[1]
@@ -150,7 +150,7 @@ def upscale(folder: Path, file: Path, core: str | None = None) -> NDArray[np.uin
         "pictures": {path.stem: str(path) for path in paths},
     }
     done = subprocess.run(
-        [*(emulated(core) if core else [sys.executable]), "-m", "ailsr.runtime.bench_worker"],
+        [*(emulated(core) if core else [sys.executable]), "-m", "ailsr.runtime.bench.worker"],
         input=json.dumps(request) + "\n",
         capture_output=True,
         text=True,

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import skimage.data
 
-from ailsr.export import onnx_writer, tflite_writer
-from ailsr.export.fit_command import MeasureConfig, measure_table
-from ailsr.export.graph import Conv, DepthToSpace, Graph
-from ailsr.export.probes import ProbeNetwork
+from ailsr.export.fit.command import MeasureConfig, measure_table
+from ailsr.export.fit.probes import ProbeNetwork
+from ailsr.export.graph.graph import Conv, DepthToSpace, Graph
+from ailsr.export.targets.onnx import writer as onnx_writer
+from ailsr.export.targets.tflite import writer as tflite_writer
 from ailsr.runtime.card import Card
-from ailsr.runtime.image import write
+from ailsr.runtime.imaging.image import write
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 

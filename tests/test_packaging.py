@@ -47,7 +47,7 @@ def test_wheel_holds_the_packages_and_nothing_else(wheel):
     assert tops == {"ailsr/runtime", "ailsr/train", "ailsr/export"}
     assert {f"{top}/py.typed" for top in tops} <= set(names)
     assert "ailsr/runtime/report.schema.json" in names
-    page = {f"ailsr/{path.relative_to(ROOT)}" for path in ROOT.glob("runtime/page/**/*.gz")}
+    page = {f"ailsr/{path.relative_to(ROOT)}" for path in ROOT.glob("runtime/web/page/**/*.gz")}
     assert page <= set(names)
     ours = [
         p for t in tops for ending in (".py", ".pt") for p in (ROOT / t[6:]).rglob(f"*{ending}")

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ailsr.runtime.anatomy import Anatomy
+from ailsr.runtime.anatomy.anatomy import Anatomy
 from ailsr.runtime.errors import ModelError
 from ailsr.runtime.files import sha256, size_bytes
 from ailsr.train import checkpoint, zoo

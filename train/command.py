@@ -9,9 +9,9 @@ from typing import Any
 import typer
 from rich.table import Table
 
-from ailsr.runtime.command import entry_point, message, progress, stdout
+from ailsr.runtime.commands.command import entry_point, message, progress, stdout
 from ailsr.runtime.errors import UsageError
-from ailsr.runtime.protocol import PROTOCOL
+from ailsr.runtime.imaging.protocol import PROTOCOL
 from ailsr.train import checkpoint
 from ailsr.train.curves import draw
 from ailsr.train.distributed import Processes, one_voice

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ailsr.runtime.errors import ImageError, TrainingError
-from ailsr.runtime.image import list_pictures, read
-from ailsr.runtime.resize import crop_to_multiple, resize, shrink
+from ailsr.runtime.imaging.image import list_pictures, read
+from ailsr.runtime.imaging.resize import crop_to_multiple, resize, shrink
 from ailsr.train.places import Places
 
 Picture = NDArray[np.uint8]  # (H, W, 3)

@@ -9,9 +9,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from ailsr.runtime.command import message, one_line_errors
+from ailsr.runtime.commands.command import message, one_line_errors
 from ailsr.runtime.errors import UsageError
-from ailsr.runtime.image import write
+from ailsr.runtime.imaging.image import write
 
 SUBSETS = {
     "train": ("astronaut", "rocket", "hubble_deep_field", "motorcycle", "grass", "brick"),

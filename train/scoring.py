@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from ailsr.runtime.image import Rgb
-from ailsr.runtime.protocol import Pair, Scores, evaluate
-from ailsr.runtime.tiles import Tile, plan
+from ailsr.runtime.imaging.image import Rgb
+from ailsr.runtime.imaging.protocol import Pair, Scores, evaluate
+from ailsr.runtime.upscaling.tiles import Tile, plan
 from ailsr.train.networks import Network
 
 WINDOW = 512

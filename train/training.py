@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ailsr.runtime.errors import TrainingError, UsageError
-from ailsr.runtime.protocol import pairs
+from ailsr.runtime.imaging.protocol import pairs
 from ailsr.runtime.version import VERSION
 from ailsr.train import checkpoint, zoo
 from ailsr.train.ail import importance_loss

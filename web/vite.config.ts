@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { defaultClientConditions, defineConfig, type Plugin } from "vite";
 
-const PAGE = "../runtime/page";
+const PAGE = "../runtime/web/page";
 
 /** Only compressed files are kept and sent: onnxruntime's 14 MB of WebAssembly become 4. */
 const gzip: Plugin = {

@@ -13,15 +13,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ailsr.export import tflite_writer
-from ailsr.export.graph import Conv, DepthToSpace, Graph
-from ailsr.export.quantization import PIXELS, Quantization
-from ailsr.runtime import image, load
+from ailsr.export.graph.graph import Conv, DepthToSpace, Graph
+from ailsr.export.graph.quantization import PIXELS, Quantization
+from ailsr.export.targets.tflite import writer as tflite_writer
+from ailsr.runtime import load
+from ailsr.runtime.bench.latency import WARM_UP_RULE, Latency, is_steady
 from ailsr.runtime.card import Card
-from ailsr.runtime.latency import WARM_UP_RULE, Latency, is_steady
-from ailsr.runtime.protocol import PROTOCOLS, Pair, score
-from ailsr.runtime.resize import crop_to_multiple, enlarge, shrink
-from ailsr.runtime.tiles import plan
+from ailsr.runtime.imaging import image
+from ailsr.runtime.imaging.protocol import PROTOCOLS, Pair, score
+from ailsr.runtime.imaging.resize import crop_to_multiple, enlarge, shrink
+from ailsr.runtime.upscaling.tiles import plan
 from ailsr.runtime.version import VERSION
 
 ROOT = Path(__file__).parent.parent.parent

@@ -16,11 +16,13 @@ from ai_edge_litert.interpreter import Interpreter
 from graph_reference import error_bound, run, simulate
 from numpy.typing import NDArray
 
-from ailsr.export import coreml_writer, onnx_writer, tflite_writer
-from ailsr.export.coreml_reference import CoreMLReference
-from ailsr.export.graph import Graph
-from ailsr.export.passes import with_separate_pixels
-from ailsr.export.quantization import Quantization, quantization_of
+from ailsr.export.graph.graph import Graph
+from ailsr.export.graph.passes import with_separate_pixels
+from ailsr.export.graph.quantization import Quantization, quantization_of
+from ailsr.export.targets.coreml import writer as coreml_writer
+from ailsr.export.targets.coreml.reference import CoreMLReference
+from ailsr.export.targets.onnx import writer as onnx_writer
+from ailsr.export.targets.tflite import writer as tflite_writer
 from ailsr.runtime.card import Card, Precision
 
 

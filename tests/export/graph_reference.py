@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ailsr.export.graph import (
+from ailsr.export.graph.graph import (
     Add,
     Bound,
     Clamp,
@@ -28,7 +28,7 @@ from ailsr.export.graph import (
     PRelu,
     Resize,
 )
-from ailsr.export.quantization import (
+from ailsr.export.graph.quantization import (
     PIXELS,
     QParams,
     Quantization,

@@ -7,11 +7,11 @@ import pytest
 from graph_reference import run
 
 from ailsr.export import picture_sets
-from ailsr.export.calibration import TILE, channel_ranges, ranges
-from ailsr.export.graph import Add, Concat, Conv, DepthToSpace, Graph, MaxPool, Pad, Resize
+from ailsr.export.graph.graph import Add, Concat, Conv, DepthToSpace, Graph, MaxPool, Pad, Resize
+from ailsr.export.int8.calibration import TILE, channel_ranges, ranges
 from ailsr.export.picture_sets import generated, picture_set
 from ailsr.runtime.errors import ImageError, UsageError
-from ailsr.runtime.image import write
+from ailsr.runtime.imaging.image import write
 
 
 def conv(source: str, output: str, inputs: int, outputs: int, **how) -> Conv:

@@ -21,9 +21,7 @@ from graph_reference import error_bound, run, simulate, untied
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ailsr.export import coreml_writer, mil_operators
-from ailsr.export.coreml_reference import CoreMLReference
-from ailsr.export.graph import (
+from ailsr.export.graph.graph import (
     UNBOUNDED,
     Add,
     Bound,
@@ -36,9 +34,12 @@ from ailsr.export.graph import (
     Pad,
     PRelu,
 )
-from ailsr.export.quantization import Quantization, quantization_of
+from ailsr.export.graph.quantization import Quantization, quantization_of
+from ailsr.export.targets.coreml import mil_operators
+from ailsr.export.targets.coreml import writer as coreml_writer
+from ailsr.export.targets.coreml.reference import CoreMLReference
+from ailsr.runtime.anatomy.coreml import blobs
 from ailsr.runtime.card import Card, Precision
-from ailsr.runtime.coreml_anatomy import blobs
 from ailsr.runtime.errors import (
     AilsrError,
     EngineError,
@@ -547,13 +548,14 @@ def test_nothing_is_printed_and_coremltools_waits_until_it_is_needed(tmp_path):
 import sys
 from pathlib import Path
 import numpy as np
-from ailsr.export import coreml_writer, graph
+from ailsr.export.targets.coreml import writer as coreml_writer
+from ailsr.export.graph import graph
 from ailsr.runtime.card import Card
 assert not {"coremltools", "torch"} & set(sys.modules)
 pad = graph.Pad("image", "upscaled", (1, 1, 1, 1))
 card = Card("pad", 1, "rgb", "float32", "uint8", (8, 8), 0)
 coreml_writer.write(graph.Graph((pad,), (3, 8, 8)), card, Path(sys.argv[1]))
-from ailsr.export.coreml_reference import CoreMLReference
+from ailsr.export.targets.coreml.reference import CoreMLReference
 assert CoreMLReference(Path(sys.argv[1])).run(np.zeros((8, 8, 3), np.uint8)).shape == (10, 10, 3)
 """
     path = tmp_path / "pad.mlpackage"

@@ -16,11 +16,11 @@ import torch
 
 from ailsr.export import command, exporter
 from ailsr.export.exporter import FORMATS, PRECISIONS, default_input_size
-from ailsr.export.source import network_source, open_source
+from ailsr.export.reading.source import network_source, open_source
 from ailsr.runtime import load
 from ailsr.runtime.errors import ParityError
-from ailsr.runtime.image import write
-from ailsr.runtime.protocol import evaluate, pairs
+from ailsr.runtime.imaging.image import write
+from ailsr.runtime.imaging.protocol import evaluate, pairs
 from ailsr.train import checkpoint, zoo
 from ailsr.train.checkpoint import Checkpoint
 

@@ -13,14 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ailsr.export import probes
-from ailsr.export.architectures import ARCHITECTURES
-from ailsr.export.candidates import candidates
-from ailsr.export.fit_command import MeasureConfig, PredictConfig, measure_table, predict
-from ailsr.export.hub import graph_of
-from ailsr.export.probes import PROBES, ProbeNetwork, workload
+from ailsr.export.fit import probes
+from ailsr.export.fit.architectures import ARCHITECTURES
+from ailsr.export.fit.candidates import candidates
+from ailsr.export.fit.command import MeasureConfig, PredictConfig, measure_table, predict
+from ailsr.export.fit.probes import PROBES, ProbeNetwork, workload
+from ailsr.export.reading.hub import graph_of
 from ailsr.runtime import AilsrError, UsageError
-from ailsr.runtime.fit import (
+from ailsr.runtime.fit.latency_model import (
     Device,
     LatencyModel,
     LatencyTable,
@@ -31,10 +31,10 @@ from ailsr.runtime.fit import (
     Workload,
     works,
 )
-from ailsr.runtime.fit_measure import Timed
+from ailsr.runtime.fit.measure import Timed
 from ailsr.train.networks import FAMILIES, create
 
-COMMAND = [sys.executable, "-m", "ailsr.export.fit_command"]
+COMMAND = [sys.executable, "-m", "ailsr.export.fit.command"]
 UNITS = Units(8, True, 16, 2.0**14, 2.0**21)
 """Of the device that the exact table is of."""
 
@@ -195,8 +195,8 @@ def test_measuring_needs_no_torch(tmp_path):
                     raise ImportError(f"asked for {name}", name=name)
         refused = {"torch", "onnx", "ailsr.train"}
         sys.meta_path.insert(0, Refuse())
-        from ailsr.export.fit_command import MeasureConfig, measure_table
-        from ailsr.export.probes import ProbeNetwork
+        from ailsr.export.fit.command import MeasureConfig, measure_table
+        from ailsr.export.fit.probes import ProbeNetwork
         networks = [ProbeNetwork("abpn", depth, 4, 2, (8, 8)) for depth in (0, 1)]
         measure_table(MeasureConfig(Path(sys.argv[1]), threads=1, seconds=0), networks)
         try:

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from ailsr.export.graph import Bound, Conv, Graph, Pointwise, PRelu
-from ailsr.export.hub import from_onnx, graph_of
+from ailsr.export.graph.graph import Bound, Conv, Graph, Pointwise, PRelu
+from ailsr.export.reading.hub import from_onnx, graph_of
 from ailsr.runtime.errors import ModelError, UnsupportedOperatorError
 
 SIZE = (13, 17)

@@ -9,19 +9,21 @@ import pytest
 import torch
 from graph_reference import run, simulate
 
-from ailsr.export import onnx_writer, qat, tflite_writer
-from ailsr.export.calibration import channel_ranges, ranges
-from ailsr.export.correction import corrected
-from ailsr.export.equalization import equalized, scalable
-from ailsr.export.graph import UNBOUNDED, Add, Conv, DepthToSpace, Graph, PRelu
-from ailsr.export.hub import graph_of
-from ailsr.export.passes import with_separate_pixels
-from ailsr.export.quantization import WIDE_PIXELS, QParams, quantization_of, quantize_weight
-from ailsr.export.simulation import rounded, rounded_weight
-from ailsr.export.weight_rounding import compensated
+from ailsr.export.graph.graph import UNBOUNDED, Add, Conv, DepthToSpace, Graph, PRelu
+from ailsr.export.graph.passes import with_separate_pixels
+from ailsr.export.graph.quantization import WIDE_PIXELS, QParams, quantization_of, quantize_weight
+from ailsr.export.int8 import qat
+from ailsr.export.int8.calibration import channel_ranges, ranges
+from ailsr.export.int8.correction import corrected
+from ailsr.export.int8.equalization import equalized, scalable
+from ailsr.export.int8.simulation import rounded, rounded_weight
+from ailsr.export.int8.weight_rounding import compensated
+from ailsr.export.reading.hub import graph_of
+from ailsr.export.targets.onnx import writer as onnx_writer
+from ailsr.export.targets.tflite import writer as tflite_writer
 from ailsr.runtime import load
 from ailsr.runtime.card import Card
-from ailsr.runtime.resize import shrink
+from ailsr.runtime.imaging.resize import shrink
 
 RELU = (0.0, np.inf)
 SIZE = (24, 28)

@@ -14,8 +14,8 @@ from graph_reference import run
 from networks_of_others import NETWORKS
 from numpy.typing import NDArray
 
-from ailsr.export.hub import quiet, to_onnx
-from ailsr.export.source import open_source
+from ailsr.export.reading.hub import quiet, to_onnx
+from ailsr.export.reading.source import open_source
 
 SIZE = (24, 32)
 

@@ -14,7 +14,7 @@ import pytest
 from test_tflite_writer import GRAPHS, card, execute, image_for, run, untied, write
 
 from ailsr.export.exporter import Exporter
-from ailsr.export.source import open_source
+from ailsr.export.reading.source import open_source
 from ailsr.runtime import load
 from ailsr.train import zoo
 

@@ -13,7 +13,7 @@ from graph_reference import error_bound, run, simulate
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ailsr.export.graph import (
+from ailsr.export.graph.graph import (
     UNBOUNDED,
     Add,
     Bound,
@@ -26,8 +26,8 @@ from ailsr.export.graph import (
     Pad,
     PRelu,
 )
-from ailsr.export.onnx_writer import write
-from ailsr.export.quantization import Quantization, quantization_of
+from ailsr.export.graph.quantization import Quantization, quantization_of
+from ailsr.export.targets.onnx.writer import write
 from ailsr.runtime.card import METADATA_KEY, Card
 
 RELU: Clamp = (0.0, np.inf)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
-from ailsr.export.graph import (
+from ailsr.export.graph.graph import (
     UNBOUNDED,
     Add,
     Bound,
@@ -21,8 +21,8 @@ from ailsr.export.graph import (
     Pad,
     Pointwise,
 )
-from ailsr.export.passes import with_separate_pixels
-from ailsr.export.quantization import (
+from ailsr.export.graph.passes import with_separate_pixels
+from ailsr.export.graph.quantization import (
     DEAD,
     PIXELS,
     QParams,

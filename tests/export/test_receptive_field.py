@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ailsr.export.graph import Add, Conv, DepthToSpace, Graph, Mean
-from ailsr.export.hub import graph_of
-from ailsr.export.receptive_field import receptive_radius
+from ailsr.export.graph.graph import Add, Conv, DepthToSpace, Graph, Mean
+from ailsr.export.graph.receptive_field import receptive_radius
+from ailsr.export.reading.hub import graph_of
 
 SIZE = (41, 37)
 

@@ -11,16 +11,18 @@ from ai_edge_litert.interpreter import Interpreter
 from every_target import outputs
 from graph_reference import run
 
-from ailsr.export import coreml_writer, onnx_writer, tflite_writer
-from ailsr.export.coreml_reference import CoreMLReference
-from ailsr.export.graph import Add, Conv, DepthToSpace, Graph, Node, Pad, PRelu
-from ailsr.export.quantization import Quantization, quantization_of
-from ailsr.export.rewrites import RewriteName, rewritten
+from ailsr.export.graph.graph import Add, Conv, DepthToSpace, Graph, Node, Pad, PRelu
+from ailsr.export.graph.quantization import Quantization, quantization_of
+from ailsr.export.graph.rewrites import RewriteName, rewritten
+from ailsr.export.targets.coreml import writer as coreml_writer
+from ailsr.export.targets.coreml.reference import CoreMLReference
+from ailsr.export.targets.onnx import writer as onnx_writer
+from ailsr.export.targets.tflite import writer as tflite_writer
 from ailsr.runtime import load
-from ailsr.runtime.anatomy import anatomy
+from ailsr.runtime.anatomy.anatomy import anatomy
+from ailsr.runtime.anatomy.lint import lint
+from ailsr.runtime.anatomy.lint_rules import DelegateName
 from ailsr.runtime.card import Card
-from ailsr.runtime.lint import lint
-from ailsr.runtime.lint_rules import DelegateName
 
 RANDOM = np.random.default_rng(0)
 

@@ -22,13 +22,14 @@ from onnx import TensorProto, helper
 from torch import nn
 from torch.export import Dim
 
-from ailsr.export import command, onnx_writer
-from ailsr.export.hub import graph_of, quiet, to_onnx
-from ailsr.export.source import open_source
+from ailsr.export import command
+from ailsr.export.reading.hub import graph_of, quiet, to_onnx
+from ailsr.export.reading.source import open_source
+from ailsr.export.targets.onnx import writer as onnx_writer
 from ailsr.runtime import load
 from ailsr.runtime.card import Card
 from ailsr.runtime.errors import AilsrError, ModelError, UsageError
-from ailsr.runtime.image import write
+from ailsr.runtime.imaging.image import write
 from ailsr.train.networks.skip import NearestAnchor
 
 SIZE = (24, 32)

@@ -14,7 +14,7 @@ from graph_reference import error_bound, run, simulate, untied
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ailsr.export.graph import (
+from ailsr.export.graph.graph import (
     UNBOUNDED,
     Add,
     Bound,
@@ -27,8 +27,8 @@ from ailsr.export.graph import (
     Pad,
     PRelu,
 )
-from ailsr.export.quantization import Quantization, quantization_of
-from ailsr.export.tflite_writer import write
+from ailsr.export.graph.quantization import Quantization, quantization_of
+from ailsr.export.targets.tflite.writer import write
 from ailsr.runtime.card import Card
 from ailsr.runtime.errors import ModelError, UnsupportedOperatorError, UsageError
 

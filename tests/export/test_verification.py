@@ -9,19 +9,19 @@ import numpy as np
 import pytest
 import torch
 
-from ailsr.export import onnx_writer
-from ailsr.export.graph import Conv, Graph
-from ailsr.export.hub import graph_of
+from ailsr.export.graph.graph import Conv, Graph
+from ailsr.export.graph.quantization import quantization_of
 from ailsr.export.picture_sets import PictureSet
-from ailsr.export.quantization import quantization_of
-from ailsr.export.source import module_run
+from ailsr.export.reading.hub import graph_of
+from ailsr.export.reading.source import module_run
+from ailsr.export.targets.onnx import writer as onnx_writer
 from ailsr.export.verification import Reference, SourceEngine
 from ailsr.runtime.card import Card
 from ailsr.runtime.errors import ParityError
-from ailsr.runtime.metrics import psnr
-from ailsr.runtime.protocol import Pair
-from ailsr.runtime.resize import shrink
-from ailsr.runtime.upscaler import Upscaler
+from ailsr.runtime.imaging.metrics import psnr
+from ailsr.runtime.imaging.protocol import Pair
+from ailsr.runtime.imaging.resize import shrink
+from ailsr.runtime.upscaling.upscaler import Upscaler
 
 SIZE = (40, 48)
 

@@ -11,11 +11,12 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 
-from ailsr.export import onnx_writer, tflite_writer
-from ailsr.export.graph import Add, Concat, Conv, DepthToSpace, Graph
-from ailsr.export.quantization import PIXELS, QParams, Quantization
-from ailsr.runtime import image
+from ailsr.export.graph.graph import Add, Concat, Conv, DepthToSpace, Graph
+from ailsr.export.graph.quantization import PIXELS, QParams, Quantization
+from ailsr.export.targets.onnx import writer as onnx_writer
+from ailsr.export.targets.tflite import writer as tflite_writer
 from ailsr.runtime.card import Card
+from ailsr.runtime.imaging import image
 
 RADIUS = 4
 CHANNELS = 8

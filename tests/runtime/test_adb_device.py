@@ -23,12 +23,12 @@ import fastjsonschema
 import numpy as np
 import pytest
 
-from ailsr.runtime.adb_device import BENCH
-from ailsr.runtime.bench import Measurement
-from ailsr.runtime.device import open_device
+from ailsr.runtime.bench.harness import Plan, measure_files
+from ailsr.runtime.bench.request import Measurement
+from ailsr.runtime.bench.results import Results
+from ailsr.runtime.devices.adb_device import BENCH
+from ailsr.runtime.devices.device import open_device
 from ailsr.runtime.errors import DeviceError
-from ailsr.runtime.harness import Plan, measure_files
-from ailsr.runtime.results import Results
 
 ROOT = Path(__file__).parents[2]
 COMMAND = Path(sys.executable).with_name("ailsr-bench")

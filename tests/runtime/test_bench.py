@@ -18,14 +18,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ailsr.export import onnx_writer, tflite_writer
-from ailsr.export.graph import Conv, DepthToSpace, Graph, Pad
-from ailsr.export.quantization import PIXELS, Quantization
-from ailsr.runtime import bench_process, image
-from ailsr.runtime.bench import Failure, Measurement, Request, Upscale
-from ailsr.runtime.card import Card
-from ailsr.runtime.harness import bicubic_quality
-from ailsr.runtime.latency import (
+from ailsr.export.graph.graph import Conv, DepthToSpace, Graph, Pad
+from ailsr.export.graph.quantization import PIXELS, Quantization
+from ailsr.export.targets.onnx import writer as onnx_writer
+from ailsr.export.targets.tflite import writer as tflite_writer
+from ailsr.runtime.bench import process
+from ailsr.runtime.bench.harness import bicubic_quality
+from ailsr.runtime.bench.latency import (
     BLOCKS,
     MIN_RUNS,
     WARM_UP_WINDOW,
@@ -37,9 +36,12 @@ from ailsr.runtime.latency import (
     measure_sustained,
     slowdown,
 )
-from ailsr.runtime.protocol import pairs
-from ailsr.runtime.resize import enlarge
-from ailsr.runtime.system import System
+from ailsr.runtime.bench.request import Failure, Measurement, Request, Upscale
+from ailsr.runtime.bench.system import System
+from ailsr.runtime.card import Card
+from ailsr.runtime.imaging import image
+from ailsr.runtime.imaging.protocol import pairs
+from ailsr.runtime.imaging.resize import enlarge
 
 SIZE = (48, 64)
 BENCH = Path(sys.executable).with_name("ailsr-bench")
@@ -194,13 +196,13 @@ def request(path: Path, images: Path | None = None, threads: int = 1) -> Request
 
 
 def measure(*arguments: object) -> Measurement | Failure:
-    return bench_process.measure(request(*arguments), lambda what, share: None)
+    return process.measure(request(*arguments), lambda what, share: None)
 
 
 @pytest.mark.parametrize("kind", ["onnx float32", "onnx int8", "tflite float32"])
 def test_a_file_that_computes_bicubic_scores_as_bicubic(files, images, kind):
     steps = []
-    found = bench_process.measure(
+    found = process.measure(
         request(files[kind], images), lambda what, share: steps.append((share, what))
     )
     assert isinstance(found, Measurement), found
@@ -243,9 +245,7 @@ def test_without_images_there_is_latency_only(files):
 
 def test_pictures_are_upscaled_for_looking_at(files, images, tmp_path):
     output = tmp_path / "chelsea.png"
-    bench_process.upscale(
-        Upscale(str(files["onnx float32"]), 1, str(images), {"chelsea": str(output)})
-    )
+    process.upscale(Upscale(str(files["onnx float32"]), 1, str(images), {"chelsea": str(output)}))
     pair = pairs(images, 2)[pairs(images, 2).names.index("chelsea")]
     difference = image.read(output).astype(int) - enlarge(pair.lr, 2)
     assert np.abs(difference[4:-4, 4:-4]).max() <= 1  # MATLAB rounds between the two passes
@@ -338,10 +338,10 @@ def test_many_files_are_related_to_the_first_that_can_be_timed(with_engines, fil
     paths = [with_engines / "model.crash", *files.values(), *files.values()]
     requests = [request(path) for path in paths]
     shares: dict[int, float] = {}
-    found = bench_process.measure_side_by_side(
+    found = process.measure_side_by_side(
         requests, lambda place, what, share: shares.update({place: share})
     )
-    assert len(requests) > bench_process.SIDE_BY_SIDE
+    assert len(requests) > process.SIDE_BY_SIDE
     assert [getattr(each, "file", None) for each in found] == [str(path) for path in paths]
     assert isinstance(found[0], Failure) and found[1].ratio is None
     assert {file.ratio.to for file in found[2:]} == {str(paths[1])}
@@ -351,7 +351,7 @@ def test_many_files_are_related_to_the_first_that_can_be_timed(with_engines, fil
 
 def test_a_worker_ends_when_the_harness_goes_away(files):
     worker = subprocess.Popen(
-        bench_process.COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        process.COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     asked = {"file": str(files["onnx int8"]), "threads": 1, "runs": 3, "seconds": 0.1}
@@ -380,7 +380,7 @@ def test_the_worker_needs_numpy_pillow_and_an_engine_only(files):
                 if name in ("ailsr.train", "ailsr.export"):
                     raise ImportError(f"asked for {name}")
         sys.meta_path.insert(0, Refuse())
-        runpy.run_module("ailsr.runtime.bench_worker", run_name="__main__")
+        runpy.run_module("ailsr.runtime.bench.worker", run_name="__main__")
     """
     values = {"file": str(files["onnx float32"]), "threads": 1, "runs": 3, "seconds": 0.1}
     done = subprocess.run(

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from ailsr.runtime import image
-from ailsr.runtime.bench import Failure, Latency, Measurement, Quality
-from ailsr.runtime.budget import Choice, check_met, choices, document, sentence
+from ailsr.runtime.bench.budget import Choice, check_met, choices, document, sentence
+from ailsr.runtime.bench.host import Host
+from ailsr.runtime.bench.request import Failure, Latency, Measurement, Quality
+from ailsr.runtime.bench.results import Results
 from ailsr.runtime.errors import BudgetError
-from ailsr.runtime.host import Host
-from ailsr.runtime.results import Results
+from ailsr.runtime.imaging import image
 
 BENCH = Path(sys.executable).with_name("ailsr-bench")
 HOST = Host("Cortex-A76", 4, 8 * 10**9, "Linux", "aarch64", "3.11.2", "performance", 0.1)

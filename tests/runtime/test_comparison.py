@@ -17,9 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ailsr.runtime import UsageError
-from ailsr.runtime.compare_command import failures
-from ailsr.runtime.comparison import compare, load_report
-from ailsr.runtime.latency import Latency, median_interval
+from ailsr.runtime.bench.comparison import compare, load_report
+from ailsr.runtime.bench.latency import Latency, median_interval
+from ailsr.runtime.commands.compare import failures
 
 BENCH = Path(sys.executable).with_name("ailsr-bench")
 validate = fastjsonschema.compile(
@@ -34,7 +34,7 @@ def run(*arguments):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, write_network, photographs):
     """A folder with the report of a real run in every form, one of its files damaged."""
-    from ailsr.runtime import image
+    from ailsr.runtime.imaging import image
 
     folder = tmp_path_factory.mktemp("reports")
     (folder / "images").mkdir()

@@ -9,12 +9,13 @@ import numpy as np
 import onnx
 import pytest
 
-from ailsr.runtime import UsageError, image, load
-from ailsr.runtime.crew import Crew
-from ailsr.runtime.engines import open_engine
+from ailsr.runtime import UsageError, load
+from ailsr.runtime.engines.engine import open_engine
+from ailsr.runtime.imaging import image
 from ailsr.runtime.memory import megabytes, parse_size
 from ailsr.runtime.seal import SEAL_KEY, UNSEALED, sealed
-from ailsr.runtime.upscaler import from_pixels, to_pixels
+from ailsr.runtime.upscaling.crew import Crew
+from ailsr.runtime.upscaling.upscaler import from_pixels, to_pixels
 
 KINDS = ["onnx float32 float32", "onnx int8 uint8", "tflite float32 float32", "tflite int8 uint8"]
 
@@ -72,7 +73,7 @@ def open_sides(path):
 
 RUN = """
 import sys
-from ailsr.runtime.upscale_command import Config, Path, main, peak_memory_bytes
+from ailsr.runtime.commands.upscale import Config, Path, main, peak_memory_bytes
 *paths, limit = sys.argv[1:]
 model, source, output = map(Path, paths)
 main(Config(model, [source], output, threads=2, max_memory=limit or None))

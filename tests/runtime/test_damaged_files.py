@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from ailsr.export import coreml_writer
-from ailsr.export.graph import Conv, DepthToSpace, Graph
+from ailsr.export.graph.graph import Conv, DepthToSpace, Graph
+from ailsr.export.targets.coreml import writer as coreml_writer
 from ailsr.runtime.card import FORMAT, Card
 from ailsr.runtime.seal import UNSEALED
 from ailsr.train import checkpoint
@@ -29,7 +29,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from ailsr.runtime import AilsrError
-from ailsr.runtime.anatomy import anatomy
+from ailsr.runtime.anatomy.anatomy import anatomy
 kind, path, part, cuts, flips = sys.argv[1], *map(Path, sys.argv[2:4]), *map(int, sys.argv[4:])
 
 def use():

@@ -16,11 +16,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ailsr.runtime import AilsrError, EngineError, ModelError, UsageError
+from ailsr.runtime.anatomy.tflite import tflite_metadata
 from ailsr.runtime.card import Card
-from ailsr.runtime.engines import available_cores, open_engine
-from ailsr.runtime.levels import Levels
+from ailsr.runtime.engines.engine import available_cores, open_engine
+from ailsr.runtime.engines.levels import Levels
 from ailsr.runtime.seal import SEAL_KEY, UNSEALED, sealed
-from ailsr.runtime.tflite_anatomy import tflite_metadata
 
 KINDS = ["onnx float32 float32", "onnx int8 uint8", "tflite float32 float32", "tflite int8 int8"]
 

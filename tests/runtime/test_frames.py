@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from ailsr.runtime import ImageError, load
-from ailsr.runtime.frames import read_frames
+from ailsr.runtime.upscaling.frames import read_frames
 
 COMMAND = Path(sys.executable).with_name("ailsr-upscale")
 

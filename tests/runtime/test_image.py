@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from ailsr.runtime import ImageError
-from ailsr.runtime.image import (
+from ailsr.runtime.imaging.image import (
     WRITE_OPTIONS,
     Picture,
     list_pictures,

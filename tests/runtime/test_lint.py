@@ -7,14 +7,15 @@ import sys
 import numpy as np
 import pytest
 
-from ailsr.export import coreml_writer, tflite_writer
-from ailsr.export.graph import Conv, DepthToSpace, Graph, Pad, PRelu
-from ailsr.runtime import show_command
-from ailsr.runtime.anatomy import Anatomy, Operator, Tensor, anatomy
+from ailsr.export.graph.graph import Conv, DepthToSpace, Graph, Pad, PRelu
+from ailsr.export.targets.coreml import writer as coreml_writer
+from ailsr.export.targets.tflite import writer as tflite_writer
+from ailsr.runtime.anatomy.anatomy import Anatomy, Operator, Tensor, anatomy
+from ailsr.runtime.anatomy.lint import lint
+from ailsr.runtime.anatomy.lint_rules import DELEGATES, DelegateName
+from ailsr.runtime.anatomy.tflite import OPERATORS
 from ailsr.runtime.card import Card
-from ailsr.runtime.lint import lint
-from ailsr.runtime.lint_rules import DELEGATES, DelegateName
-from ailsr.runtime.tflite_anatomy import OPERATORS
+from ailsr.runtime.commands import show
 
 
 def left(path, delegate: str) -> dict[str, str]:
@@ -115,12 +116,12 @@ def test_the_command_prints_each_kind_once(write_network, capsys, monkeypatch):
     flags = ["--lint", "nnapi", "--lint", "gpu"]
     monkeypatch.setattr(sys, "argv", ["ailsr-show", str(path), *flags])
     with pytest.raises(SystemExit):
-        show_command.cli()
+        show.cli()
     out = capsys.readouterr().out
     assert "4x DEQUANTIZE v3 (first at a/weight): it takes it up to version 2; try" in out
     assert "gpu: TFLite's GPU delegate accepts all 10 operators" in out
 
     monkeypatch.setattr(sys, "argv", ["ailsr-show", str(path), "--lint", "ane"])
     with pytest.raises(SystemExit):
-        show_command.cli()
+        show.cli()
     assert "--lint ane is for Core ML files" in " ".join(capsys.readouterr().err.split())

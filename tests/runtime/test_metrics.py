@@ -7,10 +7,10 @@ import pytest
 from skimage.color import rgb2ycbcr
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from ailsr.runtime import image
-from ailsr.runtime.color import luma
-from ailsr.runtime.metrics import psnr, shave, ssim
-from ailsr.runtime.resize import crop_to_multiple, enlarge, shrink
+from ailsr.runtime.imaging import image
+from ailsr.runtime.imaging.color import luma
+from ailsr.runtime.imaging.metrics import psnr, shave, ssim
+from ailsr.runtime.imaging.resize import crop_to_multiple, enlarge, shrink
 
 
 @pytest.fixture

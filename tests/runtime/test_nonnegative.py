@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import nnls
 
-from ailsr.runtime.nonnegative import nonnegative_least_squares
+from ailsr.runtime.fit.nonnegative import nonnegative_least_squares
 
 
 @settings(deadline=None)

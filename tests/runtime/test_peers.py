@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 
-from ailsr.runtime import EngineError, ModelError, UsageError, image, load
-from ailsr.runtime.engines import chosen_engines, engine_names, open_engine
-from ailsr.runtime.protocol import evaluate, pairs
-from ailsr.runtime.resize import enlarge, shrink
-from ailsr.runtime.resizer import Library, Resizer, ResizerEngine
+from ailsr.runtime import EngineError, ModelError, UsageError, load
+from ailsr.runtime.engines.engine import chosen_engines, engine_names, open_engine
+from ailsr.runtime.engines.resizer import Library, Resizer, ResizerEngine
+from ailsr.runtime.imaging import image
+from ailsr.runtime.imaging.protocol import evaluate, pairs
+from ailsr.runtime.imaging.resize import enlarge, shrink
 
 BENCH = Path(sys.executable).with_name("ailsr-bench")
 

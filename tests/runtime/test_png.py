@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ailsr.runtime import ImageError
-from ailsr.runtime.image import Limit, read_picture
-from ailsr.runtime.png import PngWriter, read_bands, read_header
-from ailsr.runtime.rows import DiskRows
+from ailsr.runtime.imaging.image import Limit, read_picture
+from ailsr.runtime.imaging.png import PngWriter, read_bands, read_header
+from ailsr.runtime.imaging.rows import DiskRows
 
 
 def written(pixels, rows, **facts):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ailsr.runtime import ImageError, UsageError, image
-from ailsr.runtime.color import luma
-from ailsr.runtime.metrics import psnr, shave
-from ailsr.runtime.protocol import PROTOCOL, PROTOCOLS, Pair, evaluate, pairs, score
-from ailsr.runtime.resize import crop_to_multiple, enlarge, shrink
+from ailsr.runtime import ImageError, UsageError
+from ailsr.runtime.imaging import image
+from ailsr.runtime.imaging.color import luma
+from ailsr.runtime.imaging.metrics import psnr, shave
+from ailsr.runtime.imaging.protocol import PROTOCOL, PROTOCOLS, Pair, evaluate, pairs, score
+from ailsr.runtime.imaging.resize import crop_to_multiple, enlarge, shrink
 
 
 @pytest.mark.parametrize(

@@ -17,22 +17,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from ailsr.runtime import findings, metrics, scatter
-from ailsr.runtime.bench import Failure, Measurement, Quality
-from ailsr.runtime.color import luma
-from ailsr.runtime.crops import SIDE, best_window, crop
-from ailsr.runtime.energy import Energy
-from ailsr.runtime.engines import Backend
-from ailsr.runtime.host import Host
-from ailsr.runtime.latency import Latency, Ratio, Sustained
-from ailsr.runtime.path_parts import Parts
-from ailsr.runtime.protocol import Pair
-from ailsr.runtime.report import page, write_html
-from ailsr.runtime.report_latency import BINS, _histogram
-from ailsr.runtime.resize import enlarge, shrink
-from ailsr.runtime.results import Results
-from ailsr.runtime.system import Condition, Conditions, Noise
-from ailsr.runtime.table import NOT_MEASURABLE, milliseconds, rows
+from ailsr.runtime.bench import findings
+from ailsr.runtime.bench.energy import Energy
+from ailsr.runtime.bench.host import Host
+from ailsr.runtime.bench.latency import Latency, Ratio, Sustained
+from ailsr.runtime.bench.path_parts import Parts
+from ailsr.runtime.bench.request import Failure, Measurement, Quality
+from ailsr.runtime.bench.results import Results
+from ailsr.runtime.bench.system import Condition, Conditions, Noise
+from ailsr.runtime.bench.table import NOT_MEASURABLE, milliseconds, rows
+from ailsr.runtime.engines.engine import Backend
+from ailsr.runtime.imaging import metrics
+from ailsr.runtime.imaging.color import luma
+from ailsr.runtime.imaging.crops import SIDE, best_window, crop
+from ailsr.runtime.imaging.protocol import Pair
+from ailsr.runtime.imaging.resize import enlarge, shrink
+from ailsr.runtime.report import scatter
+from ailsr.runtime.report.latency import BINS, _histogram
+from ailsr.runtime.report.page import page, write_html
 
 HOST = Host("Cortex-A76", 4, 8 * 10**9, "Linux", "aarch64", "3.11.2", "performance", 0.1)
 BICUBIC = Quality("Y-shave-s", 33.69, 0.93, {"woman": (32.1, 0.9)})

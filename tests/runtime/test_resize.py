@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from ailsr.runtime import image
-from ailsr.runtime.resize import (
+from ailsr.runtime.imaging import image
+from ailsr.runtime.imaging.resize import (
     contributions,
     crop_to_multiple,
     enlarge,

@@ -14,13 +14,13 @@ import torch
 from ai_edge_litert import schema_py_generated as schema
 from torch import nn
 
-from ailsr.export import coreml_writer
-from ailsr.export.graph import Conv, DepthToSpace, Graph
-from ailsr.runtime import show_command
-from ailsr.runtime.anatomy import anatomy
+from ailsr.export.graph.graph import Conv, DepthToSpace, Graph
+from ailsr.export.targets.coreml import writer as coreml_writer
+from ailsr.runtime.anatomy.anatomy import anatomy
+from ailsr.runtime.anatomy.tflite import OPERATORS, TYPES
 from ailsr.runtime.card import Card
+from ailsr.runtime.commands import show
 from ailsr.runtime.errors import ModelError
-from ailsr.runtime.tflite_anatomy import OPERATORS, TYPES
 from ailsr.train import checkpoint
 from ailsr.train.checkpoint import Checkpoint
 from ailsr.train.networks import create
@@ -33,7 +33,7 @@ def ailsr_show(*arguments: object) -> int:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["ailsr-show", *map(str, arguments)])
         with pytest.raises(SystemExit) as stopped:
-            show_command.cli()
+            show.cli()
     return int(stopped.value.code or 0)
 
 
@@ -125,7 +125,7 @@ def test_nothing_is_needed_to_read_exported_files(write_network):
 import sys
 for name in ("onnx", "onnxruntime", "flatbuffers", "ai_edge_litert", "coremltools", "torch"):
     sys.modules[name] = None
-from ailsr.runtime.anatomy import anatomy
+from ailsr.runtime.anatomy.anatomy import anatomy
 print(*(len(anatomy(path).operators) for path in sys.argv[1:]))
 """
     paths = [str(write_network(kind, (12, 12))) for kind in KINDS]

@@ -20,12 +20,12 @@ import fastjsonschema
 import numpy as np
 import pytest
 
-from ailsr.runtime import image, protocol
-from ailsr.runtime.bench import Measurement
-from ailsr.runtime.device import open_device
+from ailsr.runtime.bench.harness import Plan, measure_files
+from ailsr.runtime.bench.request import Measurement
+from ailsr.runtime.bench.results import Results
+from ailsr.runtime.devices.device import open_device
 from ailsr.runtime.errors import DeviceError, UsageError
-from ailsr.runtime.harness import Plan, measure_files
-from ailsr.runtime.results import Results
+from ailsr.runtime.imaging import image, protocol
 
 BENCH = Path(sys.executable).with_name("ailsr-bench")
 SCHEMA = Path(__file__).parents[2] / "runtime" / "report.schema.json"
@@ -263,7 +263,7 @@ def test_the_help_names_the_forms_of_a_device():
 
 def busy(server: Server) -> bool:
     """A worker measures there."""
-    return any(b"bench_worker" in _bytes(Path(f"/proc/{n}/cmdline")) for n in server.agents())
+    return any(b"bench.worker" in _bytes(Path(f"/proc/{n}/cmdline")) for n in server.agents())
 
 
 def connections(server: Server) -> list[int]:

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from ailsr.runtime import UsageError
-from ailsr.runtime.bench import Request
-from ailsr.runtime.bench_worker import measure
-from ailsr.runtime.cores import choose, pin
-from ailsr.runtime.energy import Battery, Rapl, find_meter, joules_per_call
-from ailsr.runtime.system import Condition, Conditions, System, Ticks, Watch
+from ailsr.runtime.bench.cores import choose, pin
+from ailsr.runtime.bench.energy import Battery, Rapl, find_meter, joules_per_call
+from ailsr.runtime.bench.request import Request
+from ailsr.runtime.bench.system import Condition, Conditions, System, Ticks, Watch
+from ailsr.runtime.bench.worker import measure
 
 CPU, POWER = "sys/devices/system/cpu", "sys/class/power_supply"
 
@@ -179,7 +179,7 @@ def test_cores_that_are_all_alike_are_neither_big_nor_little(laptop):
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this system")
 def test_a_process_is_confined_to_cores():
     core = min(os.sched_getaffinity(0))
-    code = f"import os; from ailsr.runtime.cores import pin; pin([{core}]);"
+    code = f"import os; from ailsr.runtime.bench.cores import pin; pin([{core}]);"
     code += "print(os.sched_getaffinity(0))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == f"{{{core}}}"

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ailsr.runtime import ModelError
-from ailsr.runtime.tiles import plan
+from ailsr.runtime.upscaling.tiles import plan
 
 sides = st.integers(1, 70)
 radii = st.integers(0, 6)

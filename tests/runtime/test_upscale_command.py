@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageCms
 
-from ailsr.runtime import ImageError, UsageError, image, load
-from ailsr.runtime.resize import enlarge
-from ailsr.runtime.upscale_command import Config, main
+from ailsr.runtime import ImageError, UsageError, load
+from ailsr.runtime.commands.upscale import Config, main
+from ailsr.runtime.imaging import image
+from ailsr.runtime.imaging.resize import enlarge
 
 COMMAND = Path(sys.executable).with_name("ailsr-upscale")
 

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ailsr.runtime import EngineError, ImageError, ModelError, load
-from ailsr.runtime.engines import open_engine
-from ailsr.runtime.upscaler import UNKNOWN_RADIUS, from_pixels, to_pixels
+from ailsr.runtime.engines.engine import open_engine
+from ailsr.runtime.upscaling.upscaler import UNKNOWN_RADIUS, from_pixels, to_pixels
 
 RADIUS = 4
 KINDS = [

@@ -16,7 +16,7 @@ import torch
 
 from ailsr.runtime import load as load_file
 from ailsr.runtime.errors import UsageError
-from ailsr.runtime.image import write
+from ailsr.runtime.imaging.image import write
 from ailsr.train import checkpoint
 from ailsr.train.checkpoint import Checkpoint
 from ailsr.train.command import main

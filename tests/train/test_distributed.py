@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import skimage.data
 
-from ailsr.runtime.image import write
+from ailsr.runtime.imaging.image import write
 from ailsr.train.checkpoint import load
 from ailsr.train.recipe import Recipe
 from ailsr.train.training import train

@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 import torch
 
-from ailsr.runtime import metrics
-from ailsr.runtime.color import Y_OFFSET, luma
 from ailsr.runtime.errors import UsageError
-from ailsr.runtime.metrics import shave
-from ailsr.runtime.protocol import pairs
-from ailsr.runtime.resize import enlarge, shrink
+from ailsr.runtime.imaging import metrics
+from ailsr.runtime.imaging.color import Y_OFFSET, luma
+from ailsr.runtime.imaging.metrics import shave
+from ailsr.runtime.imaging.protocol import pairs
+from ailsr.runtime.imaging.resize import enlarge, shrink
 from ailsr.train.networks import NETWORKS, SCALES, create, rgb_to_luma
 from ailsr.train.networks.skip import BicubicUpsampler, NearestAnchor
 from ailsr.train.networks.vdsr import load_released_weights

@@ -69,7 +69,7 @@ def test_pictures_smaller_than_a_patch_are_refused():
 
 
 def test_large_pictures_are_shrunk_and_unreadable_ones_counted(tmp_path):
-    from ailsr.runtime.image import write
+    from ailsr.runtime.imaging.image import write
 
     write(ramp(200, 250), tmp_path / "large.png")
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")

@@ -3,9 +3,9 @@ import pytest
 import skimage.data
 import torch
 
-from ailsr.runtime.protocol import Pair
-from ailsr.runtime.resize import shrink
-from ailsr.runtime.tiles import plan
+from ailsr.runtime.imaging.protocol import Pair
+from ailsr.runtime.imaging.resize import shrink
+from ailsr.runtime.upscaling.tiles import plan
 from ailsr.train.networks import NETWORKS, create
 from ailsr.train.scoring import score, upscaled
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import skimage.data
 
-from ailsr.runtime.image import write
+from ailsr.runtime.imaging.image import write
 
 COMMAND = Path(sys.executable).with_name("ailsr-train")
 

@@ -10,9 +10,9 @@ import skimage.data
 import torch
 
 from ailsr.runtime.errors import ModelError, TrainingError, UsageError
-from ailsr.runtime.image import write
-from ailsr.runtime.protocol import evaluate, pairs
-from ailsr.runtime.resize import enlarge
+from ailsr.runtime.imaging.image import write
+from ailsr.runtime.imaging.protocol import evaluate, pairs
+from ailsr.runtime.imaging.resize import enlarge
 from ailsr.train.checkpoint import load
 from ailsr.train.recipe import Recipe, read_toml
 from ailsr.train.training import Events, train

@@ -5,7 +5,7 @@ import skimage.data
 import torch
 
 from ailsr.runtime.errors import UsageError
-from ailsr.runtime.image import write
+from ailsr.runtime.imaging.image import write
 from ailsr.train import zoo
 from ailsr.train.checkpoint import Checkpoint, load, save
 from ailsr.train.command import cli

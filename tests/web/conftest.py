@@ -16,10 +16,10 @@ from types import SimpleNamespace
 import pytest
 
 from ailsr.export.exporter import Exporter
-from ailsr.export.source import open_source
-from ailsr.runtime.web_reports import ReportDesk
-from ailsr.runtime.web_server import WebServer
-from ailsr.runtime.web_site import Measuring, build_site
+from ailsr.export.reading.source import open_source
+from ailsr.runtime.web.reports import ReportDesk
+from ailsr.runtime.web.server import WebServer
+from ailsr.runtime.web.site import Measuring, build_site
 from ailsr.train import zoo
 
 ROOT = Path(__file__).parents[2]

@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ailsr.runtime import image, load, protocol
+from ailsr.runtime import load
+from ailsr.runtime.imaging import image, protocol
 
 WAIT = 90_000  # milliseconds; CI may be slow
-COMPARE = "from ailsr.runtime.bench_command import cli; cli()"
+COMPARE = "from ailsr.runtime.commands.bench import cli; cli()"
 
 
 @pytest.fixture(scope="module")

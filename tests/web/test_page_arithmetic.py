@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ailsr.runtime.bench.latency import Latency, is_steady
 from ailsr.runtime.errors import ModelError
-from ailsr.runtime.latency import Latency, is_steady
-from ailsr.runtime.tiles import plan
+from ailsr.runtime.upscaling.tiles import plan
 
 RANDOM = np.random.default_rng(7)
 
@@ -66,7 +66,7 @@ def test_warm_up_ends_by_the_rule_of_the_harness(in_node):
 
 
 def test_page_and_runtime_are_small(node):
-    page = Path(__file__).parents[2] / "runtime" / "page"
+    page = Path(__file__).parents[2] / "runtime" / "web" / "page"
     sizes = {path.name: path.stat().st_size for path in page.rglob("*.gz")}
     assert sum(sizes.values()) < 15e6  # both runtimes, as carried and sent
     own = [size for name, size in sizes.items() if not name.startswith("ort")]

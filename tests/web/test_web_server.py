@@ -15,9 +15,9 @@ import pytest
 from PIL import Image
 
 from ailsr.runtime.errors import AilsrError
-from ailsr.runtime.web_server import MAX_REPORT_BYTES
+from ailsr.runtime.web.server import MAX_REPORT_BYTES
 
-CLI = [sys.executable, "-c", "from ailsr.runtime.web_command import cli; cli()"]
+CLI = [sys.executable, "-c", "from ailsr.runtime.commands.web import cli; cli()"]
 
 
 @pytest.fixture
@@ -199,8 +199,8 @@ def test_what_cannot_be_served_is_said_in_one_line(node, models, tmp_path, argum
 
 
 def test_a_page_that_is_not_built_says_what_to_run(models, tmp_path, monkeypatch):
-    from ailsr.runtime import web_site
+    from ailsr.runtime.web import site
 
-    monkeypatch.setattr(web_site, "PAGE", tmp_path)
+    monkeypatch.setattr(site, "PAGE", tmp_path)
     with pytest.raises(AilsrError, match="make web"):
-        web_site.build_site([models.int8], web_site.Measuring(None, 5, 5, 1))
+        site.build_site([models.int8], site.Measuring(None, 5, 5, 1))

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from ailsr.runtime.command import entry_point, message
+from ailsr.runtime.commands.command import entry_point, message
 from ailsr.runtime.files import atomic_output
 from ailsr.train import checkpoint, zoo
 from ailsr.train.checkpoint import Checkpoint

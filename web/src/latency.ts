@@ -1,4 +1,4 @@
-/** How latency is sampled and summed up: the rules of runtime/latency.py, whose tests compare them. */
+/** How latency is sampled and summed up: the rules of runtime/bench/latency.py, whose tests compare them. */
 
 import type { Latency } from "./report.schema";
 

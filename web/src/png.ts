@@ -1,6 +1,6 @@
 /**
  * Writes a picture as PNG band by band, so that the upscaled pixels are never held whole, and no
- * canvas limits their number. Every row is filtered by Paeth's predictor, as runtime/png.py does.
+ * canvas limits their number. Every row is filtered by Paeth's predictor, as runtime/imaging/png.py does.
  */
 
 const SIGNATURE = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a);

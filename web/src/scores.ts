@@ -1,4 +1,4 @@
-/** PSNR and SSIM by the protocol Y-shave-s, as runtime/protocol.py and metrics.py compute them. */
+/** PSNR and SSIM by the protocol Y-shave-s, as runtime/imaging/protocol.py and metrics.py compute them. */
 
 import type { Picture } from "./picture";
 

@@ -1,4 +1,4 @@
-/** What the desktop tells the page: `setup.json`, written by runtime/web_site.py. */
+/** What the desktop tells the page: `setup.json`, written by runtime/web/site.py. */
 
 import type { AilsrBenchReport, Measurement } from "./report.schema";
 import type { Size } from "./tiles";

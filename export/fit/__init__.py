@@ -1,0 +1,1 @@
+"""Which network fits into a budget of milliseconds: ``ailsr-fit``."""

@@ -1,0 +1,1 @@
+"""The graph between the network and the targets, and its rewrites."""

@@ -1,0 +1,135 @@
+"""Rewrites of the hub's graph that leave its function as it is and make it cheaper."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ailsr.export.graph.channel_map import ChannelMap, fold_back, fold_forward
+from ailsr.export.graph.graph import (
+    UNBOUNDED,
+    Bound,
+    Clamp,
+    Clamped,
+    Concat,
+    Conv,
+    DepthToSpace,
+    Graph,
+    Mul,
+    Node,
+    Pad,
+    Pointwise,
+)
+from ailsr.export.graph.quantization import REARRANGING
+from ailsr.export.graph.rewiring import renamed, uses_of, without_dead
+from ailsr.export.graph.splitting import in_parts
+
+SMALL = 4
+"""Up to so many channels, a dense 1×1 convolution is as fast as a depthwise one."""
+
+
+def optimized(nodes: Sequence[Node], output: str) -> tuple[list[Node], str]:
+    """Equal nodes with everything folded that can be, and the name of their output."""
+    remaining, output = fold_back(in_parts(without_dead(nodes, output), output), output)
+    remaining = fold_forward(fuse_bounds(remaining, output), output)
+    return [_depthwise(node) for node in remaining], output
+
+
+def fuse_bounds(nodes: list[Node], output: str) -> list[Node]:
+    """Move each Bound into the node before it, past a DepthToSpace or Pad if need be."""
+    for name in [node.output for node in nodes if isinstance(node, Bound)]:
+        producers, uses = {node.output: node for node in nodes}, uses_of(nodes, output)
+        bound = producers[name]
+        assert isinstance(bound, Bound)
+        tensor = bound.input
+        while uses[tensor] == 1 and isinstance(passed := producers.get(tensor), DepthToSpace | Pad):
+            tensor = passed.input
+        target = producers.get(tensor)
+        if uses[tensor] != 1 or not isinstance(target, Clamped | Bound):
+            continue
+        fused = replace(target, clamp=_both(target.clamp, bound.clamp))
+        nodes = [fused if node is target else node for node in nodes if node is not bound]
+        nodes = renamed(nodes, {bound.input: bound.output})
+    return nodes
+
+
+def _both(first: Clamp, second: Clamp) -> Clamp:
+    """One clamp that does what ``first`` and then ``second`` do."""
+    low, high = np.clip(first, *second)
+    return float(low), float(high)
+
+
+def _depthwise(node: Node) -> Node:
+    """``node`` with as few products as it needs: a map of channels in their place is depthwise."""
+    if not isinstance(node, Conv) or len(node.weight) <= SMALL:
+        return node
+    channel_map = ChannelMap.of(replace(node, clamp=UNBOUNDED))
+    if channel_map is None or channel_map.moves:
+        return node
+    weight = channel_map.scale.reshape(-1, 1, 1, 1)
+    return replace(node, weight=weight, groups=len(weight))
+
+
+def in_units_of(
+    white: float, nodes: Sequence[Node], input: str, output: str
+) -> tuple[list[Node], str, str]:
+    """(nodes, input, output) that do for white = 1 what ``nodes`` do for ``white``.
+
+    Most nodes give a multiple of their result for a multiple of their input once their biases and
+    bounds are multiples too; with others among them, the two ends are scaled.
+    """
+    if not any(isinstance(node, Mul | Pointwise) for node in nodes):
+        return [_divided(node, white) for node in nodes], input, output
+    first = ChannelMap.in_place(3, white).conv(f"{input}, of 1", input)
+    last = ChannelMap.in_place(3, 1 / white).conv(output, f"{output}, of 1")
+    return [first, *nodes, last], first.input, last.output
+
+
+def _divided(node: Node, divisor: float) -> Node:
+    if isinstance(node, Conv):
+        node = replace(node, bias=(node.bias / divisor).astype(np.float32))
+    if isinstance(node, Clamped | Bound):
+        low, high = node.clamp
+        node = replace(node, clamp=(low / divisor, high / divisor))
+    return node
+
+
+def with_separate_pixels(graph: Graph) -> Graph:
+    """An equal graph for int8, where pixels share their parameters with nothing else.
+
+    Concat and DepthToSpace make their tensors share parameters, and those of the input and the
+    output are fixed. A tensor that would be drawn into that, though other nodes need it finer or
+    wider, is copied first, by a 1×1 convolution.
+    """
+    pixels = {graph.input}
+    for node in graph.nodes:
+        if isinstance(node, REARRANGING) and pixels.issuperset(node.inputs):
+            pixels.add(node.output)
+    shared: dict[tuple[str, str], Conv] = {}  # (tensor, output of its reader) -> the copy to read
+    for node in graph.nodes:
+        if isinstance(node, Concat) and node.output not in pixels:
+            for tensor in pixels.intersection(node.inputs):
+                shared[tensor, node.output] = _copy(graph, tensor, node)
+    tensors = [graph.output]
+    while tensors:
+        producer = graph.producer(tensors.pop())
+        if not isinstance(producer, REARRANGING):
+            continue
+        for tensor in set(producer.inputs) - pixels:
+            if len(graph.consumers(tensor)) > 1:
+                shared[tensor, producer.output] = _copy(graph, tensor, producer)
+            else:
+                tensors.append(tensor)
+    nodes: list[Node] = []
+    for node in graph.nodes:
+        copies = {t: copy for (t, reader), copy in shared.items() if reader == node.output}
+        nodes += [copies[tensor] for tensor in sorted(copies)]
+        nodes += renamed([node], {tensor: copy.output for tensor, copy in copies.items()})
+    return replace(graph, nodes=tuple(nodes))
+
+
+def _copy(graph: Graph, tensor: str, reader: Node) -> Conv:
+    identity = ChannelMap.in_place(graph.shapes[tensor][0])
+    return identity.conv(tensor, f"{tensor}_for_{reader.output}")

@@ -1,0 +1,106 @@
+"""The range of every channel of a graph over pictures, from which int8 takes its scales.
+
+The float32 file is run with a ReduceMin and a ReduceMax on each tensor, so only two numbers per
+channel leave onnxruntime and memory stays that of one inference. A tensor's range is that of its
+furthest-reaching channels and pictures: the pictures on which the float network's own activations
+reach furthest decide. Those of a folder with more than MANY are not all looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import product
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from onnx import ModelProto, TensorProto, helper
+
+from ailsr.export.graph.graph import Array, Graph, Resize
+from ailsr.export.graph.quantization import REARRANGING, Range
+from ailsr.export.targets.onnx.model import float_model
+from ailsr.runtime.engines.engine import available_cores
+from ailsr.runtime.errors import UsageError
+from ailsr.runtime.imaging.image import Rgb
+from ailsr.runtime.upscaling.tiles import Size
+
+TILE = 256
+"""Larger pictures are cut into tiles of this side, to bound the memory."""
+SMALLEST = 8
+"""Pictures with a smaller side are passed over: they are mostly border."""
+
+ChannelRanges = dict[str, tuple[Array, Array]]
+"""By tensor: the lowest and the highest value of each channel, (channels,)."""
+
+
+def channel_ranges(graph: Graph, pictures: Iterable[Rgb]) -> ChannelRanges:
+    """(lowest, highest) values of each tensor of ``graph`` over low-resolution ``pictures``.
+
+    Only tensors that a node computes: the input is left out, and what is only rearranged. Raises
+    UsageError when no picture is large enough.
+    """
+    tensors = [node.output for node in graph.nodes if not isinstance(node, REARRANGING)]
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = available_cores()
+    options.log_severity_level = 4  # fatal: errors come as exceptions
+    session = onnxruntime.InferenceSession(
+        _with_extremes(graph, tensors).SerializeToString(), options, ["CPUExecutionProvider"]
+    )
+    channels = [graph.shapes[tensor][0] for tensor in tensors]
+    lowest = [np.full(count, np.inf, np.float32) for count in channels]
+    highest = [np.full(count, -np.inf, np.float32) for count in channels]
+    # A graph that resizes to a size computes pictures of its own size and no others.
+    fixed = any(isinstance(node, Resize) for node in graph.nodes)
+    for picture in pictures:
+        for tile in _tiles(picture, graph.input_shape[1:] if fixed else None):
+            batch = tile.astype(np.float32).transpose(2, 0, 1)[None] / np.float32(255)
+            extremes = session.run(None, {graph.input: batch})
+            lowest = list(map(np.minimum, lowest, extremes[: len(tensors)]))
+            highest = list(map(np.maximum, highest, extremes[len(tensors) :]))
+    if np.isinf(lowest[0]).any():
+        raise UsageError(
+            f"no picture to calibrate with: each is under {SMALLEST} pixels a side after it is "
+            "reduced by the scale; name a folder of larger ones with --calibration"
+        )
+    return dict(zip(tensors, zip(lowest, highest, strict=True), strict=True))
+
+
+def ranges(channels: Mapping[str, tuple[Array, Array]]) -> dict[str, Range]:
+    """(lowest, highest) value of each tensor."""
+    return {
+        tensor: (float(low.min()), float(high.max())) for tensor, (low, high) in channels.items()
+    }
+
+
+def _with_extremes(graph: Graph, tensors: list[str]) -> ModelProto:
+    """The float model for pictures of any size, with the minima, then the maxima of each tensor's
+    channels as its outputs."""
+    model = float_model(graph)
+    for axis, name in ((2, "height"), (3, "width")):
+        model.graph.input[0].type.tensor_type.shape.dim[axis].dim_param = name
+    del model.graph.output[:]
+    for operator, tensor in product(("ReduceMin", "ReduceMax"), tensors):
+        name = f"{tensor}_{operator}"
+        model.graph.node.append(
+            helper.make_node(operator, [tensor], [name], axes=[0, 2, 3], keepdims=0)
+        )
+        model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
+    return model
+
+
+def _tiles(picture: Rgb, size: Size | None) -> Iterator[NDArray[np.uint8]]:
+    """Tiles that cover ``picture``; the last of a row or column overlaps the one before.
+
+    With a ``size``, (height, width), they are of that, the picture mirrored where it is smaller.
+    """
+    height, width = picture.shape[:2]
+    if min(height, width) < SMALLEST:
+        return
+    down, right = size or (TILE, TILE)
+    if size is not None:
+        missing = (0, max(0, down - height)), (0, max(0, right - width)), (0, 0)
+        picture = np.pad(picture, missing, "symmetric")
+        height, width = picture.shape[:2]
+    for y, x in product(range(0, height, down), range(0, width, right)):
+        top, left = max(0, min(y, height - down)), max(0, min(x, width - right))
+        yield picture[top : top + down, left : left + right]

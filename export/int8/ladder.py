@@ -1,0 +1,152 @@
+"""The means by which an int8 file is kept close to the network, cheapest first.
+
+    calibration    scales from the furthest reach of the float network's activations
+    correction     channels equalised, weights rounded so that errors cancel, biases corrected
+    int8x16        activations of 16 bits; or, where the user asks for it:
+    fine-tuning    training in int8 arithmetic
+
+Each costs nothing at run time but the third. All targets climb the same ladder, so that their files
+hold the same numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from typing import Literal, NamedTuple
+
+from ailsr.export.graph.graph import Graph, Resize
+from ailsr.export.graph.quantization import Bits, Quantization, quantization_of
+from ailsr.export.int8.calibration import ChannelRanges, channel_ranges, ranges
+from ailsr.export.int8.correction import corrected
+from ailsr.export.int8.equalization import equalized
+from ailsr.export.picture_sets import PictureSet
+from ailsr.runtime.card import Precision
+from ailsr.runtime.imaging.image import Rgb
+
+MANY = 200
+"""Pictures of a calibration folder that are looked at, evenly spaced among those by name."""
+SAMPLE = 32
+"""Of those, the pictures that weights and biases are corrected on."""
+
+Progress = Callable[[str, int, int | None], None]
+"""Called with (what is being done, steps done, steps in all if known)."""
+
+
+Means = Literal["calibration", "correction", "16-bit activations", "fine-tuning"]
+
+
+def precision_by(means: Means) -> Precision:
+    """Of the files that ``means`` give."""
+    return "int8x16" if means == "16-bit activations" else "int8"
+
+
+class Rung(NamedTuple):
+    """What may be written as an int8 file."""
+
+    graph: Graph
+    quantization: Quantization
+
+
+class Ladder:
+    """The rungs for one network, each made when it is first asked for."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        pictures: PictureSet,
+        progress: Progress,
+        *,
+        fall_back: bool = True,
+        qat_steps: int = 0,
+    ) -> None:
+        """``graph`` is for int8, and calibrated on ``pictures``.
+
+        ``fall_back`` allows int8x16 in place of int8; ``qat_steps`` of fine-tuning replace that.
+        """
+        self.graph = graph
+        self.pictures = pictures
+        self.missed: dict[Means, float] = {}
+        """Loss in dB by the means that were not enough for a target: none for another, then."""
+        self._progress = progress
+        self._qat_steps = qat_steps
+        self._fall_back = fall_back and not qat_steps
+        self._made: dict[Means, Rung] = {}
+
+    def means(self, precision: Precision) -> list[Means]:
+        """What to try for files of ``precision``, in this order."""
+        if precision == "int8x16":
+            return ["16-bit activations"]
+        means: list[Means] = ["calibration", "correction"]
+        if self._qat_steps:
+            means.append("fine-tuning")
+        if self._fall_back:
+            means.append("16-bit activations")
+        return means
+
+    def rung(self, means: Means) -> Rung:
+        """What ``means`` make of the network. Raises AilsrError as its part does."""
+        if means not in self._made:
+            match means:
+                case "calibration":
+                    quantization = quantization_of(self.graph, ranges(self._channels))
+                    made = Rung(self.graph, quantization)
+                case "correction":
+                    made = self._corrected(bits=8)
+                case "16-bit activations":
+                    made = self._corrected(bits=16)
+                case "fine-tuning":
+                    made = self._fine_tuned()
+            self._made[means] = made
+        return self._made[means]
+
+    @cached_property
+    def _channels(self) -> ChannelRanges:
+        return channel_ranges(self.graph, self._low_resolution())
+
+    @cached_property
+    def _chosen(self) -> list[int]:
+        """Places of the calibration pictures that are looked at."""
+        return _evenly(len(self.pictures.pairs), MANY)
+
+    def _corrected(self, bits: Bits) -> Rung:
+        graph, channels = equalized(self.graph, self._channels)
+        quantization = quantization_of(graph, ranges(channels), bits)
+        if any(isinstance(node, Resize) for node in graph.nodes):  # takes no parts of pictures
+            return Rung(graph, quantization)
+        self._progress("correcting weights and biases", 0, None)
+        sample = [self._chosen[i] for i in _evenly(len(self._chosen), SAMPLE)]
+        pictures = [self.pictures.pairs[i].lr for i in sample]
+        return Rung(corrected(graph, quantization, pictures), quantization)
+
+    def _fine_tuned(self) -> Rung:
+        from ailsr.export.int8.qat import fine_tuned
+
+        start, steps, done = self.rung("correction"), self._qat_steps, 0
+        pictures = [self.pictures.pairs[i] for i in self._chosen]
+
+        def tick() -> None:
+            nonlocal done
+            done += 1
+            self._progress("fine-tuning in int8", done, steps)
+
+        graph = fine_tuned(
+            start.graph,
+            start.quantization,
+            self.graph,
+            [pair.hr for pair in pictures],
+            pictures[0].scale,
+            steps,
+            tick,
+        )
+        return Rung(graph, start.quantization)
+
+    def _low_resolution(self) -> Iterator[Rgb]:
+        for done, index in enumerate(self._chosen):
+            self._progress("calibrating", done, len(self._chosen))
+            yield self.pictures.pairs[index].lr
+
+
+def _evenly(count: int, most: int) -> list[int]:
+    """At most ``most`` of the places 0 to ``count`` - 1, evenly spaced."""
+    return [i * count // min(count, most) for i in range(min(count, most))]

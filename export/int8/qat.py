@@ -1,0 +1,97 @@
+"""Quantisation-aware fine-tuning: weights and biases trained in the arithmetic that runs.
+
+The graph that is written is what learns, with the scales and zero points that are written; its
+teacher is the float network, whose output it is to give back (L1). Rounding passes gradients
+straight through (``simulation.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ailsr.export.graph.graph import Conv, Graph
+from ailsr.export.graph.quantization import Quantization
+from ailsr.export.int8.simulation import Constants, clamped, compute, rounded, rounded_weight
+from ailsr.runtime.imaging.image import Rgb
+from ailsr.train.patches import PatchSource
+
+BATCH, PATCH = 8, 32
+"""Patches in a step, and their low-resolution side."""
+LEARNING_RATE = 1e-5
+"""Of Adam, falling to zero along a cosine."""
+BORDER = 8
+"""High-resolution pixels at a patch's border that do not count: there is no picture beyond."""
+
+
+def fine_tuned(
+    graph: Graph,
+    quantization: Quantization,
+    network: Graph,
+    pictures: Sequence[Rgb],
+    scale: int,
+    steps: int,
+    tick: Callable[[], None] = lambda: None,
+) -> Graph:
+    """``graph`` after ``steps`` of training in int8 towards the output of ``network`` in float.
+
+    ``pictures`` are high-resolution. Equal arguments give equal results. Raises TrainingError when
+    no picture is as large as a patch, UnsupportedOperatorError for a node that cannot be simulated.
+    """
+    source = PatchSource(pictures, scale, PATCH, torch.device("cpu"))
+    generator = torch.Generator().manual_seed(0)
+    constants = {
+        node.output: (_parameter(node.weight), _parameter(node.bias))
+        for node in graph.nodes
+        if isinstance(node, Conv)
+    }
+    optimizer = torch.optim.Adam([p for pair in constants.values() for p in pair], LEARNING_RATE)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    for _ in range(steps):
+        image = source.batch(BATCH, generator).lr
+        with torch.no_grad():
+            taught = _output(network, image).clamp(0, 1)
+        upscaled = _output(graph, image, constants, quantization)
+        inside = (..., slice(BORDER, -BORDER), slice(BORDER, -BORDER))
+        loss = F.l1_loss(upscaled[inside], taught[inside])
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        schedule.step()
+        tick()
+    nodes = []
+    for node in graph.nodes:
+        if isinstance(node, Conv):
+            weight, bias = (p.detach().numpy().copy() for p in constants[node.output])
+            node = replace(node, weight=weight, bias=bias)
+        nodes.append(node)
+    return replace(graph, nodes=tuple(nodes))
+
+
+def _parameter(values: np.ndarray) -> Tensor:
+    return torch.from_numpy(values.copy()).requires_grad_()
+
+
+def _output(
+    graph: Graph,
+    image: Tensor,
+    constants: dict[str, Constants] | None = None,
+    quantization: Quantization | None = None,
+) -> Tensor:
+    """The result of ``graph`` for pictures of any size, in int8 where ``quantization`` is given."""
+    tensors = {graph.input: image}
+    for node in graph.nodes:
+        own = None
+        if constants is not None and isinstance(node, Conv):
+            weight, bias = constants[node.output]
+            own = rounded_weight(weight), bias
+        values = clamped(compute(node, [tensors[name] for name in node.inputs], own), node)
+        if quantization is not None:
+            values = rounded(values, quantization.tensors[node.output])
+        tensors[node.output] = values
+    return tensors[graph.output]

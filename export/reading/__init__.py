@@ -1,0 +1,1 @@
+"""From checkpoints, programs and ONNX models to the graph."""

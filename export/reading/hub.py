@@ -1,0 +1,179 @@
+"""From a network to the graph that every target is written from.
+
+network → torch.onnx → onnxsim → ``Graph``: constants folded, activations fused, pixel shuffles in
+DCR order, dead nodes gone, tensors named by what makes them (``conv_3``, ``add_1``).
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
+
+import onnx
+import onnxsim
+import torch
+from torch import Tensor, nn
+from torch.export import ExportedProgram
+
+from ailsr.export.graph.graph import (
+    Add,
+    Bound,
+    Concat,
+    Conv,
+    DepthToSpace,
+    Extreme,
+    Graph,
+    MaxPool,
+    Mean,
+    Mul,
+    Node,
+    Pad,
+    Pointwise,
+    PRelu,
+    Resize,
+)
+from ailsr.export.graph.passes import in_units_of, optimized
+from ailsr.export.graph.rewiring import renamed
+from ailsr.export.reading.translation import Translation
+from ailsr.runtime.errors import ModelError
+
+OPSET = 20
+"""The lowest that has Gelu."""
+
+NAMES: dict[type[Node], str] = {
+    Conv: "conv",
+    PRelu: "prelu",
+    Bound: "bound",
+    Pointwise: "pointwise",
+    Add: "add",
+    Mul: "mul",
+    Extreme: "extreme",
+    Concat: "concat",
+    DepthToSpace: "depth_to_space",
+    Pad: "pad",
+    Mean: "mean",
+    MaxPool: "max_pool",
+    Resize: "resize",
+}
+
+
+def graph_of(network: nn.Module, input_size: tuple[int, int]) -> Graph:
+    """The graph of ``network`` for inputs (1, 3, height, width) of ``input_size``.
+
+    ``network`` is in deploy form, in eval mode. Raises UnsupportedOperatorError, and ModelError for
+    a network that torch cannot export.
+    """
+    return from_onnx(to_onnx(network, torch.zeros(1, 3, *input_size)))
+
+
+def to_onnx(network: nn.Module | ExportedProgram, *example: Tensor) -> onnx.ModelProto:
+    """``network`` as torch's exporter writes it; a program needs no ``example`` of its input.
+
+    Raises ModelError when torch cannot export it.
+    """
+    with quiet():
+        try:
+            program = torch.onnx.export(
+                network, example, dynamo=True, opset_version=OPSET, verbose=False
+            )
+        except torch.onnx.OnnxExporterError as error:
+            reason = str(error.__cause__ or error).strip().splitlines()[0].rstrip(":")
+            raise ModelError(
+                f"torch.onnx cannot export {type(network).__name__} ({reason}): its forward has to "
+                "be one that torch.export can trace, without branches that depend on pixel values"
+            ) from error
+    assert program is not None
+    return program.model_proto
+
+
+def from_onnx(
+    model: onnx.ModelProto, input_size: tuple[int, int] | None = None, white: float = 1.0
+) -> Graph:
+    """The graph of an ONNX model with one RGB input and one RGB output.
+
+    ``input_size`` is needed where the model leaves height and width open. ``white`` is the value
+    that the model gives to white; to the graph it is 1. Raises ModelError, and
+    UnsupportedOperatorError for an operator that not all targets have.
+    """
+    places = {output: _place(node) for node in model.graph.node for output in node.output}
+    constants = {initializer.name for initializer in model.graph.initializer}
+    inputs = [value for value in model.graph.input if value.name not in constants]
+    if len(inputs) != 1 or len(model.graph.output) != 1:
+        raise ModelError(
+            f"the model has {len(inputs)} inputs and {len(model.graph.output)} outputs; a "
+            "super-resolution network has one of each"
+        )
+    size = input_size or _fixed_size(inputs[0])
+    shape = (3, *size)
+    try:
+        simplified, _ = onnxsim.simplify(
+            model, overwrite_input_shapes={inputs[0].name: [1, *shape]}
+        )
+        simplified = onnx.shape_inference.infer_shapes(simplified)
+    except Exception as error:  # onnx and onnxsim raise a dozen kinds for a damaged model
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ModelError(f"the ONNX model cannot be read ({reason})") from error
+    translation = Translation(simplified.graph, places)
+    nodes, input, output = translation.nodes, translation.input, translation.output
+    if white != 1:
+        nodes, input, output = in_units_of(white, nodes, input, output)
+    nodes, output = optimized(nodes, output)
+    return _named(nodes, shape, input, output)
+
+
+def _fixed_size(value: onnx.ValueInfoProto) -> tuple[int, int]:
+    dims = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+    if len(dims) != 4 or dims[1] not in (0, 3):
+        raise ModelError(
+            f"the model's input {value.name!r} has the shape {dims}; a picture is (1, 3, height, "
+            "width)"
+        )
+    if not (dims[2] and dims[3]):
+        raise ModelError("the model leaves its input size open: give one with --input-size HxW")
+    return dims[2], dims[3]
+
+
+def _place(node: onnx.NodeProto) -> str:
+    """The module of the network that ``node`` comes from, as far as torch's exporter noted it."""
+    for entry in node.metadata_props:
+        if entry.key == "pkg.torch.onnx.name_scopes":
+            scopes = [scope.strip(" '\"") for scope in entry.value.strip("[]").split(",")]
+            return scopes[-2] if len(scopes) > 1 else ""
+    return ""
+
+
+def _named(nodes: list[Node], shape: tuple[int, int, int], input: str, output: str) -> Graph:
+    """The graph of ``nodes`` with names that say what a tensor comes from."""
+    names = {input: "image"}
+    counts: Counter[str] = Counter()
+    for node in nodes:
+        kind = NAMES[type(node)]
+        counts[kind] += 1
+        names[node.output] = "upscaled" if node.output == output else f"{kind}_{counts[kind]}"
+    if output not in names or output == input:
+        raise ModelError("the model's output is its input: there is nothing to export")
+    graph = Graph(tuple(renamed(nodes, names)), shape)
+    channels, height, width = graph.shapes[graph.output]
+    if channels != 3 or height % shape[1] or height * shape[2] != width * shape[1]:
+        raise ModelError(
+            f"the model makes {graph.shapes[graph.output]} of {shape}; a super-resolution network "
+            "makes (3, scale * height, scale * width)"
+        )
+    return graph
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """torch's exporter without its remarks: on its packages, its own deprecations, its graphs."""
+    level = logging.root.manager.disable
+    logging.disable(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)

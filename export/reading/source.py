@@ -1,0 +1,198 @@
+"""What is exported: a checkpoint of ours, a torch.export program or an ONNX model of anyone's.
+
+All the exporter needs of them is a graph for an input size, and the network itself to run, as its
+author would, for files to be compared with.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from torch import nn
+
+from ailsr.export.graph.graph import Graph
+from ailsr.export.reading.hub import from_onnx, graph_of, to_onnx
+from ailsr.export.reading.program import load_program
+from ailsr.runtime.card import Card
+from ailsr.runtime.engines.engine import Pixels, available_cores
+from ailsr.runtime.engines.interface import Interface, Run, probe
+from ailsr.runtime.engines.onnx import OnnxEngine
+from ailsr.runtime.errors import EngineError, ModelError, UsageError
+from ailsr.runtime.files import sha256
+from ailsr.runtime.upscaling.tiles import Size
+from ailsr.train import checkpoint, zoo
+from ailsr.train.networks import Color, Network
+
+QUANTIZED = {
+    "ConvInteger",
+    "DequantizeLinear",
+    "DynamicQuantizeLinear",
+    "MatMulInteger",
+    "QLinearConv",
+    "QuantizeLinear",
+}
+"""Operators of ONNX models that are int8 already."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A network to export, and what a file's card says of where it comes from."""
+
+    name: str
+    """In file names and on cards."""
+    scale: int
+    run: Run
+    """The network itself: float32 [h, w, 3] in [0, 1] -> [scale*h, scale*w, 3], not clamped."""
+    graph: Callable[[Size], Graph]
+    """The graph for an input of (height, width)."""
+    color: Color = "rgb"
+    radius: int | None = None
+    """Receptive field radius as its author states it; None: the graph tells."""
+    input_size: Size | None = None
+    """(height, width) of a network that takes nothing else."""
+    training: Mapping[str, Any] = field(default_factory=dict)
+    """Summary of the training run, for the card."""
+    sha256: str | None = None
+    """Of the file that it comes from."""
+
+
+def open_source(model: Path, network: str | None = None, name: str | None = None) -> Source:
+    """The network in the file ``model``: .onnx, .pt2, or else a checkpoint of ailsr-train.
+
+    ``network`` is the class that may be imported for a checkpoint, ``name`` replaces the name.
+    Raises ModelError when the file is missing, corrupt, or no super-resolution network of pictures,
+    UsageError for options that do not fit it.
+    """
+    kinds = {".onnx": _onnx_source, ".pt2": _program_source}
+    kind = kinds.get(model.suffix.lower())
+    if kind is None:
+        source = _checkpoint_source(model, network)
+    elif network is not None:
+        raise UsageError(f"--network {network}: {model} needs no class, leave --network out")
+    elif not model.is_file():
+        raise ModelError(f"{model}: there is no such file")
+    else:
+        try:
+            source = replace(kind(model), sha256=sha256(model))
+            if source.scale < 2:
+                raise ModelError("it returns pictures of the size that it takes: no upscaler")
+        except (ModelError, EngineError) as error:
+            raise type(error)(f"{model}: {error}") from error
+    return replace(source, name=name) if name else source
+
+
+def network_source(
+    network: Network, training: Mapping[str, Any] | None = None, sha256: str | None = None
+) -> Source:
+    """A network of ours, in eval mode; ``training`` and ``sha256`` of its checkpoint."""
+    deployed = network.deploy()
+    return Source(
+        name=network.name,
+        scale=network.scale,
+        run=module_run(deployed),
+        graph=lambda size: graph_of(deployed, size),
+        color=network.color,
+        radius=network.radius,
+        training=training or {},
+        sha256=sha256,
+    )
+
+
+def module_run(module: nn.Module) -> Run:
+    """``module``, (1, 3, h, w) -> (1, 3, scale*h, scale*w), as a function of pictures [h, w, 3]."""
+
+    def run(image: Pixels) -> Pixels:
+        batch = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)[None]))
+        with torch.inference_mode():
+            upscaled: Pixels = module(batch)[0].permute(1, 2, 0).numpy()
+        return upscaled
+
+    return run
+
+
+def _checkpoint_source(path: Path, network: str | None) -> Source:
+    loaded = checkpoint.load(path, network)
+    if network not in (None, loaded.network.reference):
+        raise UsageError(
+            f"--network {network}: the network of {path} is {loaded.network.reference}; leave "
+            "--network out"
+        )
+    source = network_source(loaded.network, loaded.training, sha256(path))
+    if path.parent == zoo.FOLDER:  # which may hold one network with several trainings
+        source = replace(source, name=_name(path, source.scale))
+    return source
+
+
+def _onnx_source(path: Path) -> Source:
+    """Run by onnxruntime, which also finds whether white is 1 or 255."""
+    engine = OnnxEngine(path, available_cores())
+    if engine.pixels != "float32":
+        raise ModelError(f"it takes {engine.pixels} pixels: give the float32 model it was made of")
+    try:
+        model = onnx.load(path)
+    except Exception as error:  # onnxruntime has loaded it: this is of onnx's own making
+        raise ModelError(f"onnx cannot read it ({_reason(error)})") from error
+    quantized = QUANTIZED.intersection(node.op_type for node in model.graph.node)
+    if quantized:
+        raise ModelError(
+            f"it is quantised already (it has {', '.join(sorted(quantized))}): give the float32 "
+            "model it was made of"
+        )
+    source = Source(
+        name=_name(path, engine.scale),
+        scale=engine.scale,
+        run=engine.run,
+        graph=lambda size: from_onnx(model, size, float(engine.white)),
+        input_size=None if engine.resizable else engine.input_size,
+    )
+    return _as_on_card(source, engine.card) if engine.card else source
+
+
+def _as_on_card(source: Source, card: Card) -> Source:
+    """``source``, an exported file of ours, as its card describes it."""
+    return replace(
+        source,
+        name=card.network,
+        color=card.color,
+        radius=card.radius,
+        training=card.training,
+    )
+
+
+def _program_source(path: Path) -> Source:
+    program, size = load_program(path)
+    run = module_run(program.module())
+    interface = Interface(False, size or (0, 0), size is None, None, "float32")
+
+    def checked_run(image: Pixels) -> Pixels:
+        try:
+            return run(image)
+        except RuntimeError as error:
+            raise ModelError(f"it does not run on {image.shape} ({_reason(error)})") from error
+
+    scale, white = probe(interface, None, checked_run)
+    model = to_onnx(program)
+    return Source(
+        name=_name(path, scale),
+        scale=scale,
+        run=lambda image: checked_run(image * np.float32(white)) / np.float32(white),
+        graph=lambda size: from_onnx(model, size, white),
+        input_size=size,
+    )
+
+
+def _name(path: Path, scale: int) -> str:
+    """The name of a network in the file ``path``, which may end in its scale already."""
+    stem = re.sub(r"[^\w-]+", "_", path.stem).strip("_")
+    return re.sub(rf"[_-]x{scale}$", "", stem) or "network"
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__

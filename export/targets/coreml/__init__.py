@@ -1,0 +1,1 @@
+"""Core ML packages, and their evaluation where there is no Core ML."""

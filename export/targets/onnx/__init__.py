@@ -1,0 +1,1 @@
+"""ONNX, in float and in QDQ int8."""

@@ -1,0 +1,1 @@
+"""What model files are made of, read from their bytes, and who can run that."""

@@ -1,0 +1,1 @@
+"""Measuring: latency, memory and quality of a file, and the results as data."""

@@ -1,0 +1,98 @@
+"""Results for other programs and papers: CSV, Markdown, and a history of JSON lines."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from dataclasses import astuple, fields
+from pathlib import Path
+from typing import Any
+
+from ailsr.runtime.bench.latency import Latency
+from ailsr.runtime.bench.path_parts import Parts
+from ailsr.runtime.bench.request import Measurement
+from ailsr.runtime.bench.results import Results
+from ailsr.runtime.bench.table import ABSENT, rows
+from ailsr.runtime.files import atomic_output
+
+_LATENCY = ("n", "p50_ms", "p50_low_ms", "p50_high_ms", "p90_ms", "p99_ms", "mean_ms", "sd_ms")
+_PARTS = [part.name for part in fields(Parts)]
+
+
+def write_csv(results: Results, path: Path) -> None:
+    """One line per file, unrounded, empty where there is no figure; whole or not at all."""
+    plain = ["file", "engine", "network", "precision", "scale", "threads", "size_bytes", "load_ms"]
+    plain += ["first_run_ms", "peak_memory_bytes", "delegate"]
+    header = [*plain, "input_height", "input_width"]
+    header += [f"{part}_{name}" for part in ("inference", "whole_path") for name in _LATENCY]
+    header += [*_PARTS, "ratio", "ratio_low", "ratio_high", "joules_per_inference"]
+    text = io.StringIO(newline="")
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow([*header, "psnr_db", "ssim", "error"])
+    for file in results.files:
+        if isinstance(file, Measurement):
+            quality, ratio, energy = file.quality, file.ratio, file.energy
+            table.writerow(
+                [
+                    *(getattr(file, name) for name in plain),
+                    *file.input_size,
+                    *_latency(file.inference),
+                    *_latency(file.whole_path),
+                    *(astuple(file.parts) if file.parts else [None] * len(_PARTS)),
+                    *((ratio.ratio, ratio.low, ratio.high) if ratio else [None] * 3),
+                    energy and energy.joules_per_inference,
+                    *((quality.psnr_db, quality.ssim) if quality else (None, None)),
+                    None,
+                ]
+            )
+        else:
+            table.writerow([file.file, *[None] * (len(header) + 1), file.error])
+    _write(path, text.getvalue())
+
+
+def write_markdown(results: Results, path: Path) -> None:
+    """The table that the terminal shows, for a pull request; whole or not at all."""
+    header = ["file", "size, kB", "inference p50 / p90, ms", "whole path p50 / p90, ms"]
+    header += ["memory, MB", *(["PSNR, dB", "SSIM"] if results.images else [])]
+    lines = [header, ["---", *["--:"] * (len(header) - 1)]]
+    for row in rows(results):
+        latencies = [
+            f"{cells.p50.strip()} / {cells.p90.strip()}" if cells else ABSENT
+            for cells in (row.inference, row.whole_path)
+        ]
+        if row.failed:
+            latencies = [f"failed: {row.why_no_latency}", ABSENT]
+        cells = [row.name, row.size_kb, *latencies, row.memory_mb]
+        lines.append([*cells, *([row.psnr_db, row.ssim] if results.images else [])])
+    host = results.host
+    how = f"{host.cpu}, {host.cores} cores, {results.threads} threads"
+    if results.images:
+        how += f"; PSNR and SSIM by {results.protocol} on {results.images}"
+    table = ["| " + " | ".join(c.replace("|", "\\|") for c in line) + " |" for line in lines]
+    _write(path, "\n".join([*table, "", how, ""]))
+
+
+def append_document(document: dict[str, Any], path: Path) -> None:
+    """Add a report to the history at ``path`` as one line."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(document, allow_nan=False) + "\n")
+
+
+WRITERS: dict[str, Callable[[Results, Path], None]] = {
+    "csv": write_csv,
+    "markdown": write_markdown,
+    "history": lambda results, path: append_document(results.to_document(), path),
+}
+"""By the option of ``ailsr-bench`` that names the file."""
+
+
+def _latency(latency: Latency | None) -> list[float | None]:
+    return [getattr(latency, name) if latency else None for name in _LATENCY]
+
+
+def _write(path: Path, text: str) -> None:
+    with atomic_output(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="")

@@ -1,0 +1,131 @@
+"""A whole run of the harness on the machine that this process runs on.
+
+The command calls it here, the agent on a device that is reached over ssh: numpy, Pillow and the
+standard library only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ailsr.runtime.bench import cores, process
+from ailsr.runtime.bench.host import Host
+from ailsr.runtime.bench.request import Failure, Measurement, Quality, Request
+from ailsr.runtime.bench.results import Results
+from ailsr.runtime.bench.system import System
+from ailsr.runtime.engines.engine import available_cores, chosen_engines, timed_engine
+from ailsr.runtime.engines.resizer import Library, Resizer, check_installed
+from ailsr.runtime.imaging import protocol
+from ailsr.runtime.imaging.protocol import PROTOCOL, Protocol
+from ailsr.runtime.imaging.resize import enlarge
+
+Report = Callable[[str, float], None]
+"""Called with (what comes next, files that are done; fractions for a part of one)."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to measure and how: what one device is told."""
+
+    files: tuple[str, ...]
+    threads: int | None
+    """None: every core of the device, or of ``cores``."""
+    runs: int
+    seconds: float
+    images: str | None = None
+    """Folder of high-resolution pictures for PSNR and SSIM; None: latency only."""
+    protocol: Protocol = PROTOCOL
+    engines: tuple[str, ...] = ()
+    """Choices like ``tflite=compiled``."""
+    cores: str | None = None
+    """Those to run on, as ``cores.choose`` takes them; None: any."""
+    sustained_minutes: float = 0.0
+    relative_to: int = 0
+    """The place of the file that the latencies of the others are related to."""
+    baselines: tuple[Library, ...] = ()
+    """Whose bicubic resize is measured, too, at the sizes of the files."""
+
+
+def measure_files(plan: Plan, report: Report) -> Results:
+    """Every file in a process of its own, taking turns; then the baselines, beside one file.
+
+    Raises UsageError for an engine or cores that do not exist, EngineError for a library that is
+    not installed.
+    """
+    threads = plan.threads or available_cores()
+    if plan.cores is not None:
+        threads = plan.threads or len(cores.choose(plan.cores, System()))
+    engines = chosen_engines(plan.engines)
+    for library in plan.baselines:
+        check_installed(Library(library))
+    host, date = Host.here(), datetime.now(UTC).astimezone()
+
+    def request(file: str) -> Request:
+        path = Path(file)
+        return Request(
+            file=file,
+            threads=threads,
+            runs=plan.runs,
+            seconds=plan.seconds,
+            images=plan.images,
+            protocol=plan.protocol,
+            engine=engines.get(path.suffix.lower()) or timed_engine(path),
+            cores=plan.cores,
+            sustained_minutes=plan.sustained_minutes,
+        )
+
+    order = sorted(range(len(plan.files)), key=lambda place: place != plan.relative_to)
+    shares = [0.0] * len(order)
+
+    def progress(place: int, what: str, share: float) -> None:
+        shares[place] = max(shares[place], share)
+        report(f"{Path(plan.files[order[place]]).name}: {what}", sum(shares))
+
+    requests = [request(plan.files[place]) for place in order]
+    found = process.measure_side_by_side(requests, progress)
+    files = [found[order.index(place)] for place in range(len(order))]
+    if resizers := _resizers(plan.baselines, files):
+        report("bicubic", len(files))
+        beside = [replace(requests[0], images=None, sustained_minutes=0.0)]
+        beside += [replace(request(str(resizer)), engine=None) for resizer in resizers]
+        files += process.measure_side_by_side(beside, lambda *_: None)[1:]
+    scales = {file.scale for file in files if isinstance(file, Measurement)}
+    bicubic = {}
+    if plan.images:
+        report("bicubic", len(plan.files))
+        bicubic = {
+            scale: bicubic_quality(Path(plan.images), scale, plan.protocol) for scale in scales
+        }
+    return Results(
+        host=host,
+        date=date,
+        threads=threads,
+        runs=plan.runs,
+        seconds=plan.seconds,
+        protocol=plan.protocol,
+        images=plan.images,
+        files=files,
+        bicubic=bicubic,
+        cores=plan.cores,
+        sustained_minutes=plan.sustained_minutes,
+    )
+
+
+def _resizers(
+    libraries: Sequence[Library], files: Sequence[Measurement | Failure]
+) -> list[Resizer]:
+    """The interpolations to measure: for each scale and size that ``files`` have."""
+    jobs = {(f.scale, f.input_size): None for f in files if isinstance(f, Measurement)}
+    chosen = dict.fromkeys(map(Library, libraries))
+    return [Resizer(library, *job) for job in jobs for library in chosen]
+
+
+def bicubic_quality(images: Path, scale: int, protocol_name: Protocol) -> Quality:
+    """The baseline of quality: MATLAB's bicubic interpolation of the same pictures."""
+    pairs = protocol.pairs(images, scale)
+    return Quality.of_scores(
+        protocol.evaluate(lambda rgb: enlarge(rgb, scale), pairs, protocol_name)
+    )

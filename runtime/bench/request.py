@@ -1,0 +1,163 @@
+"""What is asked of the harness, and what it knows of a file when it has measured it.
+
+Latency is taken twice: of the inference alone (the engine on a prepared input) and of the whole
+path that an app sees (uint8 picture in, uint8 picture out, of exactly the file's input size).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ailsr.runtime.bench.energy import Energy
+from ailsr.runtime.bench.latency import Latency, Ratio, Sustained
+from ailsr.runtime.bench.path_parts import Parts
+from ailsr.runtime.bench.system import Conditions, Noise
+from ailsr.runtime.engines.engine import Backend
+from ailsr.runtime.imaging.protocol import PROTOCOL, Protocol, Scores
+
+
+@dataclass(frozen=True)
+class Quality:
+    """PSNR in dB and SSIM by the named protocol: the mean over the images, and each image's."""
+
+    protocol: Protocol
+    psnr_db: float
+    """Infinite when every picture equals its ground truth."""
+    ssim: float
+    images: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """(PSNR in dB, SSIM) by the image's name."""
+
+    @classmethod
+    def of_scores(cls, scores: Scores) -> Quality:
+        return cls(scores.protocol, scores.psnr, scores.ssim, scores.images)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to measure of one file, and how long; this is what a worker process is told."""
+
+    file: str
+    """Its path, or the name of a ``Resizer``."""
+    threads: int | None
+    """None: as many as the process may use cores."""
+    runs: int
+    """Runs measured of the inference and of the whole path, in turn."""
+    seconds: float
+    """Time allowed for each of the two; a slow file is measured with fewer runs."""
+    images: str | None = None
+    """Folder of high-resolution pictures for PSNR and SSIM; None: latency only."""
+    protocol: Protocol = PROTOCOL
+    engine: str | None = None
+    """Which engine for the file's ending; None: one that is installed."""
+    cores: str | None = None
+    """What ``cores.choose`` takes: the cores that the process is confined to; None: any."""
+    sustained_minutes: float = 0.0
+    """How long the inference is repeated without a pause, after all else was timed."""
+    in_turn: bool = False
+    """The worker hands its turn over between blocks of runs, and waits to be given it again."""
+
+
+@dataclass(frozen=True)
+class Upscale:
+    """Pictures to upscale with one file, for looking at."""
+
+    file: str
+    threads: int
+    images: str
+    """Folder of high-resolution pictures."""
+    pictures: dict[str, str]
+    """Where to write each picture, by its name in the folder."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Everything known about one file after it was measured in a process of its own."""
+
+    file: str
+    engine: str
+    """Name and version of what ran the file."""
+    network: str | None
+    """From the file's card, like ``precision`` and ``color``; None when it has no card."""
+    precision: str | None
+    pixels: str
+    scale: int
+    input_size: tuple[int, int]
+    """(height, width) in low-resolution pixels."""
+    threads: int
+    size_bytes: int
+    measurable: bool
+    """False: this engine only computes the file's result; its latency and memory would mean
+    nothing and are None."""
+    load_ms: float | None = None
+    """Opening the file until it can run; the engine's library was imported before."""
+    first_run_ms: float | None = None
+    inference: Latency | None = None
+    whole_path: Latency | None = None
+    engine_memory_bytes: int | None = None
+    """Peak resident memory of the process when the engine's library was imported, before the file
+    was opened; None where the system does not tell."""
+    peak_memory_bytes: int | None = None
+    """Peak resident memory of the process after all runs at the file's own input size."""
+    quality: Quality | None = None
+    cores: tuple[int, ...] | None = None
+    """Those that the process was confined to; None: it was not."""
+    backends: tuple[Backend, ...] | None = None
+    """What computes the file's operators, first the backend that was to compute all of them; None
+    where the engine does not tell."""
+    parts: Parts | None = None
+    """What the way of a picture from file to file is made of."""
+    ratio: Ratio | None = None
+    """Of the whole path to that of the baseline; None for the baseline itself, for other output
+    sizes than its own, and for files measured alone."""
+    sustained: tuple[Sustained, ...] | None = None
+    """Latency of the inference over time; None: not asked for."""
+    energy: Energy | None = None
+    conditions: Conditions | None = None
+    noise: Noise | None = None
+    named_delegate: str | None = None
+    """What runs the file, where the engine names it but does not tell of operators (phones)."""
+
+    @property
+    def output_size(self) -> tuple[int, int]:
+        """(height, width) of the picture that one run yields."""
+        return self.input_size[0] * self.scale, self.input_size[1] * self.scale
+
+    @property
+    def delegate(self) -> str | None:
+        """The backend that computes most of the file's operators, or what the engine names."""
+        backends = self.backends or ()
+        most = max(backends, key=lambda backend: backend.operators, default=None)
+        return most.name if most else self.named_delegate
+
+    @property
+    def fallback(self) -> str | None:
+        """What the first backend left to slower ones without a word, in one line."""
+        first, *others = self.backends or (None,)
+        if first is None or not any(backend.operators for backend in others):
+            return None
+        rest = sum(backend.operators for backend in others)
+        names = " and ".join(backend.name for backend in others if backend.operators)
+        if first.operators == 0:
+            return f"{first.name} took none of the {rest} operators: {names} computes them"
+        types = ", ".join(sorted({name for backend in others for name in backend.types}))
+        which = f": {types}" if types else ""
+        return f"{first.name} left {rest} of {first.operators + rest} operators to {names}{which}"
+
+    @property
+    def frames_per_second(self) -> float | None:
+        """Pictures per second through the whole path: 1000 / its mean latency."""
+        return 1000 / self.whole_path.mean_ms if self.whole_path else None
+
+    @property
+    def megapixels_per_second(self) -> float | None:
+        """Millions of output pixels per second through the whole path."""
+        height, width = self.output_size
+        return self.frames_per_second * height * width / 1e6 if self.frames_per_second else None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A file that could not be measured, and why, in one line."""
+
+    file: str
+    error: str

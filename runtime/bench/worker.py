@@ -1,0 +1,241 @@
+"""Measures one file in a process of its own: ``python -m ailsr.runtime.bench.worker``.
+
+A fresh process per file makes load time and peak memory honest, and keeps an engine that crashes
+from taking the harness along. The first line of standard input is a JSON request, ``{"task":
+"measure", ...}`` with the fields of ``Request`` or ``{"task": "upscale", ...}`` with those of
+``Upscale``. Standard output carries JSON lines, ``{"what": ..., "done": n, "of": m}`` as it goes on
+and at the end ``{"result": ...}`` or ``{"error": "why"}``. When the request says ``in_turn``,
+``{"turn": "over"}`` means that nothing is done until there is another line on standard input. Needs
+numpy, Pillow and one engine.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ailsr.runtime.bench import cores
+from ailsr.runtime.bench.energy import find_meter, joules_per_call
+from ailsr.runtime.bench.latency import BLOCKS, measure_latencies, measure_sustained, time_call
+from ailsr.runtime.bench.path_parts import measure_parts
+from ailsr.runtime.bench.request import Measurement, Quality, Request, Upscale
+from ailsr.runtime.bench.system import ROOT, Conditions, System, Watch
+from ailsr.runtime.engines.engine import available_cores, import_library
+from ailsr.runtime.engines.resizer import Resizer, ResizerEngine
+from ailsr.runtime.errors import AilsrError
+from ailsr.runtime.files import size_bytes
+from ailsr.runtime.imaging import image, protocol
+from ailsr.runtime.imaging.image import Rgb
+from ailsr.runtime.memory import peak_memory_bytes
+from ailsr.runtime.upscaling.upscaler import Upscaler, load, to_pixels
+
+Report = Callable[[str, int, int], None]
+"""Called with (what comes next, steps done, steps in all)."""
+LATENCY_STEPS = BLOCKS + 2  # loading, the blocks of runs, what follows them
+PARTS_RUNS, PARTS_SECONDS = 10, 1.0
+
+
+def measure(
+    request: Request,
+    report: Report,
+    turn: Callable[[], None] = lambda: None,
+    root: Path = ROOT,
+) -> Measurement:
+    """Everything that ``request`` asks of its file. Raises AilsrError.
+
+    ``turn`` is called where others may have theirs, and returns when it is this process's again.
+    ``root`` is where the system's /proc and /sys lie.
+    """
+    path = Path(request.file)
+    steps = LATENCY_STEPS * (2 if request.images else 1)  # PSNR is the other half
+
+    def step(what: str, done: int) -> None:
+        report(what, done, steps)
+
+    step("load", 0)
+    chosen = None
+    if request.cores is not None:
+        chosen = cores.choose(request.cores, System(root))
+        cores.pin(chosen)
+    threads = request.threads or available_cores()
+    import_library(path, request.engine)
+    engine_memory = peak_memory_bytes()
+    start = time.perf_counter()
+    upscaler = opened(request, threads)
+    load_ms = (time.perf_counter() - start) * 1e3
+    engine, card = upscaler.engine, upscaler.card
+
+    figures: dict[str, Any] = {}
+    if engine.measurable:
+        figures = {"load_ms": load_ms, "engine_memory_bytes": engine_memory}
+        figures |= measure_speed(upscaler, request, step, turn, System(root, chosen))
+    if request.images:
+        figures["quality"] = measure_quality(upscaler, request, report)
+    return Measurement(
+        file=request.file,
+        engine=engine.name,
+        network=card.network if card else None,
+        precision=card.precision if card else None,
+        pixels=engine.pixels,
+        scale=engine.scale,
+        input_size=engine.input_size,
+        threads=threads,
+        size_bytes=size_bytes(path) if path.exists() else 0,
+        measurable=engine.measurable,
+        cores=None if chosen is None else tuple(chosen),
+        **figures,
+    )
+
+
+def opened(request: Request, threads: int) -> Upscaler:
+    """What ``request`` measures, loaded."""
+    path = Path(request.file)
+    if resizer := Resizer.named(request.file):
+        return Upscaler(ResizerEngine(resizer, threads), path)
+    # Trusted, since a crash ends this process only.
+    return load(path, threads=threads, trusted=True, engine=request.engine)
+
+
+def measure_speed(
+    upscaler: Upscaler,
+    request: Request,
+    step: Callable[[str, int], None],
+    turn: Callable[[], None],
+    system: System,
+) -> dict[str, Any]:
+    """The figures of a ``Measurement`` that depend on time and memory, by name.
+
+    In this order, so that none spoils another: first run, latencies, peak memory, then what takes
+    memory of its own.
+    """
+    engine, watch = upscaler.engine, Watch(system)
+    picture = photograph_like(*engine.input_size)
+    pixels = to_pixels(picture, engine.pixels)
+    before = system.condition()
+    first_run_ms = time_call(lambda: engine.run(pixels))
+
+    @contextmanager
+    def block() -> Iterator[None]:
+        turn()
+        step("latency", min(1 + len(watch.seen), BLOCKS))
+        watch.start()
+        yield
+        watch.stop()
+
+    inference, whole_path = measure_latencies(
+        [lambda: engine.run(pixels), lambda: upscaler.upscale(picture)],
+        request.runs,
+        request.seconds,
+        block=block,
+        unmeasured=1 if request.in_turn else 0,
+    )
+    conditions = Conditions.of(before, watch.seen, system.condition())
+    peak_memory = peak_memory_bytes()
+    turn()
+    step("parts", BLOCKS + 1)
+    figures: dict[str, Any] = {}
+    if request.sustained_minutes:
+        curve = measure_sustained(
+            lambda: engine.run(pixels),
+            60 * request.sustained_minutes,
+            system,
+            lambda share: step(f"sustained, {share:.0%}", BLOCKS + 1),
+        )
+        figures["sustained"] = tuple(curve)
+    if (meter := find_meter(system)) is not None:
+        figures["energy"] = joules_per_call(lambda: engine.run(pixels), meter, request.seconds)
+    figures["parts"] = measure_parts(upscaler, picture, PARTS_RUNS, PARTS_SECONDS)
+    return {
+        **figures,
+        "backends": tell() if (tell := getattr(engine, "backends", None)) else None,
+        "first_run_ms": first_run_ms,
+        "inference": inference,
+        "whole_path": whole_path,
+        "peak_memory_bytes": peak_memory,
+        "conditions": conditions,
+        "noise": watch.noise(),
+    }
+
+
+def measure_quality(upscaler: Upscaler, request: Request, report: Report) -> Quality:
+    """PSNR and SSIM over the pictures of ``request.images``."""
+    pairs = protocol.pairs(Path(request.images or ""), upscaler.scale)
+    done = iter(range(len(pairs), 2 * len(pairs)))  # latency was the first half
+
+    def upscale(rgb: Rgb) -> Rgb:
+        report("PSNR", next(done), 2 * len(pairs))
+        return upscaler.upscale(rgb)
+
+    return Quality.of_scores(protocol.evaluate(upscale, pairs, request.protocol))
+
+
+def upscale_pictures(request: Upscale) -> None:
+    """Upscale the named low-resolution pictures of a folder's pairs into PNG files."""
+    upscaler = load(Path(request.file), threads=request.threads, trusted=True)
+    pairs = protocol.pairs(Path(request.images), upscaler.scale)
+    for name, output in request.pictures.items():
+        pair = pairs[pairs.names.index(name)]
+        image.write(upscaler.upscale(pair.lr), Path(output))
+
+
+def photograph_like(height: int, width: int) -> Rgb:
+    """A picture with the spectrum of photographs (amplitude 1/f; Field, 1987), always the same.
+
+    Engines take as long for any picture, PNG does not.
+    """
+    random = np.random.default_rng(0)
+    frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width))
+    frequency[0, 0] = np.inf  # the mean is set below
+    rgb = np.empty((height, width, 3), np.uint8)
+    for channel in range(3):
+        spectrum = np.exp(2j * np.pi * random.random(frequency.shape)) / frequency
+        levels = np.fft.irfft2(spectrum, (height, width))
+        rgb[..., channel] = np.clip(128 + 48 * levels / levels.std(), 0, 255)
+    return rgb
+
+
+def main() -> None:
+    """Do what the request on standard input says; the last line says how it went."""
+    # Engines may print: standard output stays ours alone, theirs goes to standard error.
+    with os.fdopen(os.dup(1), "w", buffering=1) as output:
+        os.dup2(2, 1)
+
+        def emit(**message: object) -> None:
+            output.write(json.dumps(message) + "\n")
+
+        def report(what: str, done: int, of: int) -> None:
+            emit(what=what, done=done, of=of)
+
+        def turn() -> None:
+            emit(turn="over")
+            if not sys.stdin.readline():
+                raise SystemExit("the harness has gone away")
+
+        try:
+            request = json.loads(sys.stdin.readline())
+            if request.pop("task") == "upscale":
+                upscale_pictures(Upscale(**request))
+                emit(result=None)
+            else:
+                asked = Request(**request)
+                alone: Callable[[], None] = lambda: None  # noqa: E731
+                emit(result=asdict(measure(asked, report, turn if asked.in_turn else alone)))
+        except AilsrError as error:
+            emit(error=str(error))
+        except MemoryError:
+            emit(error="out of memory")
+        except Exception as error:  # an engine's own: one file's failure, not the harness's
+            emit(error=f"{type(error).__name__}: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The commands ``ailsr-bench``, ``ailsr-upscale``, ``ailsr-show`` and ``ailsr-web``."""

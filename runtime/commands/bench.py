@@ -1,0 +1,340 @@
+"""``ailsr-bench``: latency, memory and PSNR of exported files, side by side, here or on devices."""
+
+from __future__ import annotations
+
+import re
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import Progress
+
+from ailsr.runtime.bench import budget, findings, process
+from ailsr.runtime.bench.exchange import WRITERS
+from ailsr.runtime.bench.harness import Plan, Report
+from ailsr.runtime.bench.request import Upscale
+from ailsr.runtime.bench.results import Results, as_text
+from ailsr.runtime.commands.bench_table import print_table
+from ailsr.runtime.commands.command import entry_point, message, progress, stdout
+from ailsr.runtime.devices.device import LOCAL, Delegate, measure_on, open_device
+from ailsr.runtime.engines.engine import chosen_engines
+from ailsr.runtime.engines.resizer import Library
+from ailsr.runtime.errors import DeviceError, EngineError, ModelError, UsageError
+from ailsr.runtime.imaging import image, protocol
+from ailsr.runtime.imaging.crops import Crop, crop
+from ailsr.runtime.imaging.protocol import PROTOCOL, Protocol
+
+MOST_CROPS = 6
+"""Pictures that the HTML report shows."""
+
+
+@dataclass(frozen=True)
+class BenchConfig:
+    """Measure exported files (.onnx, .tflite, .mlpackage) on this machine or others, side by side,
+    also with OpenCV's dnn_superres networks (.pb) and interpolation.
+
+    Each file runs in a fresh process: it is loaded, warmed up, and timed; then its PSNR and SSIM
+    are taken on your pictures. Two latencies are given: of the inference alone, and of the whole
+    path from a uint8 picture to a uint8 picture, which is what an app sees. Several files take
+    turns (A B A B ...), so that their ratios hold on a machine that is busy or grows warm.
+
+    Examples:
+
+    ailsr-bench sesr_m5_x2_int8.tflite
+
+    ailsr-bench exported/* --images photos/ --html report.html
+
+    ailsr-bench exported/*.onnx --threads 1 --json > after.json
+
+    ailsr-bench sesr_m5_x2_int8.tflite FSRCNN_x2.pb --baseline pillow --images photos/
+
+    ailsr-bench exported/* --images photos/ --budget-ms 16
+
+    ailsr-bench sesr_m5_x2_int8.tflite --cores big --sustained 10 --html report.html
+
+    ailsr-bench exported/*.tflite --device local --device ssh://pi@raspberrypi.local --device adb
+
+    ailsr-bench compare before.json after.json (see ailsr-bench compare --help)
+    """
+
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="Exported files; they may differ in scale.", metavar="FILE..."),
+    ]
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of high-resolution pictures for PSNR and SSIM. Their low-resolution "
+            "versions come from a sibling folder LR_bicubic/X<scale>, or are made by MATLAB's "
+            "bicubic reduction. Without it: latency only.",
+            metavar="DIR",
+        ),
+    ] = None
+    device: Annotated[
+        list[str],
+        typer.Option(
+            help="Where to measure: local, ssh://user@host[:port] (then /path/to/python, where it "
+            "is not python3) or adb[:serial]. May be repeated: all measure at the same time, each "
+            "yields a report of its own (docs/devices.md).",
+            metavar="DEVICE",
+        ),
+    ] = field(default_factory=lambda: [LOCAL])
+    apk: Annotated[
+        Path | None,
+        typer.Option(help="The app, to be installed first on Android devices.", metavar="FILE"),
+    ] = None
+    delegate: Annotated[Delegate, typer.Option(help="What Android devices run the files on.")] = (
+        "cpu"
+    )
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="CPU threads.", show_default="one per core")
+    ] = None
+    cores: Annotated[
+        str | None,
+        typer.Option(
+            help="Cores to run on: big, little, or their numbers, as in 0,1 or 4-7.",
+            metavar="CORES",
+            show_default="any",
+        ),
+    ] = None
+    runs: Annotated[
+        int, typer.Option(min=1, help="Runs to time of the inference and of the whole path.")
+    ] = 200
+    seconds: Annotated[
+        float,
+        typer.Option(
+            min=0, help="Time for each of the two, after warm-up; slow files get fewer runs."
+        ),
+    ] = 5.0
+    sustained: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            help="Then repeat each file's inference for so long without a pause: how much does it "
+            "slow down?",
+            metavar="MINUTES",
+        ),
+    ] = 0.0
+    relative_to: Annotated[
+        Path | None,
+        typer.Option(
+            help="The one of the files that the latencies of the others are related to.",
+            metavar="FILE",
+            show_default="the first that can be timed",
+        ),
+    ] = None
+    protocol: Annotated[
+        Protocol,
+        typer.Option(
+            help="What PSNR and SSIM compare: Y of BT.601 or RGB, each without a border of "
+            "<scale> pixels."
+        ),
+    ] = PROTOCOL
+    engine: Annotated[
+        list[str],
+        typer.Option(
+            help="Which engine runs files of an ending: tflite=litert, tflite=compiled (LiteRT's "
+            "CompiledModel), tflite=tflite-runtime, mlpackage=coreml (macOS). Repeatable.",
+            metavar="ENDING=ENGINE",
+            show_default="one that is installed",
+        ),
+    ] = field(default_factory=list)
+    baseline: Annotated[
+        list[Library],
+        typer.Option(
+            help="Measure this library's bicubic resize, too, at the sizes of the files. "
+            "Repeatable.",
+            show_default=False,
+        ),
+    ] = field(default_factory=list)
+    budget_ms: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="Name the file with the best PSNR whose whole path takes so many milliseconds at "
+            "most in nine of ten runs; exit code 1 when there is none. Needs --images.",
+            metavar="MS",
+        ),
+    ] = None
+    json: Annotated[
+        bool,
+        typer.Option(
+            "--json",
+            help="Print one JSON document, no table; of several devices a list of such documents.",
+        ),
+    ] = False
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write a report with plot and crops, one self-contained page. Of several devices "
+            "each gets a page, as it gets a CSV and a Markdown file, its name before the ending.",
+            metavar="FILE",
+        ),
+    ] = None
+    csv: Annotated[
+        Path | None,
+        typer.Option(help="Write all figures, unrounded, one line per file.", metavar="FILE"),
+    ] = None
+    markdown: Annotated[
+        Path | None,
+        typer.Option(help="Write the table for a paper or a pull request.", metavar="FILE"),
+    ] = None
+    history: Annotated[
+        Path | None,
+        typer.Option(help="Append the JSON document to this file as one line.", metavar="FILE"),
+    ] = None
+
+    @property
+    def plan(self) -> Plan:
+        """What each device is told."""
+        return Plan(
+            files=tuple(map(str, self.files)),
+            threads=self.threads,
+            runs=self.runs,
+            seconds=self.seconds,
+            images=str(self.images) if self.images else None,
+            protocol=self.protocol,
+            engines=tuple(self.engine),
+            cores=self.cores,
+            sustained_minutes=self.sustained,
+            relative_to=self.files.index(self.relative_to) if self.relative_to else 0,
+            baselines=tuple(self.baseline),
+        )
+
+
+def main(config: BenchConfig) -> None:
+    """Measure, print, write the reports; then raise if a device or a file could not be measured."""
+    for path in config.files:
+        if not path.exists():
+            raise ModelError(f"no model file at {path}: check the name")
+    if config.relative_to and config.relative_to not in config.files:
+        raise UsageError(f"--relative-to {config.relative_to}: name one of the files to measure")
+    if config.budget_ms is not None and config.images is None:
+        raise UsageError("--budget-ms chooses by PSNR: add --images DIR")
+    chosen_engines(config.engine)  # raises for one that does not exist
+    if config.images:
+        protocol.pairs(config.images, 1)  # raises when there are no pictures
+    if len(set(config.device)) < len(config.device):
+        raise UsageError(f"--device {' --device '.join(config.device)}: give each device once")
+    devices = [open_device(name, config.apk, config.delegate) for name in config.device]
+    several = len(devices) > 1
+    with progress() as bar:
+        reports = [_reporter(bar, device, len(config.files)) for device in config.device]
+        outcomes = measure_on(devices, config.plan, reports)
+    found = [outcome for outcome in outcomes if isinstance(outcome, Results)]
+    errors = [outcome for outcome in outcomes if not isinstance(outcome, Results)]
+    if errors and not several:
+        raise errors[0]
+    limit = config.budget_ms
+    chosen = [budget.choices(results, limit) if limit is not None else [] for results in found]
+    if config.json:
+        documents = [results.to_document() for results in found]
+        if limit is not None:
+            for document, choices in zip(documents, chosen, strict=True):
+                document["budget"] = budget.document(choices, limit)
+        stdout.print(as_text(documents if several else documents[0]), markup=False, soft_wrap=True)
+    else:
+        for results, choices in zip(found, chosen, strict=True):
+            if several:
+                stdout.print(results.device, markup=False, soft_wrap=True)
+            print_table(results)
+            for choice in choices:
+                sentence = budget.sentence(choice, results, limit or 0)
+                stdout.print(sentence, markup=False, soft_wrap=True)
+    for results in found:
+        write_reports(config, results, several)
+    reasons = [*map(str, errors), *filter(None, map(_failures, found))]
+    if reasons:
+        raise (DeviceError if errors else EngineError)("; ".join(reasons))
+    if limit is not None:
+        for results, choices in zip(found, chosen, strict=True):
+            budget.check_met(choices, results, limit)
+
+
+def _reporter(bar: Progress, device: str, files: int) -> Report:
+    """A line of the progress bar for ``device``."""
+    title = "measuring" if device == LOCAL else device
+    task = bar.add_task(title, total=files, note="")
+    return lambda what, done: bar.update(task, completed=done, note=what)
+
+
+def _failures(results: Results) -> str:
+    """Which files failed, and why; empty when none did."""
+    if not results.failed:
+        return ""
+    reasons = "; ".join(f"{results.short_name(f.file)}: {f.error}" for f in results.failed)
+    where = "" if results.device == LOCAL else f" on {results.device}"
+    return f"{len(results.failed)} of {len(results.files)} files failed{where}: {reasons}"
+
+
+def write_reports(config: BenchConfig, results: Results, several: bool) -> None:
+    """The files that the options ask for; of ``several`` devices each has its own, but the history.
+
+    Crops are made on this machine.
+    """
+
+    def own(path: Path) -> Path:
+        device = re.sub(r"[^A-Za-z0-9.-]+", "_", results.device)
+        return path.with_name(f"{path.stem}.{device}{path.suffix}") if several else path
+
+    if config.html:
+        from ailsr.runtime.report.page import write_html
+
+        try:
+            crops = make_crops(results)
+        except EngineError as error:
+            if results.device == LOCAL:
+                raise
+            crops = []
+            message(f"no crops in {own(config.html)}, they are made on this machine: {error}")
+        write_html(results, crops, own(config.html))
+        message(f"wrote {own(config.html)}")
+    for option, write in WRITERS.items():
+        if path := getattr(config, option):
+            path = path if option == "history" else own(path)
+            write(results, path)
+            message(f"wrote {path}")
+
+
+def make_crops(results: Results) -> list[Crop]:
+    """What each picture looks like from the files worth showing; of many, the largest gains."""
+    files = findings.shown(results)
+    bicubic = results.bicubic.get(next((file.scale for file in files.values()), 0))
+    if not files or bicubic is None or results.images is None:
+        return []
+    pairs = protocol.pairs(Path(results.images), next(iter(files.values())).scale)
+    first = next(iter(files.values())).quality
+    gain = {
+        name: (first.images[name][0] if first else 0) - bicubic.images[name][0]
+        for name in pairs.names
+    }
+    chosen = sorted(sorted(gain, key=lambda name: -gain[name])[:MOST_CROPS])
+    with tempfile.TemporaryDirectory() as folder:
+        for label, file in files.items():
+            outputs = {name: str(Path(folder, f"{label}-{i}.png")) for i, name in enumerate(chosen)}
+            process.upscale(Upscale(file.file, file.threads, results.images, outputs))
+        return [
+            crop(
+                pairs[pairs.names.index(name)],
+                {label: image.read(Path(folder, f"{label}-{i}.png")) for label in files},
+                results.protocol,
+            )
+            for i, name in enumerate(chosen)
+        ]
+
+
+_measure = entry_point(BenchConfig, main)
+
+
+def cli() -> None:
+    """``ailsr-bench FILE...`` or ``ailsr-bench compare A B`` (no exported file has that name)."""
+    if sys.argv[1:2] != ["compare"]:
+        _measure()
+        return
+    from ailsr.runtime.commands import compare
+
+    sys.argv = [f"{sys.argv[0]} compare", *sys.argv[2:]]
+    compare.cli()

@@ -1,0 +1,109 @@
+"""What ``ailsr-bench`` prints: the figures that decide; all of them are in its JSON and HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from ailsr.runtime.bench import findings
+from ailsr.runtime.bench.results import Results
+from ailsr.runtime.bench.table import ABSENT, NOT_MEASURABLE, Row, count, rows
+from ailsr.runtime.commands.command import stdout
+
+
+def print_table(results: Results) -> None:
+    """The figures that decide, then what they are made of; both tables are 100 columns wide."""
+    lines = rows(results)
+    numbers = ["size\nkB", "load\nms", "inference ms\n p50  p90  p99", "whole path\n p50  p90"]
+    numbers += ["frames\nper s", "memory\nMB", *(["PSNR\ndB", "SSIM\n"] if results.images else [])]
+    table = _table(["file", *numbers])
+    for row in lines:
+        table.add_row(*_cells(row)[: 1 + len(numbers)], style="red" if row.failed else None)
+    _print(table)
+    if any(row.parts_ms for row in lines):
+        _print(_parts_table(lines, results.baseline is not None))
+    for row in lines:
+        if row.failed:
+            stdout.print(f"{row.name} failed: {row.why_no_latency}", markup=False, soft_wrap=True)
+    for note in _notes(results):
+        stdout.print(note, markup=False, soft_wrap=True)
+
+
+def _parts_table(lines: Sequence[Row], with_ratio: bool) -> Table:
+    """What a picture's way from file to file is made of, and what computed it."""
+    columns: dict[str, Callable[[Row], str]] = {
+        "decode\nms": lambda row: row.parts_ms[0],
+        "tile\nms": lambda row: row.parts_ms[1],
+        "convert\nms": lambda row: row.parts_ms[2],
+        "infer\nms": lambda row: row.parts_ms[3],
+        "encode\nms": lambda row: row.parts_ms[4],
+    }
+    if with_ratio:
+        columns["whole path,\nratio (95 %)"] = lambda row: row.ratio
+    columns["operators\nby backend"] = lambda row: row.ran_on
+    for header, name in (("energy\nmJ", "energy_mj"), ("slowed\n%", "slowdown")):
+        if any(getattr(row, name) != ABSENT for row in lines):
+            columns[header] = attrgetter(name)
+    table = _table(["file", *columns])
+    for row in lines:
+        if row.parts_ms:
+            table.add_row(row.name, *(write(row) for write in columns.values()))
+    return table
+
+
+def _table(headers: Sequence[str]) -> Table:
+    """An empty table of a name and figures."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    table.add_column(headers[0], overflow="fold")
+    for header in headers[1:]:
+        table.add_column(header, justify="right", no_wrap=True)
+    return table
+
+
+def _print(table: Table) -> None:
+    if not stdout.is_terminal:
+        stdout.width = 400  # a pipe has no width: never fold or cut
+    stdout.print(table)
+    stdout.print()
+
+
+def _cells(row: Row) -> list[str | Text]:
+    inference, whole = row.inference, row.whole_path
+    why, rest = "failed" if row.failed else row.why_no_latency, ABSENT
+    if row.why_no_latency == NOT_MEASURABLE:  # across both columns
+        why, _, rest = NOT_MEASURABLE.rpartition(" ")
+    return [
+        row.name,
+        row.size_kb,
+        row.load_ms,
+        f"{inference.p50} {inference.p90} {inference.p99}" if inference else why,
+        Text(f"{whole.p50} {whole.p90}") if whole else Text(rest, justify="left"),
+        row.frames_per_second,
+        row.memory_mb,
+        row.psnr_db,
+        row.ssim,
+    ]
+
+
+def _notes(results: Results) -> list[str]:
+    """What the tables' figures mean, one line each."""
+    host, files = results.host, results.measured
+    cores = f" (--cores {results.cores})" if results.cores else ""
+    governor = f", governor {host.governor}" if host.governor else ""
+    notes = [
+        f"{host.cpu}, {host.cores} cores{governor}; {count(results.threads, 'thread')}{cores}; "
+        + ", ".join(sorted({file.engine for file in files}))
+    ]
+    if results.baseline:
+        notes.append(f"ratios are to {results.short_name(results.baseline)}, run side by side")
+    if results.images:
+        notes.append(f"PSNR and SSIM by {results.protocol} on {results.images}")
+    notes += findings.fallbacks(results)
+    if results.unsteady:
+        names = ", ".join(results.unsteady)
+        notes.append(f"latency had not settled when measuring began: {names}")
+    return [*notes, *findings.noise(results)]

@@ -1,0 +1,136 @@
+"""``ailsr-bench compare``: what got faster or worse between two reports."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich import box
+from rich.table import Table
+
+from ailsr.runtime.bench.comparison import Change, Comparison, compare, load_report
+from ailsr.runtime.bench.table import ABSENT, milliseconds
+from ailsr.runtime.commands.command import entry_point, stdout
+from ailsr.runtime.errors import EngineError
+
+
+@dataclass(frozen=True)
+class CompareConfig:
+    """Compare two reports of ailsr-bench --json, file by file.
+
+    A latency counts as changed when the 95 % confidence intervals of the two medians do not
+    overlap. Files are matched by name. With the --fail-on options the exit code is 1 when a file
+    got that much worse, so that a build can fail on it.
+
+    Examples:
+
+    ailsr-bench compare before.json after.json
+
+    ailsr-bench compare main.json branch.json --fail-on-slower 5 --fail-on-loss 0.05
+    """
+
+    before: Annotated[
+        Path, typer.Argument(help="Report, or a history (.jsonl): its last.", metavar="BEFORE")
+    ]
+    after: Annotated[Path, typer.Argument(help="The later report.", metavar="AFTER")]
+    fail_on_slower: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="Fail when a file's median is more than so many percent slower, beyond the noise, "
+            "or a file could not be measured any more.",
+            metavar="PERCENT",
+        ),
+    ] = None
+    fail_on_loss: Annotated[
+        float | None,
+        typer.Option(
+            min=0, help="Fail when a file lost more than so many dB of PSNR.", metavar="DB"
+        ),
+    ] = None
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document, no table.")] = False
+
+
+def main(config: CompareConfig) -> None:
+    """Print the comparison; raise EngineError when it fails the conditions."""
+    comparison = compare(load_report(config.before), load_report(config.after))
+    if config.json:
+        document = asdict(comparison)
+        for entry, change in zip(document["changes"], comparison.changes, strict=True):
+            entry["verdict"] = change.verdict
+        stdout.print_json(json.dumps(document))
+    else:
+        print_table(comparison)
+    if reasons := failures(comparison, config.fail_on_slower, config.fail_on_loss):
+        raise EngineError("; ".join(reasons))
+
+
+def failures(comparison: Comparison, slower: float | None, loss: float | None) -> list[str]:
+    """Why a build should fail, one phrase for each file and condition."""
+    reasons = []
+    for change in comparison.changes:
+        percent = None if change.ratio is None else 100 * (change.ratio - 1)
+        if slower is not None and change.error:
+            reasons.append(f"{change.file} could not be measured: {change.error}")
+        if slower is not None and change.verdict == "slower" and (percent or 0) > slower:
+            reasons.append(f"{change.file} is {percent:.1f} % slower (limit {slower:g} %)")
+        if loss is not None and -(change.psnr_change_db or 0) > loss:
+            reasons.append(
+                f"{change.file} lost {-(change.psnr_change_db or 0):.3f} dB (limit {loss:g} dB)"
+            )
+    return reasons
+
+
+def print_table(comparison: Comparison) -> None:
+    """One line per file; the interval is that of the ratio of the medians."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    table.add_column("file", overflow="fold")
+    for header in ("before\nms", "after\nms", "change\n%", "95 % interval\n%", "", "PSNR\ndB"):
+        table.add_column(header, justify="left" if not header else "right", no_wrap=True)
+    for header in ("memory\nMB", "size\nkB"):
+        table.add_column(header, justify="right", no_wrap=True)
+    colors = {"slower": "red", "faster": "green"}
+    for change in comparison.changes:
+        table.add_row(*_cells(change), style=colors.get(change.verdict))
+    if not stdout.is_terminal:
+        stdout.width = 400  # a pipe has no width: never fold or cut
+    stdout.print(table)
+    stdout.print()
+    notes = [f"{c.file} could not be measured: {c.error}" for c in comparison.changes if c.error]
+    if comparison.only_before:
+        notes.append(f"only before: {', '.join(comparison.only_before)}")
+    if comparison.only_after:
+        notes.append(f"only after: {', '.join(comparison.only_after)}")
+    for note in [*notes, *comparison.caveats]:
+        stdout.print(note, markup=False, soft_wrap=True)
+
+
+def _cells(change: Change) -> list[str]:
+    if change.ratio is None or change.before_ms is None or change.after_ms is None:
+        latency = [ABSENT] * 5
+    else:
+        low, high = (100 * ((r or 0) - 1) for r in (change.ratio_low, change.ratio_high))
+        latency = [milliseconds(change.before_ms), milliseconds(change.after_ms)]
+        latency += [
+            _signed(100 * (change.ratio - 1), 1),
+            f"{_signed(low, 1)} to {_signed(high, 1)}",
+        ]
+        latency.append(change.verdict)
+    memory, size = change.memory_change_bytes, change.size_change_bytes
+    return [
+        change.file,
+        *latency,
+        ABSENT if change.psnr_change_db is None else _signed(change.psnr_change_db, 3),
+        ABSENT if memory is None else _signed(memory / 1e6, 0),
+        ABSENT if size is None else _signed(size / 1e3, 1),
+    ]
+
+
+def _signed(value: float, decimals: int) -> str:
+    return f"{value:+.{decimals}f}"
+
+
+cli = entry_point(CompareConfig, main)

@@ -1,0 +1,259 @@
+"""``ailsr-upscale``: pictures or frames in, larger ones out."""
+
+from __future__ import annotations
+
+import itertools
+import json as json_format
+import re
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import Progress
+
+from ailsr.runtime.commands.command import entry_point, message, progress, stdout
+from ailsr.runtime.engines.engine import available_cores
+from ailsr.runtime.errors import AilsrError, ImageError, UsageError
+from ailsr.runtime.imaging import image
+from ailsr.runtime.imaging.resize import enlarge_rows
+from ailsr.runtime.memory import parse_size, peak_memory_bytes, resident_bytes
+from ailsr.runtime.upscaling.crew import SLACK, Band, Crew
+from ailsr.runtime.upscaling.frames import FrameWriter, read_frames
+
+_ROWS = 64  # written at a time
+
+
+@dataclass(frozen=True)
+class Config:
+    """Upscale pictures, or the frames of a video, with an exported file.
+
+    Pictures may have any size; the network is run tile by tile, without seams.
+    What has to be changed in a picture (16 bits, CMYK, ...) is said on stderr.
+    Colour profile and EXIF data are kept, alpha is upscaled by bicubic
+    interpolation. Of several pictures a bad one does not stop the others; the
+    exit code is then 1.
+
+    Frames come through a pipe: `-` reads them from stdin, `-o -` writes them to
+    stdout, raw rgb24 (with --size) or PNG or PPM pictures, as they came.
+
+    Examples:
+
+    ailsr-upscale sesr_m5_x2_int8.tflite photo.jpg -o photo_x2.png
+
+    ailsr-upscale sesr_m5_x2_float32.onnx holiday/ -o upscaled/ --max-memory 512M
+
+    ffmpeg -i in.mp4 -f image2pipe -c:v ppm - | ailsr-upscale sesr_m5_x2_int8.tflite - -o - |
+    ffmpeg -f image2pipe -c:v ppm -r 25 -i - out.mp4
+    """
+
+    model: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            help="Exported file: .onnx or .tflite (.mlpackage with the export extra).",
+        ),
+    ]
+    images: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="IMAGE",
+            help="Pictures (PNG, JPEG, WebP, TIFF, ...), folders of them, or - for a pipe.",
+        ),
+    ]
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="OUT",
+            help="For one picture the file to write: .png, .jpg, .webp, .tif or .bmp. For several, "
+            "or without such an ending, a folder, which gets <name>_x<scale>.png for each. "
+            "- for a pipe.",
+        ),
+    ]
+    threads: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="CPU threads. (default: all cores)")
+    ] = None
+    size: Annotated[
+        str | None,
+        typer.Option(metavar="WxH", help="Of the frames in a pipe, when they are raw rgb24."),
+    ] = None
+    max_memory: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            help="Most resident memory, as in 512M or 2G: decides the tile size (where the file "
+            "allows), the engines that run at once, and what is put into temporary files beside "
+            "the output. Best with PNG, which is read and written in bands; other formats are "
+            "held whole. (default: no limit)",
+        ),
+    ] = None
+    json: Annotated[
+        bool, typer.Option("--json", help="Print what was written as JSON, with notes and errors.")
+    ] = False
+
+
+def main(config: Config) -> None:
+    """Upscale each picture; raise the error of a single one, or ImageError after several."""
+    limit = None if config.max_memory is None else parse_size(config.max_memory)
+    if Path("-") in (*config.images, config.output):
+        _upscale_pipe(config, limit)
+        return
+    if config.size is not None:
+        raise UsageError("--size is that of raw frames in a pipe: use - for IMAGE and for -o")
+    sources = [path for image_ in config.images for path in _pictures(image_)]
+    folder = _is_folder(config, len(sources))
+    if not folder:
+        image.check_ending(config.output)
+    crew = Crew(config.model, config.threads or available_cores(), limit)
+    outputs = _outputs(config, sources, crew.scale) if folder else {sources[0]: config.output}
+    results, failed = [], 0
+    with progress() as bar:
+        for source, output in outputs.items():
+            try:
+                result = _upscale(crew, source, output, bar)
+            except AilsrError as error:
+                if len(outputs) == 1:
+                    raise
+                failed += 1
+                message(f"error: {error}")
+                result = {"input": str(source), "error": str(error)}
+            results.append(result)
+            if not config.json and "output" in result:
+                stdout.print(result["output"], markup=False, soft_wrap=True)
+    if config.json:
+        stdout.print_json(json_format.dumps(results))
+    if failed:
+        raise ImageError(f"{failed} of {len(outputs)} pictures failed, as said above")
+
+
+def _pictures(path: Path) -> list[Path]:
+    return image.list_pictures(path) if path.is_dir() else [path]
+
+
+def _is_folder(config: Config, count: int) -> bool:
+    """Whether ``--output`` is a folder. Raises UsageError when that does not fit the pictures."""
+    output = config.output
+    several = count > 1 or config.images[0].is_dir()
+    if output.is_dir() or (not several and not output.suffix and not output.exists()):
+        return True
+    if several and (output.exists() or output.suffix in image.WRITE_OPTIONS):
+        raise UsageError(
+            f"{count} pictures need a folder to go to, and {output} is a file: "
+            f"use -o {output.with_suffix('')}/"
+        )
+    return several
+
+
+def _outputs(config: Config, sources: list[Path], scale: int) -> dict[Path, Path]:
+    """Where in the folder each picture goes. Raises UsageError when two go to one place."""
+    outputs: dict[Path, Path] = {}
+    for source in sources:
+        output = config.output / f"{source.stem}_x{scale}.png"
+        if output in outputs.values():
+            raise UsageError(
+                f"two of the pictures would be written to {output}: upscale {source} on its own"
+            )
+        outputs[source] = output
+    return outputs
+
+
+def _upscale(crew: Crew, source: Path, output: Path, bar: Progress) -> dict[str, Any]:
+    """Upscale the picture at ``source`` into ``output``; what was done, for ``--json``."""
+    if output.exists() and source.exists() and output.samefile(source):
+        raise UsageError(f"{output} is the picture itself: give another --output")
+    started = time.perf_counter()
+    ending = output.suffix.lower()
+    reading = None
+    if crew.limit is not None:
+        crew.rest()  # its memory is decoding's until the picture is read
+        folder = next(parent for parent in output.absolute().parents if parent.is_dir())
+        reading = image.Limit(crew.limit - SLACK - resident_bytes(), folder)
+    picture = image.read_picture(
+        source, keep_profile=ending in image.PROFILE_ENDINGS, limit=reading
+    )
+    notes = list(picture.notes)
+    if picture.alpha is not None:
+        kept = ending in image.ALPHA_ENDINGS
+        notes.append(
+            "alpha upscaled by bicubic interpolation"
+            if kept
+            else f"alpha dropped, put on white ({output.suffix} holds none)"
+        )
+    for note in notes:
+        message(f"{source}: {note}")
+    size = (picture.size[0] * crew.scale, picture.size[1] * crew.scale)
+    crew.fit(picture.size, others=image.writing_bytes(output, size))
+    task = bar.add_task(source.name, total=None, note="")
+    try:
+        with image.writer(
+            output,
+            size,
+            alpha=picture.alpha is not None,
+            profile=picture.profile,
+            exif=picture.exif,
+        ) as writer:
+            for band in crew.bands(
+                [picture.rgb], lambda done, total: bar.update(task, completed=done, total=total)
+            ):
+                _write_band(writer, band, picture, crew.scale)
+    finally:
+        bar.remove_task(task)
+    return {
+        "input": str(source),
+        "output": str(output),
+        "width": size[1],
+        "height": size[0],
+        "seconds": round(time.perf_counter() - started, 3),
+        "peak_memory_bytes": peak_memory_bytes(),
+        "notes": notes,
+    }
+
+
+def _write_band(writer: image.Writer, band: Band, picture: image.Picture, scale: int) -> None:
+    """Write ``band`` with its alpha, a few rows at a time."""
+    for start in range(band.rows.start, band.rows.stop, _ROWS):
+        rows = slice(start, min(start + _ROWS, band.rows.stop))
+        alpha = None if picture.alpha is None else enlarge_rows(picture.alpha, scale, rows)
+        writer.write(band.pixels[rows.start - band.rows.start :][:_ROWS], alpha)
+
+
+def _upscale_pipe(config: Config, limit: int | None) -> None:
+    """Frames from stdin to stdout."""
+    if [Path("-")] != config.images or config.output != Path("-"):
+        raise UsageError("a pipe is read and written on its own: use - for IMAGE and -o -")
+    if config.json:
+        raise UsageError("stdout holds the frames: --json does not go with -o -")
+    if sys.stdin.isatty() or sys.stdout.isatty():
+        raise UsageError("- stands for a pipe of frames: see the example in --help")
+    size = None if config.size is None else _size(config.size)
+    crew = Crew(config.model, config.threads or available_cores(), limit)
+    kind, frames = read_frames(sys.stdin.buffer, size)
+    first = next(frames)
+    output = FrameWriter(sys.stdout.buffer, kind)
+    ahead = (crew.threads + 2) * first.nbytes * (1 + crew.scale**2)
+    crew.fit((first.shape[0], first.shape[1]), others=ahead, many=True)
+    started = time.perf_counter()
+    with progress() as bar:
+        task = bar.add_task("frames", total=None, note="")
+        for band in crew.bands(itertools.chain([first], frames)):
+            output.write(
+                band.pixels, first=band.rows.start == 0, last=band.last, height=band.height
+            )
+            if band.last:
+                rate = (band.picture + 1) / (time.perf_counter() - started)
+                bar.update(task, completed=band.picture + 1, note=f"{rate:.1f} frames/s")
+
+
+def _size(text: str) -> tuple[int, int]:
+    """(height, width) of ``WxH``. Raises UsageError."""
+    found = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text)
+    if not found:
+        raise UsageError(f"--size {text}: write width x height of the frames, as in 640x360")
+    return int(found[2]), int(found[1])
+
+
+cli = entry_point(Config, main)

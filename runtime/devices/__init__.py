@@ -1,0 +1,1 @@
+"""Where files are measured: on this machine, over ssh, or over adb."""

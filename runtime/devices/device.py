@@ -1,0 +1,117 @@
+"""Where files are measured: on this machine, or on one that is reached over ssh or adb."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Literal, Protocol
+
+from ailsr.runtime.anatomy.anatomy import anatomy
+from ailsr.runtime.bench import harness
+from ailsr.runtime.bench.harness import Plan, Report
+from ailsr.runtime.bench.results import Results
+from ailsr.runtime.engines.interface import Interface
+from ailsr.runtime.errors import AilsrError, UsageError
+
+LOCAL = "local"
+Delegate = Literal["cpu", "gpu", "nnapi"]
+"""What the app runs files on."""
+
+
+class Device(Protocol):
+    """A machine that measures files."""
+
+    name: str
+    """As ``--device`` gives it."""
+
+    def measure(self, plan: Plan, report: Report) -> Results:
+        """What the device finds; files and pictures that it lacks are sent to it first.
+
+        Raises DeviceError when it cannot be reached or used, or is lost; nothing of the run is
+        left on it then, neither a process nor a part of a file.
+        """
+        ...
+
+    def close(self) -> None:
+        """End a ``measure`` that runs in another thread: it raises DeviceError."""
+        ...
+
+
+class LocalDevice:
+    """This machine. It is measured in the main thread, where Ctrl-C ends it."""
+
+    name = LOCAL
+
+    def measure(self, plan: Plan, report: Report) -> Results:
+        return harness.measure_files(plan, report)
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+
+def open_device(name: str, apk: Path | None = None, delegate: Delegate = "cpu") -> Device:
+    """The device of that name; nothing is connected yet.
+
+    ``apk`` is installed on an Android device before it measures with ``delegate``. Raises
+    UsageError for a name that is none.
+    """
+    if name == LOCAL:
+        return LocalDevice()
+    if name.startswith("ssh://"):
+        from ailsr.runtime.devices.ssh_device import SshDevice
+
+        return SshDevice(name)
+    if name.partition(":")[0] == "adb":
+        from ailsr.runtime.devices.adb_device import AdbDevice
+
+        return AdbDevice(name, apk, delegate)
+    raise UsageError(
+        f"no device {name!r}: give {LOCAL}, ssh://user@host[:port][/path/to/python] or adb[:serial]"
+    )
+
+
+def measure_on(
+    devices: Sequence[Device], plan: Plan, reports: Sequence[Report]
+) -> list[Results | AilsrError]:
+    """What each device finds, or why it found nothing; all measure at the same time."""
+
+    def measure(device: Device, report: Report) -> Results | AilsrError:
+        try:
+            return device.measure(plan, report)
+        except AilsrError as error:
+            return error
+
+    names = [device.name for device in devices]
+    here = names.index(LOCAL) if LOCAL in names else 0
+    with ThreadPoolExecutor(len(devices)) as pool:
+        others = {
+            n: pool.submit(measure, device, report)
+            for n, (device, report) in enumerate(zip(devices, reports, strict=True))
+            if n != here
+        }
+        try:
+            own = measure(devices[here], reports[here])
+            return [own if n == here else others[n].result() for n in range(len(devices))]
+        except BaseException:
+            for n in others:
+                devices[n].close()
+            raise
+
+
+def scale_of(file: str) -> int | None:
+    """The factor by which ``file`` enlarges, read without an engine; None when it does not tell."""
+    try:
+        found = anatomy(file)
+        if found.card is not None:
+            return found.card.scale
+        tensors = (*found.inputs, *found.outputs)
+        shapes = [[n if isinstance(n, int) else None for n in t.shape] for t in tensors]
+        return Interface.of(shapes, [t.type for t in tensors], None).scale
+    except AilsrError:
+        return None
+
+
+def scales(plan: Plan) -> list[int]:
+    """The factors by which the files of ``plan`` enlarge, as far as they tell."""
+    return sorted({scale for file in plan.files if (scale := scale_of(file)) is not None})

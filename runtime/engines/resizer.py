@@ -1,0 +1,103 @@
+"""Bicubic interpolation of Pillow and OpenCV: what users run today, and a network competes with.
+
+Neither is MATLAB's, by which networks are scored: OpenCV's kernel has a = -0.75, and Pillow leaves
+out of its kernel what lies outside the picture. Their time is that of the library's own code, on as
+many threads as it uses.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+import PIL
+from PIL import Image
+
+from ailsr.runtime.card import Card, PixelType
+from ailsr.runtime.engines.engine import Pixels
+from ailsr.runtime.errors import EngineError
+
+
+class Library(StrEnum):
+    """Where the interpolation comes from."""
+
+    PILLOW = "pillow"
+    OPENCV = "opencv"
+
+
+_TITLES = {Library.PILLOW: "Pillow", Library.OPENCV: "OpenCV"}
+_NAME = re.compile(r"(Pillow|OpenCV) bicubic x(\d+) (\d+)x(\d+)")
+
+
+@dataclass(frozen=True)
+class Resizer:
+    """An interpolation, and the size of picture that it is measured at; named like a file is."""
+
+    library: Library
+    scale: int
+    input_size: tuple[int, int]
+    """(height, width)"""
+
+    def __str__(self) -> str:
+        height, width = self.input_size
+        return f"{_TITLES[self.library]} bicubic x{self.scale} {width}x{height}"
+
+    @classmethod
+    def named(cls, name: str) -> Resizer | None:
+        """The resizer that ``str`` made ``name`` of; None: it is the name of a file."""
+        found = _NAME.fullmatch(name)
+        if found is None:
+            return None
+        scale, width, height = (int(n) for n in found.groups()[1:])
+        return cls(Library(found[1].lower()), scale, (height, width))
+
+
+class ResizerEngine:
+    """Interpolation as an engine."""
+
+    card: Card | None = None
+    measurable = True
+    resizable = True
+    pixels: PixelType = "uint8"
+
+    def __init__(self, resizer: Resizer, threads: int) -> None:
+        """Raises EngineError when the library is not installed."""
+        self.scale, self.input_size = resizer.scale, resizer.input_size
+        if resizer.library is Library.PILLOW:
+            self.name = f"Pillow {PIL.__version__}"
+            self._resize = _pillow
+        else:
+            check_installed(resizer.library)
+            import cv2
+
+            cv2.setNumThreads(threads)
+            self.name = f"OpenCV {cv2.__version__}"
+            self._resize = _opencv
+
+    def run(self, image: Pixels) -> Pixels:
+        height, width = image.shape[:2]
+        return self._resize(image, (width * self.scale, height * self.scale))
+
+
+def check_installed(library: Library) -> None:
+    """Raise EngineError when ``library`` is not installed."""
+    if library is Library.OPENCV:
+        try:
+            import cv2  # noqa: F401
+        except ImportError as error:
+            raise EngineError(
+                'OpenCV\'s bicubic needs OpenCV: pip install "ailsr[opencv]"'
+            ) from error
+
+
+def _pillow(image: Pixels, size: tuple[int, int]) -> Pixels:
+    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))
+
+
+def _opencv(image: Pixels, size: tuple[int, int]) -> Pixels:
+    import cv2
+
+    result: Pixels = cv2.resize(image, size, interpolation=cv2.INTER_CUBIC)
+    return result

@@ -1,0 +1,224 @@
+"""TFLite files, run by ai-edge-litert (its Interpreter or its CompiledModel) or, where that does
+not exist, by tflite-runtime."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ailsr.runtime.anatomy.tflite import tflite_metadata
+from ailsr.runtime.card import METADATA_KEY, Card
+from ailsr.runtime.engines.engine import Backend, Pixels
+from ailsr.runtime.engines.interface import Interface, probe
+from ailsr.runtime.engines.levels import Levels
+from ailsr.runtime.engines.trial import survives_trial
+from ailsr.runtime.errors import EngineError, ModelError
+from ailsr.runtime.seal import check_seal
+
+_DELEGATE = "DELEGATE"  # the operator that stands for those that a delegate computes
+
+# Where ai-edge-litert 2.3.0 aborts: XNNPACK takes no factor of 256 between two tensors, and its
+# refusal frees memory twice. Weights of a channel may have any small scale.
+_LARGEST_SCALE, _SMALLEST_SCALE = 2.0**8, 2.0**-20
+
+
+class TFLiteEngine:
+    """Runs one ``.tflite`` file. Raises ModelError, without the path, when it cannot."""
+
+    measurable = True
+
+    def __init__(
+        self,
+        path: Path,
+        threads: int,
+        size: tuple[int, int] | None = None,
+        *,
+        trusted: bool = False,
+        library: str | None = None,
+    ) -> None:
+        """``size`` suits files of a fixed size, too, unless a constant in them depends on it.
+
+        ``trusted``: load an unsealed file without a trial (see ``trial.py``). ``library``: an
+        engine of ``ENGINES``; None: the first that is installed.
+        """
+        interpreter_class, self.name = _installed(path, library)
+        data = path.read_bytes()
+        text = tflite_metadata(data, METADATA_KEY)
+        sealed = check_seal(data)
+        self.card = Card.of_file((text or b"").decode(errors="replace"), sealed)
+        if not (sealed or trusted):
+            survives_trial(path)
+        try:
+            with _quiet():
+                self._interpreter = interpreter_class(model_content=data, num_threads=threads)
+                _check_quantization(self._interpreter.get_tensor_details())
+                inputs = self._interpreter.get_input_details()
+                tensors = [*inputs, *self._interpreter.get_output_details()]
+                if size is not None and len(inputs) == 1:
+                    self._interpreter.resize_tensor_input(inputs[0]["index"], [1, *size, 3])
+                self._interpreter.allocate_tensors()
+        except (RuntimeError, ValueError) as error:
+            if size is not None:
+                raise EngineError(f"{path}: its input has a fixed size ({error})") from error
+            raise ModelError(
+                f"{self.name} cannot load it ({_reason(error)}): export or copy it again"
+            ) from error
+        shapes = [
+            [int(side) if side > 0 else None for side in tensor["shape_signature"]]
+            for tensor in tensors
+        ]
+        types = [np.dtype(tensor["dtype"]).name for tensor in tensors]
+        interface = Interface.of(shapes, types, self.card)
+        if not interface.channels_last:
+            raise ModelError("it takes [1, 3, H, W]: TFLite files need their channels last")
+        self._input, self._output = (t["index"] for t in tensors)
+        self._size = size or tuple(int(n) for n in tensors[0]["shape"][1:3])
+        self._white = np.float32(1)
+        self.resizable = interface.resizable
+        self.pixels = interface.pixels
+        self._levels: list[Levels] = []
+        if self.card is None and self.pixels != "float32":
+            self._levels = [Levels(tensor["quantization"], self.pixels) for tensor in tensors]
+        if size is not None:
+            height, width = self._interpreter.get_output_details()[0]["shape"][1:3]
+            if (height * size[1], height % size[0]) != (width * size[0], 0):
+                raise EngineError(f"{path}: its output does not follow the size of its input")
+            interface = replace(interface, input_size=size)
+        self.input_size = interface.input_size
+        self.scale, white = probe(interface, self.card, self.run)
+        self._white = np.float32(white)
+
+    def run(self, image: Pixels) -> Pixels:
+        if self._white != 1:
+            image = image * self._white
+        if self._levels:
+            image = self._levels[0].of(image)
+        try:
+            if image.shape[:2] != self._size:
+                self._resize(image.shape[0], image.shape[1])
+            self._interpreter.set_tensor(self._input, image[None])
+            self._interpreter.invoke()
+        except (RuntimeError, ValueError) as error:
+            raise EngineError(f"{self.name} failed: {_reason(error)}") from error
+        picture: Pixels = self._interpreter.get_tensor(self._output)[0]
+        if self._levels:
+            picture = self._levels[1].pixels(picture)
+        return picture / self._white if self._white != 1 else picture
+
+    def backends(self) -> tuple[Backend, ...] | None:
+        """XNNPACK, where the interpreter has handed it operators, and its own kernels; None of
+        CompiledModel, which does not tell."""
+        details = getattr(self._interpreter, "_get_ops_details", None)
+        if details is None:
+            return None
+        operators = details()
+        delegated = _delegated(operators)
+        types: dict[bool, list[str]] = {True: [], False: []}
+        for op in operators:
+            if op["op_name"] != _DELEGATE:
+                types[op["index"] in delegated].append(op["op_name"])
+        return Backend.of("XNNPACK", types[True]), Backend.of("CPU", types[False])
+
+    def _resize(self, height: int, width: int) -> None:
+        if not (self.resizable or (self.card and (height, width) in self.card.sizes)):
+            raise ValueError(f"the input is {self.input_size}, the picture {(height, width)}")
+        self._interpreter.resize_tensor_input(self._input, [1, height, width, 3])
+        with _quiet():
+            self._interpreter.allocate_tensors()
+        self._size = (height, width)
+
+
+def _installed(path: Path, library: str | None) -> tuple[Any, str]:
+    """The interpreter class of ``library``, or of one that is installed, and its name with its
+    version."""
+    if library in (None, "litert"):
+        with contextlib.suppress(ImportError):
+            from ai_edge_litert.interpreter import Interpreter
+
+            return Interpreter, f"ai-edge-litert {version('ai-edge-litert')}"
+    if library in (None, "tflite-runtime"):
+        with contextlib.suppress(ImportError):
+            from tflite_runtime.interpreter import Interpreter
+
+            return Interpreter, f"tflite-runtime {version('tflite-runtime')}"
+    if library == "compiled":
+        with contextlib.suppress(ImportError):
+            from ailsr.runtime.engines.compiled_model import CompiledInterpreter
+
+            return CompiledInterpreter, f"ai-edge-litert {version('ai-edge-litert')} CompiledModel"
+    if library == "tflite-runtime":
+        raise EngineError(f'{path} needs tflite-runtime: pip install tflite-runtime "numpy<2"')
+    raise EngineError(
+        f'{path} needs ai-edge-litert: pip install "ailsr[tflite]" '
+        f'(or, where it has no wheel, pip install tflite-runtime "numpy<2")'
+    )
+
+
+def _delegated(operators: list[dict[str, Any]]) -> set[int]:
+    """The indices of the operators that a delegate computes: from its outputs back to its inputs.
+
+    The interpreter keeps the operators that it has handed over in its list, and adds one for each
+    delegate. It is given none but its own: XNNPACK.
+    """
+    maker = {
+        int(tensor): op
+        for op in operators
+        if op["op_name"] != _DELEGATE
+        for tensor in op["outputs"]
+    }
+    found: set[int] = set()
+    for delegate in (op for op in operators if op["op_name"] == _DELEGATE):
+        given = {int(tensor) for tensor in delegate["inputs"]}
+        wanted = [int(tensor) for tensor in delegate["outputs"]]
+        while wanted:
+            op = maker.get(wanted.pop())
+            if op is not None and op["index"] not in found:
+                found.add(op["index"])
+                wanted += [int(tensor) for tensor in op["inputs"] if int(tensor) not in given]
+    return found
+
+
+def _check_quantization(tensors: list[dict[str, Any]]) -> None:
+    """Raise ValueError for a scale or zero point that no exporter writes: the engine uses them
+    unchecked, and a damaged file would end the process."""
+    for tensor in tensors:
+        if tensor["dtype"] in (np.int8, np.uint8):
+            scales, zero_points = (
+                tensor["quantization_parameters"][name] for name in ("scales", "zero_points")
+            )
+            limits = np.iinfo(tensor["dtype"])
+            smallest = _SMALLEST_SCALE if len(scales) == 1 else 0
+            if not (
+                np.all((scales > smallest) & (scales < _LARGEST_SCALE))
+                and np.all((zero_points >= limits.min) & (zero_points <= limits.max))
+            ):
+                raise ValueError(f"the quantisation of tensor {tensor['index']} is out of range")
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Nothing on stderr: the interpreter announces its delegate there and has no switch for it."""
+    try:
+        saved = os.dup(2)
+    except OSError:  # stderr is closed
+        yield
+        return
+    silence = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(silence, 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(silence)
+        os.close(saved)
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]

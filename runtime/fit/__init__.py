@@ -1,0 +1,1 @@
+"""Latency of networks that were never run, from a table of small ones."""

@@ -1,0 +1,1 @@
+"""Pictures: read, written, resized and compared, as 8-bit RGB."""

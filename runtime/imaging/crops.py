@@ -1,0 +1,96 @@
+"""Crops for looking at: where the network gains most over bicubic interpolation.
+
+The window of each picture is the one in which the squared error of bicubic exceeds the network's
+the most, so that the difference shows; bicubic, each file's result and the ground truth then stand
+side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ailsr.runtime.imaging import metrics
+from ailsr.runtime.imaging.color import luma
+from ailsr.runtime.imaging.image import Rgb
+from ailsr.runtime.imaging.protocol import Pair, Protocol
+from ailsr.runtime.imaging.resize import enlarge
+
+SIDE = 80
+"""Height and width of a crop in high-resolution pixels, less in smaller pictures."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One version of a crop."""
+
+    label: str
+    pixels: Rgb
+    psnr_db: float | None
+    """Of the crop, on what the protocol compares; None for the ground truth itself."""
+
+
+@dataclass(frozen=True)
+class Crop:
+    """The same window of one picture in several versions, the ground truth last."""
+
+    name: str
+    picture: Rgb
+    """The whole picture, for showing where the window lies."""
+    top: int
+    left: int
+    panels: tuple[Panel, ...]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the window in pixels."""
+        height, width = self.panels[-1].pixels.shape[:2]
+        return height, width
+
+
+def crop(pair: Pair, upscaled: Mapping[str, Rgb], protocol: Protocol) -> Crop:
+    """The crop of ``pair`` in bicubic, each of ``upscaled`` (by label) and ground truth.
+
+    The window is chosen for the first of ``upscaled``; the border that the protocol leaves out
+    does not count.
+    """
+    versions = {"bicubic": enlarge(pair.lr, pair.scale), **upscaled}
+    network = next(iter(upscaled.values()))
+    border = pair.scale
+    gain = metrics.shave(
+        squared_error(versions["bicubic"], pair.hr) - squared_error(network, pair.hr), border
+    )
+    side = min(SIDE, *gain.shape)
+    top, left = (at + border for at in best_window(gain, side))
+    window = (slice(top, top + side), slice(left, left + side))
+    compared = _COMPARED[protocol]
+    reference = compared(pair.hr[window])
+    panels = [
+        Panel(label, rgb[window], metrics.psnr(compared(rgb[window]), reference))
+        for label, rgb in versions.items()
+    ]
+    panels.append(Panel("ground truth", pair.hr[window], None))
+    return Crop(pair.name, pair.hr, top, left, tuple(panels))
+
+
+def best_window(gain: NDArray[np.float64], side: int) -> tuple[int, int]:
+    """(top, left) of the ``side``×``side`` window of ``gain`` (H×W) with the largest sum."""
+    sums = np.pad(gain.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
+    windows = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
+    top, left = np.unravel_index(windows.argmax(), windows.shape)
+    return int(top), int(left)
+
+
+def squared_error(rgb: Rgb, reference: Rgb) -> NDArray[np.float64]:
+    """Squared difference in luma of each pixel, H×W."""
+    difference: NDArray[np.float64] = luma(rgb) - luma(reference)
+    return difference**2
+
+
+_COMPARED: dict[Protocol, Callable[[Rgb], NDArray[np.float64] | Rgb]] = {
+    "Y-shave-s": lambda rgb: np.rint(luma(rgb)),
+    "RGB-DIV2K": lambda rgb: rgb,
+}

@@ -1,0 +1,189 @@
+"""The evaluation protocols: which pixels are compared, so that figures can be.
+
+``Y-shave-s``: the high-resolution picture (HR) is cropped to a multiple of the scale s; the
+low-resolution one (LR) is its bicubic reduction as MATLAB makes it; PSNR and SSIM are taken on Y
+of BT.601 (studio range, rounded to whole levels as MATLAB's rgb2ycbcr does) without a border of s
+pixels. An HR file of one channel (Set14's `bridge`) is compared in its own levels, as the
+literature does.
+
+``RGB-DIV2K``: the same on the three channels of RGB, as challenges report it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any, Literal, get_args, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ailsr.runtime.errors import ImageError, UsageError
+from ailsr.runtime.imaging import image, metrics
+from ailsr.runtime.imaging.color import Y_OFFSET, Y_WEIGHTS, luma
+from ailsr.runtime.imaging.image import Rgb
+from ailsr.runtime.imaging.resize import crop_to_multiple, shrink
+
+Protocol = Literal["Y-shave-s", "RGB-DIV2K"]
+PROTOCOL: Protocol = "Y-shave-s"
+PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A low-resolution picture and what it should become."""
+
+    name: str
+    lr: Rgb
+    """[h, w, 3]"""
+    hr: Rgb
+    """[scale*h, scale*w, 3]"""
+    grayscale: bool = False
+    """The HR file holds one channel."""
+
+    @property
+    def scale(self) -> int:
+        return int(self.hr.shape[0] // self.lr.shape[0])
+
+
+class Pairs(Sequence[Pair]):
+    """The pairs of a folder, sorted by name, each read when it is asked for."""
+
+    def __init__(self, sources: Sequence[tuple[str, Path, Path | None]], scale: int) -> None:
+        self.sources = sources
+        """(name, HR file, LR file or None when the protocol makes it)"""
+        self._scale = scale
+
+    @property
+    def names(self) -> list[str]:
+        return [name for name, _, _ in self.sources]
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    @overload
+    def __getitem__(self, index: int) -> Pair: ...
+    @overload
+    def __getitem__(self, index: slice) -> Pairs: ...
+    def __getitem__(self, index: int | slice) -> Pair | Pairs:
+        if isinstance(index, slice):
+            return Pairs(self.sources[index], self._scale)
+        return _pair(*self.sources[index], self._scale)
+
+    def __iter__(self) -> Iterator[Pair]:
+        return (_pair(*source, self._scale) for source in self.sources)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Means over a folder, and the figures of each picture."""
+
+    protocol: Protocol
+    psnr: float
+    """dB"""
+    ssim: float
+    images: dict[str, tuple[float, float]]
+    """(PSNR, SSIM) by name"""
+
+
+def pairs(folder: Path, scale: int) -> Pairs:
+    """The pairs of the HR pictures in ``folder`` (or in its subfolder ``HR``).
+
+    The LR pictures come from a sibling of the HR folder, ``LR_bicubic/X<scale>``, where there is
+    one (``baby.png`` or ``babyx2.png``; of ``DIV2K_valid_HR`` it is ``DIV2K_valid_LR_bicubic``),
+    and are made by the protocol otherwise. Raises ImageError when there are no pictures or LR
+    pictures are missing.
+    """
+    if scale < 1:
+        raise UsageError(f"a scale of {scale}: give 1 or more")
+    if (folder / "HR").is_dir():
+        folder = folder / "HR"
+    paths = image.list_pictures(folder)
+    stems = [path.stem for path in paths]
+    names = [path.stem if stems.count(path.stem) == 1 else path.name for path in paths]
+    lr_folder = _lr_folder(folder, scale)
+    if lr_folder is None:
+        return Pairs([(name, path, None) for name, path in zip(names, paths, strict=True)], scale)
+    lr_by_stem = {path.stem: path for path in image.list_pictures(lr_folder)}
+    sources = []
+    for name, path in zip(names, paths, strict=True):
+        lr = lr_by_stem.get(f"{path.stem}x{scale}") or lr_by_stem.get(path.stem)
+        if lr is None:
+            raise ImageError(
+                f"{lr_folder} has no {path.stem}x{scale}.png for {path}: add it, or rename that "
+                f"folder to have the low-resolution pictures made"
+            )
+        sources.append((name, path, lr))
+    return Pairs(sources, scale)
+
+
+def set_name(folder: Path) -> str:
+    """What the picture set in ``folder`` is called: ``Set5`` for Set5 and for Set5/HR."""
+    return folder.parent.name if folder.name == "HR" else folder.name
+
+
+def evaluate(
+    upscale: Callable[[Rgb], Rgb], pairs: Sequence[Pair], protocol: Protocol = PROTOCOL
+) -> Scores:
+    """PSNR and SSIM of ``upscale`` (uint8 RGB in and out) over ``pairs``.
+
+    Raises ImageError for a picture too small for the protocol or a result of the wrong size.
+    """
+    images = {pair.name: score(upscale(pair.lr), pair, protocol) for pair in pairs}
+    if not images:
+        raise ImageError("no pictures to evaluate: name a folder that holds some")
+    psnr, ssim = (fmean(figures) for figures in zip(*images.values(), strict=True))
+    return Scores(protocol, psnr, ssim, images)
+
+
+def score(upscaled: Rgb, pair: Pair, protocol: Protocol = PROTOCOL) -> tuple[float, float]:
+    """(PSNR in dB, SSIM) of one result. Raises ImageError as ``evaluate`` does."""
+    if protocol not in PROTOCOLS:
+        raise UsageError(f"no protocol {protocol!r}: choose one of {', '.join(PROTOCOLS)}")
+    if upscaled.shape != pair.hr.shape:
+        raise ImageError(f"{pair.name} came out as {upscaled.shape}, not as {pair.hr.shape}")
+    smallest = metrics.WINDOW + 2 * pair.scale
+    height, width = pair.hr.shape[:2]
+    if min(height, width) < smallest:
+        raise ImageError(
+            f"{pair.name} has {width}x{height} pixels, too few for {protocol} at x{pair.scale}: "
+            f"remove it, {smallest}x{smallest} is the least"
+        )
+    compared = [metrics.shave(plane, pair.scale) for plane in _planes(upscaled, pair, protocol)]
+    return metrics.psnr(*compared), metrics.ssim(*compared)
+
+
+def _planes(upscaled: Rgb, pair: Pair, protocol: Protocol) -> tuple[NDArray[Any], NDArray[Any]]:
+    """What the protocol compares of a result and its HR."""
+    if protocol == "RGB-DIV2K":
+        return upscaled, pair.hr
+    if pair.grayscale:
+        gray = (luma(upscaled) - Y_OFFSET) * 255 / sum(Y_WEIGHTS)
+        return np.rint(gray), pair.hr[..., 0]
+    return np.rint(luma(upscaled)), np.rint(luma(pair.hr))
+
+
+def _lr_folder(hr_folder: Path, scale: int) -> Path | None:
+    hr_folder = hr_folder.resolve()
+    siblings = [hr_folder.with_name("LR_bicubic")]
+    if "HR" in hr_folder.name:
+        siblings.append(hr_folder.with_name(hr_folder.name.replace("HR", "LR_bicubic")))
+    folders = (sibling / f"X{scale}" for sibling in siblings)
+    return next((folder for folder in folders if folder.is_dir()), None)
+
+
+def _pair(name: str, hr_path: Path, lr_path: Path | None, scale: int) -> Pair:
+    picture = image.read_picture(hr_path)
+    hr = crop_to_multiple(picture.on_white(), scale)
+    if hr.size == 0:
+        height, width = picture.rgb.shape[:2]
+        raise ImageError(f"{hr_path} has {width}x{height} pixels: too small to reduce by {scale}")
+    lr = shrink(hr, scale) if lr_path is None else image.read(lr_path)
+    if (lr.shape[0] * scale, lr.shape[1] * scale, 3) != hr.shape:
+        raise ImageError(
+            f"{lr_path} has {lr.shape[1]}x{lr.shape[0]} pixels; {hr_path} reduced by {scale} has "
+            f"{hr.shape[1] // scale}x{hr.shape[0] // scale}: it belongs to another picture"
+        )
+    return Pair(name, lr, hr, picture.grayscale)

@@ -1,0 +1,114 @@
+"""The report's crops: a slider between bicubic and the network, and each version beside it."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterator, Sequence
+from html import escape
+from pathlib import Path
+
+from PIL import Image
+
+from ailsr.runtime.bench import findings
+from ailsr.runtime.bench.results import Results
+from ailsr.runtime.bench.table import decibels
+from ailsr.runtime.imaging.crops import Crop, Panel
+from ailsr.runtime.imaging.image import Rgb
+
+THUMBNAIL = 200
+"""Longer side of the picture that shows where a crop lies, in pixels."""
+
+
+def crop_section(results: Results, crops: Sequence[Crop]) -> Iterator[str]:
+    """Heading and crops as HTML; nothing when there are none."""
+    if not crops:
+        return
+    total = len(next(iter(results.bicubic.values())).images) if results.bicubic else len(crops)
+    which = "" if total <= len(crops) else f" Of {total} pictures, the {len(crops)} that gain most."
+    files = [
+        f"{label} is {Path(file.file).name}" for label, file in findings.shown(results).items()
+    ]
+    yield "<h2>Before and after</h2>"
+    yield (
+        f'<p class="lead">Enlarged where the network gains most over bicubic, with the PSNR of the '
+        f"crop.{which} {escape('; '.join(files))}. Drag across a picture or use the arrow keys.</p>"
+    )
+    for crop in crops:
+        yield _crop(results, crop)
+
+
+def _crop(results: Results, crop: Crop) -> str:
+    height, width = crop.size
+    tall, wide = crop.picture.shape[:2]
+    box = "".join(
+        f"{side}:{100 * part / whole:.2f}%;"
+        for side, part, whole in (
+            ("left", crop.left, wide),
+            ("top", crop.top, tall),
+            ("width", width, wide),
+            ("height", height, tall),
+        )
+    )
+    panels = "".join(
+        f"<figure>{_picture(crop, panel)}<figcaption>{_label(panel)}</figcaption></figure>"
+        for panel in crop.panels
+    )
+    return (
+        f'<section class="crop" style="--width:{width};--height:{height}"><header>'
+        f'<span class="where"><img src="{_thumbnail(crop.picture)}" '
+        f'alt="{escape(crop.name)}, whole picture"><i style="{box}"></i></span>'
+        f"<div><h3>{escape(crop.name)}</h3>{_whole_picture(results, crop.name)}</div></header>"
+        f'{_slider(crop)}<div class="panels">{panels}</div></section>'
+    )
+
+
+def _slider(crop: Crop) -> str:
+    """The first version (bicubic) to the left of a line that can be moved, the last file's to the
+    right. Without scripts the line stays in the middle."""
+    before, after = crop.panels[0], crop.panels[-2]
+    moved = "this.parentNode.style.setProperty('--cut',this.value+'%')"
+    return (
+        f'<figure class="slider"><div>{_picture(crop, after)}{_picture(crop, before)}'
+        f'<input type="range" min="0" max="100" value="50" oninput="{moved}" '
+        f'aria-label="{escape(crop.name)}: how much of it {escape(before.label)} shows, '
+        f'the rest is {escape(after.label)}"></div>'
+        f"<figcaption><span>{_label(before)}</span><span>{_label(after)}</span></figcaption>"
+        f"</figure>"
+    )
+
+
+def _picture(crop: Crop, panel: Panel) -> str:
+    alt = f"{escape(crop.name)}: {escape(panel.label)}"
+    return f'<img src="{_data_uri(panel.pixels, "PNG", optimize=True)}" alt="{alt}">'
+
+
+def _label(panel: Panel) -> str:
+    psnr = "" if panel.psnr_db is None else f" <span>{decibels(panel.psnr_db)} dB</span>"
+    return f"<b>{escape(panel.label)}</b>{psnr}"
+
+
+def _whole_picture(results: Results, name: str) -> str:
+    """PSNR of the whole picture in each version, by the protocol."""
+    files = findings.shown(results)
+    qualities = {label: file.quality for label, file in files.items()}
+    scale = next(iter(files.values())).scale
+    lines = [
+        f"<dt>{escape(label)}</dt><dd>{decibels(quality.images[name][0])} dB</dd>"
+        for label, quality in {"bicubic": results.bicubic.get(scale), **qualities}.items()
+        if quality and name in quality.images
+    ]
+    return f'<dl class="whole"><dt>Whole picture</dt>{"".join(lines)}</dl>' if lines else ""
+
+
+def _thumbnail(rgb: Rgb) -> str:
+    image = Image.fromarray(rgb)
+    image.thumbnail((2 * THUMBNAIL, 2 * THUMBNAIL))  # twice the size shown, for dense screens
+    return _data_uri(image, "JPEG", quality=80)
+
+
+def _data_uri(picture: Rgb | Image.Image, kind: str, **options: object) -> str:
+    image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -1,0 +1,110 @@
+"""The report's plot: PSNR against the latency of the whole path, one plot per scale."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from html import escape
+from pathlib import Path
+
+from ailsr.runtime.bench import findings
+from ailsr.runtime.bench.request import Measurement
+from ailsr.runtime.bench.results import Results
+from ailsr.runtime.bench.table import decibels, size
+from ailsr.runtime.report.scatter import Point, Shape, mark, scatter
+
+SHAPES: dict[str, Shape] = {"ONNX": "circle", "TFLite": "square", "Core ML": "triangle"}
+"""Mark of each format; others get a diamond."""
+WIDTHS = {"wide": (1200, 420), "medium": (690, 380), "narrow": (340, 340)}
+"""Class and (width, height) in pixels of the drawings: the style sheet shows the one that fits."""
+
+
+def plot_section(results: Results) -> Iterator[str]:
+    """Heading, plots and legend as HTML; nothing when no file has both latency and PSNR."""
+    timed = [
+        file
+        for file in results.measured
+        if file.whole_path and file.quality and math.isfinite(file.quality.psnr_db)
+    ]
+    if not timed:
+        return
+    yield "<h2>Quality against latency</h2>"
+    yield (
+        '<p class="lead">Up and to the left is better. A mark stands at the median of the whole '
+        "path, its line reaches to the 90th percentile. The steps are the front: no file is both "
+        "faster and better than one on it.</p>"
+    )
+    scales = sorted({file.scale for file in timed})
+    for scale in scales:
+        files = [file for file in timed if file.scale == scale]
+        if len(scales) > 1:
+            yield f"<h3>×{scale}</h3>"
+        yield _plot(results, files, scale)
+
+
+def _plot(results: Results, files: Sequence[Measurement], scale: int) -> str:
+    sizes = {file.output_size for file in files}
+    same_size = len(sizes) == 1
+    x_title = f"ms per picture of {size(sizes.pop())}" if same_size else "ms per output megapixel"
+    networks = {file.network for file in files}
+    front = findings.front(files)
+    points = []
+    for file in files:
+        assert file.whole_path and file.quality
+        unit = 1.0 if same_size else math.prod(file.output_size) / 1e6
+        label = Path(file.file).stem
+        if file.network:  # the mark's shape tells the format
+            what = findings.format_name(file) if len(networks) == 1 else file.network
+            label = f"{what} {file.precision}"
+        points.append(
+            Point(
+                x=file.whole_path.p50_ms / unit,
+                x_high=file.whole_path.p90_ms / unit,
+                y=file.quality.psnr_db,
+                label=label,
+                style=_style(file),
+                shape=SHAPES.get(findings.format_name(file), "diamond"),
+                on_front=file in front,
+            )
+        )
+    y_title = f"PSNR in dB ({results.protocol})"
+    plots = "".join(
+        f'<div class="{name}">{scatter(points, x_title, y_title, *drawing)}</div>'
+        for name, drawing in WIDTHS.items()
+    )
+    note = _front_note(results, front) + _bicubic_note(results, min(p.y for p in points), scale)
+    return f'<figure class="plot">{_legend(files)}{plots}<figcaption>{note}</figcaption></figure>'
+
+
+def _front_note(results: Results, front: Sequence[Measurement]) -> str:
+    """The files on the front, from the fastest to the best."""
+    names = (f"<b>{escape(results.short_name(file.file))}</b>" for file in front)
+    return f"On the front, from the fastest to the best: {', '.join(names)}. "
+
+
+def _legend(files: Sequence[Measurement]) -> str:
+    """What colours and shapes stand for."""
+    used = {_style(file) for file in files}
+    styles = [style for style in (*findings.PRECISIONS, "other") if style in used]
+    formats = sorted({findings.format_name(file) for file in files})
+    key = {"no card" if s == "other" else s: mark(8, 8, "circle", s) for s in styles}
+    key |= {name: mark(8, 8, SHAPES.get(name, "diamond"), "shape") for name in formats}
+    items = "".join(
+        f'<span><svg viewBox="0 0 16 16" aria-hidden="true">{drawing}</svg>{escape(name)}</span>'
+        for name, drawing in key.items()
+        if name  # interpolation is of no format
+    )
+    return f'<p class="legend">{items}</p>'
+
+
+def _style(file: Measurement) -> str:
+    return file.precision or "other"
+
+
+def _bicubic_note(results: Results, lowest: float, scale: int) -> str:
+    bicubic = results.bicubic.get(scale)
+    if bicubic is None:
+        return ""
+    below = lowest - bicubic.psnr_db
+    place = f", {decibels(below)} dB below the lowest mark" if below >= 0.005 else ""
+    return f"Bicubic interpolation: {decibels(bicubic.psnr_db)} dB{place}."

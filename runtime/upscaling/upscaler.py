@@ -1,0 +1,145 @@
+"""Upscaling pictures of any size with an exported file.
+
+A picture larger than the file's input is cut into overlapping tiles, and the result is what the
+network computes for the whole picture; a smaller one is padded at the bottom and right with its
+edge pixels. Only one tile at a time is held in floating point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from ailsr.runtime.card import Card, PixelType
+from ailsr.runtime.engines.engine import Engine, Pixels, open_engine
+from ailsr.runtime.errors import EngineError, ImageError, ModelError
+from ailsr.runtime.imaging.picture import Rgb
+from ailsr.runtime.upscaling.tiles import Size, Tile, plan
+
+UNKNOWN_RADIUS = 24
+"""Overlap in pixels for files without a card, whose receptive field is not known: enough for 24
+convolutions of 3×3. A quarter of the input where that is less."""
+
+Progress = Callable[[int, int], None]
+"""Called after each tile with (tiles done, tiles in all)."""
+
+
+def load(
+    path: Path | str,
+    *,
+    threads: int | None = None,
+    trusted: bool = False,
+    engine: str | None = None,
+) -> Upscaler:
+    """The upscaler in the file at ``path``, on ``threads`` CPU threads (None: all cores).
+
+    ``trusted``: run a TFLite file of others at once, not first in a process of its own to see
+    whether it crashes. ``engine``: one of those for its ending (``engine_names``), None: one that
+    is installed. Raises ModelError for a file that cannot be used, EngineError when no engine is
+    installed.
+    """
+    return Upscaler(open_engine(Path(path), threads, trusted=trusted, engine=engine), Path(path))
+
+
+class Upscaler:
+    """An exported file, ready to upscale pictures."""
+
+    def __init__(self, engine: Engine, path: Path) -> None:
+        self.engine = engine
+        self.path = path
+        self.card: Card | None = engine.card
+        self.scale: int = engine.scale
+        self.sizes: tuple[Size, ...] = (engine.input_size,)
+        """The input sizes, (height, width), that pictures are cut into."""
+        if self.card is not None and self.card.input_size == engine.input_size:
+            self.sizes = self.card.sizes
+
+    @property
+    def radius(self) -> int:
+        """Input pixels by which tiles overlap on each side."""
+        if self.card is not None:
+            return self.card.radius
+        return min(UNKNOWN_RADIUS, min(self.engine.input_size) // 4)
+
+    def plan(self, height: int, width: int) -> list[Tile]:
+        """The runs of the file that a picture of this size takes, by the input size with which the
+        fewest pixels are computed. Raises ModelError when there is none."""
+        plans, reason = [], ""
+        for size in self.sizes:
+            try:
+                tiles = plan((height, width), size, self.radius, self.scale)
+                plans.append((len(tiles) * _area(size), len(tiles), tiles))
+            except ModelError as error:
+                reason = f"{self.path}: {error}"
+        if not plans:
+            raise ModelError(reason)
+        return min(plans, key=lambda found: found[:2])[-1]
+
+    def upscale(self, rgb: Rgb, progress: Progress | None = None) -> Rgb:
+        """``rgb`` (H×W×3, uint8) ``scale`` times as large, uint8.
+
+        Raises ImageError for an array that is no such picture, EngineError when the engine fails.
+        """
+        if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.size == 0:
+            raise ImageError(
+                f"upscale takes pixels of uint8 [height, width, 3], got {rgb.dtype} "
+                f"{list(rgb.shape)}"
+            )
+        height, width = rgb.shape[:2]
+        tiles = self.plan(height, width)
+        result = np.empty((height * self.scale, width * self.scale, 3), np.uint8)
+        for done, tile in enumerate(tiles, 1):
+            result[tile.target] = self.run(rgb[tile.source])[tile.kept]
+            if progress is not None:
+                progress(done, len(tiles))
+        return result
+
+    def run(self, tile: Rgb) -> Rgb:
+        """The file's output for ``tile`` (h×w×3), padded to the least input size that holds it."""
+        if not getattr(self.engine, "resizable", False):
+            height, width = min((s for s in self.sizes if _holds(s, tile)), key=_area)
+            missing = ((0, height - tile.shape[0]), (0, width - tile.shape[1]), (0, 0))
+            tile = np.pad(tile, missing, mode="edge") if tile.shape[:2] != (height, width) else tile
+        upscaled = self.engine.run(to_pixels(tile, self.engine.pixels))
+        expected = (tile.shape[0] * self.scale, tile.shape[1] * self.scale, 3)
+        if upscaled.shape != expected:
+            raise EngineError(
+                f"{self.path} returned {list(upscaled.shape)} instead of {list(expected)}: "
+                f"export it again"
+            )
+        return from_pixels(upscaled, self.engine.pixels)
+
+
+def _area(size: Size) -> int:
+    return size[0] * size[1]
+
+
+def _holds(size: Size, tile: Rgb) -> bool:
+    return bool(tile.shape[0] <= size[0] and tile.shape[1] <= size[1])
+
+
+def to_pixels(rgb: Rgb, pixels: PixelType) -> Pixels:
+    """``rgb`` as the element type of a file's input."""
+    if pixels == "float32":
+        return rgb.astype(np.float32) / np.float32(255)
+    return rgb if pixels == "uint8" else (rgb ^ np.uint8(0x80)).view(np.int8)  # uint8 - 128
+
+
+def from_pixels(upscaled: Pixels, pixels: PixelType) -> Rgb:
+    """A file's output as uint8: floats clipped to [0, 1] and rounded half to even.
+
+    Raises EngineError when they are not numbers.
+    """
+    if pixels == "uint8":
+        return upscaled
+    if pixels == "int8":
+        return upscaled.view(np.uint8) ^ np.uint8(0x80)
+    try:
+        with np.errstate(over="ignore", invalid="raise"):
+            levels = upscaled * np.float32(255)
+            np.clip(levels, 0, 255, out=levels)
+            return np.rint(levels, out=levels).astype(np.uint8)
+    except FloatingPointError:
+        raise EngineError("the file computed NaN: it is damaged or was exported wrongly") from None

@@ -1,0 +1,1 @@
+"""A page that upscales and measures in the browser of a phone."""

@@ -1,0 +1,190 @@
+"""What ``ailsr-web`` serves: the built page, the exported files and the pictures, by address.
+
+An address is a key of one dictionary. Nothing is looked up in a folder when a request comes, so
+there is no path to climb out of.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from ailsr.runtime.bench.host import Host
+from ailsr.runtime.bench.request import Quality
+from ailsr.runtime.bench.results import Results
+from ailsr.runtime.engines.engine import available_cores
+from ailsr.runtime.engines.onnx import OnnxEngine
+from ailsr.runtime.errors import ModelError, UsageError
+from ailsr.runtime.imaging import protocol
+from ailsr.runtime.imaging.image import Rgb
+from ailsr.runtime.imaging.protocol import PROTOCOL, Pairs
+from ailsr.runtime.imaging.resize import enlarge
+from ailsr.runtime.upscaling.upscaler import Upscaler, load
+
+PAGE = Path(__file__).parent / "page"
+"""Where ``make web`` builds the page and wheels carry it."""
+_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
+    ".wasm": "application/wasm",
+}
+
+
+@dataclass(frozen=True)
+class Resource:
+    """What one address answers."""
+
+    type: str
+    """Media type."""
+    read: Callable[[], bytes]
+    gzipped: bool = False
+    """The bytes are compressed, as ``Content-Encoding: gzip`` says."""
+
+
+@dataclass(frozen=True)
+class Measuring:
+    """How the page measures; it becomes the settings of its report."""
+
+    images: Path | None
+    """Folder of high-resolution pictures for PSNR and SSIM."""
+    pictures: int
+    """At most so many of them, the first by name."""
+    runs: int
+    seconds: float
+
+
+Site = dict[str, Resource]
+"""By the address, relative to the page."""
+
+
+def build_site(files: Sequence[Path], measuring: Measuring) -> Site:
+    """Everything that can be asked for. Raises AilsrError for a file or folder of no use."""
+    upscalers = [_open(path) for path in files]
+    pictures = _pictures({upscaler.scale for upscaler in upscalers}, measuring)
+    setup = {
+        "files": [_entry(upscaler, _model_address(i)) for i, upscaler in enumerate(upscalers)],
+        "pictures": {
+            scale: [
+                {
+                    "name": pairs.names[i],
+                    "lr": _picture_address(scale, i, "lr"),
+                    "hr": _picture_address(scale, i, "hr"),
+                    "grayscale": pair.grayscale,
+                }
+                for i, pair in enumerate(pairs)
+            ]
+            for scale, pairs in pictures.items()
+        },
+        "report": _empty_report(pictures, measuring),
+    }
+    site = _page()
+    site["setup.json"] = Resource("application/json", json.dumps(setup).encode)
+    for i, path in enumerate(files):
+        site[_model_address(i)] = Resource("application/octet-stream", path.read_bytes)
+    for scale, pairs in pictures.items():
+        for i in range(len(pairs)):
+            for side in ("lr", "hr"):
+                read = partial(_png, pairs, i, side)
+                site[_picture_address(scale, i, side)] = Resource("image/png", read)
+    return site
+
+
+def _page() -> Site:
+    if not (PAGE / "index.html.gz").exists():
+        raise UsageError(
+            "the page is not built yet: run `make web` in ailsr's source tree (it needs Node.js 18 "
+            "or later with npm); wheels made by `make wheel` carry it"
+        )
+    site = {}
+    for path in sorted(PAGE.rglob("*.gz")):
+        address = path.relative_to(PAGE).with_suffix("")
+        resource = Resource(_TYPES[address.suffix], path.read_bytes, gzipped=True)
+        site[address.as_posix()] = resource
+    site[""] = site.pop("index.html")
+    return site
+
+
+def _open(path: Path) -> Upscaler:
+    if path.suffix.lower() != ".onnx":
+        raise ModelError(f"{path}: browsers run ONNX files here: ailsr-export with --target onnx")
+    return load(path, threads=1)
+
+
+def _entry(upscaler: Upscaler, address: str) -> dict[str, Any]:
+    """What the page has to know of a file."""
+    engine, card = upscaler.engine, upscaler.card
+    assert isinstance(engine, OnnxEngine)
+    return {
+        "name": upscaler.path.name,
+        "url": address,
+        "size_bytes": upscaler.path.stat().st_size,
+        "network": card.network if card else None,
+        "precision": card.precision if card else None,
+        "pixels": engine.pixels,
+        "scale": upscaler.scale,
+        "sizes": upscaler.sizes,
+        "radius": upscaler.radius,
+        "resizable": engine.resizable,
+        "channels_last": engine.channels_last,
+        "white": float(engine.white),
+    }
+
+
+def _pictures(scales: set[int], measuring: Measuring) -> dict[int, Pairs]:
+    if measuring.images is None:
+        return {}
+    folder, count = measuring.images, measuring.pictures
+    return {scale: protocol.pairs(folder, scale)[:count] for scale in sorted(scales)}
+
+
+def _empty_report(pictures: dict[int, Pairs], measuring: Measuring) -> dict[str, Any]:
+    """The report of this session, to which the page adds its files, its host and the date."""
+    images = None
+    if measuring.images is not None:
+        chosen = len(next(iter(pictures.values())))
+        every = len(protocol.pairs(measuring.images, 1))
+        images = str(measuring.images)
+        if chosen < every:
+            images += f" (the first {chosen} of {every})"
+    bicubic = {
+        scale: Quality.of_scores(protocol.evaluate(partial(enlarge, scale=scale), pairs))
+        for scale, pairs in pictures.items()
+    }
+    return Results(
+        Host.here(),
+        datetime.now(UTC),
+        available_cores(),
+        measuring.runs,
+        measuring.seconds,
+        PROTOCOL,
+        images,
+        [],
+        bicubic,
+    ).to_document()
+
+
+def _png(pairs: Pairs, index: int, side: str) -> bytes:
+    rgb: Rgb = getattr(pairs[index], side)
+    buffer = io.BytesIO()
+    Image.fromarray(rgb).save(buffer, "png")
+    return buffer.getvalue()
+
+
+def _model_address(index: int) -> str:
+    return f"models/{index}.onnx"
+
+
+def _picture_address(scale: int, index: int, side: str) -> str:
+    return f"pictures/x{scale}/{index}_{side}.png"
