@@ -82,7 +82,9 @@ class Run:
             recipe.train or [], recipe.max_megapixels, self.events.load
         )
         self.source = PatchSource(self.loaded.pictures, recipe.scale, recipe.patch, self.device)
-        self.maps = ImportanceMaps(self.source, self.output, self.in_color, self._mapped)
+        self.maps = ImportanceMaps(
+            self.source, self.output, self.in_color, self._mapped, recipe.teacher_views
+        )
         self.interrupted = False
         """Set by Ctrl-C; obeyed after the next whole step."""
         recipe.output.mkdir(parents=True, exist_ok=True)
