@@ -31,6 +31,15 @@ class State:
     best_psnr: float = -math.inf
     validations: list[dict[str, Any]] = field(default_factory=list)
 
+    def deaf(self) -> float:
+        """Share of the student's channels that no gradient reached in the last step."""
+        gradients = [
+            p.grad.flatten(1)
+            for p in self.student.parameters()
+            if p.ndim > 1 and p.grad is not None
+        ]
+        return float(torch.cat([(g == 0).all(dim=1) for g in gradients]).float().mean())
+
     def progress(self) -> dict[str, Any]:
         """What ``restore`` needs, as tensors and JSON values."""
         frozen = {"teacher": self.teacher, "previous": self.previous}

@@ -224,7 +224,7 @@ class Run:
                         f"the loss is {mean} at step {state.step}: lower --learning-rate "
                         f"({recipe.learning_rate})"
                     )
-                if state.step > recipe.warmup and self._deaf() > MOST_DEAF:
+                if state.step > recipe.warmup and state.deaf() > MOST_DEAF:
                     raise TrainingError(
                         f"the network no longer learns at step {state.step}: its ReLUs have shut "
                         f"for good; lower --learning-rate ({recipe.learning_rate}) or lengthen "
@@ -275,15 +275,6 @@ class Run:
                 return F.mse_loss(output, target)
             case _:
                 return F.l1_loss(output, target if batch.map is None else batch.map)
-
-    def _deaf(self) -> float:
-        """Share of the channels that no gradient reached in the last step."""
-        gradients = [
-            p.grad.flatten(1)
-            for p in self.state.student.parameters()
-            if p.ndim > 1 and p.grad is not None
-        ]
-        return float(torch.cat([(g == 0).all(dim=1) for g in gradients]).float().mean())
 
     def _learning_rate(self, segment: int) -> float:
         """A cosine from restart to restart, each with a linear warm-up."""

@@ -303,34 +303,29 @@ class _QuantizedTranslator(_Translator):
 
     def quantize(self, value: Var, tensor: str, unit: float) -> None:
         """Store ``value``, given in units of 1 / ``unit``, as the int8 levels of ``tensor``."""
-        scale, zero_point = self._scale_and_zero_point(tensor, unit)
-        self.levels[tensor] = self.mb.quantize(
-            input=value,
-            scale=scale,
-            zero_point=zero_point,
-            output_dtype="int8",
-            name=f"{self.names[tensor]}__levels",
-        )
+        self.levels[tensor] = self._levels(value, tensor, unit, self.names[tensor])
 
     def dequantize(self, tensor: str, unit: float, name: str) -> Var:
         """The numbers that the levels of ``tensor`` stand for, in units of 1 / ``unit``."""
-        scale, zero_point = self._scale_and_zero_point(tensor, unit)
-        return self.mb.dequantize(
-            input=self.levels[tensor], scale=scale, zero_point=zero_point, name=name
-        )
+        return self._numbers(self.levels[tensor], tensor, unit, name)
 
     def between(self, value: Var, node: Node) -> Var:
-        scale, zero_point = self._scale_and_zero_point(node.output, 1)
-        levels = self.mb.quantize(
+        levels = self._levels(value, node.output, 1, value.name)
+        return self._numbers(levels, node.output, 1, f"{value.name}__real")
+
+    def _levels(self, value: Var, tensor: str, unit: float, name: str) -> Var:
+        scale, zero_point = self._scale_and_zero_point(tensor, unit)
+        return self.mb.quantize(
             input=value,
             scale=scale,
             zero_point=zero_point,
             output_dtype="int8",
-            name=f"{value.name}__levels",
+            name=f"{name}__levels",
         )
-        return self.mb.dequantize(
-            input=levels, scale=scale, zero_point=zero_point, name=f"{value.name}__real"
-        )
+
+    def _numbers(self, levels: Var, tensor: str, unit: float, name: str) -> Var:
+        scale, zero_point = self._scale_and_zero_point(tensor, unit)
+        return self.mb.dequantize(input=levels, scale=scale, zero_point=zero_point, name=name)
 
     def _scale_and_zero_point(self, tensor: str, unit: float) -> tuple[Any, np.int8]:
         params = self.params[tensor]
