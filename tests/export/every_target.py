@@ -20,7 +20,7 @@ from ailsr.export.graph.graph import Graph
 from ailsr.export.graph.passes import with_separate_pixels
 from ailsr.export.graph.quantization import Quantization, quantization_of
 from ailsr.export.targets.coreml import writer as coreml_writer
-from ailsr.export.targets.coreml.reference import CoreMLReference
+from ailsr.export.targets.coreml.coreml_reference import CoreMLReference
 from ailsr.export.targets.onnx import writer as onnx_writer
 from ailsr.export.targets.tflite import writer as tflite_writer
 from ailsr.runtime.card import Card, Precision

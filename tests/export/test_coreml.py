@@ -37,7 +37,7 @@ from ailsr.export.graph.graph import (
 from ailsr.export.graph.quantization import Quantization, quantization_of
 from ailsr.export.targets.coreml import mil_operators
 from ailsr.export.targets.coreml import writer as coreml_writer
-from ailsr.export.targets.coreml.reference import CoreMLReference
+from ailsr.export.targets.coreml.coreml_reference import CoreMLReference
 from ailsr.runtime.anatomy.coreml import blobs
 from ailsr.runtime.card import Card, Precision
 from ailsr.runtime.errors import (
@@ -555,7 +555,7 @@ assert not {"coremltools", "torch"} & set(sys.modules)
 pad = graph.Pad("image", "upscaled", (1, 1, 1, 1))
 card = Card("pad", 1, "rgb", "float32", "uint8", (8, 8), 0)
 coreml_writer.write(graph.Graph((pad,), (3, 8, 8)), card, Path(sys.argv[1]))
-from ailsr.export.targets.coreml.reference import CoreMLReference
+from ailsr.export.targets.coreml.coreml_reference import CoreMLReference
 assert CoreMLReference(Path(sys.argv[1])).run(np.zeros((8, 8, 3), np.uint8)).shape == (10, 10, 3)
 """
     path = tmp_path / "pad.mlpackage"

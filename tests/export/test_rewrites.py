@@ -15,7 +15,7 @@ from ailsr.export.graph.graph import Add, Conv, DepthToSpace, Graph, Node, Pad, 
 from ailsr.export.graph.quantization import Quantization, quantization_of
 from ailsr.export.graph.rewrites import RewriteName, rewritten
 from ailsr.export.targets.coreml import writer as coreml_writer
-from ailsr.export.targets.coreml.reference import CoreMLReference
+from ailsr.export.targets.coreml.coreml_reference import CoreMLReference
 from ailsr.export.targets.onnx import writer as onnx_writer
 from ailsr.export.targets.tflite import writer as tflite_writer
 from ailsr.runtime import load
