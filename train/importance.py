@@ -26,16 +26,10 @@ class ImportanceMaps:
     """The maps of a run; sets them in its ``source``."""
 
     def __init__(
-        self,
-        source: PatchSource,
-        output: Output,
-        in_color: Color,
-        tick: Callable[[int], None],
-        views: int = 1,
+        self, source: PatchSource, output: Output, in_color: Color, tick: Callable[[int], None]
     ) -> None:
-        """``tick(done)`` is called after each picture; T(x) is the mean over ``views`` of it."""
+        """``tick(done)`` is called after each picture."""
         self._source, self._output, self._in_color, self._tick = source, output, in_color, tick
-        self._views = views
         self._teacher: Network | None = None
         self._taught: list[Tensor] = []
         """The teacher's T(x) − y on each picture, as far as it has been run; float16."""
@@ -91,22 +85,9 @@ class ImportanceMaps:
             lr, hr = self._source.pair(index)
             target = self._in_color(hr)
             if index == len(self._taught):
-                taught = ensemble(lambda view: self._output(teacher, view), lr, self._views)
-                self._taught.append((taught - target).half())
+                self._taught.append((self._output(teacher, lr) - target).half())
             self._tick(index + 1)
             yield lr, target, target + self._taught[index].float()
-
-
-def ensemble(network: Callable[[Tensor], Tensor], lr: Tensor, views: int) -> Tensor:
-    """Self-ensemble: the mean of ``network``'s outputs (1, C, H, W) on ``views`` of the eight flips
-    and rotations of ``lr`` (1, 3, h, w), each turned back (Timofte et al., CVPR 2016, sec. 3.6)."""
-    total = torch.zeros(())
-    for view in range(views):
-        turns, flipped = view % 4, view >= 4
-        seen = torch.rot90(lr.flip(-1) if flipped else lr, turns, (-2, -1))
-        output = torch.rot90(network(seen), -turns, (-2, -1))
-        total = total.to(output) + (output.flip(-1) if flipped else output)
-    return total / views
 
 
 class _Mean:

@@ -68,15 +68,6 @@ class Recipe:
             "--init).",
         ),
     ] = "zoo"
-    teacher_views: Annotated[
-        int,
-        Option(
-            min=1,
-            max=8,
-            help="The teacher's output is its mean over this many flips and rotations of a "
-            "picture; once a run, it costs that many times the time.",
-        ),
-    ] = 1
     init: Annotated[
         Path | None,
         Option(
@@ -163,8 +154,6 @@ class Recipe:
             raise UsageError("--train is missing: name a folder of high-resolution pictures")
         if self.teacher not in ("zoo", "self") and self.method != "ail":
             raise UsageError(f"--teacher goes with --method ail, not with {self.method}")
-        if self.teacher_views > 1 and self.method != "ail":
-            raise UsageError(f"--teacher-views goes with --method ail, not with {self.method}")
         if self.importance == "none" and self.teacher == "self":
             raise UsageError("--importance none leaves nothing to learn from --teacher self")
         if self.learning_rate <= 0 or self.clip <= 0 or self.max_megapixels <= 0:

@@ -82,9 +82,7 @@ class Run:
             recipe.train or [], recipe.max_megapixels, self.events.load
         )
         self.source = PatchSource(self.loaded.pictures, recipe.scale, recipe.patch, self.device)
-        self.maps = ImportanceMaps(
-            self.source, self.output, self.in_color, self._mapped, recipe.teacher_views
-        )
+        self.maps = ImportanceMaps(self.source, self.output, self.in_color, self._mapped)
         self.interrupted = False
         """Set by Ctrl-C; obeyed after the next whole step."""
         recipe.output.mkdir(parents=True, exist_ok=True)

@@ -79,7 +79,7 @@ def test_a_network_whose_relus_have_shut_is_given_up(recipe):
 @pytest.mark.parametrize(
     "scheme",
     [
-        {"teacher": "zoo", "teacher_views": 2},
+        {"teacher": "zoo"},
         {"teacher": "self"},
         {"importance": "none"},
         {"importance": "paper", "teacher": "self"},
@@ -182,7 +182,6 @@ def test_bad_recipes_name_the_flag(photos, tmp_path):
         ({"train": None}, "--train"),
         ({"method": "l1", "teacher": "x.pt"}, "--teacher"),
         ({"importance": "none", "teacher": "self"}, "--teacher self"),
-        ({"method": "l1", "teacher_views": 8}, "--teacher-views"),
         ({"steps": 3}, "--steps"),
         ({"learning_rate": -1.0}, "--learning-rate"),
         ({"learning_rate": 1e-7}, "--final-learning-rate"),
