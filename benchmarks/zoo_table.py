@@ -39,8 +39,7 @@ times as many in its first and last convolution).
 
 NOTES = """
 Steps and data are those of the last run; where it started from another checkpoint, `init` in the
-recipe says so (`abpn_x2` and `abpn_x4` started from an earlier `abpn_x3`, of 33.13 dB). Each recipe
-repeats its run, given the data under `data/`:
+recipe says so. Each recipe repeats its run, given the data under `data/`:
 
 ```
 ailsr-train --config train/zoo/sesr_m5_x2.toml --output runs/sesr_m5_x2
