@@ -8,6 +8,7 @@ same everywhere: the first process alone validates, logs, writes checkpoints and
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import sys
@@ -20,6 +21,7 @@ from datetime import timedelta
 
 import torch
 import torch.distributed as dist
+import torch.distributed.nn  # imported later, while connected, its defaults would keep the group
 from torch import Tensor, nn
 
 from ailsr.runtime.errors import TrainingError, UsageError
@@ -63,6 +65,8 @@ class Processes:
     def joined(self) -> Iterator[None]:
         """Connect the processes: by gloo for tensors on the CPU, by NCCL for those on GPUs.
 
+        What was made by ``replicate`` should be let go inside: a network that outlives the
+        connection keeps gloo's threads, and one of these that meets the interpreter's end aborts.
         Raises TrainingError when another process ended meanwhile.
         """
         if self.count == 1:
@@ -80,6 +84,7 @@ class Processes:
                 ) from error
             raise
         finally:
+            gc.collect()
             if dist.is_initialized():
                 dist.destroy_process_group()
 

@@ -58,9 +58,13 @@ def train(recipe: Recipe, events: Events | None = None) -> dict[str, Any]:
     """
     processes = Processes.of_torchrun()
     with processes.joined():
-        run = Run(recipe, events or Events(), processes)
-        with _interrupts(run), run.log:
-            run.rounds()
+        return _run(recipe, events or Events(), processes)
+
+
+def _run(recipe: Recipe, events: Events, processes: Processes) -> dict[str, Any]:
+    run = Run(recipe, events, processes)
+    with _interrupts(run), run.log:
+        run.rounds()
     return run.card()
 
 

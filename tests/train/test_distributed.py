@@ -125,6 +125,24 @@ def test_a_killed_process_ends_the_other(folder):
     assert load(folder / "killed" / "last.pt").progress["step"] == 8
 
 
+def test_no_thread_of_the_connection_outlives_the_training(folder):
+    # One that meets the interpreter's end aborts the process, now and then.
+    script = (
+        "from pathlib import Path\n"
+        "from ailsr.train.recipe import Recipe\n"
+        "from ailsr.train.training import train\n"
+        f"options = {SMALL | {'method': 'mse'}}\n"
+        "train(Recipe(output=Path('threads'), train=[Path('train')], **options))\n"
+        "print([t.read_text() for t in Path('/proc/self/task').glob('*/comm')])\n"
+    )
+    (folder / "threads.py").write_text(script)
+    run = start(["threads.py"], folder)
+    out, err = run.communicate(timeout=60)
+    assert run.returncode == 0, err
+    assert "python" in out
+    assert "gloo" not in out
+
+
 def test_a_batch_that_cannot_be_shared_is_one_line(folder):
     run = start([COMMAND], folder, train="train", output="odd", **SMALL | {"batch": 3})
     out, err = run.communicate(timeout=60)
