@@ -51,6 +51,7 @@ class Speed:
     steps: Annotated[int, Option(help="Steps of the run that the maps are related to.")] = 200_000
     threads: Annotated[int, Option()] = 0
     arithmetic: Annotated[Arithmetic, Option()] = "auto"
+    compile: Annotated[bool, Option("--compile", help="Time compiled steps, too.")] = False
     json: Annotated[bool, Option("--json", help="Print the figures as JSON.")] = False
 
 
@@ -64,6 +65,8 @@ def main(config: Speed) -> None:
         )  # fmt: skip
         run = Run(recipe, Events(), Processes.of_torchrun())
         unweighed = Run(replace(recipe, method="mse"), Events(), Processes.of_torchrun())
+        fast = replace(recipe, method="mse", compile=True) if config.compile else None
+        compiled = fast and Run(fast, Events(), Processes.of_torchrun())
     teacher = frozen(create(config.teacher, config.scale), run.device)
     previous = frozen(create(config.network, config.scale), run.device)
     run.state.teacher, run.state.previous = teacher, previous
@@ -83,6 +86,9 @@ def main(config: Speed) -> None:
         "AIL": lambda: run.learn(run.draw(), RATE, DECAY),
         "AIL, the authors' way": lambda: run.learn(authors_way(unweighed.draw()), RATE, DECAY),
     }
+    if compiled is not None:
+        kinds["plain, compiled"] = lambda: compiled.learn(compiled.draw(), RATE, DECAY)
+        kinds["plain, compiled, in memory"] = lambda: compiled.learn(plain, RATE, DECAY)
     samples: dict[str, list[float]] = {kind: [] for kind in kinds}
     with progress() as bar:
         task = bar.add_task("steps", total=config.times, note="")

@@ -25,7 +25,7 @@ from ailsr.runtime.version import VERSION
 from ailsr.train import checkpoint, zoo
 from ailsr.train.ail import importance_loss
 from ailsr.train.checkpoint import Checkpoint
-from ailsr.train.device import choose, wants_bfloat16
+from ailsr.train.device import choose, compiled, wants_bfloat16
 from ailsr.train.distributed import Processes
 from ailsr.train.importance import ImportanceMaps
 from ailsr.train.networks import Network, create, rgb_to_luma
@@ -99,7 +99,8 @@ class Run:
         elif processes.first:
             (recipe.output / "recipe.toml").write_text(recipe.to_toml(), encoding="utf-8")
             self.log.start()
-        self.student = processes.replicate(self.state.student, self.device)
+        student = processes.replicate(self.state.student, self.device)
+        self.student = compiled(student, self.device) if recipe.compile else student
         """The network that takes a step; its gradients are those of all processes."""
 
     def rounds(self) -> None:

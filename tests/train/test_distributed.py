@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from ailsr.train.training import train
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 COMMAND = str(Path(sys.executable).with_name("ailsr-train"))
+COMPILER = pytest.mark.skipif(not shutil.which("g++"), reason="NO COMPILER: apt-get install g++")
 SMALL = {
     "network": "sesr_m3", "steps": 24, "batch": 4, "patch": 16, "warmup": 2,
     "arithmetic": "float32", "threads": 1, "checkpoint_every": 4, "log_every": 4,
@@ -58,10 +60,15 @@ def validations(run):
 
 
 @pytest.mark.parametrize(
-    ("method", "program"), [("mse", [COMMAND]), ("ail", ["-m", "ailsr.train"])]
+    ("method", "program", "options"),
+    [
+        ("mse", [COMMAND], SMALL),
+        ("ail", ["-m", "ailsr.train"], SMALL),
+        pytest.param("l1", [COMMAND], SMALL | {"compile": True}, marks=COMPILER),
+    ],
 )
-def test_two_processes_train_as_one_does(folder, method, program):
-    options = SMALL | {"rounds": 3, "method": method}
+def test_two_processes_train_as_one_does(folder, method, program, options):
+    options = options | {"rounds": 3, "method": method}
     two = start(program, folder, train="train", val="val", output=f"two_{method}", **options)
     train(
         Recipe(

@@ -1,9 +1,11 @@
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import skimage.data
@@ -130,6 +132,42 @@ def test_a_killed_run_leaves_a_checkpoint_and_goes_on_exactly(recipe, tmp_path):
     one, other = weights(whole.output / "last.pt"), weights(recipe.output / "last.pt")
     assert all(torch.equal(one[key], other[key]) for key in one)
     assert log(whole.output) == log(recipe.output)
+
+
+@pytest.mark.skipif(not shutil.which("g++"), reason="NO COMPILER: apt-get install g++")
+def test_a_compiled_run_learns_the_same_and_goes_on_exactly(recipe, tmp_path):
+    recipe = dataclasses.replace(recipe, learning_rate=1e-3)
+    plain = dataclasses.replace(recipe, output=tmp_path / "plain")
+    whole = dataclasses.replace(recipe, compile=True, output=tmp_path / "whole")
+    stopped = dataclasses.replace(whole, output=tmp_path / "stopped")
+    before, after = (train(r)["validations"] for r in (plain, whole))
+    for one, other in zip(before, after, strict=True):
+        assert other["psnr"] == pytest.approx(one["psnr"], abs=1e-2)
+
+    def interrupt(done, total, note):
+        if done == 10:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(stopped, Events(step=interrupt))
+    train(dataclasses.replace(stopped, resume=True))
+    one, other = weights(whole.output / "last.pt"), weights(stopped.output / "last.pt")
+    assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_without_a_compiler_compile_is_one_line(photos, tmp_path):
+    command = [
+        Path(sys.executable).with_name("ailsr-train"), "--compile", "--network", "sesr_m3",
+        "--train", photos / "train", "--patch", "16", "--method", "l1", "--device", "cpu",
+        "--output", tmp_path / "run",
+    ]  # fmt: skip
+    nowhere = {"CXX": str(tmp_path / "c++"), "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache")}
+    done = subprocess.run(command, env=os.environ | nowhere, capture_output=True, text=True)
+    assert done.returncode == 1
+    (line,) = (line for line in done.stderr.splitlines() if line.startswith("error"))
+    assert "cannot be compiled here" in line
+    assert "leave out --compile" in line
+    assert not (tmp_path / "run" / "last.pt").exists()
 
 
 def test_a_teacher_of_another_colour_and_network_serves(recipe, tmp_path):
