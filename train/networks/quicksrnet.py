@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ailsr.train.networks.network import Color, Network, same_conv
+from ailsr.train.networks.network import Color, Network, same_conv, start_as_identity
 from ailsr.train.networks.skip import NearestAnchor
 
 NOISE = 0.1
@@ -24,9 +24,9 @@ class QuickSRNet(Network):
 
     def __init__(self, scale: int, width: int = 32, depth: int = 2, anchor: bool = False) -> None:
         super().__init__(scale)
-        layers: list[nn.Module] = [_identity_conv(3, width), nn.Hardtanh(0.0, 1.0)]
-        for _ in range(depth):
-            layers += [_identity_conv(width, width), nn.Hardtanh(0.0, 1.0)]
+        layers: list[nn.Module] = []
+        for inputs in (3, *[width] * depth):
+            layers += [start_as_identity(same_conv(inputs, width), NOISE), nn.Hardtanh(0.0, 1.0)]
         self.body = nn.Sequential(*layers)
         self.last = same_conv(width, 3 * scale**2)
         self.anchor = NearestAnchor(3, scale) if anchor else None
@@ -48,13 +48,3 @@ class QuickSRNet(Network):
             if self.anchor is not None:
                 upscaled = upscaled + self.anchor(x)
             return F.pixel_shuffle(upscaled, self.scale)
-
-
-def _identity_conv(inputs: int, outputs: int) -> nn.Conv2d:
-    """A convolution that starts near the identity: output o copies input o mod ``inputs``."""
-    conv = same_conv(inputs, outputs)
-    with torch.no_grad():
-        conv.weight *= NOISE
-        for output in range(outputs):
-            conv.weight[output, output % inputs, 1, 1] += 1
-    return conv

@@ -12,8 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from ailsr.train.networks.luma import fold_rgb_input, repeat_rgb_output
-from ailsr.train.networks.network import Color, Network, same_conv
+from ailsr.train.networks.network import Color, Network, same_conv, start_as_identity
 from ailsr.train.networks.skip import BicubicUpsampler
+
+NOISE = 0.2
+"""The inner layers start as the identity plus He's initial weights, made this much smaller.
+
+With He's alone, twenty thin layers pass little of the picture on: after 2000 steps ``vdsr_f13`` ×2
+was 0.2 dB behind.
+"""
 
 
 class Vdsr(Network):
@@ -29,11 +36,13 @@ class Vdsr(Network):
         for _ in range(depth - 2):
             layers += [same_conv(width, width), nn.ReLU()]
         self.body = nn.Sequential(*layers, same_conv(width, 1))
-        for layer in self.body:
-            if isinstance(layer, nn.Conv2d):
-                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-                nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
-        nn.init.normal_(self.body[-1].weight, std=1e-3)  # type: ignore[arg-type]
+        convs = [layer for layer in self.body if isinstance(layer, nn.Conv2d)]
+        for conv in convs:
+            nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
+            nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
+        for conv in convs[1:-1]:
+            start_as_identity(conv, NOISE)
+        nn.init.normal_(convs[-1].weight, std=1e-3)
 
     @property
     def radius(self) -> int:
