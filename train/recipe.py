@@ -140,7 +140,8 @@ class Recipe:
     checkpoint_every: Annotated[int, Option(min=1, help="Steps between writes of last.pt.")] = 1000
     log_every: Annotated[int, Option(min=1, help="Steps between lines of log.jsonl.")] = 100
     tensorboard: Annotated[
-        bool, Option("--tensorboard", help="Log to RUN/tensorboard, too (ailsr[tensorboard]).")
+        bool,
+        Option("--tensorboard", help="Log to RUN/tensorboard, too; needs the package tensorboard."),
     ] = False
     resume: Annotated[bool, Option("--resume", help="Go on from RUN/last.pt.")] = False
     config: Annotated[
