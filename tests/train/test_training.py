@@ -16,7 +16,9 @@ from ailsr.runtime.imaging.image import write
 from ailsr.runtime.imaging.protocol import evaluate, pairs
 from ailsr.runtime.imaging.resize import enlarge
 from ailsr.train.checkpoint import load
+from ailsr.train.networks import create
 from ailsr.train.recipe import Recipe, read_toml
+from ailsr.train.state import State
 from ailsr.train.training import Events, train
 
 SMALL = {
@@ -70,6 +72,24 @@ def test_training_beats_bicubic(photos, tmp_path):
     validation = list(pairs(photos / "val", 2))
     plain = evaluate(lambda lr: enlarge(lr, 2), validation)
     assert card["validations"][-1]["psnr"] > plain.psnr + 0.3
+
+
+def test_abpn_keeps_its_relus_open(recipe, photos):
+    # Without a start as the identity all but one of a layer shut before the first hundred steps.
+    settings = {"network": "abpn", "method": "l1", "rounds": 1, "warmup": 100, "ema": 0.9}
+    longer = {"steps": 150, "learning_rate": 1e-3, "log_every": 50}
+    card = train(dataclasses.replace(recipe, **settings, **longer))
+    anchor = evaluate(lambda lr: lr.repeat(2, 0).repeat(2, 1), list(pairs(photos / "val", 2)))
+    assert card["validations"][-1]["psnr"] > anchor.psnr + 0.5
+
+
+@pytest.mark.parametrize(("gradient", "deaf"), [(0.0, 1), (1e-10, 1), (1e-4, 0)])
+def test_channels_that_a_gradient_hardly_reaches_are_deaf(gradient, deaf):
+    network = create("abpn", 2)
+    for parameter in network.parameters():
+        parameter.grad = torch.full_like(parameter, 1e-2 if parameter.ndim == 1 else gradient)
+    state = State(network, network, torch.optim.Adam(network.parameters()), torch.Generator())
+    assert state.deaf() == deaf
 
 
 def test_a_network_whose_relus_have_shut_is_given_up(recipe):

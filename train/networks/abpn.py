@@ -6,8 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ailsr.train.networks.network import Color, Network, same_conv
+from ailsr.train.networks.network import Color, Network, same_conv, start_as_identity
 from ailsr.train.networks.skip import NearestAnchor
+
+NOISE = 0.2
+"""The inner layers start as the identity plus torch's initial weights, made this much smaller."""
 
 
 class Abpn(Network):
@@ -19,9 +22,9 @@ class Abpn(Network):
         super().__init__(scale)
         outputs = 3 * scale**2
         layers: list[nn.Module] = [same_conv(3, width), nn.ReLU()]
-        for _ in range(depth):
-            layers += [same_conv(width, width), nn.ReLU()]
-        layers += [same_conv(width, outputs), nn.ReLU(), same_conv(outputs, outputs)]
+        for inner in (*[width] * depth, outputs):
+            layers += [start_as_identity(same_conv(width, inner), NOISE), nn.ReLU()]
+        layers.append(same_conv(outputs, outputs))
         self.body = nn.Sequential(*layers)
         self.anchor = NearestAnchor(3, scale)
         self.depth = depth
