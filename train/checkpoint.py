@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -144,7 +144,8 @@ def create_stored(reference: str, scale: int, source: Path, allowed: str | None)
 def start_from(student: Network, initial: Checkpoint, source: Path) -> None:
     """Give ``student`` the weights of ``initial``, which came from ``source``.
 
-    One of another scale gives the weights that do not depend on the scale; the others stay as they
+    One of a smaller scale makes it a network whose output is that one's with pixels repeated; one
+    of a larger scale gives the weights that do not depend on the scale, the others stay as they
     are. Raises ModelError when it is another network.
     """
     trained = initial.network
@@ -158,8 +159,36 @@ def start_from(student: Network, initial: Checkpoint, source: Path) -> None:
         trained.unfuse(initial.network)
     state, own = trained.state_dict(), student.state_dict()
     if trained.scale != student.scale:
-        state = own | {k: v for k, v in state.items() if k in own and v.shape == own[k].shape}
+        for name, _ in student.named_parameters():
+            if trained.scale < student.scale:
+                state[name] = _with_pixels_repeated(
+                    state[name], own[name].shape, trained.scale, student.scale
+                )
+            if state[name].shape == own[name].shape:
+                own[name] = state[name]
+        state = own
     load_state(student, state, source)
+
+
+def _with_pixels_repeated(
+    weights: Tensor, shape: Sequence[int], trained: int, wanted: int
+) -> Tensor:
+    """``weights`` with the sub-pixels of a larger scale, where they have those of ``trained``.
+
+    Axis 0 holds outputs, axis 1 inputs; what was one input is shared out among its copies. Unlike
+    axes that hold no sub-pixels are left as they are.
+    """
+    nearest = torch.arange(wanted) * trained // wanted
+    square = (nearest[:, None] * trained + nearest).flatten()  # as pixel_shuffle orders them
+    for axis, size in enumerate(weights.shape[:2]):
+        channels, rest = divmod(size, trained**2)
+        if size != shape[axis] == channels * wanted**2 and rest == 0:
+            index = (torch.arange(channels)[:, None] * trained**2 + square).flatten()
+            weights = weights.index_select(axis, index)
+            if axis == 1:
+                copies = index.bincount()[index]
+                weights = weights / copies.view(1, -1, *[1] * (weights.ndim - 2))
+    return weights
 
 
 def load_state(network: Network, state: Mapping[str, Tensor], source: Path) -> None:

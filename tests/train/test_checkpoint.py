@@ -46,6 +46,22 @@ def test_a_network_starts_from_one_of_another_scale(tmp_path):
         start_from(create("abpn", 2), Checkpoint(trained, {}), tmp_path)
 
 
+@pytest.mark.parametrize("name", ["sesr_m3", "abpn", "quicksrnet_small"])
+@pytest.mark.parametrize(("trained", "wanted"), [(2, 4), (2, 3), (3, 4)])
+def test_from_a_smaller_scale_it_starts_with_pixels_repeated(name, trained, wanted, tmp_path):
+    torch.manual_seed(3)
+    smaller, larger = create(name, trained), create(name, wanted)
+    with torch.no_grad():
+        for parameter in smaller.parameters():
+            parameter += 0.02 * torch.randn_like(parameter)
+        start_from(larger, Checkpoint(smaller, {}), tmp_path)
+        x = torch.rand(1, smaller.channels, 9, 8)
+        nearest = torch.arange(9 * wanted) // wanted * trained
+        nearest += torch.arange(9 * wanted) % wanted * trained // wanted
+        expected = smaller(x)[..., nearest, :][..., nearest[: 8 * wanted]]
+        torch.testing.assert_close(larger(x), expected, atol=1e-5, rtol=1e-4)
+
+
 def test_missing_and_foreign_files_are_refused(tmp_path, saved):
     with pytest.raises(ModelError, match="no such checkpoint"):
         load(tmp_path / "none.pt")

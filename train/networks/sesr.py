@@ -19,18 +19,20 @@ from ailsr.train.networks.skip import NearestAnchor
 
 
 class LinearBlock(nn.Module):
-    """k×k expansion to ``hidden`` channels, 1×1 projection, and a short residual if sizes agree.
+    """k×k expansion to ``hidden`` channels, 1×1 projection, and a short residual where wanted.
 
     There is no non-linearity inside, so the block equals one k×k convolution (section 3.2).
     """
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, hidden: int = 256) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, residual: bool = False, hidden: int = 256
+    ) -> None:
         super().__init__()
         self.kernel = kernel
         self.expand = nn.Conv2d(inputs, hidden, kernel)
         self.project = nn.Conv2d(hidden, outputs, 1)
         identity = torch.zeros(outputs, inputs, kernel, kernel)
-        if inputs == outputs:
+        if residual:
             identity[:, :, kernel // 2, kernel // 2] = torch.eye(outputs)
         self.register_buffer("identity", identity, persistent=False)
 
@@ -79,7 +81,9 @@ class Sesr(Network):
     def __init__(self, scale: int, blocks: int = 5, width: int = 16) -> None:
         super().__init__(scale)
         self.first: nn.Module = LinearBlock(1, width, 5)
-        self.body = nn.ModuleList(LinearBlock(width, width, 3) for _ in range(blocks))
+        self.body = nn.ModuleList(
+            LinearBlock(width, width, 3, residual=True) for _ in range(blocks)
+        )
         self.last: nn.Module = LinearBlock(width, scale**2, 5)
         self.anchor = NearestAnchor(1, scale)
         for module in self.modules():
