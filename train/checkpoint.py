@@ -159,13 +159,15 @@ def start_from(student: Network, initial: Checkpoint, source: Path) -> None:
         trained.unfuse(initial.network)
     state, own = trained.state_dict(), student.state_dict()
     if trained.scale != student.scale:
-        for name, _ in student.named_parameters():
-            if trained.scale < student.scale:
-                state[name] = _with_pixels_repeated(
-                    state[name], own[name].shape, trained.scale, student.scale
+        learnt = {name for name, _ in student.named_parameters()}
+        for name in state.keys() & own.keys():
+            weights = state[name]
+            if name in learnt and trained.scale < student.scale:
+                weights = _with_pixels_repeated(
+                    weights, own[name].shape, trained.scale, student.scale
                 )
-            if state[name].shape == own[name].shape:
-                own[name] = state[name]
+            if weights.shape == own[name].shape:
+                own[name] = weights
         state = own
     load_state(student, state, source)
 
@@ -180,9 +182,9 @@ def _with_pixels_repeated(
     """
     nearest = torch.arange(wanted) * trained // wanted
     square = (nearest[:, None] * trained + nearest).flatten()  # as pixel_shuffle orders them
-    for axis, size in enumerate(weights.shape[:2]):
+    for axis, (size, other) in enumerate(zip(weights.shape[:2], shape, strict=False)):
         channels, rest = divmod(size, trained**2)
-        if size != shape[axis] == channels * wanted**2 and rest == 0:
+        if size != other == channels * wanted**2 and rest == 0:
             index = (torch.arange(channels)[:, None] * trained**2 + square).flatten()
             weights = weights.index_select(axis, index)
             if axis == 1:
