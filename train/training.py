@@ -62,6 +62,7 @@ def train(recipe: Recipe, events: Events | None = None) -> dict[str, Any]:
 
 
 def _run(recipe: Recipe, events: Events, processes: Processes) -> dict[str, Any]:
+    # Of its own, so that the run is let go before the processes part.
     run = Run(recipe, events, processes)
     with _interrupts(run), run.log:
         run.rounds()
