@@ -80,13 +80,14 @@ def same_conv(inputs: int, outputs: int, kernel: int = 3) -> nn.Conv2d:
 
 
 @torch.no_grad()
-def start_as_identity(conv: nn.Conv2d, noise: float) -> nn.Conv2d:
-    """Let output o of ``conv`` copy input o mod ``in_channels``; returns ``conv``.
+def start_as_identity(conv: nn.Conv2d, noise: float, copies: int = 1) -> nn.Conv2d:
+    """Let the outputs of ``conv`` copy its inputs, each ``copies`` times in a row.
 
-    What it had as initial weights is added, ``noise`` times as large.
+    After the last input comes the first again. What ``conv`` had as initial weights is added,
+    ``noise`` times as large. Returns ``conv``.
     """
     middle = conv.kernel_size[0] // 2
     conv.weight *= noise
     for output in range(conv.out_channels):
-        conv.weight[output, output % conv.in_channels, middle, middle] += 1
+        conv.weight[output, output // copies % conv.in_channels, middle, middle] += 1
     return conv

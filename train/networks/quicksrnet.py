@@ -31,11 +31,8 @@ class QuickSRNet(Network):
         self.last = same_conv(width, 3 * scale**2)
         self.anchor = NearestAnchor(3, scale) if anchor else None
         self.depth = depth
-        if not anchor:  # output channel c · scale² + k copies feature c, which is colour c
-            with torch.no_grad():
-                self.last.weight *= NOISE
-                for output in range(3 * scale**2):
-                    self.last.weight[output, output // scale**2, 1, 1] += 1
+        if not anchor:
+            start_as_identity(self.last, NOISE, copies=scale**2)  # the sub-pixels of a colour
 
     @property
     def radius(self) -> int:
