@@ -70,7 +70,9 @@ the products of levels in whole numbers and multiplies the sum by one float32 fa
 the middle between two levels falls to one side or the other by how exactly that is done: when the
 reference evaluator of Core ML multiplied in float64 it differed on one sample in ten thousand, by
 up to three grey levels where several met.) What is added, or computed in float between two
-roundings, is rounded differently by kernels; how Apple's round is not documented.
+roundings, is rounded differently by kernels: now and then such a sum is nearly a tie, falls to one
+side in one target and to the other in the next, and the convolutions after it carry that on to the
+pixels around. How Apple's kernels round is not documented.
 
 Choosing the pictures on which the float network's own activations reach furthest was tried for
 both means and not kept. The scales of `sesr_m5` ×2 from 8, 16 or 32 pictures of T91 lose between
