@@ -257,10 +257,11 @@ class Run:
         recipe, state = self.recipe, self.state
         for group in state.optimizer.param_groups:
             group["lr"] = learning_rate
+        # Before the forward pass: gradients may lie in the memory of its CUDA graph.
+        state.optimizer.zero_grad(set_to_none=True)
         with self._autocast():
             output = self.student(self._input(batch.lr))
         loss = self._loss(output.float(), batch)
-        state.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(state.student.parameters(), recipe.clip)
         state.optimizer.step()
