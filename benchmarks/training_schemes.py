@@ -1,4 +1,4 @@
-"""Training schemes at an equal budget: the same network, seeds, patches and number of steps.
+"""Training schemes at an equal budget: the same network, seeds, number of steps and of patches.
 
     python benchmarks/training_schemes.py --train DIR --test Set5 --test Set14 --steps 16000 \
         --output runs/schemes
@@ -27,7 +27,7 @@ from ailsr.runtime.errors import UsageError
 from ailsr.runtime.files import atomic_output
 from ailsr.runtime.imaging.protocol import PROTOCOL, pairs, set_name
 from ailsr.train import checkpoint
-from ailsr.train.recipe import Arithmetic, Recipe
+from ailsr.train.recipe import OF_THE_MACHINE, Arithmetic, Recipe
 from ailsr.train.scoring import score
 from ailsr.train.training import Events, train
 
@@ -52,7 +52,7 @@ T_95 = {1: 12.71, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Compare training schemes at an equal budget: same network, seeds, patches and steps."""
+    """Compare training schemes at an equal budget: same network, seeds, steps, patches a step."""
 
     train: Annotated[list[Path], Option(metavar="DIR", help="Training pictures. Repeatable.")]
     test: Annotated[list[Path], Option(metavar="DIR", help="Folder to judge on. Repeatable.")]
@@ -81,15 +81,13 @@ def main(config: Comparison) -> None:
     schemes = PLAIN | AIL
     if unknown := set(config.only or ()) - set(schemes):
         raise UsageError(f"no scheme {unknown.pop()!r}: choose from {'; '.join(schemes)}")
+    tests = {set_name(test): list(pairs(test, config.scale)) for test in config.test}
     figures: dict[str, dict[str, list[float]]] = {}
     for name in config.only or schemes:
         runs = [run(config, name, schemes[name], seed) for seed in range(config.seeds)]
         figures[name] = {
-            set_name(test): [
-                score(checkpoint.load(r / "last.pt").network, list(pairs(test, config.scale))).psnr
-                for r in runs
-            ]
-            for test in config.test
+            test: [score(checkpoint.load(r / "last.pt").network, judged).psnr for r in runs]
+            for test, judged in tests.items()
         }
         means = ", ".join(f"{test} {fmean(psnr):.3f}" for test, psnr in figures[name].items())
         message(f"{name}: {means}")
@@ -117,8 +115,13 @@ def run(config: Comparison, name: str, how: dict[str, Any], seed: int) -> Path:
         batch=config.batch, patch=config.patch, learning_rate=config.learning_rate,
         warmup=config.warmup, arithmetic=config.arithmetic, resume=started, **(teacher | how),
     )  # fmt: skip
-    if started and checkpoint.load(folder / "last.pt").card["steps"] >= config.steps:
-        return folder
+    if started:
+        card = checkpoint.load(folder / "last.pt").card
+        asked = recipe.to_dict()
+        if any(card["recipe"][name] != asked[name] for name in asked.keys() - OF_THE_MACHINE):
+            raise UsageError(f"{folder} holds a run with other options: choose another --output")
+        if card["steps"] >= config.steps:
+            return folder
     with progress() as bar:
         task = bar.add_task(f"{name}, seed {seed}", total=config.steps, note="")
         train(

@@ -1,6 +1,6 @@
 """What a step of AIL costs beside a plain one, and what its maps and its data path cost.
 
-    python benchmarks/training_speed.py --train DIR --network sesr_m5 --teacher teacher.pt
+    python benchmarks/training_speed.py --train DIR --network sesr_m5 --teacher vdsr_f64
 
 The steps are run in turn (A B C D, A B C D, ...), so that whatever else the machine does burdens
 them alike; medians and their ratios are printed. "The authors' way" runs the teacher and the
@@ -17,8 +17,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
-from typing import Annotated
+from typing import Annotated, Any
 
+import torch
 import typer
 from rich.table import Table
 from typer import Option
@@ -33,6 +34,8 @@ from ailsr.train.state import frozen
 from ailsr.train.training import Events, Run
 
 RATE, DECAY = 1e-5, 0.999
+WARM_UP = 3
+"""Untimed steps of each kind: the first ones compile, record CUDA graphs and fill caches."""
 
 
 @dataclass(frozen=True)
@@ -63,32 +66,39 @@ def main(config: Speed) -> None:
             batch=config.batch, patch=config.patch, steps=config.steps,
             threads=config.threads, arithmetic=config.arithmetic,
         )  # fmt: skip
-        run = Run(recipe, Events(), Processes.of_torchrun())
-        unweighed = Run(replace(recipe, method="mse"), Events(), Processes.of_torchrun())
-        fast = replace(recipe, method="mse", compile=True) if config.compile else None
-        compiled = fast and Run(fast, Events(), Processes.of_torchrun())
+
+        def made(**options: Any) -> Run:  # noqa: ANN401
+            return Run(replace(recipe, **options), Events(), Processes.of_torchrun())
+
+        run, unweighed, weighed = made(), made(method="mse"), made(importance="paper")
+        compiled = made(method="mse", compile=True) if config.compile else None
     teacher = frozen(create(config.teacher, config.scale), run.device)
     previous = frozen(create(config.network, config.scale), run.device)
-    run.state.teacher, run.state.previous = teacher, previous
 
-    round_0, later = (timed(lambda k=k: run.weigh(k)) for k in (0, 1))
+    run.state.teacher = teacher
+    round_0 = timed(lambda: run.weigh(0))
+    run.state.previous = previous
+    later = timed(lambda: run.weigh(1))
     plain = unweighed.draw()
 
     def authors_way(batch: Batch) -> Batch:
-        target = run.in_color(batch.hr)
-        w = initial_importance((run.output(teacher, batch.lr) - target).abs(), recipe.constants)
-        error = (run.output(previous, batch.lr) - target).abs()
+        target = weighed.in_color(batch.hr)
+        w = initial_importance((weighed.output(teacher, batch.lr) - target).abs(), recipe.constants)
+        error = (weighed.output(previous, batch.lr) - target).abs()
         return replace(batch, map=raised_importance(w, error, 1, recipe.constants))
 
     kinds: dict[str, Callable[[], object]] = {
-        "plain, one batch in memory": lambda: run.learn(plain, RATE, DECAY),
-        "plain": lambda: run.learn(unweighed.draw(), RATE, DECAY),
+        "plain, one batch in memory": lambda: unweighed.learn(plain, RATE, DECAY),
+        "plain": lambda: unweighed.learn(unweighed.draw(), RATE, DECAY),
         "AIL": lambda: run.learn(run.draw(), RATE, DECAY),
-        "AIL, the authors' way": lambda: run.learn(authors_way(unweighed.draw()), RATE, DECAY),
+        "AIL, the authors' way": lambda: weighed.learn(authors_way(weighed.draw()), RATE, DECAY),
     }
     if compiled is not None:
         kinds["plain, compiled"] = lambda: compiled.learn(compiled.draw(), RATE, DECAY)
         kinds["plain, compiled, in memory"] = lambda: compiled.learn(plain, RATE, DECAY)
+    for step in kinds.values():
+        for _ in range(WARM_UP):
+            step()
     samples: dict[str, list[float]] = {kind: [] for kind in kinds}
     with progress() as bar:
         task = bar.add_task("steps", total=config.times, note="")
@@ -124,9 +134,12 @@ def main(config: Speed) -> None:
 
 
 def timed(step: Callable[[], object]) -> float:
-    """Seconds that ``step`` takes."""
+    """Seconds that ``step`` takes, to the end of what it hands to a GPU."""
+    wait = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
+    wait()
     start = time.perf_counter()
     step()
+    wait()
     return time.perf_counter() - start
 
 

@@ -75,8 +75,9 @@ def main(config: ZooTable) -> None:
     names = [set_name(folder) for folder in config.test]
     header = ["network", "parameters", "GMAC", *names, "trained on", "steps", "recipe"]
     page = INTRODUCTION
+    every = [(name, checkpoint.load(zoo.path(name))) for name in zoo.names()]
     for scale in SCALES:
-        members = [m for m in map(load, zoo.names()) if m[1].network.scale == scale]
+        members = [m for m in every if m[1].network.scale == scale]
         if not members:
             continue
         tests = [list(pairs(folder, scale)) for folder in config.test]
@@ -89,11 +90,6 @@ def main(config: ZooTable) -> None:
     with atomic_output(config.output) as temporary:
         temporary.write_text(page.rstrip("\n") + "\n" + NOTES, encoding="utf-8")
     message(f"wrote {config.output}")
-
-
-def load(name: str) -> tuple[str, Checkpoint]:
-    """The network called ``name`` in the zoo."""
-    return name, checkpoint.load(zoo.path(name))
 
 
 def row(name: str, member: Checkpoint, tests: list[list[Pair]]) -> list[str]:

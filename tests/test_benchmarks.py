@@ -51,6 +51,12 @@ def test_training_schemes_are_judged_alike_and_not_trained_twice(photos):
     assert len(runs) == 4
     assert run("training_schemes.py", *command, cwd=photos) == first
     assert [path.stat().st_mtime_ns for path in runs] == written
+    other = [BENCHMARKS / "training_schemes.py", *command, "--batch", 2]
+    done = subprocess.run(
+        [sys.executable, *map(str, other)], cwd=photos, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "holds a run with other options" in done.stderr
 
 
 def test_training_speed_reports_its_ratios(photos):

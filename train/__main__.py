@@ -1,6 +1,15 @@
-"""``python -m ailsr.train``, which ``torchrun -m ailsr.train`` starts in each process."""
+"""``ailsr-train``, and ``python -m ailsr.train``, which ``torchrun`` starts in each process."""
 
-from ailsr.train.command import cli
+from ailsr.runtime.commands.command import one_line_errors
+
+
+def cli() -> None:
+    """Load PyTorch, which takes seconds in which Ctrl-C may come, and train."""
+    with one_line_errors():
+        from ailsr.train import command
+
+        command.cli()
+
 
 if __name__ == "__main__":
     cli()

@@ -3,7 +3,7 @@
 A small network cannot fit every pixel, so it is told which ones matter: first those on which a
 trained teacher does well, then, round by round, more of those that it has nearly learnt itself.
 The constants are those of the authors' released code. Intensities are in [0, 1]; maps have the
-shape of the picture, (N, C, H, W).
+shape of the picture, (N, C, H, W), but for what a patch is drawn by, (N, 1, H, W).
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ class Checkpoint:
     progress: dict[str, Any] = field(default_factory=dict)
     """Optimiser, generator and round of an unfinished run; empty in ``best.pt``."""
     fused: bool = False
-    """Whether the network is in its fused form: a sixtieth of the size for a SESR."""
+    """Whether the network is in its fused form: a tenth to a thirtieth of the size for a SESR."""
 
     @property
     def training(self) -> dict[str, Any]:

@@ -9,13 +9,13 @@ from typing import Any
 import typer
 from rich.table import Table
 
-from ailsr.runtime.commands.command import entry_point, message, progress, stdout
+from ailsr.runtime.commands.command import entry_point, given, message, progress, stdout
 from ailsr.runtime.errors import UsageError
 from ailsr.runtime.imaging.protocol import PROTOCOL
 from ailsr.train import checkpoint
 from ailsr.train.curves import draw
 from ailsr.train.distributed import Processes, one_voice
-from ailsr.train.recipe import Recipe
+from ailsr.train.recipe import OF_THE_MACHINE, Recipe
 from ailsr.train.training import Events, train
 
 
@@ -23,7 +23,7 @@ def main(recipe: Recipe) -> None:
     """Train as ``recipe`` says, draw the curves and print the rounds."""
     if recipe.resume:
         recipe = _resumed(recipe)
-    elif (recipe.output / "last.pt").exists():
+    elif _holds_a_run(recipe.output):
         raise UsageError(
             f"{recipe.output} holds a run already: go on with --resume, or choose another --output"
         )
@@ -43,25 +43,50 @@ def main(recipe: Recipe) -> None:
         )
     if not Processes.of_torchrun().first:
         return
-    draw(recipe.output / "log.jsonl", recipe.output / "curves.png")
+    if (log := recipe.output / "log.jsonl").exists():
+        draw(log, recipe.output / "curves.png")
     if recipe.json:
         typer.echo(json.dumps({"run": str(recipe.output), **card}))
     else:
         stdout.print(_table(recipe.output, card))
 
 
+def _holds_a_run(folder: Path) -> bool:
+    """Whether there is anything to lose in ``folder``: a checkpoint of more than the start."""
+    if (folder / "best.pt").exists():
+        return True
+    last = folder / "last.pt"
+    return last.exists() and checkpoint.read(last).get("card", {}).get("steps", 1) > 0
+
+
 def _resumed(recipe: Recipe) -> Recipe:
-    """The recipe of the run itself; flags given beside --resume must not contradict it."""
-    last = checkpoint.load(recipe.output / "last.pt", recipe.network)
-    stored = last.card["recipe"] | {"output": str(recipe.output)}
+    """The recipe of the run itself; flags beside --resume must not contradict it.
+
+    Those of the machine may: the run goes on as they say.
+    """
+    path = recipe.output / "last.pt"
+    if not path.is_file():
+        raise UsageError(f"{recipe.output} holds no run to go on with: leave out --resume")
+    last = checkpoint.load(path, recipe.network)
+    if "recipe" not in last.card:
+        raise UsageError(f"{path} does not say how it was trained, so it cannot be resumed")
+    stored = last.card["recipe"] | {"output": recipe.output.as_posix()}
     stored["network"] = last.network.reference  # the one that the user has allowed to import
-    for name, value in recipe.given().items():
-        if stored.get(name) != value:
+    asked = recipe.to_dict()
+    for name in given() & asked.keys():
+        value = asked[name]
+        if name in OF_THE_MACHINE:
+            stored[name] = value
+        elif stored.get(name) != value:
             flag = "--" + name.rstrip("_").replace("_", "-")
             raise UsageError(
                 f"{flag} {value} differs from the run's own {stored.get(name)}: leave it out, or "
                 "start a new run with another --output"
             )
+    if newer := stored.keys() - asked.keys():
+        raise UsageError(
+            f"{path} was written by another ailsr, with --{newer.pop()}: resume it with that"
+        )
     resumed = Recipe.from_dict(stored)
     object.__setattr__(resumed, "resume", True)
     object.__setattr__(resumed, "json", recipe.json)

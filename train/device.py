@@ -32,8 +32,10 @@ def choose(name: str, processes: Processes) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         line = str(error).splitlines()[0]
         raise UsageError(f"--device {name} cannot be used here ({line})") from error
-    if device.type == "cuda" and device.index is not None:
-        torch.cuda.set_device(device)
+    if device.type == "cuda":
+        torch.backends.cudnn.allow_tf32 = False  # float32 is to mean it, in skips above all
+        if device.index is not None:
+            torch.cuda.set_device(device)
     return device
 
 
@@ -42,7 +44,7 @@ def wants_bfloat16(arithmetic: str, device: torch.device) -> bool:
     if arithmetic != "auto":
         return arithmetic == "bfloat16"
     if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     # Without AMX, bfloat16 by AVX-512 alone was 5 to 30 % slower than float32.
     return device.type == "cpu" and bool(torch.cpu._is_amx_tile_supported())
 
@@ -54,12 +56,15 @@ def compiled(network: nn.Module, device: torch.device) -> Callable[[Tensor], Ten
     their launches. The call raises UsageError where the network cannot be compiled.
     """
     from torch._dynamo.exc import TorchDynamoException  # seconds that only this needs
+    from torch._functorch import config
 
     program = torch.compile(network, mode="reduce-overhead" if device.type == "cuda" else None)
 
     def call(x: Tensor) -> Tensor:
         try:
-            output: Tensor = program(x)
+            # The backward pass, too, is compiled here and not at its first use.
+            with config.patch(force_non_lazy_backward_lowering=True):
+                output: Tensor = program(x)
         except TorchDynamoException as error:
             reason = str(error).strip().splitlines()[0]
             raise UsageError(

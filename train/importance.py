@@ -18,7 +18,7 @@ from ailsr.train.patches import PatchSource
 
 Output = Callable[[Network, Tensor], Tensor]
 """(network, lr (1, 3, h, w)) -> its output (1, C, H, W) in the student's colour."""
-Color = Callable[[Tensor], Tensor]
+InColor = Callable[[Tensor], Tensor]
 """RGB (1, 3, H, W) -> the student's colour (1, C, H, W)."""
 
 
@@ -26,37 +26,47 @@ class ImportanceMaps:
     """The maps of a run; sets them in its ``source``."""
 
     def __init__(
-        self, source: PatchSource, output: Output, in_color: Color, tick: Callable[[int], None]
+        self, source: PatchSource, output: Output, in_color: InColor, tick: Callable[[int], None]
     ) -> None:
         """``tick(done)`` is called after each picture."""
         self._source, self._output, self._in_color, self._tick = source, output, in_color, tick
         self._teacher: Network | None = None
-        self._taught: list[Tensor] = []
-        """The teacher's T(x) − y on each picture, as far as it has been run; float16."""
+        """Whose output the maps of the source are."""
+        self._judged: Network | None = None
+        self._errors: list[Tensor] = []
+        """|T(x) − y| of the judged teacher on each picture, as far as it has been run; float16."""
 
     def unset(self) -> None:
         """Plain training: no maps, and patches drawn everywhere alike."""
+        self._teacher = None
         self._source.set_maps(None)
         self._source.draw_by(None)
 
     def weigh(self, teacher: Network, previous: Network | None, k: int, c: Importance) -> float:
-        """Maps of w in round ``k``, ``previous`` being the student at its start; the mean of w."""
+        """Maps of w in round ``k``, ``previous`` being the student at its start (None: of round
+        0); the mean of w."""
+        if teacher is not self._judged:
+            self._judged, self._errors = teacher, []
         mean = _Mean()
 
         def maps() -> Iterator[Tensor]:
-            for lr, target, taught in self._pictures(teacher):
-                w = initial_importance((taught - target).abs(), c)
-                if k > 0 and previous is not None:
+            for index, lr, target in self._pictures():
+                if index == len(self._errors):
+                    self._errors.append((self._output(teacher, lr) - target).abs().half())
+                w = initial_importance(self._errors[index].float(), c)
+                if previous is not None:
                     w = raised_importance(w, (self._output(previous, lr) - target).abs(), k, c)
                 yield mean.of(w)
 
+        self._teacher = None
         self._source.set_maps(maps())
         return mean.value
 
     def teach(self, teacher: Network) -> None:
         """Maps of the teacher's output T(x), unless they are there already."""
         if teacher is not self._teacher:
-            self._source.set_maps(taught for _, _, taught in self._pictures(teacher))
+            self._source.set_maps(self._output(teacher, lr) for _, lr, _ in self._pictures())
+            self._teacher = teacher
 
     def draw(self, teacher: Network, student: Network | None) -> float:
         """Patches drawn by what ``student`` lacks to ``teacher``; the mean of that.
@@ -67,7 +77,9 @@ class ImportanceMaps:
         enlarge = BicubicUpsampler(3, self._source.scale).to(self._source.device)
 
         def importance() -> Iterator[Tensor]:
-            for lr, _, taught in self._pictures(teacher):
+            for index, lr, _ in self._pictures():
+                known = teacher is self._teacher
+                taught = self._source.map(index) if known else self._output(teacher, lr)
                 if student is None:
                     output = self._in_color(enlarge(lr))
                 else:
@@ -77,17 +89,12 @@ class ImportanceMaps:
         self._source.draw_by(importance())
         return mean.value
 
-    def _pictures(self, teacher: Network) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """(lr, target, teacher's output) of each picture; a teacher is run only once."""
-        if teacher is not self._teacher:
-            self._teacher, self._taught = teacher, []
+    def _pictures(self) -> Iterator[tuple[int, Tensor, Tensor]]:
+        """(number, lr, target in the student's colour) of each picture."""
         for index in range(len(self._source)):
             lr, hr = self._source.pair(index)
-            target = self._in_color(hr)
-            if index == len(self._taught):
-                self._taught.append((self._output(teacher, lr) - target).half())
             self._tick(index + 1)
-            yield lr, target, target + self._taught[index].float()
+            yield index, lr, self._in_color(hr)
 
 
 class _Mean:
@@ -97,7 +104,7 @@ class _Mean:
         self._total, self._pixels = torch.zeros((), dtype=torch.float64), 0
 
     def of(self, values: Tensor) -> Tensor:
-        self._total += values.sum(dtype=torch.float64).cpu()
+        self._total += values.sum().cpu()  # there in float64, which not every GPU has
         self._pixels += values.numel()
         return values
 

@@ -49,19 +49,21 @@ class PatchSource:
         """
         self.scale, self.patch, self.device = scale, patch, device
         side = patch * scale
-        pictures = [crop_to_multiple(p, scale) for p in pictures if min(p.shape[:2]) >= side]
-        if not pictures:
+        large = [crop_to_multiple(p, scale) for p in pictures if min(p.shape[:2]) >= side]
+        self.too_small = len(pictures) - len(large)
+        """Pictures smaller than a patch, which are left out."""
+        if not large:
             raise TrainingError(
                 f"no training picture is as large as a patch, {side}x{side}: use larger pictures "
                 "or a smaller --patch"
             )
-        reduced = [shrink(p, scale) for p in pictures]
+        reduced = [shrink(p, scale) for p in large]
         self.sizes = [p.shape[:2] for p in reduced]  # low-resolution (h, w) of each picture
         areas = torch.tensor([h * w for h, w in self.sizes])
         self._offsets = areas.cumsum(0) - areas
         self._widths = torch.tensor([w for _, w in self.sizes])
         self._lr = _flat(reduced, device)
-        self._hr = _flat(pictures, device)
+        self._hr = _flat(large, device)
         self._maps: Tensor | None = None
         self.draw_by(None)
 
@@ -70,9 +72,20 @@ class PatchSource:
 
     def set_maps(self, maps: Iterable[Tensor] | None) -> None:
         """Cut patches from one map (1, C, H, W) per picture, too, from now on; kept as float16."""
-        self._maps = None
-        if maps is not None:
-            self._maps = torch.cat([m[0].permute(1, 2, 0).flatten(0, 1).half() for m in maps])
+        self._maps, start = None, 0
+        for pixels in (m[0].permute(1, 2, 0).flatten(0, 1) for m in maps or ()):
+            if self._maps is None:
+                shape = (len(self._hr), pixels.shape[1])
+                self._maps = torch.empty(shape, dtype=torch.float16, device=self.device)
+            self._maps[start : start + len(pixels)] = pixels
+            start += len(pixels)
+
+    def map(self, index: int) -> Tensor:
+        """The map (1, C, H, W) that was set for picture ``index``."""
+        assert self._maps is not None
+        pixels = self._maps[self._pixels(index, self.scale)]
+        height, width = (side * self.scale for side in self.sizes[index])
+        return pixels.view(1, height, width, -1).permute(0, 3, 1, 2).float()
 
     def draw_by(self, importance: Iterable[Tensor] | None) -> None:
         """Draw patches by importance from now on, one map (1, 1, H, W) ≥ 0 per picture; None: not.
@@ -84,11 +97,14 @@ class PatchSource:
     def pair(self, index: int) -> tuple[Tensor, Tensor]:
         """Picture ``index`` whole, in [0, 1]: lr (1, 3, h, w) and hr (1, 3, s·h, s·w)."""
         (height, width), s = self.sizes[index], self.scale
-        start = int(self._offsets[index])
-        lr = self._lr[start : start + height * width].view(1, height, width, 3)
-        start, count = start * s**2, height * width * s**2
-        hr = self._hr[start : start + count].view(1, height * s, width * s, 3)
+        lr = self._lr[self._pixels(index, 1)].view(1, height, width, 3)
+        hr = self._hr[self._pixels(index, s)].view(1, height * s, width * s, 3)
         return _unit(lr), _unit(hr)
+
+    def _pixels(self, index: int, s: int) -> slice:
+        """Where the pixels of picture ``index`` lie, ``s`` times enlarged."""
+        (height, width), start = self.sizes[index], int(self._offsets[index])
+        return slice(start * s**2, (start + height * width) * s**2)
 
     def batch(self, count: int, generator: torch.Generator, share: slice = slice(None)) -> Batch:
         """``count`` random patches under random flips and transpositions, or a ``share`` of them.
@@ -98,8 +114,9 @@ class PatchSource:
         turns = torch.randint(0, 2, (3, count), generator=generator).bool()
         chosen, top, left = self._places.draw(count, generator)
         numbers = torch.stack([self._offsets[chosen], self._widths[chosen], top, left])
-        offset, width, top, left = numbers[:, share].to(self.device)
-        turns = turns[:, share, None].to(self.device)
+        # Not waited for: a step on a GPU is handed over while those before it are computed.
+        offset, width, top, left = numbers[:, share].to(self.device, non_blocking=True)
+        turns = turns[:, share, None].to(self.device, non_blocking=True)
 
         def gather(source: Tensor, s: int) -> Tensor:  # s: 1 for low resolution, scale for high
             side = self.patch * s
@@ -121,39 +138,35 @@ class PatchSource:
         return Batch(_unit(gather(self._lr, 1)), _unit(gather(self._hr, self.scale)), cut)
 
 
-@dataclass(frozen=True)
-class Loaded:
-    """Pictures read from folders, and the files that were left out, with the reason."""
-
-    pictures: list[Picture]
-    skipped: dict[str, str]
-
-
 def load_pictures(
     folders: Sequence[Path], max_megapixels: float, tick: Callable[[int, int], None]
-) -> Loaded:
-    """All pictures of ``folders``; larger ones are shrunk by an integer factor to the limit.
+) -> tuple[list[Picture], dict[Path, str]]:
+    """All pictures of ``folders``, and the files that cannot be read, with the reason.
+
+    Larger ones than the limit are shrunk to it by an integer factor.
 
     A photograph straight from a camera is blurred and noisy at its full size; shrunk, it is sharp
     enough to learn from. ``tick(done, total)`` is called per file. Raises TrainingError when
     nothing can be read.
     """
     files = [f for folder in folders for f in list_pictures(folder)]
-    loaded = Loaded([], {})
+    pictures: list[Picture] = []
+    unreadable: dict[Path, str] = {}
     for number, file in enumerate(files, start=1):
         try:
             rgb = read(file)
             factor = int(np.ceil(np.sqrt(rgb.shape[0] * rgb.shape[1] / (max_megapixels * 1e6))))
             if factor > 1:
-                rgb = resize(rgb, (rgb.shape[0] // factor, rgb.shape[1] // factor))
-            loaded.pictures.append(rgb)
+                height, width = (max(1, side // factor) for side in rgb.shape[:2])
+                rgb = resize(rgb, (height, width))
+            pictures.append(rgb)
         except ImageError as error:
-            loaded.skipped[file.name] = str(error)
+            unreadable[file] = str(error)
         tick(number, len(files))
-    if not loaded.pictures:
+    if not pictures:
         named = ", ".join(str(f) for f in folders)
         raise TrainingError(f"none of the {len(files)} pictures in {named} can be read")
-    return loaded
+    return pictures, unreadable
 
 
 def _flat(pictures: Sequence[Picture], device: torch.device) -> Tensor:

@@ -31,8 +31,9 @@ class Places:
         """``sizes`` (h, w) and ``patch`` are in low-resolution pixels, no side below ``patch``.
 
         ``importance`` is one map (1, 1, scale·h, scale·w) ≥ 0 per picture. A patch is then drawn in
-        proportion to its mean, but for a share of UNIFORM, which is drawn as if there were none:
-        by the area of the pictures, everywhere alike.
+        proportion to its mean, taken of the first patch of a cell for all of them, but for a share
+        of UNIFORM, which is drawn as if there were none: by the area of the pictures, everywhere
+        alike.
         """
         self._patch = patch
         self._sides = torch.tensor(sizes)

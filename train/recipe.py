@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import tomllib
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from types import UnionType
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
 from typer import Option
@@ -24,6 +26,21 @@ def _read_config(context: typer.Context, path: Path | None) -> Path | None:
     if path is not None:
         context.default_map = read_toml(path)
     return path
+
+
+OF_THE_MACHINE = frozenset(
+    {"device", "threads", "compile", "tensorboard", "checkpoint_every", "log_every"}
+)
+"""Options that a run may go on with otherwise: they say where and how it computes, not what."""
+
+
+TYPES: dict[Any, tuple[Any, str]] = {
+    list: (list, 'a list of texts, as in ["photos"]'),
+    bool: (bool, "true or false"),
+    int: (int, "a whole number"),
+    float: ((int, float), "a number"),
+}
+"""By the type of an option: what a TOML file may say for it."""
 
 
 @dataclass(frozen=True)
@@ -99,12 +116,14 @@ class Recipe:
     batch: Annotated[int, Option(min=1, help="Patches per step.")] = 16
     patch: Annotated[int, Option(min=8, help="Side of a patch in low-resolution pixels.")] = 48
     learning_rate: Annotated[
-        float, Option(help="Adam's, at the start of each round; falls as a cosine.")
+        float,
+        Option(
+            help="Adam's, at the start of a cosine: one over the whole run, but with --importance "
+            "paper and with plain restarts one a round."
+        ),
     ] = 5e-4
-    final_learning_rate: Annotated[float, Option(help="Adam's, at the end of each round.")] = 1e-6
-    warmup: Annotated[int, Option(min=0, help="Steps of linear warm-up after each (re)start.")] = (
-        100
-    )
+    final_learning_rate: Annotated[float, Option(help="Adam's, at the end of the cosine.")] = 1e-6
+    warmup: Annotated[int, Option(min=0, help="Steps of linear warm-up into a cosine.")] = 100
     clip: Annotated[float, Option(help="Largest norm of the gradient.")] = 0.4
     ema: Annotated[
         float,
@@ -119,7 +138,7 @@ class Recipe:
         float,
         Option(help="Larger training pictures are shrunk by an integer factor to this size."),
     ] = 2.0
-    seed: Annotated[int, Option(help="Seed of weights and patches.")] = 0
+    seed: Annotated[int, Option(min=0, max=2**63 - 1, help="Seed of weights and patches.")] = 0
     device: Annotated[str, Option(help="auto, cpu, cuda, mps.")] = "auto"
     arithmetic: Annotated[
         Arithmetic,
@@ -165,8 +184,10 @@ class Recipe:
             raise UsageError(f"--teacher goes with --method ail, not with {self.method}")
         if self.importance == "none" and self.teacher == "self":
             raise UsageError("--importance none leaves nothing to learn from --teacher self")
-        if self.learning_rate <= 0 or self.clip <= 0 or self.max_megapixels <= 0:
-            raise UsageError("--learning-rate, --clip and --max-megapixels must be above 0")
+        for name in ("learning_rate", "clip", "max_megapixels"):
+            if not 0 < getattr(self, name) < math.inf:
+                flag = "--" + name.replace("_", "-")
+                raise UsageError(f"{flag} {getattr(self, name)} has to be a number above 0")
         if not 0 <= self.final_learning_rate <= self.learning_rate:
             raise UsageError(
                 f"--final-learning-rate {self.final_learning_rate} has to lie between 0 and "
@@ -218,7 +239,7 @@ class Recipe:
         return self.segment_start(segment), self.segment_end(segment)
 
     def to_dict(self) -> dict[str, Any]:
-        """The options that shape the result, as JSON values; paths as they were given."""
+        """The options of the run itself, as JSON values; paths as they were given."""
         left_out = {"resume", "config", "json"}
         values = {k: v for k, v in asdict(self).items() if k not in left_out}
         return {k: _plain(v) for k, v in values.items()}
@@ -242,12 +263,6 @@ class Recipe:
         typed["train"] = [Path(p) for p in values.get("train") or []]
         return cls(**typed)
 
-    def given(self) -> dict[str, Any]:
-        """The options that differ from their defaults."""
-        defaults = {f.name: f.default for f in fields(self) if f.default is not MISSING}
-        plain = self.to_dict()
-        return {k: v for k, v in plain.items() if v != _plain(defaults[k])}
-
 
 def read_toml(path: Path) -> dict[str, Any]:
     """Options of a recipe file, by the names of their parameters.
@@ -258,13 +273,29 @@ def read_toml(path: Path) -> dict[str, Any]:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"--config {path}: cannot be read ({error})") from error
-    names = {f.name.rstrip("_"): f.name for f in fields(Recipe)}
+    names = {f.name.rstrip("_"): f.name for f in fields(Recipe) if f.name != "config"}
     unknown = [key for key in values if key not in names]
     if unknown:
         near = get_close_matches(unknown[0], names, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise UsageError(f"--config {path}: there is no option {unknown[0]!r}{hint}")
+    types = get_type_hints(Recipe)
+    for key, value in values.items():
+        if expected := _misfit(value, types[names[key]]):
+            raise UsageError(f"--config {path}: {key} = {json.dumps(value)} has to be {expected}")
     return {names[key]: value for key, value in values.items()}
+
+
+def _misfit(value: Any, hint: Any) -> str | None:  # noqa: ANN401
+    """What ``value`` would have to be for an option of the type ``hint``; None where it is."""
+    if isinstance(hint, UnionType):  # with None, which TOML has not
+        hint = get_args(hint)[0]
+    if get_origin(hint) is Literal:
+        choices = get_args(hint)
+        return None if value in choices else f"one of {', '.join(choices)}"
+    kind, words = TYPES.get(get_origin(hint) or hint, (str, 'a text, as in "photos"'))
+    fits = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+    return None if fits else words
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401

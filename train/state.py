@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,9 +10,10 @@ from typing import Any
 
 import torch
 
-from ailsr.runtime.errors import TrainingError
-from ailsr.train import checkpoint
-from ailsr.train.networks import Network
+from ailsr.runtime.errors import TrainingError, UsageError
+from ailsr.train import checkpoint, zoo
+from ailsr.train.networks import Network, create
+from ailsr.train.recipe import Recipe
 
 SILENCE = 1e-6
 """A channel's gradient, as a share of the network's largest, from which on it is none.
@@ -31,16 +33,16 @@ class State:
     generator: torch.Generator
     step: int = 0
     teacher: Network | None = None
-    """Frozen; gives w⁰."""
+    """Frozen; gives T(x)."""
     previous: Network | None = None
-    """The student frozen at the end of the previous round; gives e_S."""
+    """The student frozen at the end of the previous round, or ``--init``; gives S(x)."""
     best_psnr: float = -math.inf
     validations: list[dict[str, Any]] = field(default_factory=list)
 
     def deaf(self) -> float:
         """Share of the student's channels that the last step's gradient did not reach."""
         gradients = [p.grad for p in self.student.parameters() if p.grad is not None]
-        loudest = max(float(g.abs().max()) for g in gradients)
+        loudest = torch.stack([g.abs().max() for g in gradients]).max()
         channels = torch.cat([g.flatten(1).abs().amax(dim=1) for g in gradients if g.ndim > 1])
         return float((channels <= SILENCE * loudest).float().mean())
 
@@ -76,8 +78,61 @@ class State:
                     network = network.fuse()
                     checkpoint.load_state(network, stored["state"], source)
                     setattr(self, name, frozen(network, next(self.student.parameters()).device))
-        except KeyError as error:
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise TrainingError(f"{source}: holds no progress to resume from ({error})") from error
+
+
+def initial_state(recipe: Recipe, device: torch.device) -> State:
+    """The state at step 0; with ``--resume`` it has yet to be restored.
+
+    Raises UsageError or ModelError when ``--init`` or ``--teacher`` cannot be used.
+    """
+    torch.manual_seed(recipe.seed)
+    student = create(recipe.network, recipe.scale)
+    teacher = previous = None
+    if not recipe.resume:  # else both come from last.pt
+        previous = _initial(student, recipe)
+        teacher = _teacher(recipe) or (previous if recipe.teacher == "self" else None)
+    student = placed(student, device)
+    return State(
+        student,
+        copy.deepcopy(student),
+        torch.optim.Adam(student.parameters(), lr=recipe.learning_rate, fused=True),
+        torch.Generator().manual_seed(recipe.seed),
+        teacher=teacher and frozen(teacher, device),
+        previous=previous and frozen(previous, device),
+    )
+
+
+def _initial(student: Network, recipe: Recipe) -> Network | None:
+    """Let ``student`` start as ``--init`` says; that network, where AIL goes on from it."""
+    if recipe.init is None:
+        return None
+    initial = checkpoint.load(zoo.resolve(recipe.init), recipe.network)
+    checkpoint.start_from(student, initial, recipe.init)
+    if recipe.method != "ail":
+        return None
+    if initial.network.scale == recipe.scale:
+        return initial.network
+    if recipe.teacher == "self":
+        raise UsageError(
+            f"--init {recipe.init} enlarges {initial.network.scale} times, so it cannot "
+            f"teach AIL at --scale {recipe.scale}: name a --teacher, or use another method"
+        )
+    return None
+
+
+def _teacher(recipe: Recipe) -> Network | None:
+    """The network of ``--teacher``, None where the student teaches itself or none is needed."""
+    if (model := recipe.teacher_model) is None:
+        return None
+    teacher = checkpoint.load(zoo.resolve(model), recipe.network).network
+    if teacher.scale != recipe.scale:
+        raise UsageError(
+            f"--teacher {model} enlarges {teacher.scale} times, --scale is "
+            f"{recipe.scale}: a teacher has the student's scale"
+        )
+    return teacher
 
 
 def frozen(network: Network, device: torch.device) -> Network:

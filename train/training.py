@@ -6,34 +6,34 @@ Everything that a step depends on (weights, optimiser, generator, frozen network
 
 from __future__ import annotations
 
-import copy
 import math
 import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ailsr.runtime.errors import TrainingError, UsageError
+from ailsr.runtime.errors import TrainingError
 from ailsr.runtime.imaging.protocol import pairs
 from ailsr.runtime.version import VERSION
-from ailsr.train import checkpoint, zoo
+from ailsr.train import checkpoint
 from ailsr.train.ail import importance_loss
 from ailsr.train.checkpoint import Checkpoint
 from ailsr.train.device import choose, compiled, wants_bfloat16
 from ailsr.train.distributed import Processes
 from ailsr.train.importance import ImportanceMaps
-from ailsr.train.networks import Network, create, rgb_to_luma
-from ailsr.train.patches import Batch, Loaded, PatchSource, load_pictures
+from ailsr.train.networks import Network, rgb_to_luma
+from ailsr.train.patches import Batch, PatchSource, load_pictures
 from ailsr.train.recipe import Recipe
 from ailsr.train.run_log import RunLog
 from ailsr.train.scoring import score
-from ailsr.train.state import State, frozen, placed
+from ailsr.train.state import frozen, initial_state
 
 MOST_DEAF = 0.9
 """Share of the channels that no gradient may reach before training is given up."""
@@ -53,12 +53,21 @@ def train(recipe: Recipe, events: Events | None = None) -> dict[str, Any]:
     """Train as ``recipe`` says and return the training card, with the PSNR of each round.
 
     Raises TrainingError, UsageError, ImageError or ModelError when the run cannot start or go on.
-    Ctrl-C raises KeyboardInterrupt after the step under way, with ``last.pt`` written. Started by
-    ``torchrun``, only the first process validates, writes files and tells ``events``.
+    Ctrl-C raises KeyboardInterrupt after the step under way, with ``last.pt`` written (while
+    pictures are read there is none yet). Started by ``torchrun``, only the first process validates,
+    writes files and tells ``events``.
     """
     processes = Processes.of_torchrun()
-    with processes.joined():
-        return _run(recipe, events or Events(), processes)
+    try:
+        with processes.joined():
+            return _run(recipe, events or Events(), processes)
+    except RuntimeError as error:  # of the CPU's memory there is no class of its own
+        if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+            raise TrainingError(
+                f"the memory is full ({str(error).splitlines()[0]}): lower --batch, --patch or "
+                "--max-megapixels"
+            ) from error
+        raise
 
 
 def _run(recipe: Recipe, events: Events, processes: Processes) -> dict[str, Any]:
@@ -82,11 +91,13 @@ class Run:
         self.bfloat16 = wants_bfloat16(recipe.arithmetic, self.device)
         self.log = RunLog(recipe.output if processes.first else None, recipe.tensorboard)
         self.validation = list(pairs(recipe.val, recipe.scale)) if recipe.val else []
-        self.state = self._initial_state()
-        self.loaded: Loaded = load_pictures(
+        self.state = initial_state(recipe, self.device)
+        pictures, unreadable = load_pictures(
             recipe.train or [], recipe.max_megapixels, self.events.load
         )
-        self.source = PatchSource(self.loaded.pictures, recipe.scale, recipe.patch, self.device)
+        self.source = PatchSource(pictures, recipe.scale, recipe.patch, self.device)
+        self.skipped = len(unreadable) + self.source.too_small
+        self._tell_skipped(unreadable)
         self.maps = ImportanceMaps(self.source, self.output, self.in_color, self._mapped)
         self.interrupted = False
         """Set by Ctrl-C; obeyed after the next whole step."""
@@ -100,6 +111,7 @@ class Run:
         elif processes.first:
             (recipe.output / "recipe.toml").write_text(recipe.to_toml(), encoding="utf-8")
             self.log.start()
+            self.save_last()  # to be resumed from the very start; a full disk shows at once
         student = processes.replicate(self.state.student, self.device)
         self.student = compiled(student, self.device) if recipe.compile else student
         """The network that takes a step; its gradients are those of all processes."""
@@ -122,6 +134,7 @@ class Run:
             if self.processes.first:
                 self._validate(segment, importance)
             self.save_last()
+        self.processes.any(False)  # the others wait here for the first, which validates
 
     def save_last(self) -> None:
         """Write ``last.pt``: the averaged network and all that resuming needs."""
@@ -136,45 +149,21 @@ class Run:
             "ailsr_version": VERSION,
             "recipe": self.recipe.to_dict(),
             "pictures": len(self.source),
-            "skipped": len(self.loaded.skipped),
+            "skipped": self.skipped,
             "steps": self.state.step,
             "validations": self.state.validations,
             "arithmetic": "bfloat16" if self.bfloat16 else "float32",
         }
 
-    def _initial_state(self) -> State:
-        recipe = self.recipe
-        torch.manual_seed(recipe.seed)
-        student = create(recipe.network, recipe.scale)
-        teacher = previous = None
-        if recipe.init is not None:
-            initial = checkpoint.load(zoo.resolve(recipe.init), recipe.network)
-            checkpoint.start_from(student, initial, recipe.init)
-            if initial.network.scale == recipe.scale:
-                previous = initial.network
-            elif recipe.method == "ail" and recipe.teacher == "self":
-                raise UsageError(
-                    f"--init {recipe.init} enlarges {initial.network.scale} times, so it cannot "
-                    f"teach AIL at --scale {recipe.scale}: name a --teacher, or use another method"
-                )
-            if recipe.method == "ail" and recipe.teacher == "self":
-                teacher = previous
-        if (model := recipe.teacher_model) is not None:
-            teacher = checkpoint.load(zoo.resolve(model), recipe.network).network
-            if teacher.scale != recipe.scale:
-                raise UsageError(
-                    f"--teacher {model} enlarges {teacher.scale} times, --scale is "
-                    f"{recipe.scale}: a teacher has the student's scale"
-                )
-        student = placed(student, self.device)
-        return State(
-            student,
-            copy.deepcopy(student),
-            torch.optim.Adam(student.parameters(), lr=recipe.learning_rate, fused=True),
-            torch.Generator().manual_seed(recipe.seed),
-            teacher=teacher and frozen(teacher, self.device),
-            previous=previous and frozen(previous, self.device),
-        )
+    def _tell_skipped(self, unreadable: dict[Path, str]) -> None:
+        if unreadable:
+            first = next(iter(unreadable.values()))
+            self.events.say(f"left out: {len(unreadable)} unreadable, the first: {first}")
+        if self.source.too_small:
+            side = self.recipe.patch * self.recipe.scale
+            self.events.say(
+                f"left out: {self.source.too_small} smaller than a patch, {side}x{side}"
+            )
 
     def weigh(self, segment: int) -> float | None:
         """Set the round's maps; returns their mean importance, None for plain training."""

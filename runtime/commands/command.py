@@ -13,6 +13,7 @@ import inspect
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
@@ -56,6 +57,14 @@ def progress() -> Progress:
     )
 
 
+_given: ContextVar[frozenset[str]] = ContextVar("given", default=frozenset())
+
+
+def given() -> frozenset[str]:
+    """The fields of the command's config that the user gave, even if at their defaults."""
+    return _given.get()
+
+
 @contextmanager
 def one_line_errors() -> Iterator[None]:
     """Turn what a user or the machine can cause into one line on stderr and an exit code."""
@@ -84,8 +93,10 @@ def entry_point(config: type[Config], main: Callable[[Config], None]) -> Callabl
     ``typer.Argument``.
     """
 
-    def run(**values: Any) -> None:  # noqa: ANN401
+    def run(context: typer.Context, **values: Any) -> None:  # noqa: ANN401
         values.pop("version")
+        sources = {name: context.get_parameter_source(name) for name in values}
+        _given.set(frozenset(n for n, s in sources.items() if s and s.name != "DEFAULT"))
         with one_line_errors():
             main(config(**values))
 
@@ -117,8 +128,11 @@ def entry_point(config: type[Config], main: Callable[[Config], None]) -> Callabl
             "version", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=hints["version"]
         )
     )
-    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    run.__annotations__ = {n: hints[n] for n in [*names, "version"]}
+    context = inspect.Parameter(
+        "context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
+    )
+    run.__signature__ = inspect.Signature([context, *parameters])  # type: ignore[attr-defined]
+    run.__annotations__ = {n: hints[n] for n in [*names, "version"]} | {"context": typer.Context}
     paragraphs = (inspect.getdoc(config) or "").split("\n\n")
     run.__doc__ = "\n\n".join(" ".join(p.split()) for p in paragraphs)
 

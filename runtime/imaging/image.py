@@ -210,7 +210,9 @@ def list_pictures(folder: Path) -> list[Path]:
     paths = sorted(
         path
         for path in folder.iterdir()
-        if path.suffix.lower() in READ_ENDINGS and not path.name.startswith(".")
+        if path.suffix.lower() in READ_ENDINGS
+        and not path.name.startswith(".")
+        and not path.is_dir()
     )
     if not paths:
         raise ImageError(f"no pictures in {folder}: looked for {', '.join(sorted(READ_ENDINGS))}")

@@ -160,6 +160,12 @@ def test_a_luma_network_of_a_package(folder):
         (("import copy", "import copied"), "failed at broken.py:2 (ModuleNotFound"),
         (("import copy", "import ("), "importing broken failed (SyntaxError"),
         (("import copy", "raise SystemExit(2)"), "importing broken failed at broken.py:2"),
+        (("super().__init__(scale)", "raise SystemExit(0)"), "Net(2) failed at broken.py:15 (Sys"),
+        (("super().__init__(scale)", "nn.Module.__init__(self)"), "has to call super().__init__"),
+        (("NearestAnchor(1, scale)", "NearestAnchor(1, scale); self.requires_grad_(False)"),
+         "no parameters to train"),
+        (("def forward(self, x):", "def forward(self, x):\n        assert x.shape[3] % 2 == 0"),
+         "forward of (1, 1, 10, 13) failed at broken.py:21 (AssertionError"),
     ],
 )  # fmt: skip
 def test_a_broken_contract_is_one_line(folder, change, says):

@@ -105,5 +105,5 @@ def test_weights_of_another_network_are_refused(saved):
         load(path)
     content["network"] = "nonsense"
     torch.save(content, path)
-    with pytest.raises(Exception, match="nonsense"):
+    with pytest.raises(ModelError, match="nonsense"):
         load(path)

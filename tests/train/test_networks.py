@@ -10,7 +10,6 @@ from ailsr.runtime.imaging.protocol import pairs
 from ailsr.runtime.imaging.resize import enlarge, shrink
 from ailsr.train.networks import NETWORKS, SCALES, create, rgb_to_luma
 from ailsr.train.networks.skip import BicubicUpsampler, NearestAnchor
-from ailsr.train.networks.vdsr import load_released_weights
 from ailsr.train.scoring import score
 
 SIZED = ["sesr_m2_w12", "quicksrnet_d1_w9", "abpn_d2_w11"]
@@ -142,12 +141,28 @@ def test_unknown_names_and_scales_are_refused():
         create("sesr_m5", 5)
 
 
+def released(peers, scale):
+    """The network of the AIL authors: convolutions (out, in, 3, 3) without biases.
+
+    Its luma carries the studio offset of 16/255, ours does not: the first convolution's bias
+    stands in for it.
+    """
+    stored = np.load(peers / "ail_authors" / f"vdsr_f13_ail_x{scale}.npz")
+    net = create("vdsr_f13", scale)
+    convs = [layer for layer in net.body if isinstance(layer, torch.nn.Conv2d)]
+    assert len(convs) == 20
+    with torch.no_grad():
+        for i, conv in enumerate(convs):
+            conv.weight.copy_(torch.from_numpy(stored[f"conv{i:02d}.weight"]))
+            conv.bias.zero_()
+        convs[0].bias.copy_(convs[0].weight.sum(dim=(1, 2, 3)) * 16 / 255)
+    return net
+
+
 @pytest.mark.parametrize(("scale", "psnr"), [(2, 37.42), (3, 33.37), (4, 31.02)])
 def test_the_ail_authors_weights_give_their_psnr_on_set5(data, peers, scale, psnr):
     """As they were judged: luma reduced without rounding, nothing rounded after it."""
-    stored = np.load(peers / "ail_authors" / f"vdsr_f13_ail_x{scale}.npz")
-    net = create("vdsr_f13", scale)
-    load_released_weights(net, [torch.from_numpy(stored[f"conv{i:02d}.weight"]) for i in range(20)])
+    net = released(peers, scale)
     figures = []
     for pair in pairs(data / "benchmark" / "Set5", scale):
         hr = luma(pair.hr) - Y_OFFSET
@@ -160,9 +175,7 @@ def test_the_ail_authors_weights_give_their_psnr_on_set5(data, peers, scale, psn
 
 def test_the_ail_authors_weights_deployed_on_rgb(data, peers):
     """As they are exported: uint8 RGB in and out, and the protocol's rounding costs 0.08 dB."""
-    stored = np.load(peers / "ail_authors" / "vdsr_f13_ail_x2.npz")
-    net = create("vdsr_f13", 2)
-    load_released_weights(net, [torch.from_numpy(stored[f"conv{i:02d}.weight"]) for i in range(20)])
+    net = released(peers, 2)
     scores = score(net, list(pairs(data / "benchmark" / "Set5", 2)))
     assert scores.psnr == pytest.approx(37.29, abs=0.02)
 

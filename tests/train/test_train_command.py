@@ -40,7 +40,8 @@ def test_a_run_from_flags_and_its_continuation(folder):
         "best.pt", "last.pt", "log.jsonl", "recipe.toml", "curves.png",
     }  # fmt: skip
     assert str(folder) not in json.dumps(card)
-    code, out, err = run("--resume", "--output", "run", cwd=folder)
+    (folder / "run" / "log.jsonl").unlink()
+    code, out, err = run("--resume", "--output", "run", "--log-every", 5, cwd=folder)
     assert code == 0, err
     assert "sesr_m3 x2 by ail, 12 steps" in out
     code, _, err = run("--config", "run/recipe.toml", "--output", "again", "--json", cwd=folder)
@@ -48,9 +49,33 @@ def test_a_run_from_flags_and_its_continuation(folder):
     code, _, err = run("--resume", "--output", "run", "--batch", 8, cwd=folder)
     assert code == 1
     assert "--batch 8 differs from the run's own 2" in err
+    code, _, err = run("--resume", "--output", "run", "--batch", 16, cwd=folder)  # the default
+    assert code == 1
+    assert "--batch 16 differs from the run's own 2" in err
     code, _, err = run(*flags, "--train", "photos", "--output", "run", cwd=folder)
     assert code == 1
     assert "--resume" in err
+    (folder / "run" / "last.pt").unlink()
+    code, _, err = run(*flags, "--train", "photos", "--output", "run", cwd=folder)
+    assert code == 1
+    assert "holds a run already" in err  # its best.pt would stand beside another recipe
+
+
+def test_pictures_that_are_left_out_are_told(folder):
+    (folder / "mixed" / "folder.png").mkdir(parents=True)
+    (folder / "mixed" / "text.png").write_text("no picture")
+    write(skimage.data.coffee()[:20, :20], folder / "mixed" / "small.png")
+    write(skimage.data.coffee()[:90, :90], folder / "mixed" / "large.png")
+    code, out, err = run(
+        "--network", "sesr_m3", "--method", "l1", "--steps", 2, "--batch", 2, "--patch", 16,
+        "--train", "mixed", "--output", "left_out", "--json", cwd=folder,
+    )  # fmt: skip
+    assert code == 0, err
+    assert "left out: 1 unreadable" in err
+    assert "text.png" in err
+    assert "left out: 1 smaller than a patch" in err
+    card = json.loads(out)
+    assert (card["pictures"], card["skipped"]) == (1, 2)
 
 
 @pytest.mark.parametrize(
@@ -61,6 +86,8 @@ def test_a_run_from_flags_and_its_continuation(folder):
         (["--train", "photos", "--patch", "200"], "smaller --patch"),
         (["--train", "photos", "--init", "no.pt"], "no such checkpoint"),
         (["--config", "no.toml"], "no.toml"),
+        (["--resume"], "holds no run to go on with"),
+        (["--train", "photos", "--max-megapixels", "1e-9"], "smaller --patch"),
     ],
 )
 def test_bad_input_is_one_line(folder, arguments, says):
@@ -83,4 +110,4 @@ def test_a_file_that_cannot_be_written_whole_is_not_there(folder):
     assert code == 1
     assert err.startswith("error: File too large")
     assert len(err.splitlines()) == 1
-    assert {f.name for f in (folder / "full").iterdir()} == {"log.jsonl", "recipe.toml"}
+    assert {f.name for f in (folder / "full").iterdir()} == {"recipe.toml"}

@@ -11,7 +11,7 @@ import pytest
 import skimage.data
 import torch
 
-from ailsr.runtime.errors import ModelError, TrainingError, UsageError
+from ailsr.runtime.errors import ImageError, ModelError, TrainingError, UsageError
 from ailsr.runtime.imaging.image import write
 from ailsr.runtime.imaging.protocol import evaluate, pairs
 from ailsr.runtime.imaging.resize import enlarge
@@ -19,7 +19,7 @@ from ailsr.train.checkpoint import load
 from ailsr.train.networks import create
 from ailsr.train.recipe import Recipe, read_toml
 from ailsr.train.state import State
-from ailsr.train.training import Events, train
+from ailsr.train.training import Events, Run, train
 
 SMALL = {
     "network": "sesr_m3", "scale": 2, "steps": 24, "rounds": 3, "batch": 4, "patch": 16,
@@ -126,10 +126,59 @@ def test_a_stopped_run_goes_on_exactly(recipe, scheme, stop, tmp_path):
     for name in ("last.pt", "best.pt"):
         one, other = weights(whole.output / name), weights(stopped.output / name)
         assert all(torch.equal(one[key], other[key]) for key in one)
-    ends = [[e for e in log(r.output) if e["event"] != "steps"] for r in (whole, stopped)]
-    assert [e for e in ends[0] if e["event"] == "validation"] == [
-        e for e in ends[1] if e["event"] == "validation"
-    ]
+    first, second = ([e for e in log(r.output) if e["event"] != "steps"] for r in (whole, stopped))
+    assert first == second
+
+
+def test_a_run_stopped_before_its_first_step_goes_on_without_its_sources(recipe, tmp_path):
+    first = dataclasses.replace(recipe, method="l1", rounds=1, output=tmp_path / "first")
+    train(first)
+    source = first.output / "best.pt"
+    whole = dataclasses.replace(recipe, init=source, teacher=str(source), output=tmp_path / "whole")
+    train(whole)
+    stopped = dataclasses.replace(whole, output=tmp_path / "stopped")
+
+    def interrupt(done, total):
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(stopped, Events(map=interrupt))
+    source.unlink()
+    train(dataclasses.replace(stopped, resume=True))
+    one, other = weights(whole.output / "last.pt"), weights(stopped.output / "last.pt")
+    assert all(torch.equal(one[key], other[key]) for key in one)
+    assert log(whole.output) == log(stopped.output)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nMore"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:124] can't allocate memory: 9 bytes"),
+    ],
+)
+def test_too_little_memory_is_one_line(recipe, monkeypatch, error):
+    def learn(*arguments: object) -> None:
+        raise error
+
+    monkeypatch.setattr(Run, "learn", learn)
+    with pytest.raises(TrainingError, match=r"memory is full .* lower --batch") as caught:
+        train(recipe)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_checkpoint_without_progress_is_not_resumed(recipe):
+    train(dataclasses.replace(recipe, method="l1", rounds=1))
+    last = recipe.output / "last.pt"
+    content = torch.load(last, weights_only=True)
+    for broken in (
+        {},
+        content["progress"] | {"generator": 5},
+        content["progress"] | {"teacher": 5},
+    ):
+        torch.save(content | {"progress": broken}, last)
+        with pytest.raises(TrainingError, match="holds no progress to resume from"):
+            train(dataclasses.replace(recipe, method="l1", rounds=1, resume=True))
 
 
 def test_a_killed_run_leaves_a_checkpoint_and_goes_on_exactly(recipe, tmp_path):
@@ -187,7 +236,7 @@ def test_without_a_compiler_compile_is_one_line(photos, tmp_path):
     (line,) = (line for line in done.stderr.splitlines() if line.startswith("error"))
     assert "cannot be compiled here" in line
     assert "leave out --compile" in line
-    assert not (tmp_path / "run" / "last.pt").exists()
+    assert not (tmp_path / "run" / "best.pt").exists()
 
 
 def test_a_teacher_of_another_colour_and_network_serves(recipe, tmp_path):
@@ -242,6 +291,8 @@ def test_bad_recipes_name_the_flag(photos, tmp_path):
         ({"importance": "none", "teacher": "self"}, "--teacher self"),
         ({"steps": 3}, "--steps"),
         ({"learning_rate": -1.0}, "--learning-rate"),
+        ({"clip": float("nan")}, "--clip nan"),
+        ({"max_megapixels": float("inf")}, "--max-megapixels inf"),
         ({"learning_rate": 1e-7}, "--final-learning-rate"),
     ]:
         with pytest.raises(UsageError, match=says):
@@ -250,6 +301,20 @@ def test_bad_recipes_name_the_flag(photos, tmp_path):
     path.write_text("learning_rat = 1\n")
     with pytest.raises(UsageError, match="did you mean learning_rate"):
         read_toml(path)
+    for line, says in [
+        ("steps = true", "steps = true has to be a whole number"),
+        ("clip = true", "a number"),
+        ("compile = 1", "true or false"),
+        ('train = "photos"', "a list of texts"),
+        ("val = 5", "a text"),
+        ('method = "ali"', "one of ail, mse, l1"),
+        ('config = "other.toml"', "no option 'config'"),
+    ]:
+        path.write_text(line)
+        with pytest.raises(UsageError, match=says):
+            read_toml(path)
+    path.write_text("rounds = 3\nclip = 1")
+    assert read_toml(path) == {"rounds": 3, "clip": 1}
     path.write_text("= 1")
     with pytest.raises(UsageError, match="cannot be read"):
         read_toml(path)
@@ -258,7 +323,7 @@ def test_bad_recipes_name_the_flag(photos, tmp_path):
 def test_runs_that_cannot_start_say_why(recipe, photos, tmp_path):
     empty = tmp_path / "empty"
     empty.mkdir()
-    with pytest.raises(Exception, match="empty"):
+    with pytest.raises(ImageError, match="empty"):
         train(dataclasses.replace(recipe, train=[empty]))
     with pytest.raises(TrainingError, match="--patch"):
         train(dataclasses.replace(recipe, patch=400))

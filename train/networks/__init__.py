@@ -107,7 +107,7 @@ def is_known(name: str) -> bool:
 
 
 def _constructor(name: str) -> Callable[[int], Network] | None:
-    if name in list(NETWORKS):
+    if name in NETWORKS:
         return NETWORKS[name]
     found = (family.constructor(name) for family in FAMILIES.values())
     return next((constructor for constructor in found if constructor), None)
@@ -118,7 +118,6 @@ __all__ = [
     "NETWORKS",
     "SCALES",
     "Color",
-    "Family",
     "Network",
     "check_name",
     "create",

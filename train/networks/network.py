@@ -70,8 +70,8 @@ class Network(nn.Module):
 
 def rgb_to_luma(rgb: Tensor) -> Tensor:
     """Luma without offset (N, 1, h, w) of ``rgb`` (N, 3, h, w) in [0, 1]."""
-    weights = torch.tensor(LUMA, dtype=rgb.dtype, device=rgb.device).view(1, 3, 1, 1)
-    return (rgb * weights).sum(dim=1, keepdim=True)
+    weights = torch.tensor(LUMA, dtype=rgb.dtype).to(rgb.device, non_blocking=True)
+    return (rgb * weights.view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
 
 
 def same_conv(inputs: int, outputs: int, kernel: int = 3) -> nn.Conv2d:

@@ -105,7 +105,12 @@ def _is_network(value: object) -> bool:
 @torch.no_grad()
 def _check(network: Network) -> None:
     """Run ``network`` once on small pictures. Raises UsageError when it breaks the contract."""
-    name, scale = network.reference, network.scale
+    name = network.reference
+    if not hasattr(network, "scale"):
+        raise UsageError(f"--network {name}: its __init__ has to call super().__init__(scale)")
+    scale = network.scale
+    if not any(p.requires_grad for p in network.parameters()):
+        raise UsageError(f"--network {name}: it has no parameters to train")
     if getattr(network, "color", None) not in ("rgb", "y"):
         raise UsageError(f'--network {name}: give the class color = "rgb" or "y" (luma)')
     radius = _call(name, "radius", lambda: network.radius)
@@ -132,6 +137,7 @@ def _check(network: Network) -> None:
             f"--network {name}: radius is {radius}, but a pixel changes the output at least "
             f"{reach} pixels away: tiles would show seams"
         )
+    _output(name, network, x[..., 1:, 1:], scale)  # sides of the other parity
     _check_deployed(network)
     network.train(training)
 
@@ -188,7 +194,7 @@ def _call(name: str, what: str, function: Callable[[], Result]) -> Result:
         return function()
     except NotImplementedError as error:
         raise UsageError(f"--network {name}: the class does not define {what}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         _refuse(name, f"{what} failed", error)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 
-import torch
 from torch import Tensor, nn
 
 from ailsr.train.networks.luma import fold_rgb_input, repeat_rgb_output
@@ -59,19 +58,3 @@ class Vdsr(Network):
         rgb.body[0] = fold_rgb_input(self.body[0])  # type: ignore[arg-type]
         rgb.body[-1] = repeat_rgb_output(self.body[-1])  # type: ignore[arg-type]
         return rgb
-
-
-def load_released_weights(network: Vdsr, weights: list[Tensor]) -> None:
-    """Load the AIL authors' released convolutions (out, in, 3, 3), without biases.
-
-    Their luma carries the studio offset of 16/255, ours does not: the first convolution's bias
-    stands in for it.
-    """
-    convs = [layer for layer in network.body if isinstance(layer, nn.Conv2d)]
-    with torch.no_grad():
-        for conv, weight in zip(convs, weights, strict=True):
-            conv.weight.copy_(weight)
-            nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
-        first = convs[0]
-        assert first.bias is not None
-        first.bias.copy_(first.weight.sum(dim=(1, 2, 3)) * 16 / 255)
