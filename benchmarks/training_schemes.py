@@ -69,7 +69,7 @@ class Comparison:
     ] = None
     batch: Annotated[int, Option(help="Patches per step.")] = 16
     patch: Annotated[int, Option(help="Low-resolution side of a patch.")] = 48
-    learning_rate: Annotated[float, Option()] = 5e-4
+    learning_rate: Annotated[float, Option()] = Recipe.learning_rate
     warmup: Annotated[int, Option()] = 100
     arithmetic: Annotated[Arithmetic, Option()] = "auto"
     threads: Annotated[int, Option()] = 0

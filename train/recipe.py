@@ -89,8 +89,9 @@ class Recipe:
         Path | None,
         Option(
             metavar="FILE|zoo:NAME",
-            help="Start from the weights of this checkpoint of the same network. One of another "
-            "scale gives all weights but those that depend on the scale.",
+            help="Start from this checkpoint of the same network: if of a smaller scale, with its "
+            "picture, pixels repeated; if of a larger one, with all weights but those that depend "
+            "on the scale.",
         ),
     ] = None
     importance: Annotated[
@@ -121,7 +122,7 @@ class Recipe:
             help="Adam's, at the start of a cosine: one over the whole run, but with --importance "
             "paper and with plain restarts one a round."
         ),
-    ] = 5e-4
+    ] = 1e-3
     final_learning_rate: Annotated[float, Option(help="Adam's, at the end of the cosine.")] = 1e-6
     warmup: Annotated[int, Option(min=0, help="Steps of linear warm-up into a cosine.")] = 100
     clip: Annotated[float, Option(help="Largest norm of the gradient.")] = 0.4
@@ -129,11 +130,13 @@ class Recipe:
         float,
         Option(min=0.0, max=0.99999, help="Largest decay of the averaged weights; 0 for none."),
     ] = 0.999
-    alpha: Annotated[float, Option(help="AIL: steepness of the first importance.")] = 100.0
-    beta: Annotated[float, Option(help="AIL: teacher's error where it falls fastest.")] = 0.01
-    lambda_: Annotated[float, Option("--lambda", help="AIL: rise of importance in round 1.")] = 0.15
-    rho: Annotated[float, Option(help="AIL: further rise with each later round.")] = 0.15
-    gamma: Annotated[float, Option(help="AIL: fall of the rise with the student's error.")] = 10.0
+    alpha: Annotated[float, Option(help="paper: steepness of the first importance.")] = 100.0
+    beta: Annotated[float, Option(help="paper: teacher's error where it falls fastest.")] = 0.01
+    lambda_: Annotated[float, Option("--lambda", help="paper: rise of importance in round 1.")] = (
+        0.15
+    )
+    rho: Annotated[float, Option(help="paper: further rise with each later round.")] = 0.15
+    gamma: Annotated[float, Option(help="paper: fall of the rise with the student's error.")] = 10.0
     max_megapixels: Annotated[
         float,
         Option(help="Larger training pictures are shrunk by an integer factor to this size."),
