@@ -92,15 +92,17 @@ def test_two_processes_train_as_one_does(folder, method, program, options):
 def test_a_run_stopped_by_ctrl_c_goes_on(folder):
     options = SMALL | {"method": "mse", "steps": 300, "output": "stopped"}
     run = start(["-m", "ailsr.train"], folder, train="train", val="val", **options)
-    last = folder / "stopped" / "last.pt"
+    log = folder / "stopped" / "log.jsonl"
     deadline = time.monotonic() + 100
-    while not last.exists() and run.poll() is None and time.monotonic() < deadline:
+    while run.poll() is None and time.monotonic() < deadline:
+        if log.exists() and '"steps"' in log.read_text():
+            break
         time.sleep(0.02)
     run.send_signal(signal.SIGINT)
     _, err = run.communicate(timeout=60)
     assert run.returncode != 0
     assert err.count("stopped by Ctrl-C") == 1, err
-    step = load(last).progress["step"]
+    step = load(folder / "stopped" / "last.pt").progress["step"]
     assert 0 < step < 300
     again = start(["-m", "ailsr.train"], folder, output="stopped", resume=True)
     out, err = again.communicate(timeout=120)
