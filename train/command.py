@@ -73,7 +73,7 @@ def _resumed(recipe: Recipe) -> Recipe:
     stored = last.card["recipe"] | {"output": recipe.output.as_posix()}
     stored["network"] = last.network.reference  # the one that the user has allowed to import
     asked = recipe.to_dict()
-    for name in given() & asked.keys():
+    for name in sorted(given() & asked.keys()):
         value = asked[name]
         if name in OF_THE_MACHINE:
             stored[name] = value

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -138,12 +139,20 @@ class PatchSource:
         return Batch(_unit(gather(self._lr, 1)), _unit(gather(self._hr, self.scale)), cut)
 
 
+class Loaded(NamedTuple):
+    """What ``load_pictures`` read."""
+
+    pictures: list[Picture]
+    unreadable: dict[Path, str]
+    """By file: the reason."""
+    shrunk: int
+    """How many pictures were larger than the limit."""
+
+
 def load_pictures(
     folders: Sequence[Path], max_megapixels: float, tick: Callable[[int, int], None]
-) -> tuple[list[Picture], dict[Path, str]]:
-    """All pictures of ``folders``, and the files that cannot be read, with the reason.
-
-    Larger ones than the limit are shrunk to it by an integer factor.
+) -> Loaded:
+    """All pictures of ``folders``; larger ones than the limit are shrunk by an integer factor.
 
     A photograph straight from a camera is blurred and noisy at its full size; shrunk, it is sharp
     enough to learn from. ``tick(done, total)`` is called per file. Raises TrainingError when
@@ -152,6 +161,7 @@ def load_pictures(
     files = [f for folder in folders for f in list_pictures(folder)]
     pictures: list[Picture] = []
     unreadable: dict[Path, str] = {}
+    shrunk = 0
     for number, file in enumerate(files, start=1):
         try:
             rgb = read(file)
@@ -159,14 +169,17 @@ def load_pictures(
             if factor > 1:
                 height, width = (max(1, side // factor) for side in rgb.shape[:2])
                 rgb = resize(rgb, (height, width))
+                shrunk += 1
             pictures.append(rgb)
         except ImageError as error:
             unreadable[file] = str(error)
         tick(number, len(files))
     if not pictures:
-        named = ", ".join(str(f) for f in folders)
-        raise TrainingError(f"none of the {len(files)} pictures in {named} can be read")
-    return pictures, unreadable
+        named, reason = ", ".join(str(f) for f in folders), next(iter(unreadable.values()))
+        raise TrainingError(
+            f"none of the {len(files)} pictures in {named} can be read; the first: {reason}"
+        )
+    return Loaded(pictures, unreadable, shrunk)
 
 
 def _flat(pictures: Sequence[Picture], device: torch.device) -> Tensor:

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -29,7 +28,7 @@ from ailsr.train.device import choose, compiled, wants_bfloat16
 from ailsr.train.distributed import Processes
 from ailsr.train.importance import ImportanceMaps
 from ailsr.train.networks import Network, rgb_to_luma
-from ailsr.train.patches import Batch, PatchSource, load_pictures
+from ailsr.train.patches import Batch, Loaded, PatchSource, load_pictures
 from ailsr.train.recipe import Recipe
 from ailsr.train.run_log import RunLog
 from ailsr.train.scoring import score
@@ -92,12 +91,10 @@ class Run:
         self.log = RunLog(recipe.output if processes.first else None, recipe.tensorboard)
         self.validation = list(pairs(recipe.val, recipe.scale)) if recipe.val else []
         self.state = initial_state(recipe, self.device)
-        pictures, unreadable = load_pictures(
-            recipe.train or [], recipe.max_megapixels, self.events.load
-        )
-        self.source = PatchSource(pictures, recipe.scale, recipe.patch, self.device)
-        self.skipped = len(unreadable) + self.source.too_small
-        self._tell_skipped(unreadable)
+        loaded = load_pictures(recipe.train or [], recipe.max_megapixels, self.events.load)
+        self.source = PatchSource(loaded.pictures, recipe.scale, recipe.patch, self.device)
+        self.skipped = len(loaded.unreadable) + self.source.too_small
+        self._tell_of(loaded)
         self.maps = ImportanceMaps(self.source, self.output, self.in_color, self._mapped)
         self.interrupted = False
         """Set by Ctrl-C; obeyed after the next whole step."""
@@ -155,15 +152,17 @@ class Run:
             "arithmetic": "bfloat16" if self.bfloat16 else "float32",
         }
 
-    def _tell_skipped(self, unreadable: dict[Path, str]) -> None:
-        if unreadable:
+    def _tell_of(self, loaded: Loaded) -> None:
+        """Say which pictures are left out, and which are not taken as they are."""
+        recipe, say = self.recipe, self.events.say
+        if unreadable := loaded.unreadable:
             first = next(iter(unreadable.values()))
-            self.events.say(f"left out: {len(unreadable)} unreadable, the first: {first}")
-        if self.source.too_small:
-            side = self.recipe.patch * self.recipe.scale
-            self.events.say(
-                f"left out: {self.source.too_small} smaller than a patch, {side}x{side}"
-            )
+            say(f"left out: {len(unreadable)} unreadable, the first: {first}")
+        if small := self.source.too_small:
+            side = recipe.patch * recipe.scale
+            say(f"left out: {small} smaller than a patch, {side}x{side}")
+        if loaded.shrunk:
+            say(f"shrunk: {loaded.shrunk} of more than --max-megapixels {recipe.max_megapixels}")
 
     def weigh(self, segment: int) -> float | None:
         """Set the round's maps; returns their mean importance, None for plain training."""

@@ -68,12 +68,13 @@ def test_pictures_that_are_left_out_are_told(folder):
     write(skimage.data.coffee()[:90, :90], folder / "mixed" / "large.png")
     code, out, err = run(
         "--network", "sesr_m3", "--method", "l1", "--steps", 2, "--batch", 2, "--patch", 16,
-        "--train", "mixed", "--output", "left_out", "--json", cwd=folder,
+        "--train", "mixed", "--output", "left_out", "--max-megapixels", 0.008, "--json", cwd=folder,
     )  # fmt: skip
     assert code == 0, err
     assert "left out: 1 unreadable" in err
     assert "text.png" in err
     assert "left out: 1 smaller than a patch" in err
+    assert "shrunk: 1 of more than --max-megapixels 0.008" in err
     card = json.loads(out)
     assert (card["pictures"], card["skipped"]) == (1, 2)
 
