@@ -6,8 +6,8 @@ Every network is exported by each of the means that make int8 files; each file i
 folder. The files of the three targets are also compared with each other, sample by sample.
 
 Figures are kept under ``build/int8-table`` as soon as a network has them, and taken from there as
-long as its checkpoint is the same, so a run may be stopped and split by ``--only``; the page holds
-all networks that have figures.
+long as its checkpoint is the same, so a run may be stopped and split by ``--only``. Of networks
+that have none, the page keeps the lines that it had.
 """
 
 from __future__ import annotations
@@ -141,7 +141,12 @@ def main(config: Int8Table) -> None:
         typer.echo(json.dumps([asdict(row) for row in rows]))
         return
     page = INTRODUCTION.format(limit=LARGEST_LOSS["int8"], protocol=PROTOCOL)
-    page += "\n".join(_table(rows, [set_name(folder) for folder in config.test])) + "\n"
+    heading, lines = _table(rows, [set_name(folder) for folder in config.test])
+    measured = {row.network for row in rows}
+    lines += [line for line in _lines_before(config.output, heading) if _name(line) not in measured]
+    order = {name: place for place, name in enumerate(zoo.names())}
+    lines = sorted((line for line in lines if _name(line) in order), key=lambda x: order[_name(x)])
+    page += "\n".join(heading + lines) + "\n"
     with atomic_output(config.output) as temporary:
         notes = NOTES.format(calibration=set_name(config.calibration))
         temporary.write_text(page + notes, encoding="utf-8")
@@ -202,15 +207,28 @@ def _agreement(targets: list[list[list[NDArray[np.uint8]]]]) -> tuple[float, int
     return min(float((d <= 1).mean()) for d in differences), max(int(d.max()) for d in differences)
 
 
-def _table(rows: list[Row], tests: list[str]) -> list[str]:
+def _lines_before(page: Path, heading: list[str]) -> list[str]:
+    """The lines of the page that is there, where they stand under the same heading."""
+    text = page.read_text(encoding="utf-8") if page.exists() else ""
+    _, _, table = text.partition("\n".join(heading) + "\n")
+    return [line for line in table.splitlines() if line.startswith("| `")]
+
+
+def _name(line: str) -> str:
+    return line.split("`")[1]
+
+
+def _table(rows: list[Row], tests: list[str]) -> tuple[list[str], list[str]]:
+    """The heading, and a line for each of the rows."""
     titles = [FORMATS[target].title for target in FORMATS]
     header = ["network", "means", "float", *titles, "targets alike"]
-    lines = [
+    heading = [
         f"PSNR on {' / '.join(tests)}:",
         "",
         f"| {' | '.join(header)} |",
         f"|---|---|{'---|' * (len(header) - 2)}",
     ]
+    lines: list[str] = []
     taken: set[str] = set()
     for row in rows:
         holds = all(row.floating[0] - p[0] <= LARGEST_LOSS["int8"] for p in row.int8.values())
@@ -222,7 +240,7 @@ def _table(rows: list[Row], tests: list[str]) -> list[str]:
         cells += [_cell(psnr, row.floating) for psnr in row.int8.values()]
         cells.append(f"{_floor(row.within_one)} %, {row.largest_difference}")
         lines.append(f"| {' | '.join(cells)} |")
-    return lines
+    return heading, lines
 
 
 def _cell(int8: list[float], floating: list[float]) -> str:

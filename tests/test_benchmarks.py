@@ -106,6 +106,24 @@ def test_the_overhead_of_the_harness_is_measured(tmp_path):
     assert all(-20 < megabytes < 200 for megabytes in figures["memory, MB"].values())
 
 
+def test_the_page_of_int8_keeps_the_lines_of_networks_that_are_not_measured(photos):
+    command = [
+        sys.executable, BENCHMARKS / "int8_table.py", "--calibration", "photos", "--test", "photos",
+        "--only", "sesr_m3_x2", "--output", "int8.md",
+    ]  # fmt: skip
+    page = photos / "int8.md"
+
+    def lines():
+        subprocess.run(command, cwd=photos, capture_output=True, check=True)
+        return [line for line in page.read_text().splitlines() if line.startswith("| `")]
+
+    first = lines()
+    assert [line.split("`")[1] for line in first] == ["sesr_m3_x2"] * 2
+    other, stale = first[0].replace("m3_x2", "m3_x3"), first[1].replace("m3_x2", "m3_x9")
+    page.write_text(page.read_text().replace(first[0], f"{stale}\n{other}\n| `sesr_m3_x2` | old |"))
+    assert lines() == [*first, other]
+
+
 def test_the_page_of_converters_relates_others_to_ours_and_says_what_failed(monkeypatch):
     monkeypatch.syspath_prepend(BENCHMARKS)
     from converters_page import page
