@@ -154,7 +154,9 @@ def test_a_device_finds_what_this_machine_finds(server, files, images, old_pytho
         assert there.quality.psnr_db == pytest.approx(
             mine.quality.psnr_db, abs=1e-3 if exact else 0.1
         )
-    assert found.bicubic[2].psnr_db == pytest.approx(here.bicubic[2].psnr_db, abs=1e-9)
+    # Two numpys may sum in another order, and a sample that is nearly a tie then rounds the other
+    # way.
+    assert found.bicubic[2].psnr_db == pytest.approx(here.bicubic[2].psnr_db, abs=1e-3)
     assert found.measured[1].ratio.to == found.baseline == files[0]
     assert (found.device, found.images) == (address, images)
     document = found.to_document()
