@@ -118,7 +118,7 @@ def run(config: Comparison, name: str, how: dict[str, Any], seed: int) -> Path:
     if started:
         card = checkpoint.load(folder / "last.pt").card
         asked = recipe.to_dict()
-        if any(card["recipe"][name] != asked[name] for name in asked.keys() - OF_THE_MACHINE):
+        if any(card["recipe"][o] != asked[o] for o in asked.keys() - OF_THE_MACHINE):
             raise UsageError(f"{folder} holds a run with other options: choose another --output")
         if card["steps"] >= config.steps:
             return folder

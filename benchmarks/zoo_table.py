@@ -39,7 +39,8 @@ times as many in its first and last convolution).
 
 NOTES = """
 Steps and data are those of the last run; where it started from another checkpoint, `init` in the
-recipe says so. Each recipe repeats its run, given the data under `data/`:
+recipe says so. Each recipe repeats its run, given the data under `data/`, but with the teacher and
+the starting network that the zoo has now; some were trained with earlier ones:
 
 ```
 ailsr-train --config train/zoo/sesr_m5_x2.toml --output runs/sesr_m5_x2

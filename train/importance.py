@@ -73,12 +73,11 @@ class ImportanceMaps:
 
         None stands for plain enlargement.
         """
-        mean = _Mean()
+        mean, known = _Mean(), teacher is self._teacher
         enlarge = BicubicUpsampler(3, self._source.scale).to(self._source.device)
 
         def importance() -> Iterator[Tensor]:
             for index, lr, _ in self._pictures():
-                known = teacher is self._teacher
                 taught = self._source.map(index) if known else self._output(teacher, lr)
                 if student is None:
                     output = self._in_color(enlarge(lr))
