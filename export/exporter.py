@@ -17,6 +17,7 @@ from ailsr.export.graph.passes import with_separate_pixels
 from ailsr.export.graph.quantization import BITS, Quantization, quantization_of
 from ailsr.export.graph.receptive_field import receptive_radius
 from ailsr.export.graph.rewrites import RewriteName, rewritten
+from ailsr.export.int8.arithmetic import integer_output
 from ailsr.export.int8.ladder import Ladder, Means, Progress, precision_by
 from ailsr.export.picture_sets import picture_set
 from ailsr.export.reading.source import Source
@@ -26,8 +27,9 @@ from ailsr.runtime.card import Card, PixelType, Precision
 from ailsr.runtime.errors import EngineError, ParityError, UsageError
 from ailsr.runtime.files import atomic_output, size_bytes
 from ailsr.runtime.imaging.protocol import PROTOCOL
+from ailsr.runtime.probe import Probe, probe_picture
 from ailsr.runtime.upscaling.tiles import Size
-from ailsr.runtime.upscaling.upscaler import UNKNOWN_RADIUS
+from ailsr.runtime.upscaling.upscaler import UNKNOWN_RADIUS, from_pixels, to_pixels
 from ailsr.runtime.version import VERSION
 
 Target = Literal["onnx", "tflite", "coreml"]
@@ -113,6 +115,7 @@ class Exporter:
         self.calibration_pictures = picture_set(calibration, "calibration", source.scale)
         self.pictures = picture_set(images, "verification", source.scale, calibration)
         self._progress = progress
+        self._int8_probes: dict[Means, Probe] = {}
         least = 2 * (self.radius or 0) + 1
         for size in (self.input_size, *self.other_sizes):
             if min(size) < least and source.input_size is None:
@@ -151,8 +154,20 @@ class Exporter:
         card = self.card("float32", "float32")
         return Reference(self.source.run, card, self.pictures, self._ticks("running the network"))
 
+    @cached_property
+    def _probe(self) -> Probe:
+        """Of float files."""
+        upscaled = self.source.run(to_pixels(probe_picture(*self.input_size), "float32"))
+        return Probe.of(from_pixels(upscaled, "float32"))
+
+    def _int8_probe(self, means: Means) -> Probe:
+        if means not in self._int8_probes:
+            upscaled = integer_output(*self.ladder.rung(means), probe_picture(*self.input_size))
+            self._int8_probes[means] = Probe.of(upscaled)
+        return self._int8_probes[means]
+
     def card(self, precision: Precision, pixels: PixelType) -> Card:
-        """The card of a file, still without its PSNR."""
+        """The card of a file, still without its PSNR and its probe."""
         source, radius = self.source, self.radius
         return Card(
             network=source.name,
@@ -243,7 +258,8 @@ class Exporter:
         means: Means | None = None,
     ) -> ExportedFile:
         path = self.path(target, precision, folder)
-        card = replace(self.card(precision, pixels), means=means)
+        probe = self._int8_probe(means) if means else self._probe
+        card = replace(self.card(precision, pixels), means=means, probe=probe)
         reference = self.reference
         tick = self._ticks(f"verifying {path.name}")
         with atomic_output(path) as temporary:

@@ -12,10 +12,12 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 from ailsr.runtime.errors import ModelError
+from ailsr.runtime.probe import Probe
 
 METADATA_KEY = "ailsr"
-FORMAT = 2
-"""Since 2, a file with a card is sealed (``seal.py``)."""
+FORMAT = 3
+"""Since 2, a file with a card is sealed (``seal.py``). Since 3, it has a fidelity probe, and int8
+weights are such that no CPU's arithmetic saturates."""
 
 Precision = Literal["float32", "float16", "int8", "int8x16"]
 """int8x16: weights of 8 bits, activations of 16."""
@@ -53,6 +55,17 @@ class Card:
     """Summary of the training run."""
     checkpoint_sha256: str | None = None
     ailsr_version: str | None = None
+    probe: Probe | None = None
+    """The right answer to the probe picture at ``input_size``."""
+    layout: Literal["rgb"] = "rgb"
+    """Channels of input and output in their order; a reader refuses a layout that it lacks."""
+    input_range: str | None = None
+    """Range that the network inside was made for, where it is not [0, 1]: the file converts."""
+    output_range: str | None = None
+    degradation: str | None = None
+    """How the low-resolution pictures of its training were made; None: by bicubic interpolation."""
+    licences: tuple[str, ...] = ()
+    """Of the pictures of its training, as their sources state them."""
     format: int = FORMAT
 
     @property
@@ -99,6 +112,11 @@ class Card:
                 raise ValueError("a size out of range")
             if not isinstance(card.training, dict):
                 raise ValueError("its training is not an object")
+            if card.layout != "rgb":
+                raise ValueError(f"layout {card.layout!r} is unknown: upgrade ailsr")
+            if card.probe is not None:
+                object.__setattr__(card, "probe", Probe.from_json(values["probe"]))
+            object.__setattr__(card, "licences", tuple(card.licences))
             object.__setattr__(card, "psnr", {k: float(v) for k, v in card.psnr.items()})
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise ModelError(f"the file's ailsr card cannot be read ({error})") from error

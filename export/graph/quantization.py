@@ -1,8 +1,9 @@
 """int8 parameters: one set of numbers for all targets.
 
-Activations are asymmetric per tensor, weights symmetric per output channel, biases int32 at scale
-``input scale * weight scale`` (the scheme of Jacob et al., arXiv 1712.05877). Zero points are kept
-in the uint8 domain, 0 to 255: ONNX writes them as they are, TFLite and Core ML as int8, 128 less.
+Activations are asymmetric per tensor, weights symmetric per output channel (``weights.py``),
+biases int32 at scale ``input scale * weight scale`` (the scheme of Jacob et al., arXiv 1712.05877).
+Zero points are kept in the uint8 domain, 0 to 255: ONNX writes them as they are, TFLite and Core ML
+as int8, 128 less.
 
 int8x16 is the same with activations of 16 bits, symmetric as TFLite wants them; pixels stay uint8.
 """
@@ -10,7 +11,7 @@ int8x16 is the same with activations of 16 bits, symmetric as TFLite wants them;
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeGuard
 
 import numpy as np
@@ -34,6 +35,7 @@ from ailsr.export.graph.graph import (
     Pointwise,
     Resize,
 )
+from ailsr.export.graph.weights import Levels, quantize_weight
 from ailsr.runtime.card import Precision
 
 Range = tuple[float, float]
@@ -42,9 +44,6 @@ Range = tuple[float, float]
 
 DEAD = 1e-5
 """A range of activations that is nothing, white being 1."""
-SILENT = 1e-30
-"""A weight that is nothing: its 127th is no float32 to divide by."""
-
 
 Bits = Literal[8, 16]
 """Of an activation."""
@@ -107,11 +106,19 @@ scale and zero point."""
 
 @dataclass(frozen=True)
 class Quantization:
-    """The parameters of every activation tensor of a graph, by the tensor's name."""
+    """The parameters of a graph in int8, by the names of its tensors."""
 
     tensors: dict[str, QParams]
+    """Of every activation tensor."""
     bits: Bits = 8
-    """Of every one."""
+    """Of every activation."""
+    weight_scales: dict[str, Array] = field(default_factory=dict)
+    """Scale per output channel, (out,), of the convolution that writes a tensor; where there is
+    none it is the least that holds the weights (``weight_scale``)."""
+
+    def weight(self, node: Conv) -> tuple[Levels, Array]:
+        """(levels, scale per output channel) of the weights of ``node``."""
+        return quantize_weight(node.weight, node.groups, self.weight_scales.get(node.output))
 
 
 def quantization_of(graph: Graph, ranges: Mapping[str, Range], bits: Bits = 8) -> Quantization:
@@ -172,14 +179,6 @@ def _clamped_range(node: Node, calibrated: Range) -> Range:
         return clamp
     low, high = np.clip(calibrated, *clamp)
     return float(low), float(high)
-
-
-def quantize_weight(weight: Array) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """(int8 weight in [-127, 127], float32 scale per output channel) of ``weight`` (out, ...)."""
-    reach = np.abs(weight).reshape(len(weight), -1).max(axis=1)
-    scale = np.where(reach > SILENT, reach / 127, 1 / 127).astype(np.float32)
-    levels = np.rint(weight / scale.reshape(-1, *[1] * (weight.ndim - 1)))
-    return np.clip(levels, -127, 127).astype(np.int8), scale
 
 
 def quantize_bias(

@@ -15,9 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ailsr.export.graph.graph import Conv, Graph, Node
+from ailsr.export.graph.graph import Array, Conv, Graph, Node
 from ailsr.export.graph.quantization import Quantization
-from ailsr.export.int8.simulation import clamped, compute, rounded, rounded_weight
+from ailsr.export.graph.weights import quantize_weight
+from ailsr.export.int8.simulation import clamped, compute, rounded
 from ailsr.export.int8.weight_rounding import compensated
 from ailsr.runtime.imaging.image import Rgb
 
@@ -29,21 +30,26 @@ Tensors = dict[str, list[Tensor]]
 
 
 @torch.no_grad()
-def corrected(graph: Graph, quantization: Quantization, pictures: Sequence[Rgb]) -> Graph:
-    """``graph`` whose convolutions, rounded to int8, come closest to what they compute in float.
+def corrected(
+    graph: Graph, quantization: Quantization, pictures: Sequence[Rgb]
+) -> tuple[Graph, Quantization]:
+    """``graph`` whose convolutions, rounded to int8, come closest to what they compute in float,
+    and ``quantization`` with the scales of their weights.
 
-    Judged on the middles of low-resolution ``pictures``. Raises UnsupportedOperatorError for a
-    node that cannot be simulated.
+    Judged on the middles of low-resolution ``pictures``.
     """
     images = [_middle(picture) for picture in pictures]
     exact: Tensors = {graph.input: images}
     int8: Tensors = {graph.input: images}
     nodes: list[Node] = []
+    scales: dict[str, Array] = {}
     for number, node in enumerate(graph.nodes):
         expected = _computed(node, exact)
         if isinstance(node, Conv):
-            node = replace(node, weight=compensated(node, int8[node.input]))
-        results = _computed(node, int8, rounded_weights=True)
+            weight, scales[node.output] = compensated(node, int8[node.input])
+            levels, scale = quantize_weight(weight, node.groups, scales[node.output])
+            node = replace(node, weight=levels * scale.reshape(-1, 1, 1, 1))
+        results = _computed(node, int8)
         if isinstance(node, Conv):
             error = _mean(expected) - _mean(results)
             node = replace(node, bias=node.bias + error.numpy())
@@ -55,15 +61,12 @@ def corrected(graph: Graph, quantization: Quantization, pictures: Sequence[Rgb])
         later = {tensor for reader in graph.nodes[number + 1 :] for tensor in reader.inputs}
         for tensor in set(node.inputs) - later:
             del exact[tensor], int8[tensor]
-    return replace(graph, nodes=tuple(nodes))
+    return replace(graph, nodes=tuple(nodes)), replace(quantization, weight_scales=scales)
 
 
-def _computed(node: Node, tensors: Tensors, rounded_weights: bool = False) -> list[Tensor]:
-    constants = None
-    if isinstance(node, Conv) and rounded_weights:
-        constants = rounded_weight(torch.from_numpy(node.weight)), torch.from_numpy(node.bias)
+def _computed(node: Node, tensors: Tensors) -> list[Tensor]:
     inputs = zip(*(tensors[name] for name in node.inputs), strict=True)
-    return [compute(node, values, constants) for values in inputs]
+    return [compute(node, values) for values in inputs]
 
 
 def _mean(pictures: Sequence[Tensor]) -> Tensor:

@@ -117,7 +117,7 @@ class Ladder:
         self._progress("correcting weights and biases", 0, None)
         sample = [self._chosen[i] for i in _evenly(len(self._chosen), SAMPLE)]
         pictures = [self.pictures.pairs[i].lr for i in sample]
-        return Rung(corrected(graph, quantization, pictures), quantization)
+        return Rung(*corrected(graph, quantization, pictures))
 
     def _fine_tuned(self) -> Rung:
         from ailsr.export.int8.qat import fine_tuned

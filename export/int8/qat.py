@@ -15,9 +15,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ailsr.export.graph.graph import Conv, Graph
+from ailsr.export.graph.graph import Conv, Graph, Resize
 from ailsr.export.graph.quantization import Quantization
 from ailsr.export.int8.simulation import Constants, clamped, compute, rounded, rounded_weight
+from ailsr.runtime.errors import UnsupportedOperatorError
 from ailsr.runtime.imaging.image import Rgb
 from ailsr.train.patches import PatchSource
 
@@ -41,8 +42,13 @@ def fine_tuned(
     """``graph`` after ``steps`` of training in int8 towards the output of ``network`` in float.
 
     ``pictures`` are high-resolution. Equal arguments give equal results. Raises TrainingError when
-    no picture is as large as a patch, UnsupportedOperatorError for a node that cannot be simulated.
+    no picture is as large as a patch, UnsupportedOperatorError for a graph that resizes to a size.
     """
+    if resize := next((node for node in graph.nodes if isinstance(node, Resize)), None):
+        raise UnsupportedOperatorError(
+            f"Resize, which computes {resize.output!r}, takes pictures of one size: int8 cannot be "
+            "simulated on parts of them; leave --qat out"
+        )
     source = PatchSource(pictures, scale, PATCH, torch.device("cpu"))
     generator = torch.Generator().manual_seed(0)
     constants = {
@@ -87,9 +93,9 @@ def _output(
     tensors = {graph.input: image}
     for node in graph.nodes:
         own = None
-        if constants is not None and isinstance(node, Conv):
+        if constants is not None and quantization is not None and isinstance(node, Conv):
             weight, bias = constants[node.output]
-            own = rounded_weight(weight), bias
+            own = rounded_weight(weight, node, quantization), bias
         values = clamped(compute(node, [tensors[name] for name in node.inputs], own), node)
         if quantization is not None:
             values = rounded(values, quantization.tensors[node.output])

@@ -7,6 +7,7 @@ its range is what it would be without rounding, that of a saturated one is zero.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -31,9 +32,9 @@ from ailsr.export.graph.graph import (
     Pad,
     Pointwise,
     PRelu,
+    Resize,
 )
-from ailsr.export.graph.quantization import SILENT, QParams
-from ailsr.runtime.errors import UnsupportedOperatorError
+from ailsr.export.graph.quantization import QParams, Quantization
 
 Constants = tuple[Tensor, Tensor]
 """Weight and bias of a convolution."""
@@ -49,14 +50,12 @@ FUNCTIONS: dict[Function, Callable[[Tensor], Tensor]] = {
 def compute(node: Node, inputs: Sequence[Tensor], constants: Constants | None = None) -> Tensor:
     """What ``node`` makes of ``inputs`` (n, c, h, w) before its clamp.
 
-    ``constants`` stand for a convolution's own. Raises UnsupportedOperatorError for a node that
-    has no translation.
+    ``constants`` stand for a convolution's own.
     """
     match node:
-        case Conv(pads=(top, left, bottom, right)):
+        case Conv():
             weight, bias = constants or (torch.from_numpy(node.weight), torch.from_numpy(node.bias))
-            padded = F.pad(inputs[0], (left, right, top, bottom)) if any(node.pads) else inputs[0]
-            return F.conv2d(padded, weight, bias, node.stride, 0, node.dilation, node.groups)
+            return convolve(node, inputs[0], weight, bias)
         case PRelu():
             return F.prelu(inputs[0], torch.from_numpy(node.slope))
         case Bound():
@@ -82,10 +81,15 @@ def compute(node: Node, inputs: Sequence[Tensor], constants: Constants | None = 
             return inputs[0].mean((2, 3), keepdim=True)
         case MaxPool(kernel=kernel, stride=stride):
             return F.max_pool2d(inputs[0], kernel, stride)
-    raise UnsupportedOperatorError(
-        f"{type(node).__name__}, which computes {node.output!r}, takes pictures of one size: int8 "
-        "cannot be simulated on parts of them; leave --qat out"
-    )
+        case Resize(size=size):
+            return F.interpolate(inputs[0], size, mode="bilinear", align_corners=False)
+
+
+def convolve(node: Conv, image: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """The convolution of ``node`` with these constants."""
+    top, left, bottom, right = node.pads
+    padded = F.pad(image, (left, right, top, bottom)) if any(node.pads) else image
+    return F.conv2d(padded, weight, bias, node.stride, 0, node.dilation, node.groups)
 
 
 def clamped(values: Tensor, node: Node) -> Tensor:
@@ -100,11 +104,10 @@ def rounded(values: Tensor, params: QParams) -> Tensor:
     return _round((values / params.scale).clamp(low, high)) * params.scale
 
 
-def rounded_weight(weight: Tensor) -> Tensor:
-    """``weight`` as ``quantize_weight`` rounds it."""
-    reach = weight.detach().abs().amax(dim=(1, 2, 3), keepdim=True)
-    scale = torch.where(reach > SILENT, reach / 127, 1 / 127)
-    return _round((weight / scale).clamp(-127, 127)) * scale
+def rounded_weight(weight: Tensor, node: Conv, quantization: Quantization) -> Tensor:
+    """``weight``, in place of that of ``node``, as it is rounded in int8."""
+    levels, scale = quantization.weight(replace(node, weight=weight.detach().numpy()))
+    return weight + (torch.from_numpy(levels * scale.reshape(-1, 1, 1, 1)) - weight).detach()
 
 
 def _round(values: Tensor) -> Tensor:

@@ -17,27 +17,46 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ailsr.export.graph.graph import Array, Conv
-from ailsr.export.graph.quantization import SILENT
+from ailsr.export.graph.weights import LARGEST, PAIR_REACH, pairs, weight_scale
 
 POSITIONS = 20_000
 """Places of the inputs' pictures that the covariance is taken over."""
 DAMPING = 0.01
 """Of the covariance, as a share of the mean variance: what was not seen costs something, too."""
+SCALES = (0.8, 0.85, 0.9, 0.95, 1, 1.02, 1.04, 1.07, 1.1)
+"""Of the least scale that holds the weights of a channel: a smaller one cuts off the largest for
+finer steps, a larger one leaves room in the pairs."""
 
 
-def compensated(node: Conv, inputs: Sequence[Tensor]) -> Array:
-    """The weight of ``node`` on the levels of ``quantize_weight``, for ``inputs`` (1, c, h, w).
+def compensated(node: Conv, inputs: Sequence[Tensor]) -> tuple[Array, Array]:
+    """(weight, scale per output channel) of ``node`` on int8 levels, for ``inputs`` (1, c, h, w).
 
-    A grouped convolution's is returned as it is.
+    Of SCALES each channel has that by which it errs least. The weight of a grouped convolution is
+    returned as it is.
     """
+    least = weight_scale(node.weight, node.groups)
     if node.groups != 1:
-        return node.weight
+        return node.weight, least
     weight = torch.from_numpy(node.weight).double().flatten(1)  # (out, inputs of one output)
     covariance = _covariance(node, inputs)
-    order = covariance.diag().argsort(descending=True)
-    rounded = torch.empty_like(weight)
-    rounded[:, order] = _rounded(weight[:, order], covariance[order][:, order])
-    return rounded.reshape(node.weight.shape).numpy().astype(np.float32)
+    damping = DAMPING * covariance.diag().mean().clamp(min=1e-12)
+    covariance += damping * torch.eye(len(covariance), dtype=covariance.dtype)
+    partners = torch.full((weight.shape[1],), -1)
+    first, second = map(torch.from_numpy, pairs(node.weight.shape))
+    partners[first], partners[second] = second, first
+    scales = np.outer(SCALES, least).astype(np.float32)  # (candidates, out)
+    steps = torch.from_numpy(scales).double().flatten()
+    candidates = weight.repeat(len(SCALES), 1)
+    rounded = _levels(candidates, steps, covariance, partners) * steps[:, None]
+    errors = candidates - rounded
+    costs = ((errors @ covariance) * errors).sum(dim=1).reshape(len(SCALES), -1)
+    best = costs.argmin(dim=0)
+    channels = torch.arange(len(weight))
+    result = rounded.reshape(len(SCALES), *weight.shape)[best, channels]
+    return (
+        result.reshape(node.weight.shape).numpy().astype(np.float32),
+        scales[best.numpy(), channels.numpy()],
+    )
 
 
 def _covariance(node: Conv, inputs: Sequence[Tensor]) -> Tensor:
@@ -55,19 +74,33 @@ def _covariance(node: Conv, inputs: Sequence[Tensor]) -> Tensor:
     return torch.cat(seen, 1).cov(correction=0)
 
 
-def _rounded(weight: Tensor, covariance: Tensor) -> Tensor:
-    """``weight`` (out, in) on its levels; of each row the largest stays, and with it the step."""
-    damping = DAMPING * covariance.diag().mean().clamp(min=1e-12)
-    damped = covariance + damping * torch.eye(len(covariance), dtype=covariance.dtype)
-    inverse = torch.cholesky_inverse(torch.linalg.cholesky(damped))
+def _levels(weight: Tensor, steps: Tensor, covariance: Tensor, partners: Tensor) -> Tensor:
+    """The int8 levels of ``weight`` (rows, in), whose rows have the ``steps`` (rows,).
+
+    ``partners`` (in,) is the place of the other weight of a pair, or -1. A pair is rounded in one
+    go, so that what it cannot hold is taken over by those after it.
+    """
+    order = _order(covariance.diag(), partners)
+    places = order.argsort()
+    partners = torch.where(partners[order] >= 0, places[partners[order]], -1)
+    inverse = torch.cholesky_inverse(torch.linalg.cholesky(covariance[order][:, order]))
     factor = torch.linalg.cholesky(inverse, upper=True)
-    reach, largest = weight.abs().max(dim=1)
-    step = torch.where(reach > SILENT, reach / 127, 1 / 127)
-    ends = 127 * weight.gather(1, largest[:, None])[:, 0].sign()
-    weight, result = weight.clone(), torch.empty_like(weight)
-    for column in range(weight.shape[1]):
-        levels = (weight[:, column] / step).round().clamp(-127, 127)
-        result[:, column] = torch.where(largest == column, ends, levels) * step
-        error = (weight[:, column] - result[:, column]) / factor[column, column]
+    weight = weight[:, order]
+    levels = torch.zeros_like(weight)
+    for column, partner in enumerate(partners.tolist()):
+        level = (weight[:, column] / steps).round().clamp(-LARGEST, LARGEST)
+        if partner >= 0:
+            other = levels[:, partner]  # 0 until it is known
+            level = level.clamp(-PAIR_REACH - other.clamp(max=0), PAIR_REACH - other.clamp(min=0))
+        levels[:, column] = level
+        error = (weight[:, column] - level * steps) / factor[column, column]
         weight[:, column:] -= error[:, None] * factor[column, column:]
-    return result
+    return levels[:, places]
+
+
+def _order(variance: Tensor, partners: Tensor) -> Tensor:
+    """Places of the weights, those that see the most first, the two of a pair together."""
+    paired, own = partners >= 0, torch.arange(len(partners))
+    pair = torch.where(paired, torch.minimum(partners, own), own)
+    most = torch.where(paired, torch.maximum(variance, variance[partners]), variance)
+    return torch.from_numpy(np.lexsort((-variance, pair, -most)))

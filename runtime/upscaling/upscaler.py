@@ -16,6 +16,7 @@ from ailsr.runtime.card import Card, PixelType
 from ailsr.runtime.engines.engine import Engine, Pixels, open_engine
 from ailsr.runtime.errors import EngineError, ImageError, ModelError
 from ailsr.runtime.imaging.picture import Rgb
+from ailsr.runtime.probe import Fidelity, probe_picture
 from ailsr.runtime.upscaling.tiles import Size, Tile, plan
 
 UNKNOWN_RADIUS = 24
@@ -95,6 +96,15 @@ class Upscaler:
             if progress is not None:
                 progress(done, len(tiles))
         return result
+
+    def fidelity(self) -> Fidelity | None:
+        """Whether the engine computes here what was exported, by one run on the probe picture; None
+        for files without a probe. Raises EngineError when the engine fails."""
+        if self.card is None or self.card.probe is None:
+            return None
+        if self.engine.input_size != self.card.input_size:
+            return None
+        return self.card.probe.fidelity(self.run(probe_picture(*self.card.input_size)))
 
     def run(self, tile: Rgb) -> Rgb:
         """The file's output for ``tile`` (h×w×3), padded to the least input size that holds it."""

@@ -46,7 +46,7 @@ from ailsr.export.graph.graph import (
     Resize,
 )
 from ailsr.export.graph.padding import padded_by_slices
-from ailsr.export.graph.quantization import PIXELS, Quantization, quantize_bias, quantize_weight
+from ailsr.export.graph.quantization import PIXELS, Quantization, quantize_bias
 from ailsr.runtime.errors import UnsupportedOperatorError
 
 Var = Any  # coremltools has no types
@@ -276,6 +276,7 @@ class _QuantizedTranslator(_Translator):
         quantization: Quantization,
     ) -> None:
         super().__init__(builder, graph, number)
+        self.quantization = quantization
         self.params = quantization.tensors
         self.levels: dict[str, Var] = {}
 
@@ -333,7 +334,7 @@ class _QuantizedTranslator(_Translator):
 
     def parameters(self, node: Conv) -> tuple[Var, NDArray[Any]]:
         """int8 weight and the bias on the grid that integer arithmetic would round it to."""
-        levels, scale = quantize_weight(node.weight)
+        levels, scale = self.quantization.weight(node)
         weight = self.mb.constexpr_affine_dequantize(
             quantized_data=levels,
             scale=scale.astype(self.number),

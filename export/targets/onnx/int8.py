@@ -14,8 +14,6 @@ that; the tensors that carry such channels are called "..._wide".
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import onnx
 from numpy.typing import NDArray
@@ -27,7 +25,6 @@ from ailsr.export.graph.quantization import (
     QParams,
     Quantization,
     quantize_bias,
-    quantize_weight,
 )
 from ailsr.export.targets.onnx.model import OnnxModel
 from ailsr.runtime.card import PixelType
@@ -56,6 +53,7 @@ class _Int8Model(OnnxModel):
 
     def __init__(self, graph: Graph, quantization: Quantization, pixels: PixelType) -> None:
         super().__init__(graph)
+        self.quantization = quantization
         self.params = quantization.tensors
         self.pixels = pixels
         self.bits = quantization.bits
@@ -118,7 +116,7 @@ class _Int8Model(OnnxModel):
         if outputs > len(node.weight):
             self.wide[output] = outputs
             levels = f"{output}_wide"
-        weight, bias = self._weights(_with_channels(node, outputs, inputs))
+        weight, bias = self._weights(node, outputs, inputs)
         real = self._real(picture or self.levels[node.input], self.params[node.input])
         self._finish(node, self.convolve(node, [real, weight, bias], f"{output}_result"), levels)
         readers = self.graph.consumers(output)
@@ -155,14 +153,18 @@ class _Int8Model(OnnxModel):
         ]
         self.add("Slice", [f"{tensor}_wide", *bounds], self.levels[tensor])
 
-    def _weights(self, node: Conv) -> list[str]:
-        weight, weight_scale = quantize_weight(node.weight)
+    def _weights(self, node: Conv, outputs: int, inputs: int) -> list[str]:
+        """Weight and bias of ``node``, with channels of zero weight up to these."""
+        levels, scale = self.quantization.weight(node)
         input_scale = self.params[node.input].scale
-        bias = quantize_bias(node.bias, input_scale, weight_scale)
-        bias_scale = (np.float64(input_scale) * weight_scale).astype(np.float32)
+        bias = quantize_bias(node.bias, input_scale, scale)
+        more = outputs - len(levels)
+        levels = np.pad(levels, ((0, more), (0, inputs - levels.shape[1]), (0, 0), (0, 0)))
+        scale = np.pad(scale, (0, more), constant_values=1)
+        bias_scale = (np.float64(input_scale) * scale).astype(np.float32)
         return [
-            self._constant_real(f"{node.output}_weight", weight, weight_scale),
-            self._constant_real(f"{node.output}_bias", bias, bias_scale),
+            self._constant_real(f"{node.output}_weight", levels, scale),
+            self._constant_real(f"{node.output}_bias", np.pad(bias, (0, more)), bias_scale),
         ]
 
     def _constant_real(
@@ -210,10 +212,3 @@ def _by_fours(channels: int) -> int:
 
 def _reads_wide(node: Node) -> bool:
     return isinstance(node, Conv) and node.groups == 1
-
-
-def _with_channels(node: Conv, outputs: int, inputs: int) -> Conv:
-    """``node`` with further channels of zero weight."""
-    more = (outputs - node.weight.shape[0], inputs - node.weight.shape[1])
-    weight = np.pad(node.weight, ((0, more[0]), (0, more[1]), (0, 0), (0, 0)))
-    return replace(node, weight=weight, bias=np.pad(node.bias, (0, more[0])))

@@ -233,7 +233,8 @@ class NodeTranslator:
         """max(x, slope * x): int8 PRELU is not in XNNPACK (19 ms for 320x180x28; this: 0.9 ms)."""
         output, channels = node.output, len(node.slope)
         weight, bias = node.slope.reshape(-1, 1, 1, 1), np.zeros(channels, np.float32)
-        filters = self._tensors.filters(f"{output}/slope", weight, bias, node.input, depthwise=True)
+        slopes = Conv(node.input, f"{output}/slope", weight, bias, groups=channels)
+        filters = self._tensors.filters(slopes, depthwise=True)
         product = self._tensors.like(f"{output}/product", output)
         options: Any = schema.DepthwiseConv2DOptionsT(
             padding=schema.Padding.VALID, strideH=1, strideW=1, depthMultiplier=1
@@ -250,9 +251,7 @@ class NodeTranslator:
     def _conv(self, node: Conv) -> None:
         depthwise = 1 < node.groups == self._graph.shapes[node.input][0]
         source, padding = self._padded(node)
-        filters = self._tensors.filters(
-            node.output, node.weight, node.bias, node.input, depthwise=depthwise
-        )
+        filters = self._tensors.filters(node, depthwise)
         common = {
             "padding": padding,
             "strideH": node.stride[0],

@@ -13,14 +13,9 @@ import numpy as np
 from ai_edge_litert.schema_py_generated import BuiltinOperator, TensorType
 from numpy.typing import NDArray
 
-from ailsr.export.graph.graph import Array, Graph, Shape
-from ailsr.export.graph.quantization import (
-    PIXELS,
-    QParams,
-    Quantization,
-    quantize_bias,
-    quantize_weight,
-)
+from ailsr.export.graph.graph import Array, Conv, Graph, Shape
+from ailsr.export.graph.quantization import PIXELS, QParams, Quantization, quantize_bias
+from ailsr.export.graph.weights import LARGEST
 from ailsr.export.targets.tflite.model import Affine, ModelBuilder
 from ailsr.runtime.card import PixelType, Precision
 from ailsr.runtime.errors import ModelError
@@ -115,20 +110,18 @@ class GraphTensors:
 
     # Constants
 
-    def filters(
-        self, label: str, weight: Array, bias: Array, source: str, depthwise: bool = False
-    ) -> list[int]:
-        """[filters, biases] of a convolution of the tensor ``source``; weight (out, in, kh, kw).
+    def filters(self, node: Conv, depthwise: bool = False) -> list[int]:
+        """[filters, biases] of ``node``, named after its output.
 
         CONV_2D has its filters as (out, kh, kw, in), DEPTHWISE_CONV_2D as (1, kh, kw, out).
         """
-        order = (1, 2, 3, 0) if depthwise else (0, 2, 3, 1)
-        parameters = self.parameters(source)
-        if parameters is None:
-            filters = self._real_filters(f"{label}/weight", weight.transpose(order))
-            return [filters, self._model.constant(f"{label}/bias", bias)]
-        levels, scale = quantize_weight(weight)
-        biases: NDArray[np.integer] = quantize_bias(bias, parameters.scale, scale)
+        label, order = node.output, (1, 2, 3, 0) if depthwise else (0, 2, 3, 1)
+        parameters = self.parameters(node.input)
+        if parameters is None or self._quantization is None:
+            filters = self._real_filters(f"{label}/weight", node.weight.transpose(order))
+            return [filters, self._model.constant(f"{label}/bias", node.bias)]
+        levels, scale = self._quantization.weight(node)
+        biases: NDArray[np.integer] = quantize_bias(node.bias, parameters.scale, scale)
         if parameters.bits == 16:
             biases = biases.astype(np.int64)
         zeros = np.zeros(len(scale), np.int64)
@@ -156,7 +149,9 @@ class GraphTensors:
         slope = slope.reshape(1, 1, -1)
         if self._quantization is None:
             return self._model.constant(label, slope)
-        levels, scale = quantize_weight(slope)  # PRELU takes one scale for all of them
+        reach = float(np.abs(slope).max()) or 1.0  # PRELU takes one scale for all of them
+        scale = np.array([reach / LARGEST], np.float32)
+        levels = np.rint(slope / scale).astype(np.int8)
         return self._model.constant(label, levels, Affine(scale, np.zeros(1, np.int64)))
 
     def number(self, label: str, value: float, name: str) -> int:

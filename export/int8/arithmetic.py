@@ -1,0 +1,64 @@
+"""A graph in int8 as integer kernels compute it, whatever the CPU: the right answer of a file.
+
+A convolution sums products of levels in whole numbers and multiplies the sum by one float32 factor,
+``input scale * weight scale / output scale``, before it is rounded, ties to even. Everything else is
+computed in float32 from the numbers that the levels stand for.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ailsr.export.graph.graph import Conv, Graph
+from ailsr.export.graph.quantization import QParams, Quantization, quantize_bias
+from ailsr.export.int8.simulation import clamped, compute, convolve
+from ailsr.runtime.imaging.image import Rgb
+
+EXACT = 2**24
+"""Whole numbers below it, and their sums, are exact in float32."""
+
+
+@torch.inference_mode()
+def integer_output(graph: Graph, quantization: Quantization, image: Rgb) -> Rgb:
+    """What ``graph`` makes of ``image`` [h, w, 3], [scale * h, scale * w, 3]. The size is free but
+    for graphs that resize to a size."""
+    params = quantization.tensors
+    start = torch.from_numpy(image.transpose(2, 0, 1)[None].astype(np.float32))
+    start = start.contiguous(memory_format=torch.channels_last)
+    if quantization.bits == 16:
+        start = start * 2**7 + params[graph.input].zero_point  # every pixel is a level
+    levels = {graph.input: start}
+    for number, node in enumerate(graph.nodes):
+        output = params[node.output]
+        if isinstance(node, Conv):
+            values = _convolved(node, levels[node.input], quantization)
+        else:
+            inputs = [_numbers(levels[name], params[name]) for name in node.inputs]
+            values = compute(node, inputs) / np.float32(output.scale)
+        bounds = clamped(torch.tensor([-torch.inf, torch.inf]), node) / output.scale
+        values = values.clamp(*bounds.tolist()).round() + output.zero_point
+        levels[node.output] = values.clamp(0, 2**output.bits - 1)
+        read_later = {name for later in graph.nodes[number + 1 :] for name in later.inputs}
+        for name in set(node.inputs) - read_later:
+            del levels[name]
+    end = _numbers(levels[graph.output], params[graph.output])[0].permute(1, 2, 0)
+    return (end * 255).round().clamp(0, 255).numpy().astype(np.uint8)
+
+
+def _convolved(node: Conv, levels: Tensor, quantization: Quantization) -> Tensor:
+    """In units of the scale of the result, not rounded."""
+    source, result = (quantization.tensors[name] for name in (node.input, node.output))
+    weight, scale = quantization.weight(node)
+    bias = quantize_bias(node.bias, source.scale, scale)
+    reach = np.abs(weight).reshape(len(weight), -1).sum(axis=1) * (2**source.bits - 1)
+    exact = torch.float32 if (reach + np.abs(bias)).max() < EXACT else torch.float64
+    constants = torch.from_numpy(weight).to(exact), torch.from_numpy(bias).to(exact)
+    sums = convolve(node, levels.to(exact) - source.zero_point, *constants)
+    factor = np.float32(source.scale) * scale / np.float32(result.scale)
+    return sums.float() * torch.from_numpy(factor).reshape(-1, 1, 1)
+
+
+def _numbers(levels: Tensor, params: QParams) -> Tensor:
+    return (levels - params.zero_point) * np.float32(params.scale)
