@@ -1,8 +1,8 @@
 """A graph in int8 as integer kernels compute it, whatever the CPU: the right answer of a file.
 
-A convolution sums products of levels in whole numbers and multiplies the sum by one float32 factor,
-``input scale * weight scale / output scale``, before it is rounded, ties to even. Everything else is
-computed in float32 from the numbers that the levels stand for.
+A convolution sums products of levels in whole numbers and multiplies the sum by one float32
+factor, ``input scale * weight scale / output scale``, before it is rounded, ties to even. All else
+is computed in float32 from the numbers that the levels stand for.
 """
 
 from __future__ import annotations
