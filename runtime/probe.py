@@ -42,7 +42,7 @@ class Fidelity:
     verdict: Verdict
     """exact: every sample is the same; within: as rounding may differ; wrong: more than that."""
     levels: int
-    """The largest difference seen, in levels of 255; 256: not even the size is right."""
+    """The largest difference seen, in levels of 255."""
 
     def __str__(self) -> str:
         count = f"{self.levels} level{'' if self.levels == 1 else 's'}"
