@@ -118,6 +118,6 @@ class Card:
                 object.__setattr__(card, "probe", Probe.from_json(values["probe"]))
             object.__setattr__(card, "licences", tuple(card.licences))
             object.__setattr__(card, "psnr", {k: float(v) for k, v in card.psnr.items()})
-        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise ModelError(f"the file's ailsr card cannot be read ({error})") from error
         return card

@@ -10,11 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from numpy.typing import NDArray
 
 ROOT = Path(__file__).parents[1]
 # Started in the background, a process ignores Ctrl-C, and so would all that it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# A busy machine takes its time.
+settings.register_profile("ailsr", deadline=None)
+settings.load_profile("ailsr")
 OLD_PACKAGES = ("tflite-runtime==2.14.0", "numpy<2", "pillow")
 
 

@@ -1,7 +1,7 @@
-"""The means by which an int8 file is kept close to the network, cheapest first.
+"""The means by which an int8 file is kept close to the network, the best first.
 
-    calibration    scales from the furthest reach of the float network's activations
     correction     channels equalised, weights rounded so that errors cancel, biases corrected
+    calibration    scales from the furthest reach of the float network's activations, no more
     int8x16        activations of 16 bits; or, where the user asks for it:
     fine-tuning    training in int8 arithmetic
 
@@ -77,7 +77,7 @@ class Ladder:
         """What to try for files of ``precision``, in this order."""
         if precision == "int8x16":
             return ["16-bit activations"]
-        means: list[Means] = ["calibration", "correction"]
+        means: list[Means] = ["correction", "calibration"]
         if self._qat_steps:
             means.append("fine-tuning")
         if self._fall_back:

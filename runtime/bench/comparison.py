@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from ailsr.runtime.bench.results import SCHEMA, SCHEMA_VERSION
 from ailsr.runtime.errors import UsageError
+from ailsr.runtime.probe import Fidelity
 
 Verdict = Literal["faster", "slower", "same", "unknown"]
 _Z = 1.96  # standard deviations that hold 95 % of a normal distribution
@@ -36,6 +37,9 @@ class Change:
     psnr_change_db: float | None = None
     memory_change_bytes: int | None = None
     size_change_bytes: int | None = None
+    fidelity_before: str | None = None
+    """exact, within N levels or wrong (N levels); None: not known."""
+    fidelity_after: str | None = None
     error: str | None = None
     """Why the file could not be measured in the later report."""
 
@@ -127,7 +131,13 @@ def _change(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Change
     psnr, psnr_before = ((file["quality"] or {}).get("psnr_db") for file in (new, old))
     if psnr is not None and psnr_before is not None:
         figures["psnr_change_db"] = psnr - psnr_before
+    figures["fidelity_before"], figures["fidelity_after"] = map(_fidelity, (old, new))
     return Change(name, **figures)
+
+
+def _fidelity(file: Mapping[str, Any]) -> str | None:
+    found = file.get("fidelity")
+    return found and str(Fidelity(found["verdict"], found["levels"]))
 
 
 def _median(latency: Mapping[str, Any]) -> tuple[float, float, float]:

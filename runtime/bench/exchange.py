@@ -27,7 +27,7 @@ def write_csv(results: Results, path: Path) -> None:
     plain += ["first_run_ms", "peak_memory_bytes", "delegate"]
     header = [*plain, "input_height", "input_width"]
     header += [f"{part}_{name}" for part in ("inference", "whole_path") for name in _LATENCY]
-    header += [*_PARTS, "ratio", "ratio_low", "ratio_high", "joules_per_inference"]
+    header += [*_PARTS, "ratio", "ratio_low", "ratio_high", "fidelity", "joules_per_inference"]
     text = io.StringIO(newline="")
     table = csv.writer(text, lineterminator="\n")
     table.writerow([*header, "psnr_db", "ssim", "error"])
@@ -42,6 +42,7 @@ def write_csv(results: Results, path: Path) -> None:
                     *_latency(file.whole_path),
                     *(astuple(file.parts) if file.parts else [None] * len(_PARTS)),
                     *((ratio.ratio, ratio.low, ratio.high) if ratio else [None] * 3),
+                    file.fidelity and str(file.fidelity),
                     energy and energy.joules_per_inference,
                     *((quality.psnr_db, quality.ssim) if quality else (None, None)),
                     None,

@@ -110,6 +110,17 @@ def fallbacks(results: Results) -> list[str]:
     return [f"{fallback} ({', '.join(names)})" for fallback, names in files.items()]
 
 
+def infidelities(results: Results) -> list[str]:
+    """The files that an engine computes wrongly, one sentence each."""
+    return [
+        f"{results.short_name(file.file)}: {file.engine} does not compute what was exported, it is "
+        f"{file.fidelity}: its pictures are wrong on this machine. Export it again with this "
+        "version, or use another engine or precision"
+        for file in results.measured
+        if file.fidelity and file.fidelity.verdict == "wrong"
+    ]
+
+
 def noise(results: Results) -> list[str]:
     """How quiet the machine was while it measured, one sentence each; empty when it was."""
     found = [file.noise for file in results.measured if file.noise]

@@ -20,6 +20,7 @@ from ailsr.runtime.bench.request import Failure, Measurement, Quality, Request, 
 from ailsr.runtime.bench.system import Condition, Conditions, Noise
 from ailsr.runtime.engines.engine import Backend
 from ailsr.runtime.errors import EngineError
+from ailsr.runtime.probe import Fidelity
 
 Found = TypeVar("Found")
 Turns = Generator[None, None, Found]
@@ -223,6 +224,7 @@ _PARTS: dict[str, Callable[[Any], object]] = {
     "parts": _of(Parts),
     "ratio": _of(Ratio),
     "sustained": lambda points: tuple(map(_of(Sustained), points)),
+    "fidelity": _of(Fidelity),
     "energy": _of(Energy),
     "conditions": _conditions,
     "noise": _of(Noise),

@@ -14,6 +14,7 @@ from ailsr.runtime.bench.path_parts import Parts
 from ailsr.runtime.bench.system import Conditions, Noise
 from ailsr.runtime.engines.engine import Backend
 from ailsr.runtime.imaging.protocol import PROTOCOL, Protocol, Scores
+from ailsr.runtime.probe import Fidelity
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,8 @@ class Measurement:
     sizes than its own, and for files measured alone."""
     sustained: tuple[Sustained, ...] | None = None
     """Latency of the inference over time; None: not asked for."""
+    fidelity: Fidelity | None = None
+    """Whether the engine computes what was exported; None: not known, the file has no probe."""
     energy: Energy | None = None
     conditions: Conditions | None = None
     noise: Noise | None = None

@@ -16,6 +16,7 @@ from ailsr.runtime.bench.results import Results
 
 Value = TypeVar("Value")
 NOT_MEASURABLE = "not measurable here"
+NOT_KNOWN = "not known"
 ABSENT = "–"
 
 
@@ -64,6 +65,8 @@ class Row:
     """Of the whole path to that of the baseline, with its 95 % interval."""
     ran_on: str = ABSENT
     """The backends, and how many operators each computes."""
+    fidelity: str = ABSENT
+    """Whether the engine computes what was exported."""
     energy_mj: str = ABSENT
     slowdown: str = ABSENT
     """In percent, from the beginning to the end of the sustained run."""
@@ -120,6 +123,14 @@ def ratio(found: Ratio) -> str:
     return f"{found.ratio:.2f} ({found.low:.2f}–{found.high:.2f})"
 
 
+def fidelity(file: Measurement) -> str:
+    """``exact``, ``within 2 levels``, ``wrong (31 levels)``; interpolation is no file and has
+    none."""
+    if not file.size_bytes:
+        return ABSENT
+    return NOT_KNOWN if file.fidelity is None else str(file.fidelity)
+
+
 def count(number: int, noun: str) -> str:
     """``1 thread``, ``4 threads``"""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
@@ -147,6 +158,7 @@ def _row(name: str, file: Measurement) -> Row:
         ratio=_or_absent(file.ratio, ratio),
         ran_on=", ".join(f"{b.name} {b.operators}" for b in file.backends or () if b.operators)
         or ABSENT,
+        fidelity=fidelity(file),
         energy_mj=_or_absent(
             file.energy, lambda energy: milliseconds(1e3 * energy.joules_per_inference)
         ),

@@ -25,10 +25,10 @@ import numpy as np
 
 from ailsr.runtime.bench import cores
 from ailsr.runtime.bench.energy import find_meter, joules_per_call
-from ailsr.runtime.bench.latency import BLOCKS, measure_latencies, measure_sustained, time_call
+from ailsr.runtime.bench.latency import BLOCKS, measure_latencies, measure_sustained
 from ailsr.runtime.bench.path_parts import measure_parts
 from ailsr.runtime.bench.request import Measurement, Quality, Request, Upscale
-from ailsr.runtime.bench.system import ROOT, Conditions, System, Watch
+from ailsr.runtime.bench.system import ROOT, Condition, Conditions, System, Watch
 from ailsr.runtime.engines.engine import available_cores, import_library
 from ailsr.runtime.engines.resizer import Resizer, ResizerEngine
 from ailsr.runtime.errors import AilsrError
@@ -36,7 +36,8 @@ from ailsr.runtime.files import size_bytes
 from ailsr.runtime.imaging import image, protocol
 from ailsr.runtime.imaging.image import Rgb
 from ailsr.runtime.memory import peak_memory_bytes
-from ailsr.runtime.upscaling.upscaler import Upscaler, load, to_pixels
+from ailsr.runtime.probe import Fidelity, probe_picture
+from ailsr.runtime.upscaling.upscaler import Upscaler, from_pixels, load, to_pixels
 
 Report = Callable[[str, int, int], None]
 """Called with (what comes next, steps done, steps in all)."""
@@ -74,10 +75,13 @@ def measure(
     load_ms = (time.perf_counter() - start) * 1e3
     engine, card = upscaler.engine, upscaler.card
 
-    figures: dict[str, Any] = {}
+    before = System(root, chosen).condition()
+    first_run_ms, fidelity = measure_first_run(upscaler)
+    figures: dict[str, Any] = {"fidelity": fidelity}
     if engine.measurable:
-        figures = {"load_ms": load_ms, "engine_memory_bytes": engine_memory}
-        figures |= measure_speed(upscaler, request, step, turn, System(root, chosen))
+        figures |= {"load_ms": load_ms, "engine_memory_bytes": engine_memory}
+        figures |= {"first_run_ms": first_run_ms}
+        figures |= measure_speed(upscaler, request, step, turn, System(root, chosen), before)
     if request.images:
         figures["quality"] = measure_quality(upscaler, request, report)
     return Measurement(
@@ -105,23 +109,32 @@ def opened(request: Request, threads: int) -> Upscaler:
     return load(path, threads=threads, trusted=True, engine=request.engine)
 
 
+def measure_first_run(upscaler: Upscaler) -> tuple[float, Fidelity | None]:
+    """Milliseconds of the engine's first run, and how right its answer is."""
+    engine, probe = upscaler.engine, upscaler.probe
+    pixels = to_pixels(probe_picture(*engine.input_size), engine.pixels)
+    start = time.perf_counter()
+    upscaled = engine.run(pixels)
+    milliseconds = (time.perf_counter() - start) * 1e3
+    return milliseconds, probe and probe.fidelity(from_pixels(upscaled, engine.pixels))
+
+
 def measure_speed(
     upscaler: Upscaler,
     request: Request,
     step: Callable[[str, int], None],
     turn: Callable[[], None],
     system: System,
+    before: Condition,
 ) -> dict[str, Any]:
     """The figures of a ``Measurement`` that depend on time and memory, by name.
 
-    In this order, so that none spoils another: first run, latencies, peak memory, then what takes
-    memory of its own.
+    In this order, so that none spoils another: latencies, peak memory, then what takes memory of
+    its own. ``before`` is the condition of the ``system`` before the first run.
     """
     engine, watch = upscaler.engine, Watch(system)
     picture = photograph_like(*engine.input_size)
     pixels = to_pixels(picture, engine.pixels)
-    before = system.condition()
-    first_run_ms = time_call(lambda: engine.run(pixels))
 
     @contextmanager
     def block() -> Iterator[None]:
@@ -157,7 +170,6 @@ def measure_speed(
     return {
         **figures,
         "backends": tell() if (tell := getattr(engine, "backends", None)) else None,
-        "first_run_ms": first_run_ms,
         "inference": inference,
         "whole_path": whole_path,
         "peak_memory_bytes": peak_memory,

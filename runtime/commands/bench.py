@@ -159,6 +159,16 @@ class BenchConfig:
             metavar="MS",
         ),
     ] = None
+    fail_on_infidelity: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Fail when an engine computes a file otherwise than it was exported: wrongly, or "
+            "by more than so many grey levels. 0: anything but exactly. Files without a fidelity "
+            "probe do not count.",
+            metavar="LEVELS",
+        ),
+    ] = None
     json: Annotated[
         bool,
         typer.Option(
@@ -252,6 +262,9 @@ def main(config: BenchConfig) -> None:
     if limit is not None:
         for results, choices in zip(found, chosen, strict=True):
             budget.check_met(choices, results, limit)
+    if config.fail_on_infidelity is not None:
+        for results in found:
+            check_fidelity(results, config.fail_on_infidelity)
 
 
 def _reporter(bar: Progress, device: str, files: int) -> Report:
@@ -268,6 +281,17 @@ def _failures(results: Results) -> str:
     reasons = "; ".join(f"{results.short_name(f.file)}: {f.error}" for f in results.failed)
     where = "" if results.device == LOCAL else f" on {results.device}"
     return f"{len(results.failed)} of {len(results.files)} files failed{where}: {reasons}"
+
+
+def check_fidelity(results: Results, levels: int) -> None:
+    """Raise EngineError when an engine computes a file wrongly, or off by more than ``levels``."""
+    bad = [
+        f"{results.short_name(file.file)} is {file.fidelity} in {file.engine}"
+        for file in results.measured
+        if file.fidelity and (file.fidelity.verdict == "wrong" or file.fidelity.levels > levels)
+    ]
+    if bad:
+        raise EngineError(f"{'; '.join(bad)} (--fail-on-infidelity {levels})")
 
 
 def write_reports(config: BenchConfig, results: Results, several: bool) -> None:

@@ -18,6 +18,8 @@ from ailsr.runtime.commands.command import stdout
 def print_table(results: Results) -> None:
     """The figures that decide, then what they are made of; both tables are 100 columns wide."""
     lines = rows(results)
+    for warning in findings.infidelities(results):
+        stdout.print(f"warning: {warning}", style="red", markup=False, soft_wrap=True)
     numbers = ["size\nkB", "load\nms", "inference ms\n p50  p90  p99", "whole path\n p50  p90"]
     numbers += ["frames\nper s", "memory\nMB", *(["PSNR\ndB", "SSIM\n"] if results.images else [])]
     table = _table(["file", *numbers])
@@ -44,7 +46,8 @@ def _parts_table(lines: Sequence[Row], with_ratio: bool) -> Table:
     }
     if with_ratio:
         columns["whole path,\nratio (95 %)"] = lambda row: row.ratio
-    columns["operators\nby backend"] = lambda row: row.ran_on
+    columns["operators\nby backend"] = attrgetter("ran_on")
+    columns["fidelity"] = attrgetter("fidelity")
     for header, name in (("energy\nmJ", "energy_mj"), ("slowed\n%", "slowdown")):
         if any(getattr(row, name) != ABSENT for row in lines):
             columns[header] = attrgetter(name)

@@ -12,7 +12,7 @@ from rich import box
 from rich.table import Table
 
 from ailsr.runtime.bench.comparison import Change, Comparison, compare, load_report
-from ailsr.runtime.bench.table import ABSENT, milliseconds
+from ailsr.runtime.bench.table import ABSENT, NOT_KNOWN, milliseconds
 from ailsr.runtime.commands.command import entry_point, stdout
 from ailsr.runtime.errors import EngineError
 
@@ -100,6 +100,12 @@ def print_table(comparison: Comparison) -> None:
     stdout.print(table)
     stdout.print()
     notes = [f"{c.file} could not be measured: {c.error}" for c in comparison.changes if c.error]
+    notes += [
+        f"{change.file}: fidelity was {change.fidelity_before or NOT_KNOWN}, is "
+        f"{change.fidelity_after or NOT_KNOWN}"
+        for change in comparison.changes
+        if change.fidelity_before != change.fidelity_after and not change.error
+    ]
     if comparison.only_before:
         notes.append(f"only before: {', '.join(comparison.only_before)}")
     if comparison.only_after:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as json_format
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -16,7 +17,8 @@ from ailsr.runtime.anatomy.lint import Lint, lint, reads
 from ailsr.runtime.anatomy.lint_rules import DELEGATES, DelegateName
 from ailsr.runtime.card import Card
 from ailsr.runtime.commands.command import entry_point, stdout
-from ailsr.runtime.errors import UsageError
+from ailsr.runtime.errors import EngineError, UsageError
+from ailsr.runtime.probe import Fidelity
 
 
 @dataclass(frozen=True)
@@ -24,13 +26,15 @@ class ShowConfig:
     """Show what a file is, how it was made, how good it is and what it is made of.
 
     Reads exported files (.onnx, .tflite, .mlpackage), ours and those of others, checkpoints (.pt,
-    zoo:NAME) and torch.export programs (.pt2). Nothing in the file is run.
+    zoo:NAME) and torch.export programs (.pt2). Nothing in the file is run, but by --probe.
 
     Examples:
 
     ailsr-show sesr_m5_x2_int8.tflite
 
     ailsr-show sesr_m5_x2_int8.tflite --lint gpu --lint nnapi
+
+    ailsr-show sesr_m5_x2_int8.onnx --probe
 
     ailsr-show zoo:sesr_m5_x2 --json
     """
@@ -48,16 +52,28 @@ class ShowConfig:
             show_default=False,
         ),
     ] = field(default_factory=list)
+    probe: Annotated[
+        bool,
+        typer.Option(
+            "--probe",
+            help="Run an exported file once, on the test picture whose right answer it holds: does "
+            "the engine compute here what was exported? Exit code 1 when it does not.",
+        ),
+    ] = False
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document, no table.")] = False
 
 
 def main(config: ShowConfig) -> None:
     """Print the card and the anatomy of ``config.model``."""
     found = anatomy(config.model)
+    answer = _probe(config.model) if config.probe else None
     lints = [_lint(found, config.model, delegate) for delegate in config.lint]
     if config.json:
         lint_document = {"lint": [asdict(result) for result in lints]} if lints else {}
-        typer.echo(json_format.dumps(document(config.model, found) | lint_document))
+        probe_document = {"probe": asdict(answer)} if answer else {}
+        shown = document(config.model, found) | lint_document | probe_document
+        typer.echo(json_format.dumps(shown))
+        _check(config.model, answer)
         return
     table = Table(
         box=box.SIMPLE, show_header=False, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False
@@ -75,6 +91,40 @@ def main(config: ShowConfig) -> None:
     for result in lints:
         for line in result.lines():
             stdout.print(line, markup=False, soft_wrap=True)
+    if answer:
+        stdout.print(f"fidelity in {answer.engine}: {answer}", markup=False, soft_wrap=True)
+    _check(config.model, answer)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an engine made of a file's probe."""
+
+    engine: str
+    """Its name and version"""
+    fidelity: Fidelity | None
+    """None: the file has no probe."""
+
+    def __str__(self) -> str:
+        return "not known, the file has no probe" if self.fidelity is None else str(self.fidelity)
+
+
+def _probe(model: str) -> Answer:
+    from ailsr.runtime.engines.engine import engine_names
+    from ailsr.runtime.upscaling.upscaler import load
+
+    if not engine_names(Path(model)):
+        raise UsageError(f"--probe is for exported files, and no engine runs {model}: export it")
+    upscaler = load(model)
+    return Answer(upscaler.engine.name, upscaler.fidelity())
+
+
+def _check(model: str, answer: Answer | None) -> None:
+    if answer and answer.fidelity and answer.fidelity.verdict == "wrong":
+        raise EngineError(
+            f"{answer.engine} does not compute what was exported as {model}: use another engine or "
+            "precision on this machine"
+        )
 
 
 def document(model: str, found: Anatomy) -> dict[str, Any]:

@@ -57,6 +57,7 @@ def page(results: Results, crops: Sequence[Crop]) -> str:
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f"<title>{escape(sentence)}</title><style>{STYLE}</style></head><body><main>",
             f'<p class="eyebrow">{escape(eyebrow)}</p><h1>{escape(sentence)}.</h1>',
+            *(f'<p class="warning">{escape(text)}.</p>' for text in findings.infidelities(results)),
             _tiles(results),
             *crop_section(results, crops),
             *plot_section(results),
@@ -97,12 +98,12 @@ def _table_section(results: Results) -> Iterator[str]:
     yield (
         '<div class="scroll" tabindex="0" role="region" aria-label="All figures"><table><thead><tr>'
         '<th colspan="5"></th><th class="group" colspan="4">Whole path, ms</th>'
-        '<th class="group" colspan="4">Inference, ms</th><th colspan="6"></th></tr><tr>'
+        '<th class="group" colspan="4">Inference, ms</th><th colspan="7"></th></tr><tr>'
     )
     latency = ["p50", "p90", "p99", "mean ± sd"]
     names = ["File", "PSNR<br>dB", "SSIM", "Size<br>kB", "Memory<br>MB", *latency, *latency]
     names += ["Frames<br>per s", "Mpx<br>per s", "Load<br>ms", "First<br>run, ms"]
-    names += ["Ratio<br>(95 %)", "Operators<br>by backend"]
+    names += ["Ratio<br>(95 %)", "Operators<br>by backend", "Fidelity"]
     yield "".join(f'<th scope="col">{name}</th>' for name in names)
     yield "</tr></thead><tbody>"
     yield from (_table_row(row) for row in rows(results))
@@ -114,14 +115,15 @@ def _table_row(row: Row) -> str:
     head = f'<th scope="row">{breakable(row.name)}<small>{" ".join(words)}</small></th>'
     if row.failed:
         reason = escape(row.why_no_latency)
-        return f'<tr class="failed">{head}<td class="why" colspan="18">failed: {reason}</td></tr>'
+        return f'<tr class="failed">{head}<td class="why" colspan="19">failed: {reason}</td></tr>'
     head += _cells([row.psnr_db, row.ssim, row.size_kb, row.memory_mb])
     if row.inference is None or row.whole_path is None:
         reason = escape(row.why_no_latency)
-        return f'<tr>{head}<td class="why" colspan="14">{reason}</td></tr>'
+        fidelity = escape(row.fidelity)
+        return f'<tr>{head}<td class="why" colspan="14">{reason}</td><td>{fidelity}</td></tr>'
     latencies = [*_latency_cells(row.whole_path), *_latency_cells(row.inference)]
     rest = [row.frames_per_second, row.megapixels_per_second, row.load_ms, row.first_run_ms]
-    rest += [row.ratio, row.ran_on]
+    rest += [row.ratio, row.ran_on, row.fidelity]
     return f"<tr>{head}{_cells([*latencies, *rest])}</tr>"
 
 
@@ -196,6 +198,10 @@ def _method_section(results: Results) -> Iterator[str]:
         "Load, memory": "Each file in a fresh process. Load time leaves out importing the engine; "
         "memory is the peak resident memory of the process after all runs.",
     }
+    facts["Fidelity"] = (
+        "Whether the engine computes what was exported: its answer to a test picture against the "
+        "one in the file's card. Within: differences as of rounding; wrong: more than that."
+    )
     if results.baseline:
         facts["Ratio"] = (
             f"Whole path relative to {results.short_name(results.baseline)}: median over pairs of "

@@ -28,6 +28,7 @@ h1 { font-size: clamp(1.45rem, 1rem + 2vw, 2.1rem); line-height: 1.2; margin: 6p
 h2 { font-size: 1.3rem; margin: 56px 0 4px; letter-spacing: -.01em; }
 h3 { font-size: 1rem; margin: 0; }
 p { margin: 0 0 16px; }
+.warning { color: var(--int8); font-weight: 600; }
 .soft, figcaption, small { color: var(--soft); }
 .lead { color: var(--soft); max-width: 44em; margin-bottom: 20px; }
 .eyebrow { color: var(--soft); font-size: .875rem; margin: 0; }

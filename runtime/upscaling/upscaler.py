@@ -16,7 +16,7 @@ from ailsr.runtime.card import Card, PixelType
 from ailsr.runtime.engines.engine import Engine, Pixels, open_engine
 from ailsr.runtime.errors import EngineError, ImageError, ModelError
 from ailsr.runtime.imaging.picture import Rgb
-from ailsr.runtime.probe import Fidelity, probe_picture
+from ailsr.runtime.probe import Fidelity, Probe, probe_picture
 from ailsr.runtime.upscaling.tiles import Size, Tile, plan
 
 UNKNOWN_RADIUS = 24
@@ -64,6 +64,13 @@ class Upscaler:
             return self.card.radius
         return min(UNKNOWN_RADIUS, min(self.engine.input_size) // 4)
 
+    @property
+    def probe(self) -> Probe | None:
+        """The right answer to the probe picture of the engine's input size; None: not known."""
+        if self.card is None or self.card.input_size != self.engine.input_size:
+            return None
+        return self.card.probe
+
     def plan(self, height: int, width: int) -> list[Tile]:
         """The runs of the file that a picture of this size takes, by the input size with which the
         fewest pixels are computed. Raises ModelError when there is none."""
@@ -98,13 +105,11 @@ class Upscaler:
         return result
 
     def fidelity(self) -> Fidelity | None:
-        """Whether the engine computes here what was exported, by one run on the probe picture; None
-        for files without a probe. Raises EngineError when the engine fails."""
-        if self.card is None or self.card.probe is None:
+        """How far the engine's answer to the probe picture is from the right one; None for files
+        without a probe. Takes one run. Raises EngineError when the engine fails."""
+        if self.probe is None:
             return None
-        if self.engine.input_size != self.card.input_size:
-            return None
-        return self.card.probe.fidelity(self.run(probe_picture(*self.card.input_size)))
+        return self.probe.fidelity(self.run(probe_picture(*self.engine.input_size)))
 
     def run(self, tile: Rgb) -> Rgb:
         """The file's output for ``tile`` (h×w×3), padded to the least input size that holds it."""

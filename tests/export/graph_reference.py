@@ -28,13 +28,7 @@ from ailsr.export.graph.graph import (
     PRelu,
     Resize,
 )
-from ailsr.export.graph.quantization import (
-    PIXELS,
-    QParams,
-    Quantization,
-    quantize_bias,
-    quantize_weight,
-)
+from ailsr.export.graph.quantization import PIXELS, QParams, Quantization, quantize_bias
 
 FUNCTIONS: dict[Function, Callable[[Tensor], Tensor]] = {
     "sigmoid": torch.sigmoid,
@@ -61,7 +55,7 @@ def simulate(graph: Graph, quantization: Quantization, image: NDArray) -> dict[s
         return (levels - q.zero_point) * q.scale
 
     def constants(conv: Conv) -> tuple[NDArray, NDArray]:
-        levels, scale = quantize_weight(conv.weight)
+        levels, scale = quantization.weight(conv)
         source = quantization.tensors[conv.input].scale
         bias = quantize_bias(conv.bias, source, scale) * (source * scale.astype(np.float64))
         return levels * scale.astype(np.float64).reshape(-1, 1, 1, 1), bias

@@ -169,7 +169,7 @@ def test_every_node_computes_what_torch_computes(graph, tmp_path):
     same_in_all_precisions(graph, tmp_path)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     kernel=st.integers(1, 4),
     pads=st.tuples(*[st.integers(0, 3)] * 4),
@@ -502,7 +502,7 @@ def test_a_damaged_package_gets_one_line(damage, reason, tmp_path):
     assert "\n" not in str(caught.value)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_random_damage_never_raises_anything_else(tmp_path_factory, data):
     graph = abpn(8, 8)

@@ -193,7 +193,7 @@ def test_a_file_that_loses_too_much_is_not_written(folders, tmp_path, capsys):
     assert code == 1
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert line.startswith("error: the int8 file loses") and "allowed is 1e-06" in line
-    assert " by calibration, " in line and " by correction; " in line
+    assert " by correction, " in line and " by calibration; " in line
     assert list(tmp_path.iterdir()) == []
 
 
@@ -230,7 +230,7 @@ def test_core_ml_has_no_int8x16(model, folders, tmp_path, capsys):
 
 def test_fine_tuning_takes_the_place_of_int8x16(sane, folders, tmp_path):
     work = exporter.Exporter(network_source(sane("sesr_m3")), (64, 72), qat_steps=2, **folders)
-    assert work.ladder.means("int8") == ["calibration", "correction", "fine-tuning"]
+    assert work.ladder.means("int8") == ["correction", "calibration", "fine-tuning"]
     file = work.export_by("fine-tuning", "tflite", tmp_path)
     assert file.means == "fine-tuning" and abs(file.loss) < 0.1
 

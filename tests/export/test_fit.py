@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ailsr.export.fit import probes
@@ -100,7 +100,6 @@ def test_networks_and_sizes_that_are_not_in_the_table(model):
 sizes = st.integers(1, 64)
 
 
-@settings(deadline=None)
 @given(sizes, sizes, sizes, sizes, st.sampled_from([1, 3, 5, 7]), st.integers(1, 10**6))
 def test_more_work_never_takes_less_time(model, inputs, outputs, more_in, more_out, kernel, pixels):
     def predicted(*operators):

@@ -232,7 +232,7 @@ OPERATORS = ["Conv", "Relu", "LeakyRelu", "Clip", "PRelu", "Mul", "Div", "Add", 
 OPERATORS += ["Concat", "Identity"]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.sampled_from(OPERATORS), max_size=9), st.integers(0, 2**20))
 def test_any_chain_of_known_operators_is_translated_exactly(operators, seed):
     chain = OnnxChain(seed)

@@ -11,7 +11,8 @@ from graph_reference import run, simulate
 
 from ailsr.export.graph.graph import UNBOUNDED, Add, Conv, DepthToSpace, Graph, PRelu
 from ailsr.export.graph.passes import with_separate_pixels
-from ailsr.export.graph.quantization import WIDE_PIXELS, QParams, quantization_of, quantize_weight
+from ailsr.export.graph.quantization import WIDE_PIXELS, QParams, Quantization, quantization_of
+from ailsr.export.graph.weights import quantize_weight
 from ailsr.export.int8 import qat
 from ailsr.export.int8.calibration import channel_ranges, ranges
 from ailsr.export.int8.correction import corrected
@@ -102,19 +103,27 @@ def test_correction_at_least_halves_the_error_of_coarse_weights(pictures, clamp)
         nodes[place] = replace(nodes[place], weight=weight.astype(np.float32))
     graph = replace(graph, nodes=tuple(nodes))
     quantization = quantization_of(graph, ranges(channel_ranges(graph, pictures)), bits=16)
-    better = corrected(graph, quantization, pictures)
-    errors = [error(g, quantization, graph, pictures[1][40:]) for g in (graph, better)]
+    means = [(graph, quantization), corrected(graph, quantization, pictures)]
+    errors = [error(*made, graph, pictures[1][40:]) for made in means]
     assert errors[1] < errors[0] / 2
 
 
-def test_compensated_weights_stay_on_their_levels():
-    node = conv("image", "x", 3, 5)
-    weight = compensated(node, [torch.rand(1, 3, 30, 30)])
-    levels, scale = quantize_weight(node.weight)
-    again, same = quantize_weight(weight)
-    np.testing.assert_allclose(same, scale, rtol=1e-6)
-    np.testing.assert_allclose(again * scale.reshape(-1, 1, 1, 1), weight, atol=1e-6)
-    assert (again != levels).any() and np.abs(again.astype(int) - levels).max() < 64
+@pytest.mark.parametrize("inputs", [3, 6])
+def test_compensated_weights_are_levels_and_err_less_in_what_they_compute(inputs):
+    node = conv("image", "x", inputs, 5)
+    seen = torch.rand(1, inputs, 30, 30).cumsum(2).cumsum(3) / 900  # neighbours are alike
+    weight, scale = compensated(node, [seen])
+    levels, same = quantize_weight(weight, scale=scale)
+    assert same is scale
+    np.testing.assert_allclose(levels * scale.reshape(-1, 1, 1, 1), weight, atol=1e-6)
+    plain, least = quantize_weight(node.weight)
+    assert (scale <= 1.1001 * least).all() and (scale >= 0.7999 * least).all()
+    exact, nearest, better = (
+        torch.nn.functional.conv2d(seen, torch.from_numpy(np.float32(values)))
+        for values in (node.weight, plain * least.reshape(-1, 1, 1, 1), weight)
+    )
+    errors = [(found - exact).std(dim=(0, 2, 3)).mean() for found in (nearest, better)]
+    assert errors[1] < errors[0] / 2
 
 
 @pytest.mark.parametrize("name", ["sesr_m3", "quicksrnet_small", "vdsr_f13"])
@@ -138,7 +147,8 @@ def test_gradients_pass_through_rounding_but_not_through_saturation():
     rounded(values, QParams(0.01, 0)).sum().backward()
     assert values.grad.tolist() == [0, 1, 1, 0]
     weight = torch.randn(4, 3, 3, 3, requires_grad=True)
-    rounded_weight(weight).sum().backward()
+    node = Conv("image", "x", weight.detach().numpy(), np.zeros(4, np.float32))
+    rounded_weight(weight, node, Quantization({})).sum().backward()
     assert (weight.grad == 1).all()
 
 

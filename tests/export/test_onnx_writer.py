@@ -176,7 +176,7 @@ def test_pixels_of_all_types_give_the_same_picture(tmp_path, name):
     np.testing.assert_allclose(real * 255, expected, atol=1e-4)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(
     channels=st.lists(st.integers(1, 20), min_size=1, max_size=4),
     clamps=st.lists(st.sampled_from([UNBOUNDED, RELU, (0.0, 1.0), (-0.2, 0.5)]), min_size=4),

@@ -7,7 +7,6 @@ import pytest
 from graph_reference import run
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as st_numpy
 
 from ailsr.export.graph.graph import (
     UNBOUNDED,
@@ -28,7 +27,6 @@ from ailsr.export.graph.quantization import (
     QParams,
     quantization_of,
     quantize_bias,
-    quantize_weight,
 )
 
 RELU = (0.0, np.inf)
@@ -56,14 +54,6 @@ def test_parameters_cover_their_range_and_hold_zero_exactly(low, high):
     assert np.float32(params.scale) == params.scale
     slack = params.scale * 0.501 + DEAD  # the zero point is rounded to a whole level
     assert lowest - slack <= min(low, 0) and max(high, 0) <= highest + slack
-
-
-@given(st_numpy.arrays(np.float32, (4, 3, 3, 3), elements=st.floats(-8, 8, width=32)))
-def test_weights_are_rounded_to_the_nearest_level_of_their_channel(weight):
-    levels, scale = quantize_weight(weight)
-    assert levels.dtype == np.int8 and levels.min() >= -127
-    error = np.abs(levels * scale.reshape(-1, 1, 1, 1).astype(np.float64) - weight)
-    assert (error <= scale.reshape(-1, 1, 1, 1) * 0.5001).all()
 
 
 def test_a_bias_beyond_int32_saturates():

@@ -215,7 +215,7 @@ def graphs(draw: st.DrawFn) -> Graph:
     return Graph(tuple(nodes), shape, output=nodes[-1].output)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(graph=graphs(), seed=st.integers(0, 1000))
 def test_random_graphs_compute_what_torch_computes(graph, seed, tmp_path_factory):
     path = tmp_path_factory.mktemp("random") / "file.tflite"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ailsr.export.graph.graph import Conv, DepthToSpace, Graph, Pad
@@ -48,7 +48,6 @@ BENCH = Path(sys.executable).with_name("ailsr-bench")
 milliseconds = st.floats(1e-3, 1e4)
 
 
-@settings(deadline=None)
 @given(st.lists(milliseconds, min_size=2, max_size=60))
 def test_statistics_are_those_of_the_standard_library(samples):
     latency = Latency.of_samples(samples)
@@ -70,7 +69,6 @@ def test_one_sample_has_no_spread():
     assert Latency.of_samples([3.0]).sd_ms == 0
 
 
-@settings(deadline=None)
 @given(st.floats(0, 0.3), milliseconds)
 def test_latency_is_steady_when_the_medians_of_two_windows_agree(change, level):
     before, last = [level] * WARM_UP_WINDOW, [level * (1 + change)] * WARM_UP_WINDOW
@@ -125,7 +123,6 @@ def test_a_block_of_slow_runs_is_short():
     assert MIN_RUNS <= latency.n <= 5
 
 
-@settings(deadline=None)
 @given(st.floats(0.1, 10), st.lists(st.floats(1, 50), min_size=1, max_size=40))
 def test_a_ratio_is_free_of_what_burdens_both_files(factor, burdens):
     baseline = Latency.of_blocks([[burden] for burden in burdens])

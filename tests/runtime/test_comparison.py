@@ -13,7 +13,7 @@ from pathlib import Path
 import fastjsonschema
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ailsr.runtime import UsageError
@@ -116,7 +116,6 @@ def test_the_other_forms_say_the_same(folder, report):
     assert "failed: " in table[4] and table[5].startswith("| bicubic")
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(0.1, 100), min_size=1, max_size=300))
 def test_the_interval_holds_the_median(samples):
     latency = Latency.of_samples(samples)

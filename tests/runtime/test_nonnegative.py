@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import nnls
 
 from ailsr.runtime.fit.nonnegative import nonnegative_least_squares
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10**6), st.integers(2, 30), st.integers(1, 12), st.booleans())
 def test_it_is_as_near_as_scipy_comes(seed, rows, columns, repeated):
     random = np.random.default_rng(seed)

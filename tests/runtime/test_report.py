@@ -13,7 +13,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -165,7 +165,6 @@ def test_an_infinite_psnr_is_null_in_json_and_a_sign_in_the_table():
     assert "∞" in page(results(perfect), [])
 
 
-@settings(deadline=None)
 @given(st.integers(1, 6), st.integers(0, 2**32 - 1))
 def test_the_best_window_is_that_of_an_exhaustive_search(side, seed):
     gain = np.random.default_rng(seed).normal(size=(9, 7))
@@ -383,7 +382,6 @@ def test_a_report_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
 
 
-@settings(deadline=None)
 @given(st.floats(-1e3, 1e3), st.floats(1e-3, 1e4), st.integers(2, 12))
 def test_ticks_are_round_and_on_the_axis(low, length, most):
     axis = scatter.Axis(low, low + length, 0, 100)
@@ -405,7 +403,6 @@ points = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(points, min_size=1, max_size=12), st.sampled_from([340, 690, 1200]))
 def test_labels_and_marks_never_overlap(sample, width):
     drawing = scatter.scatter(sample, "ms", "dB", width, 380)

@@ -63,7 +63,7 @@ def test_one_axis_agrees_with_pillow_inside(photographs, size):
     assert difference.mean() < 0.05
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     size=st.tuples(st.integers(1, 40), st.integers(1, 40)),
     target=st.tuples(st.integers(1, 60), st.integers(1, 60)),
@@ -105,7 +105,6 @@ def test_sizes_that_cannot_be_are_refused():
     assert resize(picture, (6, 9)).tolist() == picture.tolist()
 
 
-@settings(deadline=None)
 @given(st.integers(1, 30), st.integers(1, 30), st.integers(1, 4), st.data())
 def test_rows_of_an_enlarged_plane_are_those_of_the_whole(height, width, scale, data):
     plane = np.random.default_rng(height).integers(0, 256, (height, width), np.uint8)

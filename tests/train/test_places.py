@@ -14,7 +14,7 @@ def generator():
 
 
 @given(st.lists(st.tuples(side, side), min_size=1, max_size=4))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_patches_lie_inside_their_pictures(sizes):
     picture, top, left = Places(sizes, 8, 2).draw(500, generator())
     height, width = torch.tensor(sizes)[picture].unbind(1)
