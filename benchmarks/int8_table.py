@@ -48,6 +48,8 @@ INTRODUCTION = """# int8
 What 8 bits cost. `ailsr-export --precision int8` tries these means, in this order, until the file
 loses no more than `--max-drop` ({limit:g} dB unless told otherwise) on the pictures of `--images`;
 its table, JSON and card name the one it took. When none is enough, no file is left.
+Each target goes as far as its own file needs; the means that one target took are tried first for
+the next, so that their files hold the same numbers where they can.
 
 - `calibration`: scales from the furthest reach of the float network's activations over the pictures
   of `--calibration`: of more than 200, 200 evenly spaced by name. The residual has a scale of its

@@ -9,21 +9,22 @@ from typing import TYPE_CHECKING
 import typer
 
 from ailsr.export.options import ExportConfig
-from ailsr.export.report import Report, print_table, to_json, warnings
+from ailsr.export.report import RefusedFile, Report, print_table, to_json, warnings
 from ailsr.runtime.anatomy.anatomy import Anatomy, anatomy
 from ailsr.runtime.anatomy.lint import Lint, lint, reads
 from ailsr.runtime.anatomy.lint_rules import DelegateName
 from ailsr.runtime.commands.command import entry_point, message, progress
-from ailsr.runtime.errors import EngineError, UsageError
+from ailsr.runtime.errors import AilsrError, EngineError, ParityError, UsageError
 from ailsr.runtime.imaging.protocol import PROTOCOL
 from ailsr.train import zoo
+from ailsr.train.openmp import let_waiting_threads_sleep
 
 if TYPE_CHECKING:  # it imports torch, which takes seconds that --help does not need
     from ailsr.export.int8.ladder import Progress
 
 
 def main(config: ExportConfig) -> None:
-    """Export, verify and report what ``config`` asks for."""
+    """Export, verify and report what ``config`` asks for; then raise if a file is missing."""
     with progress() as bar:
         task = bar.add_task("loading PyTorch", total=None, note="")
 
@@ -37,11 +38,20 @@ def main(config: ExportConfig) -> None:
         print_table(report)
     for warning in warnings(config, report):
         message(f"warning: {warning}")
+    if report.refused:
+        asked = len(report.files) + len(report.refused)
+        names = ", ".join(refused.file for refused in report.refused)
+        raise ParityError(f"{len(report.refused)} of {asked} files were not written: {names}")
 
 
 def export(config: ExportConfig, progress: Progress) -> Report:
-    """Write the files that ``config`` asks for and verify them. Raises AilsrError."""
+    """Write the files that ``config`` asks for and verify them.
+
+    Of several files each that is good enough is written; the report names the others. Raises
+    AilsrError for what no file is to blame for, and when the only one is not good enough.
+    """
     model = zoo.resolve(config.model)
+    let_waiting_threads_sleep()
     try:
         from ailsr.export.exporter import (
             FORMATS,
@@ -91,7 +101,21 @@ def export(config: ExportConfig, progress: Progress) -> Report:
         for result in _lints(exporter.draft(target, precision, pixels), config.lint):
             path = exporter.path(target, precision, config.output)
             message("\n".join([f"before export, {path}", *result.lines()]))
-    files = [exporter.export(*what, config.output, pixels) for what in wanted]
+    _, reference = exporter.graph, exporter.reference  # an error in these is every file's
+    files, refused = [], []
+    for target, precision in wanted:
+        path = exporter.path(target, precision, config.output)
+        earlier = path.exists()
+        try:
+            files.append(exporter.export(target, precision, config.output, pixels))
+        except AilsrError as error:
+            if len(wanted) == 1:
+                raise
+            reason = " ".join(str(error).split())
+            refused.append(RefusedFile(str(path), target, precision, reason))
+        finally:
+            if earlier and not path.exists():
+                message(f"removed {path}, which an earlier run had written")
     return Report(
         str(config.model),
         source.name,
@@ -102,8 +126,9 @@ def export(config: ExportConfig, progress: Progress) -> Report:
         PROTOCOL,
         exporter.pictures.name,
         exporter.calibration_pictures.name,
-        exporter.reference.scores.psnr,
+        reference.scores.psnr,
         files,
+        refused,
         {f.file: list(_lints(anatomy(f.file), config.lint)) for f in files} if config.lint else {},
     )
 

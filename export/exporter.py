@@ -24,8 +24,8 @@ from ailsr.export.reading.source import Source
 from ailsr.export.verification import ADVICE, LARGEST_LOSS, LossError, Reference
 from ailsr.runtime.anatomy.anatomy import Anatomy, anatomy
 from ailsr.runtime.card import Card, PixelType, Precision
-from ailsr.runtime.errors import EngineError, ParityError, UsageError
-from ailsr.runtime.files import atomic_output, size_bytes
+from ailsr.runtime.errors import AilsrError, EngineError, ParityError, UsageError
+from ailsr.runtime.files import atomic_output, remove, size_bytes
 from ailsr.runtime.imaging.protocol import PROTOCOL
 from ailsr.runtime.probe import Probe, probe_picture
 from ailsr.runtime.upscaling.tiles import Size
@@ -112,6 +112,8 @@ class Exporter:
         self.max_drop = max_drop
         self.rewrites = rewrites
         self._fall_back, self._qat_steps = fall_back, qat_steps
+        self._taken: set[Means] = set()
+        """What was enough for an int8 file of some target"""
         self.calibration_pictures = picture_set(calibration, "calibration", source.scale)
         self.pictures = picture_set(images, "verification", source.scale, calibration)
         self._progress = progress
@@ -196,21 +198,46 @@ class Exporter:
         """Write the file at ``path(target, precision, folder)`` and verify it.
 
         ``pixels`` is the element type of an int8 file's input and output. Where int8 is not good
-        enough, the file may be one of int8x16. Raises ParityError, and writes no file, when none
-        is, UsageError for a precision that the target does not have.
+        enough, the file may be one of int8x16. Raises ParityError when none is, UsageError for a
+        precision that the target does not have. What lies under that name afterwards is this file
+        or nothing: one of an earlier run is not left to be taken for it.
         """
         check_precision(target, precision)
-        if precision not in BITS:
-            return self._export(target, precision, folder, "float32", self.graph)
-        ladder, lacks = self.ladder, FORMATS[target].lacks
-        for means in ladder.means(precision):
-            if means in ladder.missed or precision_by(means) in lacks:
+        path = self.path(target, precision, folder)
+        try:
+            if precision in BITS:
+                file = self._climb(target, precision, folder, pixels)
+            else:
+                file = self._export(target, precision, folder, "float32", self.graph)
+        except AilsrError:
+            remove(path)
+            raise
+        if file.precision != precision:
+            remove(path)
+        return file
+
+    def _climb(
+        self, target: Target, precision: Precision, folder: Path, pixels: PixelType
+    ) -> ExportedFile:
+        """The file by the first of the ladder's means that is enough for ``target``.
+
+        What was not enough for another target is tried all the same: that may have been its engine.
+        What was enough for one comes first, so that files hold the same numbers where they can.
+        Nothing but a LossError leads to the next means, for none mends an engine.
+        """
+        lacks, missed = FORMATS[target].lacks, dict[Means, float]()
+        for means in sorted(self.ladder.means(precision), key=lambda m: m not in self._taken):
+            if precision_by(means) in lacks:
                 continue
             try:
-                return self.export_by(means, target, folder, pixels)
+                file = self.export_by(means, target, folder, pixels)
             except LossError as error:
-                ladder.missed[means] = error.loss
-        losses = ", ".join(f"{loss:.3f} by {means}" for means, loss in ladder.missed.items())
+                missed[means] = error.loss
+                continue
+            if file.precision == "int8":
+                self._taken.add(means)
+            return file
+        losses = ", ".join(f"{loss:.3f} by {means}" for means, loss in missed.items())
         if "int8x16" in lacks:
             losses += f" ({FORMATS[target].title} has no int8x16)"
         allowed = LARGEST_LOSS[precision] if self.max_drop is None else self.max_drop

@@ -26,8 +26,9 @@ class ExportConfig:
     """Export a trained network to ONNX, TFLite (LiteRT) and Core ML in float32, float16 and int8.
 
     Every file is run on real pictures and compared with the network before it is reported; one
-    that is not good enough is not written. A file takes one RGB picture of a fixed size and
-    returns one RGB picture; ailsr-upscale and ailsr.runtime cut larger pictures into tiles.
+    that is not good enough is not written: the others are, and the exit code is 1. A file takes
+    one RGB picture of a fixed size and returns one RGB picture; ailsr-upscale and ailsr.runtime
+    cut larger pictures into tiles.
 
     Examples:
 

@@ -23,6 +23,18 @@ NOTABLE_LOSS = 0.3
 
 
 @dataclass(frozen=True)
+class RefusedFile:
+    """A file that was asked for and is not good enough: it was not written."""
+
+    file: str
+    """Where it would lie"""
+    target: str
+    precision: str
+    reason: str
+    """And what to do, in one line"""
+
+
+@dataclass(frozen=True)
 class Report:
     """What was exported; printed as the JSON document."""
 
@@ -39,6 +51,7 @@ class Report:
     network_psnr: float
     """dB, of the network itself"""
     files: list[ExportedFile]
+    refused: list[RefusedFile]
     lint: dict[str, list[Lint]]
     """By file: what each delegate asked for makes of it."""
 
@@ -75,6 +88,9 @@ def print_table(report: Report) -> None:
             f"{round(file.loss, 3) + 0:.3f}",  # + 0: no "-0.000"
             f"{file.max_difference * 255:.4f}",
         )
+    for refused in report.refused:
+        names = (refused.file, refused.target, refused.precision)
+        table.add_row(*names, "", "not written", *3 * ["–"], style="red")
     if not stdout.is_terminal:
         stdout.width = 400  # a pipe has no width: never fold or cut
     stdout.print(table)
@@ -84,6 +100,8 @@ def print_table(report: Report) -> None:
         markup=False,
         soft_wrap=True,
     )
+    for refused in report.refused:
+        stdout.print(f"{refused.file}: {refused.reason}", markup=False, soft_wrap=True)
     for path, lints in report.lint.items():
         for result in lints:
             for line in (path, *result.lines()):

@@ -61,6 +61,13 @@ class LossError(ParityError):
         """dB"""
 
 
+class EngineParityError(ParityError):
+    """An engine that computes a file wrongly on this CPU: the file may be right elsewhere.
+
+    The message names the engine and what the CPU lacks; no other means of int8 is tried then.
+    """
+
+
 class SourceEngine:
     """The network that files are made from, as an engine."""
 
@@ -121,7 +128,8 @@ class Reference:
         tick: Tick = lambda: None,
     ) -> Verification:
         """The figures of the file at ``path``. Raises ParityError when it is not good enough,
-        and LossError, which is one, when that is a matter of PSNR.
+        LossError, which is one, when that is a matter of PSNR, and EngineParityError, which is
+        one, when it is the engine's fault.
 
         ``max_drop`` is the PSNR in dB that it may lose; None stands for LARGEST_LOSS.
         """

@@ -5,8 +5,8 @@
     int8x16        activations of 16 bits; or, where the user asks for it:
     fine-tuning    training in int8 arithmetic
 
-Each costs nothing at run time but the third. All targets climb the same ladder, so that their files
-hold the same numbers.
+Each costs nothing at run time but the third. All targets climb the same ladder, each as far as its
+own files need it.
 """
 
 from __future__ import annotations
@@ -66,8 +66,6 @@ class Ladder:
         """
         self.graph = graph
         self.pictures = pictures
-        self.missed: dict[Means, float] = {}
-        """Loss in dB by the means that were not enough for a target: none for another, then."""
         self._progress = progress
         self._qat_steps = qat_steps
         self._fall_back = fall_back and not qat_steps

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -14,8 +14,9 @@ from rich.progress import Progress
 
 from ailsr.runtime.bench import budget, findings, process
 from ailsr.runtime.bench.exchange import WRITERS
+from ailsr.runtime.bench.exported import read_exported
 from ailsr.runtime.bench.harness import Plan, Report
-from ailsr.runtime.bench.request import Upscale
+from ailsr.runtime.bench.request import Failure, Upscale
 from ailsr.runtime.bench.results import Results, as_text
 from ailsr.runtime.commands.bench_table import print_table
 from ailsr.runtime.commands.command import entry_point, message, progress, stdout
@@ -47,6 +48,8 @@ class BenchConfig:
 
     ailsr-bench exported/* --images photos/ --html report.html
 
+    ailsr-bench --exported export.json --images photos/ --html report.html
+
     ailsr-bench exported/*.onnx --threads 1 --json > after.json
 
     ailsr-bench sesr_m5_x2_int8.tflite FSRCNN_x2.pb --baseline pillow --images photos/
@@ -62,8 +65,18 @@ class BenchConfig:
 
     files: Annotated[
         list[Path],
-        typer.Argument(help="Exported files; they may differ in scale.", metavar="FILE..."),
-    ]
+        typer.Argument(
+            help="Exported files; they may differ in scale.", metavar="FILE...", show_default=False
+        ),
+    ] = field(default_factory=list)
+    exported: Annotated[
+        Path | None,
+        typer.Option(
+            help="What ailsr-export --json printed: measure its files, too; those that it did not "
+            "write stand in every report as failed, with the reason.",
+            metavar="FILE",
+        ),
+    ] = None
     images: Annotated[
         Path | None,
         typer.Option(
@@ -217,6 +230,13 @@ class BenchConfig:
 
 def main(config: BenchConfig) -> None:
     """Measure, print, write the reports; then raise if a device or a file could not be measured."""
+    refused: list[Failure] = []
+    if config.exported:
+        exported = read_exported(config.exported)
+        config = replace(config, files=list(dict.fromkeys([*config.files, *exported.files])))
+        refused = exported.refused
+    if not config.files and not refused:
+        raise UsageError("no file to measure: name some, or what ailsr-export --json printed")
     for path in config.files:
         if not path.exists():
             raise ModelError(f"no model file at {path}: check the name")
@@ -234,7 +254,11 @@ def main(config: BenchConfig) -> None:
     with progress() as bar:
         reports = [_reporter(bar, device, len(config.files)) for device in config.device]
         outcomes = measure_on(devices, config.plan, reports)
-    found = [outcome for outcome in outcomes if isinstance(outcome, Results)]
+    found = [
+        replace(outcome, files=[*outcome.files, *refused])
+        for outcome in outcomes
+        if isinstance(outcome, Results)
+    ]
     errors = [outcome for outcome in outcomes if not isinstance(outcome, Results)]
     if errors and not several:
         raise errors[0]

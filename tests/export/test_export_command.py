@@ -6,6 +6,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -17,7 +18,9 @@ from numpy.typing import NDArray
 
 from ailsr.export import command, exporter
 from ailsr.export.exporter import FORMATS, PRECISIONS, default_input_size
+from ailsr.export.graph.graph import Conv
 from ailsr.export.reading.source import network_source, open_source
+from ailsr.export.verification import EngineParityError
 from ailsr.runtime import Upscaler, load
 from ailsr.runtime.errors import ParityError
 from ailsr.runtime.imaging.image import write
@@ -197,21 +200,122 @@ def test_a_file_that_loses_too_much_is_not_written(folders, tmp_path, capsys):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_int8_that_misses_the_limit_becomes_int8x16_and_says_so(sane, folders, tmp_path):
-    work = exporter.Exporter(network_source(sane("sesr_m3")), (64, 72), **folders)
-    work.ladder.missed.update({"calibration": 0.3, "correction": 0.2})  # on another target
-    found = work.export("onnx", "int8", tmp_path)
+@pytest.fixture
+def spoil(monkeypatch):
+    """``spoil(target, means)``: int8 files of ``target`` by ``means`` have spoilt weights."""
+    write_true = exporter.targets.write
+
+    def set_up(target: str, means: tuple[str, ...] = ("calibration", "correction")) -> None:
+        def write_spoilt(to, graph, card, *rest) -> None:
+            if to == target and card.means in means:
+                nodes = [
+                    replace(node, weight=node.weight * np.float32(20))
+                    if isinstance(node, Conv) and node.output == "conv_2"
+                    else node
+                    for node in graph.nodes
+                ]
+                assert "conv_2" in [node.output for node in nodes]
+                graph = replace(graph, nodes=tuple(nodes))
+            write_true(to, graph, card, *rest)
+
+        monkeypatch.setattr(exporter.targets, "write", write_spoilt)
+
+    return set_up
+
+
+@pytest.mark.parametrize(("target", "others"), [("onnx", ["tflite"]), ("tflite", ["coreml"])])
+def test_only_the_target_that_misses_the_limit_gets_int8x16(
+    sane, folders, tmp_path, spoil, target, others
+):
+    spoil(target)
+    network = network_source(sane("sesr_m3"))
+    work = exporter.Exporter(network, (64, 72), max_drop=0.5, **folders)
+    path = work.path(target, "int8", tmp_path)
+    path.write_bytes(b"of an earlier run")
+    found = work.export(target, "int8", tmp_path)
     assert (found.precision, found.means) == ("int8x16", "16-bit activations")
     assert found.loss < 0.01
-    (path,) = tmp_path.iterdir()
-    assert path.name == "sesr_m3_x2_int8x16.onnx"
-    card = load(path).card
+    assert not path.exists() and Path(found.file).name == f"sesr_m3_x2_int8x16{path.suffix}"
+    card = load(found.file).card
     assert card is not None
     assert (card.precision, card.means) == ("int8x16", "16-bit activations")
-    message = r"in dB 0.300 by calibration, 0.200 by correction \(Core ML has no int8x16\); allowed"
+    for other in others:
+        found = work.export(other, "int8", tmp_path)
+        assert (found.precision, found.means) == ("int8", "calibration")
+
+
+def test_core_ml_that_misses_the_limit_gets_no_file(sane, folders, tmp_path, spoil):
+    spoil("coreml")
+    work = exporter.Exporter(network_source(sane("sesr_m3")), (64, 72), **folders)
+    message = (
+        r"in dB \d+\.\d{3} by calibration, \d+\.\d{3} by correction \(Core ML has no int8x16\)"
+    )
     with pytest.raises(ParityError, match=message):
         work.export("coreml", "int8", tmp_path)
-    assert list(tmp_path.iterdir()) == [path]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_means_that_one_target_took_come_first_for_the_next(sane, folders, tmp_path, spoil):
+    spoil("tflite", ("calibration",))
+    network = network_source(sane("sesr_m3"))
+    work = exporter.Exporter(network, (64, 72), max_drop=0.5, **folders)
+    took = [work.export(target, "int8", tmp_path).means for target in ("tflite", "coreml")]
+    assert took == ["correction", "correction"]
+
+
+def test_an_engine_that_is_wrong_ends_the_climb_of_its_target_alone(
+    sane, folders, tmp_path, monkeypatch
+):
+    verify, tried = exporter.Reference.verify, []
+
+    def wrong_on_this_cpu(reference, path, *rest):
+        verify(reference, path, *rest)
+        tried.append(path.suffix)
+        if path.suffix == ".onnx":
+            raise EngineParityError("onnxruntime computes int8 wrongly on this CPU")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(exporter.Reference, "verify", wrong_on_this_cpu)
+        network = network_source(sane("sesr_m3"))
+        work = exporter.Exporter(network, (64, 72), max_drop=5, **folders)
+        with pytest.raises(EngineParityError, match="on this CPU"):
+            work.export("onnx", "int8", tmp_path)
+    assert tried == [".onnx"] and list(tmp_path.iterdir()) == []
+    assert work.export("tflite", "int8", tmp_path).means == "calibration"
+
+
+def test_of_several_files_the_good_ones_are_written_and_the_others_named(
+    model, folders, tmp_path, spoil, capsys
+):
+    where = [f"--{option}={folder}" for option, folder in folders.items()]
+    flags = ["--precision=int8", "--max-drop=2", "--no-int8x16", f"--input-size={SIZE}", *where]
+    command = [model, "--target=all", *flags, f"--output={tmp_path}"]
+    assert ailsr_export(*command, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["refused"] == []
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == [f"sesr_m5_x2_int8.{ending}" for ending in ("mlpackage", "onnx", "tflite")]
+
+    spoil("tflite")
+    lost = tmp_path / "sesr_m5_x2_int8.tflite"
+    assert ailsr_export(*command, "--json") == 1
+    out, err = capsys.readouterr()
+    assert sorted(path.name for path in tmp_path.iterdir()) == names[:2]
+    removed, error = err.strip().splitlines()
+    assert removed == f"removed {lost}, which an earlier run had written"
+    assert error == f"error: 1 of 3 files were not written: {lost}"
+    report = json.loads(out)
+    assert {file["target"] for file in report["files"]} == {"onnx", "coreml"}
+    (refused,) = report["refused"]
+    assert (refused["file"], refused["target"], refused["precision"]) == (
+        str(lost), "tflite", "int8",
+    )  # fmt: skip
+    assert " by calibration, " in refused["reason"] and "--calibration DIR" in refused["reason"]
+
+    assert ailsr_export(*command) == 1
+    lines = capsys.readouterr().out.splitlines()
+    (row,) = (line for line in lines if line.startswith(str(lost)) and "not written" in line)
+    assert row.split()[1:5] == ["tflite", "int8", "not", "written"]
+    assert f"{lost}: {refused['reason']}" in lines
 
 
 def test_core_ml_has_no_int8x16(model, folders, tmp_path, capsys):
@@ -260,12 +364,14 @@ def test_ctrl_c_leaves_nothing_half_written(model, folders, tmp_path, monkeypatc
         raise KeyboardInterrupt
 
     monkeypatch.setattr(exporter.Reference, "verify", stop)
+    earlier = tmp_path / "sesr_m5_x2_float32.onnx"
+    earlier.write_bytes(b"of an earlier run")
     code = ailsr_export(
         model, "--target=all", "--precision=float32", f"--input-size={SIZE}",
         f"--output={tmp_path}", f"--images={folders['images']}",
     )  # fmt: skip
     assert code == 130
-    assert list(tmp_path.iterdir()) == []
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"of an earlier run"]
 
 
 def test_lint_speaks_before_the_export_as_after_it(model, folders, tmp_path, capsys):

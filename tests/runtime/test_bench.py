@@ -423,6 +423,48 @@ def test_the_command_prints_a_table_and_goes_on_after_a_failure(
     assert "failed: the engine crashed (SIGABRT)" in page and "not measurable here" in page
 
 
+def test_files_that_an_export_did_not_write_stand_in_every_report_as_failed(
+    files, images, tmp_path
+):
+    reason = "the int8 file loses 0.3 dB: no file was written; accept more with --max-drop DB"
+    refused = {"file": "exported/cubic_x2_int8.tflite", "target": "tflite", "reason": reason}
+    document = {"files": [{"file": str(files["onnx int8"])}], "refused": [refused]}
+    exported, html, table = (tmp_path / name for name in ("export.json", "r.html", "r.md"))
+    exported.write_text(json.dumps(document), encoding="utf-8")
+    flags = ["--exported", exported, "--images", images, "--runs", 3, "--seconds", 0.1]
+    done = bench(*flags, "--html", html, "--markdown", table)
+    assert done.returncode == 1
+    lines = done.stdout.splitlines()
+    row = {line.split()[0]: line for line in reversed(lines) if line}  # the first table's
+    assert "failed" in row["cubic_x2_int8.tflite"] and "failed" not in row["cubic_x2_int8.onnx"]
+    assert f"cubic_x2_int8.tflite failed: {reason}" in lines
+    assert f"1 of 2 files failed: cubic_x2_int8.tflite: {reason}" in done.stderr
+    assert f"failed: {reason}" in html.read_text() and f"failed: {reason}" in table.read_text()
+
+    exported.write_text(json.dumps(document | {"files": []}), encoding="utf-8")  # none is written
+    html.unlink()
+    done = bench(*flags, "--html", html, "--json")
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    assert json.loads(done.stdout)["files"] == [{"file": refused["file"], "error": reason}]
+    assert f"failed: {reason}" in html.read_text()
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"files": [{}]}', '{"files": 1}'])
+def test_what_is_no_report_of_an_export_gets_one_line(tmp_path, content):
+    path = tmp_path / "export.json"
+    path.write_text(content)
+    done = bench("--exported", path)
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 1
+    assert line.startswith(f"error: --exported {path}: this is not what ailsr-export --json prints")
+
+
+def test_without_a_file_it_says_what_to_name():
+    done = bench()
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: no file to measure: name some, or")
+
+
 def test_the_command_prints_one_json_document(files, images):
     paths = [files["onnx float32"], files["tflite float32"]]
     done = bench(*paths, "--images", images, "--runs", 3, "--seconds", 0.2, "--json", columns=20)
