@@ -41,7 +41,7 @@ from ailsr.runtime.upscaling.upscaler import Upscaler
 from ailsr.train import zoo
 
 KEPT = Path(__file__).resolve().parent.parent / "build" / "int8-table"
-MEANS: tuple[Means, ...] = ("calibration", "correction")
+MEANS: tuple[Means, ...] = ("correction", "calibration")
 
 INTRODUCTION = """# int8
 

@@ -144,6 +144,13 @@ class Reference:
                 f"allowed is {LARGEST_DIFFERENCE[precision]:.2g}: no file was written; "
                 f"{ADVICE[precision]}"
             )
+        fidelity = upscaler.fidelity()
+        if fidelity is not None and fidelity.verdict == "wrong":
+            raise EngineParityError(
+                f"{upscaler.engine.name} on this CPU does not compute the {precision} file as "
+                f"exported, it is {fidelity}: no file was written, though other engines and CPUs "
+                "may compute it rightly; update the engine, or export to another target"
+            )
         psnr = self._evaluate(upscaler, tick).psnr
         loss = self.scores.psnr - psnr if psnr != self.scores.psnr else 0.0  # both may be inf
         limit = LARGEST_LOSS[precision]

@@ -22,9 +22,7 @@ KINDS = [
     "tflite int8 uint8",
     "tflite int8 int8",
 ]
-few = settings(
-    max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+few = settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 windows = st.tuples(st.integers(2 * RADIUS + 1, 24), st.integers(2 * RADIUS + 1, 24))
 pictures = st.tuples(st.integers(1, 60), st.integers(1, 60))
 
