@@ -7,7 +7,8 @@
 # make android-check    build the phone app without Gradle's repositories, and test it
 # make web     build the page of ailsr-web (needs Node.js 18 or later with npm)
 # make wheel   a wheel that carries the page
-# make arm     files of the zoo on emulated Arm cores against this machine, bit for bit; or says why not
+# make cpus    files of the zoo on emulated x86-64 and Arm CPUs against this machine; or says why not
+#              (CPUS="Haswell Cortex-A76": on these)
 # make check   ruff, mypy and the tests: what CI runs
 #
 # Everything happens in .venv, which is made on first use.
@@ -21,7 +22,7 @@ DEMO_STEPS ?= 2000
 
 PAGE := runtime/web/page/index.html.gz
 
-.PHONY: demo test arm check lint web wheel zoo-table int8-table converters android-assets android-check clean
+.PHONY: demo test cpus check lint web wheel zoo-table int8-table converters android-assets android-check clean
 
 # It ends with a report, whatever the training comes to (130 is Ctrl-C): files that are not written
 # stand in it as failed.
@@ -63,9 +64,8 @@ wheel: $(VENV)/test web
 
 check: lint test
 
-arm: $(VENV)/test
-	$(BIN)/python tests/arm.py \
-	    $(firstword $(wildcard $(AILSR_DATA)/benchmark/Set5) demo/photographs/test) || [ $$? = 77 ]
+cpus: $(VENV)/test
+	$(BIN)/python tests/cpus.py $(CPUS) || [ $$? = 77 ]
 
 zoo-table: $(VENV)/test
 	$(BIN)/python benchmarks/zoo_table.py --test $(AILSR_DATA)/benchmark/Set5 \
