@@ -47,16 +47,14 @@ INTRODUCTION = """# int8
 
 What 8 bits cost. `ailsr-export --precision int8` tries these means, in this order, until the file
 loses no more than `--max-drop` ({limit:g} dB unless told otherwise) on the pictures of `--images`;
-its table, JSON and card name the one it took. When none is enough, no file is left.
-Each target goes as far as its own file needs; the means that one target took are tried first for
-the next, so that their files hold the same numbers where they can.
+its table, JSON and card name the one it took. When none is enough, the target gets no file.
 
-- `calibration`: scales from the furthest reach of the float network's activations over the pictures
-  of `--calibration`: of more than 200, 200 evenly spaced by name. The residual has a scale of its
-  own, the output is pinned to 1/255.
 - `correction`: channels are equalised across layers, where their activations allow it exactly;
   weights are rounded so that their errors cancel in what a convolution computes; what is left of a
-  channel's mean error goes into its bias. On the middles of 32 of those pictures.
+  channel's mean error goes into its bias. On the middles of 32 of the pictures of `--calibration`.
+- `calibration`: scales from the furthest reach of the float network's activations over the pictures
+  of `--calibration`, no more: of more than 200, 200 evenly spaced by name. The residual has a scale
+  of its own, the output is pinned to 1/255.
 - `16-bit activations`: an `int8x16` file, which says so in its name and card, for NPUs that have
   such arithmetic; slow on a CPU. Core ML has none. `--no-int8x16` does without; `--precision
   int8x16` asks for it outright.
@@ -64,7 +62,42 @@ the next, so that their files hold the same numbers where they can.
   scales that are written, towards the float network's own output.
 
 A correction is better than plain calibration for nearly every network, and decisive for those
-whose kernels are near the identity, such as QuickSRNet. It is tried second because it takes longer.
+whose kernels are near the identity, such as QuickSRNet.
+
+## Right on every CPU
+
+x86 CPUs with AVX2 but without VNNI (Zen 2 and 3, most desktops before 2021) add int8 products in
+pairs of saturating 16 bits in onnxruntime: weights of full range come out wrong there, by up to a
+hundred levels, without a word. So weights are rounded to levels of which no pair that meets in a
+kernel can saturate: of two neighbouring channels, |w₁| + |w₂| ≤ 128 where their signs are equal. A
+channel takes a coarser scale only where its own pairs need it, and rounding chooses among nine
+scales the one that errs least. Seven bits for all (−63 … 63) cost `quicksrnet_small` ×2 0.26 dB,
+pairs 0.01; uint8 weights and onnxruntime's session option `session.x64quantprecision` are exact,
+too, and take 1.9 and 2.1 times as long there.
+
+Difference of int8 files from integer arithmetic, in grey levels, on two photographs and the networks
+`sesr_m5` ×2, `abpn` ×3 and `quicksrnet_small` ×2 (`make cpus`; x86 and Arm under qemu 7.2 but for
+Zen 3, which is real; ai-edge-litert 2.3.0, onnxruntime 1.32.0, onnxruntime-web 1.30.0):
+
+| CPU | kernels by | LiteRT (XNNPACK) | onnxruntime | the same, weights of full range |
+|---|---|---|---|---|
+| x86-64, SSE4.2 (Nehalem) | PMADDWD | 0 | 0 | 0 |
+| x86-64, AVX2 (Zen 3; Haswell) | VPMADDWD; onnxruntime VPMADDUBSW | 0 | 0 | **69** (34 % of samples differ) |
+| x86-64, AVX-512 without VNNI | as AVX2 | not measured | not measured | not measured |
+| x86-64, VNNI; AMX | VPDPBUSD; TDPBUSD | 0 | 0 | 0 |
+| Armv8.0 (Cortex-A53, A72) | SMLAL | 0 | 0 | 0 |
+| Armv8.2 dot product (Cortex-A76) | SDOT, UDOT | 0 | 0 | 0 |
+| Armv8.6 i8mm | SMMLA, UMMLA | 0 | 0 | 0 |
+| WebAssembly SIMD (Node, Chromium) | | – | 0 | 0 |
+| WebAssembly relaxed SIMD | onnxruntime-web has no such build | – | not measured | not measured |
+
+int8x16 files are exact in LiteRT; onnxruntime computes them in float32 between roundings, and about
+1 sample in 100 is off by one level.
+
+Each file holds a probe: what it answers to a test picture, so that any engine can be asked whether
+it computes what was exported (`ailsr-show FILE --probe`; `ailsr-bench` asks before it measures).
+
+## What it costs
 
 The three targets come to the same levels, but for what is said in the last column. Each sums up
 the products of levels in whole numbers and multiplies the sum by one float32 factor,
