@@ -64,7 +64,7 @@ def onnx_anatomy(model: str) -> Anatomy:
     return Anatomy(
         "ONNX",
         len(data),
-        Card.of_file(metadata.get(METADATA_KEY, b"").decode(errors="replace"), sealed),
+        Card.of_file(metadata.get(METADATA_KEY), sealed),
         tuple(tensor for tensor in ends[0] if tensor.name not in constants),
         tuple(ends[1]),
         tuple(operators),

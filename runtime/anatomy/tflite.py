@@ -90,7 +90,7 @@ def tflite_anatomy(model: str) -> Anatomy:
     return Anatomy(
         "TFLite",
         len(data),
-        Card.of_file(card.decode(errors="replace"), sealed),
+        Card.of_file(card, sealed),
         inputs,
         outputs,
         tuple(operators),

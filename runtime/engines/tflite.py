@@ -50,9 +50,9 @@ class TFLiteEngine:
         """
         interpreter_class, self.name = _installed(path, library)
         data = path.read_bytes()
-        text = tflite_metadata(data, METADATA_KEY)
+        card = tflite_metadata(data, METADATA_KEY)
         sealed = check_seal(data)
-        self.card = Card.of_file((text or b"").decode(errors="replace"), sealed)
+        self.card = Card.of_file(card, sealed)
         if not (sealed or trusted):
             survives_trial(path)
         try:

@@ -137,11 +137,14 @@ def test_a_missing_engine_is_named_with_its_installation(write_network, monkeypa
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("lie", [{"scale": 3}, {"input_size": (12, 14)}, {"pixels": "other"}])
+@pytest.mark.parametrize("lie", [{"scale": 3}, {"input_size": (12, 14)}, {"pixels": None}])
 def test_a_card_that_contradicts_the_tensors_is_refused(write_network, tmp_path, kind, lie):
     path = write_network(kind, (12, 12))
     damaged = tmp_path / path.name
-    text = replace(open_engine(path, threads=1).card, **lie).to_json()
+    card = open_engine(path, threads=1).card
+    if "pixels" in lie:
+        lie = {"pixels": "uint8" if card.pixels == "float32" else "float32"}
+    text = replace(card, **lie).to_json()
     if path.suffix == ".onnx":
         model = onnx.load(path)
         onnx.helper.set_model_props(model, {"ailsr": text, SEAL_KEY: UNSEALED})
