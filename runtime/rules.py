@@ -15,13 +15,13 @@ from ailsr.runtime.documents import shortened
 Rule = Callable[[Any], Any]
 
 
-def check(values: object, table: Mapping[str, Rule], required: int) -> dict[str, Any]:
+def check(values: Any, table: Mapping[str, Rule], required: int) -> dict[str, Any]:  # noqa: ANN401
     """The fields of the object ``values`` that ``table`` has, each by its rule; others are left
     out.
 
     The first ``required`` fields of ``table`` must be there. Raises ValueError naming the field.
     """
-    if not isinstance(values, dict):
+    if not isinstance(values, Mapping):
         raise ValueError(f"{_shown(values)} is not an object")
     missing = [name for name in list(table)[:required] if name not in values]
     if missing:
@@ -111,7 +111,7 @@ def mapping(rule: Rule, most: int = 1000, longest: int = 200) -> Rule:
     def each(value: Any) -> dict[str, Any]:  # noqa: ANN401
         if not isinstance(value, dict) or len(value) > most:
             raise ValueError(f"{_shown(value)}, not an object of up to {most} values")
-        if any(len(name) > longest for name in value):
+        if not all(isinstance(name, str) and len(name) <= longest for name in value):
             raise ValueError(f"an object with a name of more than {longest} characters")
         return {name: rule(item) for name, item in value.items()}
 
@@ -124,8 +124,10 @@ def plain(levels: int, most: int = 1000, longest: int = 2000) -> Rule:
     def rule(value: Any) -> Any:  # noqa: ANN401
         if isinstance(value, str):
             return text(longest)(value)
-        if not isinstance(value, dict | list):
+        if value is None or isinstance(value, bool | int | float):
             return value
+        if not isinstance(value, dict | list):
+            raise ValueError(f"{_shown(value)}, not a value of JSON")
         if levels == 0:
             raise ValueError(f"{_shown(value)}, nested too deep")
         inner = plain(levels - 1, most, longest)

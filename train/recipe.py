@@ -261,7 +261,11 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Recipe:
-        """The recipe stored by ``to_dict``."""
+        """The recipe stored by ``to_dict``. Raises UsageError for a value of another type."""
+        types = get_type_hints(cls)
+        for key, value in values.items():
+            if value is not None and (expected := _misfit(value, types[key])):
+                raise UsageError(f"the stored {key} is {json.dumps(value)}, not {expected}")
         paths = {"output": Path, "val": Path, "init": Path}
         typed: dict[str, Any] = {
             k: paths[k](v) if k in paths and v is not None else v for k, v in values.items()
@@ -301,6 +305,8 @@ def _misfit(value: Any, hint: Any) -> str | None:  # noqa: ANN401
         return None if value in choices else f"one of {', '.join(choices)}"
     kind, words = TYPES.get(get_origin(hint) or hint, (str, 'a text, as in "photos"'))
     fits = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+    if kind is list:
+        fits = fits and all(isinstance(item, str) for item in value)
     return None if fits else words
 
 
