@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from ailsr.runtime.anatomy.onnx import onnx_metadata
 from ailsr.runtime.card import METADATA_KEY, Card
 from ailsr.runtime.engines.engine import Backend, Pixels
 from ailsr.runtime.engines.interface import Interface, probe
+from ailsr.runtime.engines.trial import survives_trial
 from ailsr.runtime.errors import EngineError, ModelError
 from ailsr.runtime.seal import check_seal
 
@@ -25,7 +27,15 @@ class OnnxEngine:
 
     measurable = True
 
-    def __init__(self, path: Path, threads: int, size: tuple[int, int] | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        threads: int,
+        size: tuple[int, int] | None = None,
+        *,
+        trusted: bool = False,
+    ) -> None:
+        """``trusted``: load the file without a trial (see ``trial.py``)."""
         try:
             import onnxruntime
         except ImportError as error:
@@ -37,7 +47,11 @@ class OnnxEngine:
         self._options.log_severity_level = _SILENT
         # Else its threads go on spinning after a run, at the expense of whatever comes next.
         self._options.add_session_config_entry("session.force_spinning_stop", "1")
-        sealed = check_seal(path.read_bytes())
+        data = path.read_bytes()
+        sealed = check_seal(data)
+        self.card = Card.of_file(onnx_metadata(data).get(METADATA_KEY), sealed)
+        if not trusted:
+            survives_trial(path, None, size)
         try:
             self._session = self._open()
             tensors = [*self._session.get_inputs(), *self._session.get_outputs()]
@@ -45,13 +59,11 @@ class OnnxEngine:
                 [side if isinstance(side, int) and side > 0 else None for side in tensor.shape]
                 for tensor in tensors
             ]
-            metadata = self._session.get_modelmeta().custom_metadata_map
         except Exception as error:  # onnxruntime has a dozen classes and no common base
             raise ModelError(
                 f"onnxruntime cannot load it ({_reason(error)}): export or copy it again"
             ) from error
         self.name = f"onnxruntime {onnxruntime.__version__}"
-        self.card = Card.of_file(metadata.get(METADATA_KEY), sealed)
         types = [_TYPES.get(tensor.type, tensor.type) for tensor in tensors]
         interface = Interface.of(shapes, types, self.card)
         if size is not None:
