@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-import typer
-from rich.table import Table
-
-from ailsr.runtime.commands.command import entry_point, given, message, progress, stdout
+from ailsr.runtime.commands.command import (
+    entry_point,
+    given,
+    message,
+    print_json,
+    print_table,
+    progress,
+    stdout,
+)
 from ailsr.runtime.errors import UsageError
 from ailsr.runtime.imaging.protocol import PROTOCOL
 from ailsr.train import checkpoint
@@ -46,9 +50,9 @@ def main(recipe: Recipe) -> None:
     if (log := recipe.output / "log.jsonl").exists():
         draw(log, recipe.output / "curves.png")
     if recipe.json:
-        typer.echo(json.dumps({"run": str(recipe.output), **card}))
+        print_json({"run": str(recipe.output), **card})
     else:
-        stdout.print(_table(recipe.output, card))
+        _print_rounds(recipe.output, card)
 
 
 def _holds_a_run(folder: Path) -> bool:
@@ -93,25 +97,26 @@ def _resumed(recipe: Recipe) -> Recipe:
     return resumed
 
 
-def _table(run: Path, card: dict[str, Any]) -> Table:
+def _print_rounds(run: Path, card: dict[str, Any]) -> None:
     recipe = card["recipe"]
-    table = Table(
-        title=f"{recipe['network']} x{recipe['scale']} by {recipe['method']}, "
+    stdout.print(
+        f"{recipe['network']} x{recipe['scale']} by {recipe['method']}, "
         f"{card['steps']} steps: {run / 'best.pt'}",
-        title_justify="left",
+        soft_wrap=True,
     )
-    for heading in ("round", "step", "mean importance", f"PSNR dB ({PROTOCOL})", "SSIM"):
-        table.add_column(heading, justify="right")
+    rows = []
     for entry in card["validations"]:
         importance, psnr, ssim = (entry.get(k) for k in ("mean_importance", "psnr", "ssim"))
-        table.add_row(
-            str(entry["segment"] + 1),
-            str(entry["step"]),
-            "plain" if importance is None else f"{importance:.3f}",
-            "–" if psnr is None else f"{psnr:.3f}",
-            "–" if ssim is None else f"{ssim:.4f}",
+        rows.append(
+            [
+                str(entry["segment"] + 1),
+                str(entry["step"]),
+                "plain" if importance is None else f"{importance:.3f}",
+                "–" if psnr is None else f"{psnr:.3f}",
+                "–" if ssim is None else f"{ssim:.4f}",
+            ]
         )
-    return table
+    print_table(["round", "step", "mean importance", f"PSNR dB ({PROTOCOL})", "SSIM"], rows)
 
 
 _command = entry_point(Recipe, main)

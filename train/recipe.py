@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import typer
 from typer import Option
 
+from ailsr.runtime import documents
 from ailsr.runtime.errors import UsageError
 from ailsr.train.ail import Importance
 from ailsr.train.networks import FAMILIES, NETWORKS, SCALES, check_name
@@ -253,7 +254,7 @@ class Recipe:
     def to_toml(self) -> str:
         """Every option with a value, one line each; ``--config`` reads it."""
         lines = (
-            f"{key.rstrip('_')} = {json.dumps(value)}"
+            f"{key.rstrip('_')} = {_toml(value)}"
             for key, value in self.to_dict().items()
             if value is not None
         )
@@ -274,14 +275,29 @@ class Recipe:
         return cls(**typed)
 
 
+def _toml(value: Any) -> str:  # noqa: ANN401
+    """``value`` as TOML writes it: as JSON, but for infinities and characters beyond its 16 bits.
+
+    Raises UsageError for what is no text, such as a path in another encoding than UTF-8.
+    """
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    text = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(f"{value!a} is no UTF-8: rename it") from error
+    return text
+
+
 def read_toml(path: Path) -> dict[str, Any]:
     """Options of a recipe file, by the names of their parameters.
 
     Raises UsageError when it is missing, not TOML, or holds an option that does not exist.
     """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        values = tomllib.loads(documents.read_text(path))
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"--config {path}: cannot be read ({error})") from error
     names = {f.name.rstrip("_"): f.name for f in fields(Recipe) if f.name != "config"}
     unknown = [key for key in values if key not in names]

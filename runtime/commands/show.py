@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_format
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any
@@ -15,7 +14,7 @@ from ailsr.runtime.anatomy.anatomy import Anatomy, anatomy
 from ailsr.runtime.anatomy.lint import Lint, lint, reads
 from ailsr.runtime.anatomy.lint_rules import DELEGATES, DelegateName
 from ailsr.runtime.card import Card
-from ailsr.runtime.commands.command import entry_point, stdout
+from ailsr.runtime.commands.command import entry_point, print_json, stdout
 from ailsr.runtime.errors import UsageError
 
 
@@ -57,12 +56,12 @@ def main(config: ShowConfig) -> None:
     lints = [_lint(found, config.model, delegate) for delegate in config.lint]
     if config.json:
         lint_document = {"lint": [asdict(result) for result in lints]} if lints else {}
-        typer.echo(json_format.dumps(document(config.model, found) | lint_document))
+        print_json(document(config.model, found) | lint_document)
         return
     table = Table(
         box=box.SIMPLE, show_header=False, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False
     )
-    table.add_column(style="bold", no_wrap=True)
+    table.add_column(style="bold", overflow="fold", max_width=24)
     table.add_column(overflow="fold")
     for group in (_what_it_is(found), _how_it_was_made(found), _what_it_is_made_of(found)):
         for name, text in group:
@@ -70,11 +69,11 @@ def main(config: ShowConfig) -> None:
         table.add_section()
     if not stdout.is_terminal:
         stdout.width = 400  # a pipe has no width: never fold or cut
-    stdout.print(config.model, markup=False, soft_wrap=True)
-    stdout.print(table, markup=False)
+    stdout.print(config.model, soft_wrap=True)
+    stdout.print(table)
     for result in lints:
         for line in result.lines():
-            stdout.print(line, markup=False, soft_wrap=True)
+            stdout.print(line, soft_wrap=True)
 
 
 def document(model: str, found: Anatomy) -> dict[str, Any]:
