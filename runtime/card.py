@@ -76,7 +76,7 @@ class Card:
 
     def to_json(self) -> str:
         """Compact JSON with sorted keys, so that equal cards are equal bytes."""
-        values = documents.finite(asdict(self))
+        values = documents.strict(asdict(self))
         return json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
     @classmethod

@@ -46,17 +46,20 @@ def parse(text: str | bytes) -> Any:  # noqa: ANN401
 def dump(value: Any, *, indent: int | None = None) -> str:  # noqa: ANN401
     """``value`` as strict JSON in ASCII, which any terminal and pipe can carry.
 
-    Numbers that JSON does not have become null: an infinite PSNR is that of equal pictures.
+    Numbers that JSON does not have become null: an infinite PSNR is that of equal pictures. Bytes
+    of a file's name that are no UTF-8 become text: ``\\udcff``.
     """
-    return json.dumps(finite(value), indent=indent, allow_nan=False)
+    return json.dumps(strict(value), indent=indent, allow_nan=False)
 
 
-def finite(value: Any) -> Any:  # noqa: ANN401
-    """``value`` with None for each number that is not finite."""
+def strict(value: Any) -> Any:  # noqa: ANN401
+    """``value`` with only what JSON has, as ``dump`` says."""
     if isinstance(value, dict):
-        return {key: finite(item) for key, item in value.items()}
+        return {strict(key): strict(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [finite(item) for item in value]
+        return [strict(item) for item in value]
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode(errors="backslashreplace").decode()
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

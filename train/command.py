@@ -13,18 +13,25 @@ from ailsr.runtime.commands.command import (
     print_table,
     progress,
     stdout,
+    typed,
 )
 from ailsr.runtime.errors import UsageError
 from ailsr.runtime.imaging.protocol import PROTOCOL
 from ailsr.train import checkpoint
 from ailsr.train.curves import draw
 from ailsr.train.distributed import Processes, one_voice
+from ailsr.train.networks import is_reference
 from ailsr.train.recipe import OF_THE_MACHINE, Recipe
 from ailsr.train.training import Events, train
 
 
 def main(recipe: Recipe) -> None:
     """Train as ``recipe`` says, draw the curves and print the rounds."""
+    if recipe.config and is_reference(recipe.network) and "network" not in typed():
+        raise UsageError(
+            f"--config {recipe.config}: its network is {recipe.network}, code that is imported "
+            f"only when you name it: add --network {recipe.network} if you trust it"
+        )
     if recipe.resume:
         recipe = _resumed(recipe)
     elif _holds_a_run(recipe.output):

@@ -176,7 +176,8 @@ class Recipe:
             metavar="FILE",
             is_eager=True,
             callback=_read_config,
-            help="TOML file with defaults for these flags, such as another RUN/recipe.toml.",
+            help="TOML file with defaults for these flags, such as another RUN/recipe.toml. It "
+            "cannot name a class of your own: --network does.",
         ),
     ] = None
     json: Annotated[bool, Option("--json", help="Print the result as JSON.")] = False

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, fields
 from pathlib import Path
 from typing import Any
 
+from ailsr.runtime import documents
 from ailsr.runtime.bench.latency import Latency
 from ailsr.runtime.bench.path_parts import Parts
 from ailsr.runtime.bench.request import Measurement
@@ -84,7 +84,7 @@ def append_document(document: dict[str, Any], path: Path) -> None:
     """Add a report to the history at ``path`` as one line."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(document, allow_nan=False) + "\n")
+        file.write(documents.dump(document) + "\n")
 
 
 WRITERS: dict[str, Callable[[Results, Path], None]] = {

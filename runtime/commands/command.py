@@ -36,11 +36,17 @@ from ailsr.runtime.version import VERSION
 Config = TypeVar("Config")
 
 _given: ContextVar[frozenset[str]] = ContextVar("given", default=frozenset())
+_typed: ContextVar[frozenset[str]] = ContextVar("typed", default=frozenset())
 
 
 def given() -> frozenset[str]:
     """The fields of the command's config that the user gave, even if at their defaults."""
     return _given.get()
+
+
+def typed() -> frozenset[str]:
+    """Those of them that stand on the command line itself, not in a file that it names."""
+    return _typed.get()
 
 
 @contextmanager
@@ -76,6 +82,7 @@ def entry_point(config: type[Config], main: Callable[[Config], None]) -> Callabl
         values.pop("version")
         sources = {name: context.get_parameter_source(name) for name in values}
         _given.set(frozenset(n for n, s in sources.items() if s and s.name != "DEFAULT"))
+        _typed.set(frozenset(n for n, s in sources.items() if s and s.name == "COMMANDLINE"))
         with one_line_errors():
             main(config(**values))
             sys.stdout.flush()  # here, where a full disk is told in one line
@@ -143,4 +150,5 @@ __all__ = [
     "print_table",
     "progress",
     "stdout",
+    "typed",
 ]

@@ -103,8 +103,14 @@ class OnnxEngine:
     def _open(self) -> Any:  # noqa: ANN401
         import onnxruntime
 
+        name = str(self._path)
+        # onnxruntime takes no name that is not UTF-8.
+        is_text = name.encode(errors="replace").decode() == name
         return onnxruntime.InferenceSession(
-            str(self._path), self._options, providers=["CPUExecutionProvider"], enable_fallback=0
+            name if is_text else self._path.read_bytes(),
+            self._options,
+            providers=["CPUExecutionProvider"],
+            enable_fallback=0,
         )
 
     def _run(self, session: Any, image: Pixels) -> Pixels:  # noqa: ANN401
