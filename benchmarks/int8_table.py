@@ -75,14 +75,15 @@ scales the one that errs least. Seven bits for all (−63 … 63) cost `quicksrn
 pairs 0.01; uint8 weights and onnxruntime's session option `session.x64quantprecision` are exact,
 too, and take 1.9 and 2.1 times as long there.
 
-Difference of int8 files from integer arithmetic, in grey levels, on two photographs and the networks
-`sesr_m5` ×2, `abpn` ×3 and `quicksrnet_small` ×2 (`make cpus`; x86 and Arm under qemu 7.2 but for
-Zen 3, which is real; ai-edge-litert 2.3.0, onnxruntime 1.32.0, onnxruntime-web 1.30.0):
+Difference of int8 files from integer arithmetic, in grey levels, on two photographs and the
+networks `sesr_m5` ×2, `abpn` ×3 and `quicksrnet_small` ×2 (`make cpus`; x86 and Arm under qemu 7.2
+but for Zen 3, which is real; ai-edge-litert 2.3.0, onnxruntime 1.32.0, onnxruntime-web 1.30.0; the
+columns of VNNI, AMX and WebAssembly with weights of full range, of which ours are a part):
 
 | CPU | kernels by | LiteRT (XNNPACK) | onnxruntime | the same, weights of full range |
 |---|---|---|---|---|
 | x86-64, SSE4.2 (Nehalem) | PMADDWD | 0 | 0 | 0 |
-| x86-64, AVX2 (Zen 3; Haswell) | VPMADDWD; onnxruntime VPMADDUBSW | 0 | 0 | **69** (34 % of samples differ) |
+| x86-64, AVX2 (Zen 3, Haswell) | VPMADDWD; VPMADDUBSW | 0 | 0 | **69** (34 % differ) |
 | x86-64, AVX-512 without VNNI | as AVX2 | not measured | not measured | not measured |
 | x86-64, VNNI; AMX | VPDPBUSD; TDPBUSD | 0 | 0 | 0 |
 | Armv8.0 (Cortex-A53, A72) | SMLAL | 0 | 0 | 0 |

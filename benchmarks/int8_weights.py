@@ -5,9 +5,9 @@
 The int8 ONNX file of one network, corrected as ``ailsr-export`` does, in plain sessions of
 onnxruntime: with weights of full range, of 7 bits, on levels of which no pair saturates (what we
 write), of full range as uint8, and of full range with the session option that onnxruntime offers.
-Beside them the int8 TFLite file and the float32 files. The runs take turns; the ratio is that of the
-medians to float32 ONNX. What a file answers is compared with integer arithmetic on all samples of
-the last test set.
+Beside them the int8 TFLite file and the float32 files. The runs take turns; the ratio is that of
+the medians to float32 ONNX. What a file answers is compared with integer arithmetic on all samples
+of the last test set.
 """
 
 from __future__ import annotations

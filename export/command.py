@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from itertools import product
 from typing import TYPE_CHECKING
 
-import typer
-
 from ailsr.export.options import ExportConfig
-from ailsr.export.report import RefusedFile, Report, print_table, to_json, warnings
+from ailsr.export.report import RefusedFile, Report, print_table, warnings
 from ailsr.runtime.anatomy.anatomy import Anatomy, anatomy
 from ailsr.runtime.anatomy.lint import Lint, lint, reads
 from ailsr.runtime.anatomy.lint_rules import DelegateName
-from ailsr.runtime.commands.command import entry_point, message, progress
+from ailsr.runtime.commands.command import entry_point, message, print_json, progress
 from ailsr.runtime.errors import AilsrError, EngineError, ParityError, UsageError
 from ailsr.runtime.imaging.protocol import PROTOCOL
 from ailsr.train import zoo
@@ -33,7 +32,7 @@ def main(config: ExportConfig) -> None:
 
         report = export(config, show)
     if config.json:
-        typer.echo(to_json(report))
+        print_json(asdict(report))
     else:
         print_table(report)
     for warning in warnings(config, report):
@@ -100,7 +99,8 @@ def export(config: ExportConfig, progress: Progress) -> Report:
     for target, precision in wanted if config.lint else ():
         for result in _lints(exporter.draft(target, precision, pixels), config.lint):
             path = exporter.path(target, precision, config.output)
-            message("\n".join([f"before export, {path}", *result.lines()]))
+            for line in (f"before export, {path}", *result.lines()):
+                message(line)
     _, reference = exporter.graph, exporter.reference  # an error in these is every file's
     files, refused = [], []
     for target, precision in wanted:

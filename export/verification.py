@@ -133,7 +133,7 @@ class Reference:
 
         ``max_drop`` is the PSNR in dB that it may lose; None stands for LARGEST_LOSS.
         """
-        upscaler = load(path)
+        upscaler = load(path, trusted=True)
         difference = max(
             float(np.abs(_raw(upscaler.engine, image) - _as_exact(expected, precision)).max())
             for image, expected in self._engine.samples

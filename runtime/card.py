@@ -8,11 +8,25 @@ files and no flags to repeat.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal
+import math
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, get_args
 
+from ailsr.runtime import documents
 from ailsr.runtime.errors import ModelError
 from ailsr.runtime.probe import Probe
+from ailsr.runtime.rules import (
+    Rule,
+    check,
+    integer,
+    items,
+    mapping,
+    number,
+    one_of,
+    optional,
+    plain,
+    text,
+)
 
 METADATA_KEY = "ailsr"
 FORMAT = 3
@@ -75,15 +89,16 @@ class Card:
 
     def to_json(self) -> str:
         """Compact JSON with sorted keys, so that equal cards are equal bytes."""
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        values = documents.strict(asdict(self))
+        return json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
     @classmethod
-    def of_file(cls, text: str | None, sealed: bool) -> Card | None:
-        """The card ``text`` of a file that is ``sealed`` or not; None for a file without one.
+    def of_file(cls, content: str | bytes | None, sealed: bool) -> Card | None:
+        """The card in ``content`` of a file that is ``sealed`` or not; None for one without.
 
         Raises ModelError as ``from_json``, and for a seal that is missing.
         """
-        card = cls.from_json(text) if text else None
+        card = cls.from_json(content) if content else None
         if card is not None and card.format >= 2 and not sealed:
             raise ModelError(
                 "it is damaged (its card belongs to a sealed file, and the seal is gone): copy or "
@@ -92,32 +107,53 @@ class Card:
         return card
 
     @classmethod
-    def from_json(cls, text: str) -> Card:
-        """The card in ``text``. Raises ModelError when it is not one that this version can read."""
+    def from_json(cls, content: str | bytes) -> Card:
+        """The card in ``content``, every field in its type and range.
+
+        Raises ModelError when it is not one that this version can read.
+        """
         try:
-            values = json.loads(text)
-            if not isinstance(values, dict):
-                raise ValueError("not an object")
-            if values.get("format", 0) > FORMAT:
+            if len(content) > LONGEST:
+                raise ValueError(f"{len(content)} bytes are more than {LONGEST}")
+            values = documents.parse(content)
+            written = check(values, {"format": _FIELDS["format"]}, 0).get("format", 0)
+            if written > FORMAT:
                 raise ModelError(
-                    f"the file's card has format {values['format']}, this ailsr reads up to "
-                    f"{FORMAT}: upgrade ailsr (pip install -U ailsr)"
+                    f"the file's card has format {written}, this ailsr reads up to {FORMAT}: "
+                    "upgrade ailsr (pip install -U ailsr)"
                 )
-            known = {f.name for f in fields(cls)}
-            card = cls(**{k: v for k, v in values.items() if k in known})
-            sizes = [(int(h), int(w)) for h, w in (card.input_size, *card.other_sizes)]
-            object.__setattr__(card, "input_size", sizes[0])
-            object.__setattr__(card, "other_sizes", tuple(sizes[1:]))
-            if min(card.scale, *map(min, sizes)) < 1 or card.radius < 0:
-                raise ValueError("a size out of range")
-            if not isinstance(card.training, dict):
-                raise ValueError("its training is not an object")
-            if card.layout != "rgb":
-                raise ValueError(f"layout {card.layout!r} is unknown: upgrade ailsr")
-            if card.probe is not None:
-                object.__setattr__(card, "probe", Probe.from_json(values["probe"]))
-            object.__setattr__(card, "licences", tuple(card.licences))
-            object.__setattr__(card, "psnr", {k: float(v) for k, v in card.psnr.items()})
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            return cls(**check(values, _FIELDS, REQUIRED))
+        except ValueError as error:
             raise ModelError(f"the file's ailsr card cannot be read ({error})") from error
-        return card
+
+
+LONGEST = 1 << 20
+"""Bytes of a card."""
+REQUIRED = 7
+"""So many of a card's fields, the first, have no default."""
+_SIZE = items(integer(1, 1 << 16), most=2, least=2)
+_FIELDS: dict[str, Rule] = {
+    "network": text(),
+    "scale": integer(1, 64),
+    "color": one_of("rgb", "y"),
+    "precision": one_of(*get_args(Precision)),
+    "pixels": one_of(*get_args(PixelType)),
+    "input_size": _SIZE,
+    "radius": integer(0, 1 << 16),
+    "other_sizes": items(_SIZE, most=1000),
+    "protocol": optional(text()),
+    "psnr": mapping(optional(number(), absent=math.inf)),
+    "calibration": optional(text()),
+    "means": optional(text()),
+    "training": mapping(plain(levels=4)),
+    "checkpoint_sha256": optional(text()),
+    "ailsr_version": optional(text()),
+    "probe": optional(Probe.of_json),
+    "layout": one_of("rgb"),
+    "input_range": optional(text()),
+    "output_range": optional(text()),
+    "degradation": optional(text()),
+    "licences": items(text(), most=1000),
+    "format": integer(0, 1 << 30),
+}
+"""The rule of each field, in the order of ``Card``'s; the app has the same (``Card.java``)."""

@@ -16,6 +16,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ailsr.runtime.rules import check, integer, items, text
+
 Rgb = NDArray[np.uint8]
 
 PLACES = 384
@@ -66,14 +68,12 @@ class Probe:
         return cls(_at_places(upscaled).tobytes().hex(), tuple(map(int, _sums(upscaled).flat)))
 
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> Probe:
+    def of_json(cls, values: Any) -> Probe:  # noqa: ANN401
         """The probe that ``dataclasses.asdict`` turned into ``values``. Raises ValueError."""
-        levels, sums = values["levels"], tuple(values["sums"])
-        if len(bytes.fromhex(levels)) != PLACES or len(sums) != GRID * GRID * 3:
-            raise ValueError("a probe of another length")
-        if not all(isinstance(value, int) for value in sums):
-            raise ValueError("a probe whose sums are not whole numbers")
-        return cls(levels, sums)
+        probe = cls(**check(values, _RULES, len(_RULES)))
+        if len(bytes.fromhex(probe.levels)) != PLACES:
+            raise ValueError(f"{len(probe.levels)} digits, not {2 * PLACES}")
+        return probe
 
     def fidelity(self, upscaled: Rgb) -> Fidelity:
         """How ``upscaled`` [h, w, 3], an engine's answer, differs from the right one."""
@@ -87,6 +87,13 @@ class Probe:
         levels = max(most, int(np.ceil(mean)))
         wrong = most > WRONG_LEVELS or mean > WRONG_MEAN
         return Fidelity("wrong" if wrong else "within", levels)
+
+
+_SUMS = GRID * GRID * 3
+_RULES = {
+    "levels": text(2 * PLACES),
+    "sums": items(integer(0, 1 << 50), most=_SUMS, least=_SUMS),
+}
 
 
 def probe_picture(height: int, width: int) -> Rgb:

@@ -15,6 +15,18 @@ from torch import Tensor
 
 from ailsr.runtime.errors import ModelError, UsageError
 from ailsr.runtime.files import atomic_output
+from ailsr.runtime.rules import (
+    Rule,
+    check,
+    flag,
+    integer,
+    items,
+    mapping,
+    number,
+    optional,
+    plain,
+    text,
+)
 from ailsr.train.networks import NETWORKS, Network, create, is_known, is_reference
 
 FORMAT = 1
@@ -89,12 +101,51 @@ def read(path: Path) -> Mapping[str, Any]:
         content
     ):
         raise ModelError(f"{path}: not an ailsr checkpoint; train one with ailsr-train")
-    if content["format"] != FORMAT:
+    try:
+        check(content, {"format": integer(1, FORMAT)}, 1)
+    except ValueError as error:
         raise ModelError(
-            f"{path}: checkpoint format {content['format']}, this ailsr reads {FORMAT}: upgrade "
-            "ailsr (pip install -U ailsr)"
-        )
+            f"{path}: {error}, which this ailsr reads: upgrade ailsr (pip install -U ailsr)"
+        ) from None
+    try:
+        check(content, _FIELDS, 4)
+        check(content.get("card", {}), _CARD, 0)
+    except ValueError as error:
+        raise ModelError(f"{path}: a damaged checkpoint ({error}): copy it again") from None
     return content
+
+
+def _tensors(value: Any) -> Mapping[str, Tensor]:  # noqa: ANN401
+    """A rule: tensors by their names."""
+    if not isinstance(value, Mapping) or not all(
+        isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in value.items()
+    ):
+        raise ValueError("not tensors by their names")
+    return value
+
+
+_VALUES = mapping(plain(levels=6, most=100_000), most=100_000)
+_FIELDS: dict[str, Rule] = {
+    "format": integer(1, FORMAT),
+    "network": text(),
+    "scale": integer(1, 64),
+    "state": _tensors,
+    "card": _VALUES,
+    "progress": mapping(lambda value: value),  # checked when it is taken up
+    "fused": flag,
+}
+_CARD: dict[str, Rule] = {
+    "recipe": mapping(plain(levels=2)),
+    "validations": optional(
+        items(
+            lambda entry: check(
+                entry, {"psnr": optional(number()), "protocol": optional(text())}, 0
+            ),
+            most=100_000,
+        )
+    ),
+}
+"""What is used of the card; of its recipe ``Recipe.from_dict`` knows more."""
 
 
 def training_summary(card: Mapping[str, Any]) -> dict[str, Any]:
@@ -104,8 +155,11 @@ def training_summary(card: Mapping[str, Any]) -> dict[str, Any]:
         key: recipe.get(key) for key in ("method", "rounds", "steps", "batch", "patch", "seed")
     }
     if recipe.get("method") == "ail" and "teacher" in recipe:
-        values |= {"teacher": Path(recipe["teacher"]).name, "importance": recipe.get("importance")}
-    values["train"] = [Path(folder).name for folder in recipe.get("train") or []] or None
+        teacher = Path(str(recipe["teacher"])).name
+        values |= {"teacher": teacher, "importance": recipe.get("importance")}
+    folders = recipe.get("train")
+    if isinstance(folders, list):
+        values["train"] = [Path(str(folder)).name for folder in folders] or None
     values["pictures"] = card.get("pictures")
     return {key: value for key, value in values.items() if value is not None}
 

@@ -32,7 +32,7 @@ def checkpoint_anatomy(model: str) -> Anatomy:
 
 
 def _tensors(content: Mapping[str, Any]) -> list[Tensor]:
-    return [value for value in content["state"].values() if isinstance(value, Tensor)]
+    return list(content["state"].values())
 
 
 def _network(content: Mapping[str, Any]) -> dict[str, str]:

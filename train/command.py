@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-import typer
-from rich.table import Table
-
-from ailsr.runtime.commands.command import entry_point, given, message, progress, stdout
+from ailsr.runtime.commands.command import (
+    entry_point,
+    given,
+    message,
+    print_json,
+    print_table,
+    progress,
+    stdout,
+    typed,
+)
 from ailsr.runtime.errors import UsageError
 from ailsr.runtime.imaging.protocol import PROTOCOL
 from ailsr.train import checkpoint
 from ailsr.train.curves import draw
 from ailsr.train.distributed import Processes, one_voice
+from ailsr.train.networks import is_reference
 from ailsr.train.recipe import OF_THE_MACHINE, Recipe
 from ailsr.train.training import Events, train
 
 
 def main(recipe: Recipe) -> None:
     """Train as ``recipe`` says, draw the curves and print the rounds."""
+    if recipe.config and is_reference(recipe.network) and "network" not in typed():
+        raise UsageError(
+            f"--config {recipe.config}: its network is {recipe.network}, code that is imported "
+            f"only when you name it: add --network {recipe.network} if you trust it"
+        )
     if recipe.resume:
         recipe = _resumed(recipe)
     elif _holds_a_run(recipe.output):
@@ -46,9 +57,9 @@ def main(recipe: Recipe) -> None:
     if (log := recipe.output / "log.jsonl").exists():
         draw(log, recipe.output / "curves.png")
     if recipe.json:
-        typer.echo(json.dumps({"run": str(recipe.output), **card}))
+        print_json({"run": str(recipe.output), **card})
     else:
-        stdout.print(_table(recipe.output, card))
+        _print_rounds(recipe.output, card)
 
 
 def _holds_a_run(folder: Path) -> bool:
@@ -93,25 +104,26 @@ def _resumed(recipe: Recipe) -> Recipe:
     return resumed
 
 
-def _table(run: Path, card: dict[str, Any]) -> Table:
+def _print_rounds(run: Path, card: dict[str, Any]) -> None:
     recipe = card["recipe"]
-    table = Table(
-        title=f"{recipe['network']} x{recipe['scale']} by {recipe['method']}, "
+    stdout.print(
+        f"{recipe['network']} x{recipe['scale']} by {recipe['method']}, "
         f"{card['steps']} steps: {run / 'best.pt'}",
-        title_justify="left",
+        soft_wrap=True,
     )
-    for heading in ("round", "step", "mean importance", f"PSNR dB ({PROTOCOL})", "SSIM"):
-        table.add_column(heading, justify="right")
+    rows = []
     for entry in card["validations"]:
         importance, psnr, ssim = (entry.get(k) for k in ("mean_importance", "psnr", "ssim"))
-        table.add_row(
-            str(entry["segment"] + 1),
-            str(entry["step"]),
-            "plain" if importance is None else f"{importance:.3f}",
-            "–" if psnr is None else f"{psnr:.3f}",
-            "–" if ssim is None else f"{ssim:.4f}",
+        rows.append(
+            [
+                str(entry["segment"] + 1),
+                str(entry["step"]),
+                "plain" if importance is None else f"{importance:.3f}",
+                "–" if psnr is None else f"{psnr:.3f}",
+                "–" if ssim is None else f"{ssim:.4f}",
+            ]
         )
-    return table
+    print_table(["round", "step", "mean importance", f"PSNR dB ({PROTOCOL})", "SSIM"], rows)
 
 
 _command = entry_point(Recipe, main)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
+from ailsr.runtime import documents
 from ailsr.runtime.files import atomic_output
 
 
@@ -12,8 +12,8 @@ def draw(log: Path, output: Path) -> None:
     """Draw the ``log.jsonl`` of a run as a PNG: loss, and PSNR and mean importance per round."""
     from matplotlib.figure import Figure  # half a second that only this needs
 
-    entries = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
-    steps = [e for e in entries if e["event"] == "steps"]
+    entries = [documents.parse(line) for line in documents.read_text(log).splitlines()]
+    steps = [e for e in entries if e["event"] == "steps" and e["loss"] is not None]
     rounds = [e for e in entries if e["event"] == "validation"]
     panels = [("loss", [(e["step"], e["loss"]) for e in steps])]
     for key, label in (("psnr", "PSNR, dB"), ("mean_importance", "mean importance")):
@@ -24,7 +24,7 @@ def draw(log: Path, output: Path) -> None:
     figure = Figure(figsize=(8, 2.2 * len(panels)), layout="constrained")
     axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
     for axis, (label, points) in zip(axes, panels, strict=True):
-        x, y = zip(*points, strict=True)
+        x, y = zip(*points, strict=True) if points else ((), ())
         if label == "loss":
             axis.semilogy(x, y, linewidth=1, color="#3b6fb6")
         else:

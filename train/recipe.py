@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import typer
 from typer import Option
 
+from ailsr.runtime import documents
 from ailsr.runtime.errors import UsageError
 from ailsr.train.ail import Importance
 from ailsr.train.networks import FAMILIES, NETWORKS, SCALES, check_name
@@ -175,7 +176,8 @@ class Recipe:
             metavar="FILE",
             is_eager=True,
             callback=_read_config,
-            help="TOML file with defaults for these flags, such as another RUN/recipe.toml.",
+            help="TOML file with defaults for these flags, such as another RUN/recipe.toml. It "
+            "cannot name a class of your own: --network does.",
         ),
     ] = None
     json: Annotated[bool, Option("--json", help="Print the result as JSON.")] = False
@@ -253,7 +255,7 @@ class Recipe:
     def to_toml(self) -> str:
         """Every option with a value, one line each; ``--config`` reads it."""
         lines = (
-            f"{key.rstrip('_')} = {json.dumps(value)}"
+            f"{key.rstrip('_')} = {_toml(value)}"
             for key, value in self.to_dict().items()
             if value is not None
         )
@@ -261,7 +263,11 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Recipe:
-        """The recipe stored by ``to_dict``."""
+        """The recipe stored by ``to_dict``. Raises UsageError for a value of another type."""
+        types = get_type_hints(cls)
+        for key, value in values.items():
+            if value is not None and (expected := _misfit(value, types[key])):
+                raise UsageError(f"the stored {key} is {json.dumps(value)}, not {expected}")
         paths = {"output": Path, "val": Path, "init": Path}
         typed: dict[str, Any] = {
             k: paths[k](v) if k in paths and v is not None else v for k, v in values.items()
@@ -270,14 +276,29 @@ class Recipe:
         return cls(**typed)
 
 
+def _toml(value: Any) -> str:  # noqa: ANN401
+    """``value`` as TOML writes it: as JSON, but for infinities and characters beyond its 16 bits.
+
+    Raises UsageError for what is no text, such as a path in another encoding than UTF-8.
+    """
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    text = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(f"{value!a} is no UTF-8: rename it") from error
+    return text
+
+
 def read_toml(path: Path) -> dict[str, Any]:
     """Options of a recipe file, by the names of their parameters.
 
     Raises UsageError when it is missing, not TOML, or holds an option that does not exist.
     """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        values = tomllib.loads(documents.read_text(path))
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"--config {path}: cannot be read ({error})") from error
     names = {f.name.rstrip("_"): f.name for f in fields(Recipe) if f.name != "config"}
     unknown = [key for key in values if key not in names]
@@ -301,6 +322,8 @@ def _misfit(value: Any, hint: Any) -> str | None:  # noqa: ANN401
         return None if value in choices else f"one of {', '.join(choices)}"
     kind, words = TYPES.get(get_origin(hint) or hint, (str, 'a text, as in "photos"'))
     fits = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+    if kind is list:
+        fits = fits and all(isinstance(item, str) for item in value)
     return None if fits else words
 
 

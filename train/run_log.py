@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from ailsr.runtime import documents
 from ailsr.runtime.errors import UsageError
 
 if TYPE_CHECKING:
@@ -62,8 +62,8 @@ class RunLog:
         kept = []
         for line in self._path.read_text(encoding="utf-8").splitlines():
             try:
-                entry = json.loads(line)
-            except json.JSONDecodeError:  # cut off when the run was killed
+                entry = documents.parse(line)
+            except ValueError:  # cut off when the run was killed
                 break
             if entry["step"] < step or (entry["step"] == step and entry["event"] != "round"):
                 kept.append(line + "\n")
@@ -74,7 +74,7 @@ class RunLog:
         if self._folder is None:
             return
         with self._path.open("a", encoding="utf-8") as log:
-            log.write(json.dumps({"event": event, "step": step, **values}) + "\n")
+            log.write(documents.dump({"event": event, "step": step, **values}) + "\n")
         if self._scalars is not None:
             for name in SCALARS.get(event, ()):
                 if values.get(name) is not None:

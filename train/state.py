@@ -11,10 +11,16 @@ from typing import Any
 import torch
 
 from ailsr.runtime.errors import TrainingError, UsageError
+from ailsr.runtime.rules import check, integer, items, mapping, number, plain
 from ailsr.train import checkpoint, zoo
 from ailsr.train.networks import Network, create
 from ailsr.train.recipe import Recipe
 
+_PROGRESS = {
+    "step": integer(0, 1 << 53),
+    "best_psnr": number(),
+    "validations": items(mapping(plain(levels=2)), most=100_000),
+}
 SILENCE = 1e-6
 """A channel's gradient, as a share of the network's largest, from which on it is none.
 
@@ -69,8 +75,9 @@ class State:
             self.average.load_state_dict(average.state_dict())
             self.optimizer.load_state_dict(progress["optimizer"])
             self.generator.set_state(progress["generator"])
-            self.step, self.best_psnr = progress["step"], progress["best_psnr"]
-            self.validations = progress["validations"]
+            found = check(progress, _PROGRESS, len(_PROGRESS))
+            self.step, self.best_psnr = found["step"], found["best_psnr"]
+            self.validations = list(found["validations"])
             for name in ("teacher", "previous"):
                 if (stored := progress[name]) is not None:
                     allowed, scale = self.student.reference, self.student.scale
@@ -78,7 +85,7 @@ class State:
                     network = network.fuse()
                     checkpoint.load_state(network, stored["state"], source)
                     setattr(self, name, frozen(network, next(self.student.parameters()).device))
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        except (AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
             raise TrainingError(f"{source}: holds no progress to resume from ({error})") from error
 
 

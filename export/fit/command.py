@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_format
 import re
 import sys
 import tempfile
@@ -13,13 +12,18 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich import box
-from rich.table import Table
 
 from ailsr.export.fit import probes
 from ailsr.runtime.bench.host import Host
 from ailsr.runtime.bench.table import milliseconds
-from ailsr.runtime.commands.command import entry_point, message, progress, stdout
+from ailsr.runtime.commands.command import (
+    entry_point,
+    message,
+    print_json,
+    print_table,
+    progress,
+    stdout,
+)
 from ailsr.runtime.engines.engine import available_cores, chosen_engines
 from ailsr.runtime.errors import BudgetError, UsageError
 from ailsr.runtime.fit.latency_model import (
@@ -151,7 +155,7 @@ def predict(config: PredictConfig) -> None:
             "output_size": size,
             "networks": [_entry(*row) for row in rows],
         }
-        typer.echo(json_format.dumps(document))
+        print_json(document)
         return
     _print(("network",), [((name,), w, p) for name, w, p in rows], table)
 
@@ -214,11 +218,12 @@ def propose(config: ProposeConfig) -> None:
             for c, command in zip(found, commands, strict=True)
         ]
         document = {"device": asdict(table.device), "output_size": size, "networks": entries}
-        typer.echo(json_format.dumps(document))
+        print_json(document)
         return
     rows = [((c.network, str(c.depth), str(c.width)), c.workload, c.prediction) for c in found]
     _print(("network", "depth", "width"), rows, table)
-    stdout.print(f"\n{commands[0]}", markup=False, soft_wrap=True)
+    stdout.print()
+    stdout.print(commands[0], soft_wrap=True)
 
 
 def workload_of(name: str, scale: int | None, output_size: Size) -> Workload:
@@ -270,24 +275,19 @@ def _print(
     rows: Sequence[tuple[Sequence[str], Workload, Prediction]],
     table: LatencyTable,
 ) -> None:
-    printed = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    for number, header in enumerate(headers):
-        printed.add_column(header, justify="right" if number else "left", overflow="fold")
-    for header in ("GMAC", "inference\np50, ms", "whole path\np50, ms", "p90\nms", "interval\nms"):
-        printed.add_column(header, justify="right", no_wrap=True)
-    for cells, workload, p in rows:
+    cells = []
+    for words, workload, p in rows:
         low, high = (milliseconds(ms).strip() for ms in (p.p90_low_ms, p.p90_high_ms))
         times = [milliseconds(ms) for ms in (p.inference_p50_ms, p.p50_ms, p.p90_ms)]
         gmac = f"{workload.multiplications / 1e9:.2f}"
-        printed.add_row(*cells, gmac, *times, f"{low} to {high}")
-    if not stdout.is_terminal:
-        stdout.width = 400  # a pipe has no width: never fold or cut
-    stdout.print(printed)
+        cells.append([*words, gmac, *times, f"{low} to {high}"])
+    figures = ["GMAC", "inference\np50, ms", "whole path\np50, ms", "p90\nms", "interval\nms"]
+    print_table([*headers, *figures], cells)
+    stdout.print()
     device = table.device
     stdout.print(
-        f"\npredicted for {device.cpu}, {device.engine}, {device.precision}, {device.threads} "
+        f"predicted for {device.cpu}, {device.engine}, {device.precision}, {device.threads} "
         f"threads, from the table of {table.date}; the interval holds nine of ten networks",
-        markup=False,
         soft_wrap=True,
     )
 

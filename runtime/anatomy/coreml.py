@@ -6,11 +6,11 @@ The numbers below are those of fields in those definitions.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from math import prod
 from pathlib import Path
 
+from ailsr.runtime import documents
 from ailsr.runtime.anatomy.anatomy import Anatomy, Operator, Tensor
 from ailsr.runtime.anatomy.protobuf import Message, entries
 from ailsr.runtime.card import METADATA_KEY, Card
@@ -94,13 +94,15 @@ def specification_path(package: Path) -> Path:
         what = "it is not a package, which is a folder" if package.exists() else "it does not exist"
         raise ModelError(f"{what}: give the .mlpackage that ailsr-export wrote")
     try:
-        manifest = json.loads((package / "Manifest.json").read_text())
+        manifest = documents.parse((package / "Manifest.json").read_bytes())
         entry = manifest["itemInfoEntries"][manifest["rootModelIdentifier"]]
         data = (package / "Data").resolve()
         file = Path(data, entry["path"]).resolve()
     except OSError as error:
-        raise ModelError(f"it has no {Path(error.filename).name}: copy it again") from error
-    except (ValueError, LookupError, TypeError) as error:
+        raise ModelError(
+            f"it has no {Path(error.filename or 'Data').name}: copy it again"
+        ) from error
+    except (ValueError, LookupError, TypeError, RuntimeError) as error:  # also a loop of links
         raise ModelError(f"its Manifest.json is damaged ({error}): copy it again") from error
     if not file.is_relative_to(data):
         raise ModelError(f"its manifest points out of the package, to {entry['path']}")

@@ -2,7 +2,8 @@
 
 The runtime reads cards and operators of files on boards that have no flatbuffers package, and of
 files that may be damaged: every offset is checked before it is followed, and one that leads outside
-the file is a ModelError.
+the file is a ModelError. Offsets may lead to the same place again and again, so that a small file
+stands for a large one: what is read in all is bounded by the size of the file.
 """
 
 from __future__ import annotations
@@ -14,19 +15,36 @@ from numpy.typing import NDArray
 
 from ailsr.runtime.errors import ModelError
 
+_READS = 8
+"""How often each byte of a file may be read, on average: ours are read twice."""
+
+
+class _Allowance:
+    """Bytes that may still be read."""
+
+    def __init__(self, size: int) -> None:
+        self._left = _READS * size
+
+    def take(self, size: int) -> None:
+        """Raises ModelError when too much was taken."""
+        self._left -= size
+        if self._left < 0:
+            raise ModelError("it is damaged (its parts overlap many times over): copy it again")
+
 
 class Table:
     """A table of the flatbuffer ``data``; fields are asked for by their slot in the schema."""
 
-    def __init__(self, data: bytes, at: int) -> None:
+    def __init__(self, data: bytes, at: int, allowance: _Allowance) -> None:
         self.data = data
         self._at = at
+        self._allowance = allowance
         self._vtable = at - self._number(at, "<i")
 
     @classmethod
     def root(cls, data: bytes) -> Table:
         """The table that the whole of ``data`` is."""
-        return cls(data, cls._follow_in(data, 0))
+        return cls(data, cls._follow_in(data, 0), _Allowance(len(data)))
 
     def integer(self, slot: int, kind: str = "<i", default: int = 0) -> int:
         """The number in a field, of the ``struct`` format ``kind``."""
@@ -56,7 +74,7 @@ class Table:
     def table(self, slot: int) -> Table | None:
         """The table in a field; None when the field is left out."""
         field = self._field(slot)
-        return None if field is None else Table(self.data, self._follow(field))
+        return None if field is None else self._table(self._follow(field))
 
     def tables(self, slot: int) -> list[Table]:
         """The tables of a vector; none when the field is left out."""
@@ -64,7 +82,10 @@ class Table:
         if field is None:
             return []
         start, length = self._vector(field, 4)
-        return [Table(self.data, self._follow(start + 4 * i)) for i in range(length)]
+        return [self._table(self._follow(start + 4 * i)) for i in range(length)]
+
+    def _table(self, at: int) -> Table:
+        return Table(self.data, at, self._allowance)
 
     def _field(self, slot: int) -> int | None:
         """Where the field is stored."""
@@ -80,6 +101,7 @@ class Table:
         length = self._number(start, "<I")
         if start + 4 + item * length > len(self.data):
             raise ModelError(f"it is cut short at byte {len(self.data)}: copy it again")
+        self._allowance.take(item * length)
         return start + 4, length
 
     def _follow(self, at: int) -> int:

@@ -45,8 +45,9 @@ class Lint:
             left = f"{len(self.findings)} of {self.operators}"
             yield f"{self.delegate}: {title} leaves {left} operators to the CPU"
         kinds = Counter((f.operator, f.reason, f.remedy) for f in self.findings)
+        first = {f.operator: f.tensor for f in reversed(self.findings)}
         for (operator, reason, remedy), count in kinds.items():
-            where = next(f.tensor for f in self.findings if f.operator == operator)
+            where = first[operator]
             advice = f"; try {remedy}" if remedy else ""
             yield f"  {count}x {operator} (first at {where}): it {reason}{advice}"
         if self.note:

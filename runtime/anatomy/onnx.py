@@ -28,10 +28,8 @@ def onnx_anatomy(model: str) -> Anatomy:
     """What the ONNX file ``model`` is made of. Raises ModelError when it is none or damaged."""
     data = file_bytes(model)
     sealed = check_seal(data)
-    root = Message(data)
-    if not {_IR_VERSION, _GRAPH} <= root.which():
-        raise ModelError("it is no ONNX file: export it again")
-    metadata = {entry.key: bytes(entry.value) for entry in entries(root, _METADATA)}
+    root = _root(data)
+    metadata = _metadata(root)
     graph = root.message(_GRAPH)
     weights = [_constant(tensor) for tensor in graph.messages(_INITIALIZERS)]
     ends = [
@@ -64,7 +62,7 @@ def onnx_anatomy(model: str) -> Anatomy:
     return Anatomy(
         "ONNX",
         len(data),
-        Card.of_file(metadata.get(METADATA_KEY, b"").decode(errors="replace"), sealed),
+        Card.of_file(metadata.get(METADATA_KEY), sealed),
         tuple(tensor for tensor in ends[0] if tensor.name not in constants),
         tuple(ends[1]),
         tuple(operators),
@@ -74,6 +72,22 @@ def onnx_anatomy(model: str) -> Anatomy:
         facts,
         sealed,
     )
+
+
+def onnx_metadata(data: bytes) -> dict[str, bytes]:
+    """The metadata of the ONNX file ``data`` by name. Raises ModelError when it is none."""
+    return _metadata(_root(data))
+
+
+def _root(data: bytes) -> Message:
+    root = Message(data)
+    if not {_IR_VERSION, _GRAPH} <= root.which():
+        raise ModelError("it is no ONNX file: export it again")
+    return root
+
+
+def _metadata(root: Message) -> dict[str, bytes]:
+    return {entry.key: bytes(entry.value) for entry in entries(root, _METADATA)}
 
 
 def _constant(tensor: Message) -> Tensor:

@@ -56,8 +56,8 @@ def tflite_anatomy(model: str) -> Anatomy:
     """What the TFLite file ``model`` is made of. Raises ModelError when it is none or damaged."""
     data = file_bytes(model)
     root = _root(data)
-    metadata = _metadata(root)
     buffers = root.tables(_BUFFERS)
+    metadata = _metadata(root, buffers)
     codes = [_operator(code) for code in root.tables(_CODES)]
     sealed = check_seal(data)
     graphs = root.tables(_SUBGRAPHS)
@@ -90,7 +90,7 @@ def tflite_anatomy(model: str) -> Anatomy:
     return Anatomy(
         "TFLite",
         len(data),
-        Card.of_file(card.decode(errors="replace"), sealed),
+        Card.of_file(card, sealed),
         inputs,
         outputs,
         tuple(operators),
@@ -107,7 +107,8 @@ def tflite_metadata(data: bytes, name: str) -> bytes | None:
 
     Raises ModelError when ``data`` is no TFLite file or an offset leads outside it.
     """
-    return _metadata(_root(data), name).get(name)
+    root = _root(data)
+    return _metadata(root, root.tables(_BUFFERS), name).get(name)
 
 
 def _root(data: bytes) -> Table:
@@ -116,13 +117,13 @@ def _root(data: bytes) -> Table:
     return Table.root(data)
 
 
-def _metadata(root: Table, wanted: str | None = None) -> dict[str, bytes]:
+def _metadata(root: Table, buffers: list[Table], wanted: str | None = None) -> dict[str, bytes]:
     """The metadata by name, or only what is ``wanted``."""
     result = {}
     for entry in root.tables(_METADATA):
         name = entry.text(0)
         if wanted in (None, name):
-            buffer = _at(root.tables(_BUFFERS), entry.integer(1, "<I"))
+            buffer = _at(buffers, entry.integer(1, "<I"))
             result[name] = buffer.content(0) or b""
     return result
 

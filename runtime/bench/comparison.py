@@ -6,14 +6,14 @@ lies within them is noise.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ailsr.runtime.bench.results import SCHEMA, SCHEMA_VERSION
+from ailsr.runtime import documents
+from ailsr.runtime.bench.results import SCHEMA, SCHEMA_VERSION, check_document
 from ailsr.runtime.errors import UsageError
 from ailsr.runtime.probe import Fidelity
 
@@ -65,9 +65,9 @@ class Comparison:
 def load_report(path: Path) -> dict[str, Any]:
     """The report at ``path``; of a history (.jsonl) the last. Raises UsageError for none."""
     try:
-        text = path.read_text(encoding="utf-8")
-        lines = [line for line in text.splitlines() if line.strip()]
-        document = json.loads(lines[-1] if path.suffix == ".jsonl" and lines else text)
+        text = documents.read_text(path)
+        lines = [line for line in text.split("\n") if line.strip()]
+        document = documents.parse(lines[-1] if path.suffix == ".jsonl" and lines else text)
     except FileNotFoundError:
         raise UsageError(f"no report at {path}: check the name") from None
     except (ValueError, OSError) as error:
@@ -81,6 +81,10 @@ def load_report(path: Path) -> dict[str, Any]:
             f"{path} has schema version {document.get('schema_version')}, this ailsr reads "
             f"{SCHEMA_VERSION}: measure again, or install the version that wrote it"
         )
+    try:
+        check_document(document)
+    except ValueError as error:
+        raise UsageError(f"{path} is a damaged report ({error}): measure again") from None
     return document
 
 

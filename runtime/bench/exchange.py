@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import astuple, fields
 from pathlib import Path
 from typing import Any
 
+from ailsr.runtime import documents
 from ailsr.runtime.bench.latency import Latency
 from ailsr.runtime.bench.path_parts import Parts
 from ailsr.runtime.bench.request import Measurement
@@ -17,6 +18,7 @@ from ailsr.runtime.bench.results import Results
 from ailsr.runtime.bench.table import ABSENT, rows
 from ailsr.runtime.files import atomic_output
 
+_MARKUP = re.compile(r"[|\\`\[\]]")
 _LATENCY = ("n", "p50_ms", "p50_low_ms", "p50_high_ms", "p90_ms", "p99_ms", "mean_ms", "sd_ms")
 _PARTS = [part.name for part in fields(Parts)]
 
@@ -31,10 +33,14 @@ def write_csv(results: Results, path: Path) -> None:
     text = io.StringIO(newline="")
     table = csv.writer(text, lineterminator="\n")
     table.writerow([*header, "psnr_db", "ssim", "error"])
+
+    def add(cells: Sequence[object]) -> None:
+        table.writerow([_harmless(cell) for cell in cells])
+
     for file in results.files:
         if isinstance(file, Measurement):
             quality, ratio, energy = file.quality, file.ratio, file.energy
-            table.writerow(
+            add(
                 [
                     *(getattr(file, name) for name in plain),
                     *file.input_size,
@@ -49,7 +55,7 @@ def write_csv(results: Results, path: Path) -> None:
                 ]
             )
         else:
-            table.writerow([file.file, *[None] * (len(header) + 1), file.error])
+            add([file.file, *[None] * (len(header) + 1), file.error])
     _write(path, text.getvalue())
 
 
@@ -71,15 +77,15 @@ def write_markdown(results: Results, path: Path) -> None:
     how = f"{host.cpu}, {host.cores} cores, {results.threads} threads"
     if results.images:
         how += f"; PSNR and SSIM by {results.protocol} on {results.images}"
-    table = ["| " + " | ".join(c.replace("|", "\\|") for c in line) + " |" for line in lines]
-    _write(path, "\n".join([*table, "", how, ""]))
+    table = ["| " + " | ".join(map(_in_markdown, line)) + " |" for line in lines]
+    _write(path, "\n".join([*table, "", _in_markdown(how), ""]))
 
 
 def append_document(document: dict[str, Any], path: Path) -> None:
     """Add a report to the history at ``path`` as one line."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(document, allow_nan=False) + "\n")
+        file.write(documents.dump(document) + "\n")
 
 
 WRITERS: dict[str, Callable[[Results, Path], None]] = {
@@ -90,10 +96,23 @@ WRITERS: dict[str, Callable[[Results, Path], None]] = {
 """By the option of ``ailsr-bench`` that names the file."""
 
 
+def _in_markdown(text: str) -> str:
+    """``text`` in one line, in which nothing is markup."""
+    return _MARKUP.sub(r"\\\g<0>", " ".join(text.split())).replace("<", "&lt;")
+
+
+def _harmless(cell: object) -> object:
+    """``cell``, a text so that a spreadsheet does not take it for a formula."""
+    if isinstance(cell, str) and cell.lstrip().startswith(("=", "+", "-", "@")):
+        return f"'{cell}"
+    return cell
+
+
 def _latency(latency: Latency | None) -> list[float | None]:
     return [getattr(latency, name) if latency else None for name in _LATENCY]
 
 
 def _write(path: Path, text: str) -> None:
     with atomic_output(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="")
+        # Names of files need not be UTF-8.
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")

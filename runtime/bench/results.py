@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import functools
 import math
 import re
 from dataclasses import asdict, dataclass, field
@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from ailsr.runtime import documents, schema
 from ailsr.runtime.bench.host import Host
 from ailsr.runtime.bench.latency import WARM_UP_RULE
 from ailsr.runtime.bench.request import Failure, Measurement, Quality
@@ -21,6 +22,7 @@ SCHEMA_VERSION = 1
 """Raised when a key changes its meaning or goes; new keys may come at any time. The document is
 described by ``report.schema.json`` (JSON Schema), which every front end shares."""
 
+_REPORT_SCHEMA = Path(__file__).parents[1] / "report.schema.json"
 _NUMBERS = re.compile(r"\[[\s\d.,e+-]+\]")
 
 
@@ -102,9 +104,20 @@ class Results:
         }
 
 
+def check_document(document: object) -> None:
+    """Raise ValueError unless ``document``, which came from elsewhere, is a report."""
+    schema.check(document, _report_schema())
+
+
+@functools.cache
+def _report_schema() -> dict[str, Any]:
+    loaded: dict[str, Any] = documents.parse(_REPORT_SCHEMA.read_bytes())
+    return loaded
+
+
 def as_text(document: dict[str, Any] | list[dict[str, Any]]) -> str:
     """A document, or a list of them, as JSON, with lists of numbers in one line each."""
-    text = json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False)
+    text = documents.dump(document, indent=2)
     return _NUMBERS.sub(lambda found: " ".join(found[0].split()), text)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from ailsr.runtime.bench import process
 from ailsr.runtime.bench.host import Host
 from ailsr.runtime.bench.request import Failure, Measurement, Quality
-from ailsr.runtime.bench.results import SCHEMA, SCHEMA_VERSION, Results
+from ailsr.runtime.bench.results import SCHEMA, SCHEMA_VERSION, Results, check_document
 from ailsr.runtime.errors import DeviceError
 
 
@@ -20,13 +20,17 @@ def read_results(document: Mapping[str, Any], device: str) -> Results:
 
     Raises DeviceError for what is no report, or one of another schema version.
     """
+    if not isinstance(document, Mapping):
+        raise DeviceError(f"{device} sent no report: install the same version on both")
     version = document.get("schema_version")
     if document.get("schema") != SCHEMA or version != SCHEMA_VERSION:
         raise DeviceError(
-            f"{device} sent a report of schema {document.get('schema')!r} {version}, this ailsr "
+            f"{device} sent a report of schema {str(document.get('schema'))[:60]!r} "
+            f"{str(version)[:20]}, this ailsr "
             f"reads {SCHEMA!r} {SCHEMA_VERSION}: install the same version on both"
         )
     try:
+        check_document(document)
         settings = document["settings"]
         return Results(
             host=Host(**{f.name: document["host"].get(f.name) for f in fields(Host)}),
@@ -47,9 +51,8 @@ def read_results(document: Mapping[str, Any], device: str) -> Results:
             sustained_minutes=settings.get("sustained_minutes") or 0.0,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DeviceError(
-            f"the report from {device} cannot be read ({type(error).__name__}: {error})"
-        ) from error
+        reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        raise DeviceError(f"the report from {device} cannot be read ({reason})") from error
 
 
 def _file(entry: Mapping[str, Any]) -> Measurement | Failure:

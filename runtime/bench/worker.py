@@ -31,6 +31,7 @@ from ailsr.runtime.bench.request import Measurement, Quality, Request, Upscale
 from ailsr.runtime.bench.system import ROOT, Condition, Conditions, System, Watch
 from ailsr.runtime.engines.engine import available_cores, import_library
 from ailsr.runtime.engines.resizer import Resizer, ResizerEngine
+from ailsr.runtime.engines.trial import TRIED, survives_trial
 from ailsr.runtime.errors import AilsrError
 from ailsr.runtime.files import size_bytes
 from ailsr.runtime.imaging import image, protocol
@@ -68,6 +69,8 @@ def measure(
         chosen = cores.choose(request.cores, System(root))
         cores.pin(chosen)
     threads = request.threads or available_cores()
+    if path.suffix.lower() in TRIED and path.is_file():
+        survives_trial(path, request.engine)  # what hangs must not hang the harness
     import_library(path, request.engine)
     engine_memory = peak_memory_bytes()
     start = time.perf_counter()
@@ -105,7 +108,7 @@ def opened(request: Request, threads: int) -> Upscaler:
     path = Path(request.file)
     if resizer := Resizer.named(request.file):
         return Upscaler(ResizerEngine(resizer, threads), path)
-    # Trusted, since a crash ends this process only.
+    # Trusted, since ``measure`` has tried it.
     return load(path, threads=threads, trusted=True, engine=request.engine)
 
 

@@ -19,7 +19,13 @@ from ailsr.runtime.bench.harness import Plan, Report
 from ailsr.runtime.bench.request import Failure, Upscale
 from ailsr.runtime.bench.results import Results, as_text
 from ailsr.runtime.commands.bench_table import print_table
-from ailsr.runtime.commands.command import entry_point, message, progress, stdout
+from ailsr.runtime.commands.command import (
+    entry_point,
+    message,
+    print_raw,
+    progress,
+    stdout,
+)
 from ailsr.runtime.devices.device import LOCAL, Delegate, measure_on, open_device
 from ailsr.runtime.engines.engine import chosen_engines
 from ailsr.runtime.engines.resizer import Library
@@ -269,15 +275,15 @@ def main(config: BenchConfig) -> None:
         if limit is not None:
             for document, choices in zip(documents, chosen, strict=True):
                 document["budget"] = budget.document(choices, limit)
-        stdout.print(as_text(documents if several else documents[0]), markup=False, soft_wrap=True)
+        print_raw(as_text(documents if several else documents[0]))
     else:
         for results, choices in zip(found, chosen, strict=True):
             if several:
-                stdout.print(results.device, markup=False, soft_wrap=True)
+                stdout.print(results.device, soft_wrap=True)
             print_table(results)
             for choice in choices:
                 sentence = budget.sentence(choice, results, limit or 0)
-                stdout.print(sentence, markup=False, soft_wrap=True)
+                stdout.print(sentence, soft_wrap=True)
     for results in found:
         write_reports(config, results, several)
     reasons = [*map(str, errors), *filter(None, map(_failures, found))]

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from operator import attrgetter
 
-from rich import box
-from rich.table import Table
 from rich.text import Text
 
 from ailsr.runtime.bench import findings
 from ailsr.runtime.bench.results import Results
 from ailsr.runtime.bench.table import ABSENT, NOT_MEASURABLE, Row, count, rows
+from ailsr.runtime.commands.command import print_table as draw_table
 from ailsr.runtime.commands.command import stdout
 
 
@@ -19,23 +18,26 @@ def print_table(results: Results) -> None:
     """The figures that decide, then what they are made of; both tables are 100 columns wide."""
     lines = rows(results)
     for warning in findings.infidelities(results):
-        stdout.print(f"warning: {warning}", style="red", markup=False, soft_wrap=True)
+        stdout.print(f"warning: {warning}", style="red", soft_wrap=True)
     numbers = ["size\nkB", "load\nms", "inference ms\n p50  p90  p99", "whole path\n p50  p90"]
     numbers += ["frames\nper s", "memory\nMB", *(["PSNR\ndB", "SSIM\n"] if results.images else [])]
-    table = _table(["file", *numbers])
-    for row in lines:
-        table.add_row(*_cells(row)[: 1 + len(numbers)], style="red" if row.failed else None)
-    _print(table)
+    draw_table(
+        ["file", *numbers],
+        [_cells(row)[: 1 + len(numbers)] for row in lines],
+        styles=["red" if row.failed else None for row in lines],
+    )
+    stdout.print()
     if any(row.parts_ms for row in lines):
-        _print(_parts_table(lines, results.baseline is not None))
+        _print_parts(lines, results.baseline is not None)
+        stdout.print()
     for row in lines:
         if row.failed:
-            stdout.print(f"{row.name} failed: {row.why_no_latency}", markup=False, soft_wrap=True)
+            stdout.print(f"{row.name} failed: {row.why_no_latency}", soft_wrap=True)
     for note in _notes(results):
-        stdout.print(note, markup=False, soft_wrap=True)
+        stdout.print(note, soft_wrap=True)
 
 
-def _parts_table(lines: Sequence[Row], with_ratio: bool) -> Table:
+def _print_parts(lines: Sequence[Row], with_ratio: bool) -> None:
     """What a picture's way from file to file is made of, and what computed it."""
     columns: dict[str, Callable[[Row], str]] = {
         "decode\nms": lambda row: row.parts_ms[0],
@@ -51,27 +53,10 @@ def _parts_table(lines: Sequence[Row], with_ratio: bool) -> Table:
     for header, name in (("energy\nmJ", "energy_mj"), ("slowed\n%", "slowdown")):
         if any(getattr(row, name) != ABSENT for row in lines):
             columns[header] = attrgetter(name)
-    table = _table(["file", *columns])
-    for row in lines:
-        if row.parts_ms:
-            table.add_row(row.name, *(write(row) for write in columns.values()))
-    return table
-
-
-def _table(headers: Sequence[str]) -> Table:
-    """An empty table of a name and figures."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    table.add_column(headers[0], overflow="fold")
-    for header in headers[1:]:
-        table.add_column(header, justify="right", no_wrap=True)
-    return table
-
-
-def _print(table: Table) -> None:
-    if not stdout.is_terminal:
-        stdout.width = 400  # a pipe has no width: never fold or cut
-    stdout.print(table)
-    stdout.print()
+    draw_table(
+        ["file", *columns],
+        [[row.name, *(write(row) for write in columns.values())] for row in lines if row.parts_ms],
+    )
 
 
 def _cells(row: Row) -> list[str | Text]:

@@ -17,52 +17,36 @@ from contextvars import ContextVar
 from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.text import Text
 
+from ailsr.runtime.commands.terminal import (
+    let_go_of_stdout,
+    message,
+    open_streams,
+    print_json,
+    print_raw,
+    print_table,
+    progress,
+    stderr,
+    stdout,
+)
 from ailsr.runtime.errors import AilsrError
 from ailsr.runtime.version import VERSION
 
 Config = TypeVar("Config")
 
-stdout = Console(highlight=False)
-stderr = Console(stderr=True, highlight=False)
-
-
-def message(text: str) -> None:
-    """Print ``text`` on stderr: what happens, as opposed to what came out."""
-    stderr.print(text, markup=False, soft_wrap=True)
-
-
-def progress() -> Progress:
-    """A progress bar with an ETA on stderr; silent when stderr is not a terminal."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("ETA"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-        console=stderr,
-        disable=not stderr.is_terminal,
-        transient=True,
-    )
-
-
 _given: ContextVar[frozenset[str]] = ContextVar("given", default=frozenset())
+_typed: ContextVar[frozenset[str]] = ContextVar("typed", default=frozenset())
 
 
 def given() -> frozenset[str]:
     """The fields of the command's config that the user gave, even if at their defaults."""
     return _given.get()
+
+
+def typed() -> frozenset[str]:
+    """Those of them that stand on the command line itself, not in a file that it names."""
+    return _typed.get()
 
 
 @contextmanager
@@ -75,11 +59,12 @@ def one_line_errors() -> Iterator[None]:
     except KeyboardInterrupt:
         _fail("stopped by Ctrl-C", 130)
     except BrokenPipeError:
-        sys.stderr.close()
+        let_go_of_stdout()
         raise SystemExit(141) from None
     except MemoryError:
         _fail("out of memory: use smaller pictures or fewer of them at a time", 1)
     except OSError as error:
+        let_go_of_stdout()
         if error.errno == errno.ENOSPC:
             _fail("the disk is full: free some space, nothing was left half-written", 1)
         where = f" ({error.filename})" if error.filename else ""
@@ -97,8 +82,10 @@ def entry_point(config: type[Config], main: Callable[[Config], None]) -> Callabl
         values.pop("version")
         sources = {name: context.get_parameter_source(name) for name in values}
         _given.set(frozenset(n for n, s in sources.items() if s and s.name != "DEFAULT"))
+        _typed.set(frozenset(n for n, s in sources.items() if s and s.name == "COMMANDLINE"))
         with one_line_errors():
             main(config(**values))
+            sys.stdout.flush()  # here, where a full disk is told in one line
 
     def print_version(wanted: bool) -> None:
         if wanted:
@@ -140,6 +127,7 @@ def entry_point(config: type[Config], main: Callable[[Config], None]) -> Callabl
     app.command()(run)
 
     def cli() -> None:
+        open_streams()
         with one_line_errors():  # for callbacks of flags; ``run`` has its own, inside typer's
             app()
 
@@ -147,9 +135,20 @@ def entry_point(config: type[Config], main: Callable[[Config], None]) -> Callabl
 
 
 def _fail(text: str, code: int) -> None:
-    stderr.print(f"[bold red]error:[/] {_escape(text)}", soft_wrap=True)
+    line = Text.assemble(("error:", "bold red"), " ", stderr.clean(" ".join(text.split())))
+    stderr.print(line, soft_wrap=True)
     raise SystemExit(code)
 
 
-def _escape(text: str) -> str:
-    return " ".join(text.split()).replace("[", r"\[")
+__all__ = [
+    "entry_point",
+    "given",
+    "message",
+    "one_line_errors",
+    "print_json",
+    "print_raw",
+    "print_table",
+    "progress",
+    "stdout",
+    "typed",
+]

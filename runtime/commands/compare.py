@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich import box
-from rich.table import Table
 
 from ailsr.runtime.bench.comparison import Change, Comparison, compare, load_report
 from ailsr.runtime.bench.table import ABSENT, NOT_KNOWN, milliseconds
-from ailsr.runtime.commands.command import entry_point, stdout
+from ailsr.runtime.commands.command import entry_point, print_json, stdout
+from ailsr.runtime.commands.command import print_table as draw_table
 from ailsr.runtime.errors import EngineError
 
 
@@ -61,7 +59,7 @@ def main(config: CompareConfig) -> None:
         document = asdict(comparison)
         for entry, change in zip(document["changes"], comparison.changes, strict=True):
             entry["verdict"] = change.verdict
-        stdout.print_json(json.dumps(document))
+        print_json(document, indent=2)
     else:
         print_table(comparison)
     if reasons := failures(comparison, config.fail_on_slower, config.fail_on_loss):
@@ -86,18 +84,13 @@ def failures(comparison: Comparison, slower: float | None, loss: float | None) -
 
 def print_table(comparison: Comparison) -> None:
     """One line per file; the interval is that of the ratio of the medians."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    table.add_column("file", overflow="fold")
-    for header in ("before\nms", "after\nms", "change\n%", "95 % interval\n%", "", "PSNR\ndB"):
-        table.add_column(header, justify="left" if not header else "right", no_wrap=True)
-    for header in ("memory\nMB", "size\nkB"):
-        table.add_column(header, justify="right", no_wrap=True)
+    headers = ["file", "before\nms", "after\nms", "change\n%", "95 % interval\n%", "verdict"]
     colors = {"slower": "red", "faster": "green"}
-    for change in comparison.changes:
-        table.add_row(*_cells(change), style=colors.get(change.verdict))
-    if not stdout.is_terminal:
-        stdout.width = 400  # a pipe has no width: never fold or cut
-    stdout.print(table)
+    draw_table(
+        [*headers, "PSNR\ndB", "memory\nMB", "size\nkB"],
+        [_cells(change) for change in comparison.changes],
+        styles=[colors.get(change.verdict) for change in comparison.changes],
+    )
     stdout.print()
     notes = [f"{c.file} could not be measured: {c.error}" for c in comparison.changes if c.error]
     notes += [
@@ -111,7 +104,7 @@ def print_table(comparison: Comparison) -> None:
     if comparison.only_after:
         notes.append(f"only after: {', '.join(comparison.only_after)}")
     for note in [*notes, *comparison.caveats]:
-        stdout.print(note, markup=False, soft_wrap=True)
+        stdout.print(note, soft_wrap=True)
 
 
 def _cells(change: Change) -> list[str]:

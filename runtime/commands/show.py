@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_format
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,7 +15,7 @@ from ailsr.runtime.anatomy.anatomy import Anatomy, anatomy
 from ailsr.runtime.anatomy.lint import Lint, lint, reads
 from ailsr.runtime.anatomy.lint_rules import DELEGATES, DelegateName
 from ailsr.runtime.card import Card
-from ailsr.runtime.commands.command import entry_point, stdout
+from ailsr.runtime.commands.command import entry_point, print_json, stdout
 from ailsr.runtime.errors import EngineError, UsageError
 from ailsr.runtime.probe import Fidelity
 
@@ -71,14 +70,13 @@ def main(config: ShowConfig) -> None:
     if config.json:
         lint_document = {"lint": [asdict(result) for result in lints]} if lints else {}
         probe_document = {"probe": asdict(answer)} if answer else {}
-        shown = document(config.model, found) | lint_document | probe_document
-        typer.echo(json_format.dumps(shown))
+        print_json(document(config.model, found) | lint_document | probe_document)
         _check(config.model, answer)
         return
     table = Table(
         box=box.SIMPLE, show_header=False, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False
     )
-    table.add_column(style="bold", no_wrap=True)
+    table.add_column(style="bold", overflow="fold", max_width=24)
     table.add_column(overflow="fold")
     for group in (_what_it_is(found), _how_it_was_made(found), _what_it_is_made_of(found)):
         for name, text in group:
@@ -86,13 +84,13 @@ def main(config: ShowConfig) -> None:
         table.add_section()
     if not stdout.is_terminal:
         stdout.width = 400  # a pipe has no width: never fold or cut
-    stdout.print(config.model, markup=False, soft_wrap=True)
-    stdout.print(table, markup=False)
+    stdout.print(config.model, soft_wrap=True)
+    stdout.print(table)
     for result in lints:
         for line in result.lines():
-            stdout.print(line, markup=False, soft_wrap=True)
+            stdout.print(line, soft_wrap=True)
     if answer:
-        stdout.print(f"fidelity in {answer.engine}: {answer}", markup=False, soft_wrap=True)
+        stdout.print(f"fidelity in {answer.engine}: {answer}", soft_wrap=True)
     _check(config.model, answer)
 
 

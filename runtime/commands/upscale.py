@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json as json_format
 import re
 import sys
 import time
@@ -14,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from rich.progress import Progress
 
-from ailsr.runtime.commands.command import entry_point, message, progress, stdout
+from ailsr.runtime.commands.command import entry_point, message, print_json, progress, stdout
 from ailsr.runtime.engines.engine import available_cores
 from ailsr.runtime.errors import AilsrError, ImageError, UsageError
 from ailsr.runtime.imaging import image
@@ -123,9 +122,9 @@ def main(config: Config) -> None:
                 result = {"input": str(source), "error": str(error)}
             results.append(result)
             if not config.json and "output" in result:
-                stdout.print(result["output"], markup=False, soft_wrap=True)
+                stdout.print(result["output"], soft_wrap=True)
     if config.json:
-        stdout.print_json(json_format.dumps(results))
+        print_json(results, indent=2)
     if failed:
         raise ImageError(f"{failed} of {len(outputs)} pictures failed, as said above")
 
@@ -183,6 +182,10 @@ def _upscale(crew: Crew, source: Path, output: Path, bar: Progress) -> dict[str,
             if kept
             else f"alpha dropped, put on white ({output.suffix} holds none)"
         )
+    exif = picture.exif
+    if exif and len(exif) > image.LONGEST_EXIF.get(ending, len(exif)):
+        notes.append(f"EXIF data dropped: {len(exif)} bytes, {ending} holds 64 kB")
+        exif = None
     for note in notes:
         message(f"{source}: {note}")
     size = (picture.size[0] * crew.scale, picture.size[1] * crew.scale)
@@ -194,7 +197,7 @@ def _upscale(crew: Crew, source: Path, output: Path, bar: Progress) -> dict[str,
             size,
             alpha=picture.alpha is not None,
             profile=picture.profile,
-            exif=picture.exif,
+            exif=exif,
         ) as writer:
             for band in crew.bands(
                 [picture.rgb], lambda done, total: bar.update(task, completed=done, total=total)
@@ -251,8 +254,10 @@ def _upscale_pipe(config: Config, limit: int | None) -> None:
 def _size(text: str) -> tuple[int, int]:
     """(height, width) of ``WxH``. Raises UsageError."""
     found = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text)
-    if not found:
-        raise UsageError(f"--size {text}: write width x height of the frames, as in 640x360")
+    if not found or max(len(side) for side in found.groups()) > 5:
+        raise UsageError(
+            f"--size {text}: write width x height of the frames, up to 99999 each, as in 640x360"
+        )
     return int(found[2]), int(found[1])
 
 

@@ -28,8 +28,8 @@ class WebConfig:
 
     Pictures never leave the phone; only the report of a measurement comes back. By default the page
     can be opened on this machine alone. --host opens it to the local network and draws a QR code;
-    over plain http, browsers then allow one thread and no GPU: give a --certificate, or see
-    docs/web.md for the way over USB.
+    over plain http, others in that network can read and change all of it, and browsers allow one
+    thread and no GPU: give a --certificate, or see docs/web.md for the way over USB.
 
     Examples:
 
@@ -97,9 +97,13 @@ def main(config: WebConfig) -> None:
         address = f"{scheme}://{_reachable(config.host)}:{port}/{token}/"
         if config.host != LOOPBACK:
             draw_code(address)
-        stdout.print(address, markup=False, soft_wrap=True)
+        stdout.print(address, soft_wrap=True)
         if config.host != LOOPBACK and not tls:
-            message("plain http: browsers allow one thread and no GPU (docs/web.md: what helps)")
+            message(
+                "plain http: whoever is in this network can read and change the address, the page, "
+                "the pictures and the reports; browsers allow one thread and no GPU (docs/web.md: "
+                "what helps)"
+            )
         message("Ctrl-C ends it")
         server.serve_forever()
 
@@ -129,12 +133,7 @@ def announce(report: dict[str, Any]) -> None:
             figures.append(f"whole path p50 {p50}, p90 {p90} ms")
         if quality and quality["psnr_db"] is not None:
             figures.append(f"{quality['psnr_db']:.2f} dB")
-    stdout.print(_printable("; ".join(figures)), markup=False, soft_wrap=True)
-
-
-def _printable(text: str) -> str:
-    """Without what a terminal would obey."""
-    return "".join(c for c in text if c.isprintable())[:400]
+    stdout.print("; ".join(figures)[:400], soft_wrap=True)
 
 
 def _reachable(host: str) -> str:

@@ -19,23 +19,25 @@ from typing import Any
 
 from PIL import Image
 
+from ailsr.runtime import documents
 from ailsr.runtime.bench.harness import Plan, Report, bicubic_quality
 from ailsr.runtime.bench.results import Results
 from ailsr.runtime.bench.results_reader import read_results
 from ailsr.runtime.devices.adb import Adb
-from ailsr.runtime.devices.device import Delegate, scales
+from ailsr.runtime.devices.device import Delegate, patience, scales
+from ailsr.runtime.documents import shortened
 from ailsr.runtime.errors import DeviceError
 from ailsr.runtime.files import sha256
 from ailsr.runtime.imaging import protocol
 from ailsr.runtime.imaging.protocol import Pair
+from ailsr.runtime.rules import check, number, text
 
 PACKAGE = "org.ailsr.demo"
 BENCH = f"/sdcard/Android/data/{PACKAGE}/files/bench"
 FILES = f"{BENCH}/files"
 PER_RUN = ("requests", "progress", "reports")
 POLL_SECONDS = 2.0
-STALLED = 300.0
-"""Seconds without progress, beside ten times those of the plan, after which the app is hung."""
+_PROGRESS = {"what": text(500), "done": number(0, 1e9), "of": number(0, 1e9)}
 
 
 class AdbDevice:
@@ -85,9 +87,11 @@ class AdbDevice:
                 "protocol": plan.protocol,
                 "pictures": pictures,
             }
-            document = self._run(request, Path(folder), report)
+            document = self._run(request, Path(folder), report, patience(plan))
         if "error" in document:
-            raise DeviceError(f"the app on {self._adb.serial} refused: {document['error']}")
+            raise DeviceError(
+                f"the app on {self._adb.serial} refused: {shortened(str(document['error']), 500)}"
+            )
         results = replace(read_results(document, self.name), images=plan.images)
         if plan.images and not results.bicubic:
             found = {file.scale for file in results.measured}
@@ -115,7 +119,9 @@ class AdbDevice:
             f"am force-stop {PACKAGE}; mkdir -p {folders} && rm -f {old} {FILES}/*.part"
         )
 
-    def _run(self, request: Mapping[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+    def _run(
+        self, request: Mapping[str, Any], folder: Path, report: Report, silence: float
+    ) -> dict[str, Any]:
         """The report of the app on ``request``, which is removed with all that it led to."""
         paths = {name: f"{BENCH}/{name}/{request['id']}.json" for name in PER_RUN}
         try:
@@ -127,8 +133,8 @@ class AdbDevice:
             if "Error" in said:
                 reason = " ".join(said[said.index("Error") :].split())
                 raise DeviceError(f"the app on {self._adb.serial} cannot be started: {reason}")
-            self._wait(paths, request, report)
-            document = json.loads(self._adb.read(paths["reports"]))
+            self._wait(paths, request, report, silence)
+            document = documents.parse(self._adb.read(paths["reports"]))
             if not isinstance(document, dict):
                 raise ValueError("no object")
             return document
@@ -140,13 +146,18 @@ class AdbDevice:
         finally:
             self._adb.tidy(f"am force-stop {PACKAGE}; rm -f {' '.join(paths.values())}")
 
-    def _wait(self, paths: Mapping[str, str], request: Mapping[str, Any], report: Report) -> None:
+    def _wait(
+        self,
+        paths: Mapping[str, str],
+        request: Mapping[str, Any],
+        report: Report,
+        silence: float,
+    ) -> None:
         """Until the report is there. Raises DeviceError when the app ends or hangs before."""
         look = (
             f"pidof {PACKAGE} >/dev/null; gone=$?; if [ -f {paths['reports']} ]; then echo report; "
             f"elif [ $gone = 0 ]; then cat {paths['progress']} 2>/dev/null; else echo gone; fi"
         )
-        patience = STALLED + 10 * request["seconds"] + 60 * request["sustained_minutes"]
         seen, since, missing = "", time.monotonic(), 0
         while (said := self._adb.shell(look, check=False).strip()) != "report":
             missing = missing + 1 if said == "gone" else 0
@@ -157,13 +168,13 @@ class AdbDevice:
                 )
             if said != seen:
                 seen, since = said, time.monotonic()
-                with suppress(ValueError, KeyError, TypeError):  # nothing was said yet
-                    progress = json.loads(said)
+                with suppress(ValueError):  # nothing was said yet
+                    progress = check(documents.parse(said), _PROGRESS, len(_PROGRESS))
                     share = progress["done"] / max(progress["of"], 1)
                     report(progress["what"], share * len(request["files"]))
-            if time.monotonic() - since > patience:
+            if time.monotonic() - since > silence:
                 raise DeviceError(
-                    f"the app on {self._adb.serial} made no progress for {patience:.0f} s: look at "
+                    f"the app on {self._adb.serial} made no progress for {silence:.0f} s: look at "
                     f"its screen, and try again"
                 )
             time.sleep(POLL_SECONDS)

@@ -15,6 +15,8 @@ from ailsr.runtime.engines.interface import Interface
 from ailsr.runtime.errors import AilsrError, UsageError
 
 LOCAL = "local"
+STALLED = 300.0
+"""Seconds without progress, beside what the plan takes, after which a device is hung."""
 Delegate = Literal["cpu", "gpu", "nnapi"]
 """What the app runs files on."""
 
@@ -97,6 +99,11 @@ def measure_on(
             for n in others:
                 devices[n].close()
             raise
+
+
+def patience(plan: Plan) -> float:
+    """Seconds without progress after which a device that measures by ``plan`` is given up."""
+    return STALLED + 10 * plan.seconds + 60 * plan.sustained_minutes
 
 
 def scale_of(file: str) -> int | None:

@@ -4,6 +4,9 @@ One connection serves a run: ``agent.py`` goes over it as text and is run by the
 Python, then what the device lacks of this package, of the files and of the pictures, by SHA-256.
 There the harness measures as it does here and sends its report. When the connection ends, so does
 all that ran there.
+
+What the device replies is checked before it is used: each message against its rules, the report by
+its schema. Lines have a largest length, and silence has an end.
 """
 
 from __future__ import annotations
@@ -15,20 +18,24 @@ import shlex
 import subprocess
 import tempfile
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
+from ailsr.runtime import documents
 from ailsr.runtime.bench.harness import Plan, Report
-from ailsr.runtime.bench.results import Results
+from ailsr.runtime.bench.results import Results, check_document
 from ailsr.runtime.bench.results_reader import read_results
 from ailsr.runtime.devices.content import Content
-from ailsr.runtime.devices.device import scales
+from ailsr.runtime.devices.device import patience, scales
+from ailsr.runtime.documents import shortened
 from ailsr.runtime.errors import DeviceError, UsageError
 from ailsr.runtime.imaging import image, protocol
+from ailsr.runtime.rules import Rule, check, integer, items, number, optional, text
 
 PACKAGE = Path(__file__).parents[1]  # ailsr.runtime
 AGENT = Path(__file__).with_name("agent.py")
@@ -44,6 +51,22 @@ OPTIONS = {
     "LogLevel": "ERROR",
 }
 CHUNK = 1 << 16
+LONGEST_LINE = 1 << 26
+"""Bytes; a report with every single latency has some hundred thousand."""
+GREETING_SECONDS = 90.0
+"""For the connection and the start of Python there, whatever a login script says before it."""
+REPLY_SECONDS = 60.0
+"""For taking a piece of a file, or telling that a file is stored."""
+_LAST_WORDS = 4096  # bytes kept of what ssh says
+_GREETING = {
+    "agent": integer(1, 1 << 30),
+    "python": text(100),
+    "missing": items(text(100), most=100),
+    "stored": items(text(200), most=1_000_000),
+}
+_ERROR = {"error": text(10_000), "errno": optional(integer(-(1 << 31), 1 << 31))}
+_STORED = {"stored": text(200)}
+_PROGRESS = {"what": text(500), "done": number(0, 1e6)}
 
 
 class SshDevice:
@@ -89,7 +112,12 @@ class SshDevice:
                         "pictures": {path: content.name for path, content in pictures.items()},
                     },
                     report,
+                    patience(plan),
                 )
+        try:
+            check_document(document)
+        except ValueError as error:
+            raise DeviceError(f"the report from {self.name} cannot be read ({error})") from None
         names = {there.name: here for here, there in zip(plan.files, files, strict=True)}
 
         def here(name: str) -> str:
@@ -98,7 +126,7 @@ class SshDevice:
         for entry in document["files"]:  # those of ``plan``, then baselines
             if entry["error"]:
                 pattern = rf"\S*{re.escape(Path(entry['file']).name)}"
-                entry["error"] = re.sub(pattern, here(entry["file"]), entry["error"])
+                entry["error"] = here(entry["file"]).join(re.split(pattern, entry["error"]))
             elif entry.get("ratio"):
                 entry["ratio"]["to"] = here(entry["ratio"]["to"])
             entry["file"] = here(entry["file"])
@@ -117,7 +145,7 @@ class _Agent:
     def __init__(self, host: str, python: str) -> None:
         self._host, self._python = host, python
         self._greeted = False
-        self._log = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115  closed at exit
+        self._given_up = ""
         source = AGENT.read_bytes()
         start = f"import sys; exec(sys.stdin.buffer.read({len(source)}))"
         python = f"~/{shlex.quote(python[3:])}" if python[:3] == "/~/" else shlex.quote(python)
@@ -127,7 +155,7 @@ class _Agent:
                 ["ssh", *options, host, f"exec {python} -c '{start}'"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=self._log,
+                stderr=subprocess.PIPE,
             )
         except FileNotFoundError:
             raise DeviceError(
@@ -135,8 +163,12 @@ class _Agent:
             ) from None
         assert self._ssh.stdin is not None and self._ssh.stdout is not None
         self._input, self._output = self._ssh.stdin, self._ssh.stdout
-        self._write(source)
-        self._flush()
+        self._words = b""
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
+        with self._within(GREETING_SECONDS):
+            self._write(source)
+            self._flush()
 
     def __enter__(self) -> _Agent:
         return self
@@ -155,7 +187,7 @@ class _Agent:
             self._input.close()
         self._ssh.wait()
         self._output.close()
-        self._log.close()
+        self._listener.join(1)
 
     def kill(self) -> None:
         """End the connection at once; what waits for it raises DeviceError."""
@@ -163,16 +195,19 @@ class _Agent:
 
     def greet(self) -> set[str]:
         """Names of what is stored there. Raises DeviceError when its Python cannot be used."""
-        greeting: Any = None
-        while not (isinstance(greeting, dict) and "agent" in greeting):
-            line = self._line()  # a login script may talk first
-            with suppress(ValueError):
-                greeting = json.loads(line)
-            if isinstance(greeting, dict) and "error" in greeting:
-                raise self._error(greeting)
+        found: Any = None
+        with self._within(GREETING_SECONDS):
+            while not (isinstance(found, dict) and "agent" in found):
+                line = self._line()  # a login script may talk first
+                with suppress(ValueError):
+                    found = documents.parse(line)
+                if isinstance(found, dict) and "error" in found:
+                    raise self._error(found)
         self._greeted = True
+        greeting = self._checked(found, _GREETING)
         version = greeting["python"]
-        if tuple(int(n) for n in version.split(".")[:2]) < OLDEST_PYTHON:
+        numbers = re.match(r"(\d{1,3})\.(\d{1,3})", version, re.ASCII)
+        if numbers is None or (int(numbers[1]), int(numbers[2])) < OLDEST_PYTHON:
             raise DeviceError(
                 f"{self._host} has Python {version}, {'.'.join(map(str, OLDEST_PYTHON))} or later "
                 f"is needed: name another, {self._host}/path/to/python"
@@ -192,23 +227,32 @@ class _Agent:
         )
         with content.open() as file:
             while chunk := file.read(CHUNK):
-                self._write(chunk)
-        self._flush()
-        self._message()
+                with self._within(REPLY_SECONDS):
+                    self._write(chunk)
+        with self._within(REPLY_SECONDS):
+            self._flush()
+            self._checked(self._message(), _STORED)
 
-    def run(self, request: dict[str, Any], report: Report) -> dict[str, Any]:
-        """The report of a run on the device."""
+    def run(self, request: dict[str, Any], report: Report, silence: float) -> Any:  # noqa: ANN401
+        """The report of a run on the device, as it came.
+
+        Raises DeviceError when nothing comes for ``silence`` seconds.
+        """
         self._write_line(request)
         done = threading.Event()
         beat = threading.Thread(target=self._beat, args=(done,), daemon=True)
         beat.start()
         try:
-            while "report" not in (message := self._message()):
-                report(message["what"], message["done"])
+            while True:
+                with self._within(silence):
+                    message = self._message()
+                if "report" in message:
+                    return message["report"]
+                progress = self._checked(message, _PROGRESS)
+                report(progress["what"], progress["done"])
         finally:
             done.set()
             beat.join()
-        return message["report"]  # type: ignore[no-any-return]
 
     def _beat(self, done: threading.Event) -> None:
         """Tell the agent now and then that this side is there."""
@@ -217,16 +261,59 @@ class _Agent:
             self._flush()
 
     def _message(self) -> dict[str, Any]:
-        message: dict[str, Any] = json.loads(self._line())
+        try:
+            message = documents.parse(self._line())
+        except ValueError as error:
+            raise self._nonsense(str(error)) from None
+        if not isinstance(message, dict):
+            raise self._nonsense("a message is not an object")
         if "error" in message:
             raise self._error(message)
         return message
 
+    def _checked(self, message: dict[str, Any], table: dict[str, Rule]) -> dict[str, Any]:
+        """The fields of ``message`` that ``table`` has, all of them there and right."""
+        try:
+            return check(message, table, len(table))
+        except ValueError as error:
+            raise self._nonsense(str(error)) from None
+
+    def _nonsense(self, reason: str) -> DeviceError:
+        return DeviceError(
+            f"{self._host} replies what cannot be read ({reason}): does a login script print there "
+            "after the start?"
+        )
+
     def _line(self) -> bytes:
-        line = self._output.readline()
+        line = self._output.readline(LONGEST_LINE)
+        if len(line) == LONGEST_LINE:
+            raise self._nonsense(f"a line of more than {LONGEST_LINE} bytes")
         if not line.endswith(b"\n"):
             raise self._lost()
         return line
+
+    @contextmanager
+    def _within(self, seconds: float) -> Iterator[None]:
+        """End the connection when the block takes longer; what waits for it raises DeviceError."""
+
+        def give_up() -> None:
+            self._given_up = f"nothing came from it for {seconds:g} s"
+            self.kill()
+
+        timer = threading.Timer(seconds, give_up)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _listen(self) -> None:
+        """Keep the last words of ssh: however much comes, the end of it says why."""
+        assert self._ssh.stderr is not None
+        with self._ssh.stderr as stream:
+            while words := stream.read1(CHUNK):  # type: ignore[attr-defined]
+                self._words = (self._words + words)[-_LAST_WORDS:]
 
     def _write_line(self, message: dict[str, Any]) -> None:
         self._write(json.dumps(message).encode() + b"\n")
@@ -242,18 +329,27 @@ class _Agent:
 
     def _error(self, message: dict[str, Any]) -> DeviceError:
         """What the agent said."""
-        if message.get("errno") in (errno.ENOSPC, errno.EDQUOT):
+        try:
+            said = check(message, _ERROR, 1)
+        except ValueError as error:
+            return self._nonsense(str(error))
+        if said.get("errno") in (errno.ENOSPC, errno.EDQUOT):
             return DeviceError(
                 f"{self._host} is out of space: free some there; what earlier runs sent is in "
                 f"~/.cache/ailsr"
             )
-        return DeviceError(f"{self._host}: {' '.join(message['error'].split())}")
+        return DeviceError(f"{self._host}: {shortened(' '.join(said['error'].split()), 500)}")
 
     def _lost(self) -> DeviceError:
         """Why the connection ended, from ssh's exit code and its last words."""
-        code = self._ssh.wait()
-        self._log.seek(0)
-        words = next((w for w in reversed([line.strip() for line in self._log]) if w), "")
+        try:
+            code = self._ssh.wait(5)
+        except subprocess.TimeoutExpired:  # it has only closed its output
+            self.kill()
+            code = self._ssh.wait()
+        self._listener.join(1)
+        lines = self._words.decode(errors="replace").split("\n")
+        words = self._given_up or next((w.strip() for w in reversed(lines) if w.strip()), "")
         if self._greeted:
             return DeviceError(
                 f"the link to {self._host} broke ({words or 'it was closed'}): nothing is left "

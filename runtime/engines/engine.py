@@ -104,8 +104,9 @@ def open_engine(
     ``threads`` is the number of CPU threads; None takes every core that this process may use.
     ``size`` (height, width) replaces the file's own input size, where it can be replaced.
     ``engine`` is a name that ``engine_names`` gives for the file; None takes one that is installed.
-    A damaged TFLite file can end the process that runs it. Ours carry a seal that tells; others are
-    first tried in a process of their own, which takes a fraction of a second, unless ``trusted``.
+    A file is first tried in a process of its own, once, which takes about a second, unless
+    ``trusted``: a damaged or made-up one can end the process that runs it, or take all its time and
+    memory (``trial.py``).
     Raises ModelError for a file that is missing, damaged or of an unknown kind, EngineError when
     no engine for it is installed or it cannot have that size, UsageError for less than one thread
     or an engine that does not exist.
@@ -189,7 +190,7 @@ def _engine_class(path: Path, trusted: bool, engine: str | None) -> Callable[...
     if ending == ".onnx":
         from ailsr.runtime.engines.onnx import OnnxEngine
 
-        return OnnxEngine
+        return partial(OnnxEngine, trusted=trusted)
     if ending == ".tflite":
         from ailsr.runtime.engines.tflite import TFLiteEngine
 

@@ -49,14 +49,14 @@ class Interface:
         """
         if len(shapes) != 2:
             raise ModelError(f"it has {len(shapes)} inputs and outputs in all, not one of each")
-        source, result = shapes
+        source, result = map(list, shapes)
         pixels = next((p for p in get_args(PixelType) if types[0] == types[1] == p), None)
         if pixels is None:
             raise ModelError(
                 f"it takes {types[0]} and returns {types[1]}: one of float32, uint8 and int8 is "
                 f"needed, the same for both"
             )
-        channels_last = source[-1] == 3
+        channels_last = source[-1:] == [3]
         channels = 3 if channels_last else 1
         if not (
             [len(source), len(result)] == [4, 4]

@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from ailsr.runtime.anatomy.onnx import onnx_metadata
 from ailsr.runtime.card import METADATA_KEY, Card
 from ailsr.runtime.engines.engine import Backend, Pixels
 from ailsr.runtime.engines.interface import Interface, probe
-from ailsr.runtime.errors import AilsrError, EngineError, ModelError
+from ailsr.runtime.engines.trial import survives_trial
+from ailsr.runtime.errors import EngineError, ModelError
 from ailsr.runtime.seal import check_seal
 
 _TYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8", "tensor(int8)": "int8"}
@@ -25,7 +27,15 @@ class OnnxEngine:
 
     measurable = True
 
-    def __init__(self, path: Path, threads: int, size: tuple[int, int] | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        threads: int,
+        size: tuple[int, int] | None = None,
+        *,
+        trusted: bool = False,
+    ) -> None:
+        """``trusted``: load the file without a trial (see ``trial.py``)."""
         try:
             import onnxruntime
         except ImportError as error:
@@ -37,24 +47,22 @@ class OnnxEngine:
         self._options.log_severity_level = _SILENT
         # Else its threads go on spinning after a run, at the expense of whatever comes next.
         self._options.add_session_config_entry("session.force_spinning_stop", "1")
-        content = path.read_bytes()
-        sealed = check_seal(content)
+        data = path.read_bytes()
+        sealed = check_seal(data)
+        self.card = Card.of_file(onnx_metadata(data).get(METADATA_KEY), sealed)
+        if b"QuantizeLinear" in data and (self.card is None or self.card.format < 3):
+            # Its weights may saturate x86 kernels without VNNI; this takes others there, of half
+            # the speed.
+            self._options.add_session_config_entry("session.x64quantprecision", "1")
+        if not trusted:
+            survives_trial(path, None, size)
         try:
             self._session = self._open()
-            metadata = self._session.get_modelmeta().custom_metadata_map
-            self.card = Card.of_file(metadata.get(METADATA_KEY), sealed)
-            if b"QuantizeLinear" in content and (self.card is None or self.card.format < 3):
-                # Its weights may saturate x86 kernels without VNNI; this takes others, of half the
-                # speed. Elsewhere it does nothing.
-                self._options.add_session_config_entry("session.x64quantprecision", "1")
-                self._session = self._open()
             tensors = [*self._session.get_inputs(), *self._session.get_outputs()]
             shapes = [
                 [side if isinstance(side, int) and side > 0 else None for side in tensor.shape]
                 for tensor in tensors
             ]
-        except AilsrError:
-            raise
         except Exception as error:  # onnxruntime has a dozen classes and no common base
             raise ModelError(
                 f"onnxruntime cannot load it ({_reason(error)}): export or copy it again"
@@ -99,8 +107,14 @@ class OnnxEngine:
     def _open(self) -> Any:  # noqa: ANN401
         import onnxruntime
 
+        name = str(self._path)
+        # onnxruntime takes no name that is not UTF-8.
+        is_text = name.encode(errors="replace").decode() == name
         return onnxruntime.InferenceSession(
-            str(self._path), self._options, providers=["CPUExecutionProvider"], enable_fallback=0
+            name if is_text else self._path.read_bytes(),
+            self._options,
+            providers=["CPUExecutionProvider"],
+            enable_fallback=0,
         )
 
     def _run(self, session: Any, image: Pixels) -> Pixels:  # noqa: ANN401

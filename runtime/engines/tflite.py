@@ -45,16 +45,16 @@ class TFLiteEngine:
     ) -> None:
         """``size`` suits files of a fixed size, too, unless a constant in them depends on it.
 
-        ``trusted``: load an unsealed file without a trial (see ``trial.py``). ``library``: an
+        ``trusted``: load the file without a trial (see ``trial.py``). ``library``: an
         engine of ``ENGINES``; None: the first that is installed.
         """
         interpreter_class, self.name = _installed(path, library)
         data = path.read_bytes()
-        text = tflite_metadata(data, METADATA_KEY)
+        card = tflite_metadata(data, METADATA_KEY)
         sealed = check_seal(data)
-        self.card = Card.of_file((text or b"").decode(errors="replace"), sealed)
-        if not (sealed or trusted):
-            survives_trial(path)
+        self.card = Card.of_file(card, sealed)
+        if not trusted:
+            survives_trial(path, library, size)
         try:
             with _quiet():
                 self._interpreter = interpreter_class(model_content=data, num_threads=threads)

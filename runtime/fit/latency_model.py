@@ -10,7 +10,6 @@ How wide the lanes and how large the caches are is chosen by what fits best. Num
 from __future__ import annotations
 
 import itertools
-import json
 import math
 from collections import Counter
 from dataclasses import asdict, dataclass
@@ -21,6 +20,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ailsr.runtime import documents
 from ailsr.runtime.errors import UsageError
 from ailsr.runtime.files import atomic_output
 from ailsr.runtime.fit.nonnegative import nonnegative_least_squares
@@ -115,13 +115,13 @@ class LatencyTable:
         """Write the table as JSON, whole or not at all."""
         document = {"schema": SCHEMA, "schema_version": SCHEMA_VERSION, **asdict(self)}
         with atomic_output(path) as temporary:
-            temporary.write_text(json.dumps(document) + "\n", encoding="utf-8")
+            temporary.write_text(documents.dump(document) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, path: Path) -> LatencyTable:
         """The table at ``path``. Raises UsageError when there is none that can be read."""
         try:
-            document = json.loads(path.read_text(encoding="utf-8"))
+            document = documents.parse(path.read_bytes())
             if document["schema"] != SCHEMA or document["schema_version"] != SCHEMA_VERSION:
                 raise ValueError(f"it is {document['schema']} {document['schema_version']}")
             probes = tuple(_probe(values) for values in document["probes"])

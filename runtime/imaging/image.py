@@ -56,6 +56,8 @@ PROFILE_ENDINGS = frozenset(WRITE_OPTIONS) - {".bmp"}
 """The endings of files that can hold a colour profile."""
 EXIF_ENDINGS = PROFILE_ENDINGS - {".tif", ".tiff"}
 """The endings of files that can hold EXIF data (libtiff writes none into compressed files)."""
+LONGEST_EXIF = {".jpg": 65527, ".jpeg": 65527}
+"""Bytes of EXIF data, where a format has a limit: one segment of a JPEG."""
 LONGEST_SIDE = {".jpg": 65535, ".jpeg": 65535, ".webp": 16383}
 """Pixels, where a format has such a limit that is not astronomical."""
 

@@ -41,7 +41,9 @@ PROTOCOLS = {
 def write_html(results: Results, crops: Sequence[Crop], path: Path) -> None:
     """Write the report of ``results`` to ``path``, whole or not at all."""
     with atomic_output(path) as temporary:
-        temporary.write_text(page(results, crops), encoding="utf-8")
+        # Names of files need not be UTF-8.
+        text = page(results, crops)
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def page(results: Results, crops: Sequence[Crop]) -> str:

@@ -36,9 +36,9 @@ def load(
 ) -> Upscaler:
     """The upscaler in the file at ``path``, on ``threads`` CPU threads (None: all cores).
 
-    ``trusted``: run a TFLite file of others at once, not first in a process of its own to see
-    whether it crashes. ``engine``: one of those for its ending (``engine_names``), None: one that
-    is installed. Raises ModelError for a file that cannot be used, EngineError when no engine is
+    ``trusted``: run the file at once, not first in a process of its own to see whether that goes
+    well. ``engine``: one of those for its ending (``engine_names``), None: one that is installed.
+    Raises ModelError for a file that cannot be used, EngineError when no engine is
     installed.
     """
     return Upscaler(open_engine(Path(path), threads, trusted=trusted, engine=engine), Path(path))

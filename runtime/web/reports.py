@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ailsr.runtime import documents
 from ailsr.runtime.bench.exchange import append_document
-from ailsr.runtime.errors import EngineError, UsageError
+from ailsr.runtime.bench.results import check_document
+from ailsr.runtime.errors import UsageError
 from ailsr.runtime.files import atomic_output
 
 Report = dict[str, Any]
-SCHEMA = Path(__file__).parents[1] / "report.schema.json"
 
 
 class ReportDesk:
     """Receives reports on the files called ``names``, keeps and announces them.
 
     ``output`` always holds the latest as JSON, ``history`` all of them, one a line; both are read
-    by ``ailsr-bench compare``. Raises EngineError when the library that checks them is missing.
+    by ``ailsr-bench compare``.
     """
 
     def __init__(
@@ -30,11 +30,6 @@ class ReportDesk:
         history: Path | None,
         announce: Callable[[Report], None],
     ) -> None:
-        try:
-            import fastjsonschema
-        except ImportError as error:
-            raise EngineError('ailsr-web needs fastjsonschema: pip install "ailsr[web]"') from error
-        self._validate = fastjsonschema.compile(json.loads(SCHEMA.read_bytes()))
         self._names, self._output, self._history = names, output, history
         self._announce = announce
         self._lock = threading.Lock()  # phones may report at the same time
@@ -45,8 +40,7 @@ class ReportDesk:
         with self._lock:
             if self._output:
                 with atomic_output(self._output) as temporary:
-                    text = json.dumps(report, allow_nan=False) + "\n"
-                    temporary.write_text(text, encoding="utf-8")
+                    temporary.write_text(documents.dump(report) + "\n", encoding="utf-8")
             if self._history:
                 append_document(report, self._history)
             self._announce(report)
@@ -54,15 +48,11 @@ class ReportDesk:
 
     def _checked(self, body: bytes) -> Report:
         try:
-            report: Report = json.loads(body, parse_constant=_refuse)
-            self._validate(report)
-        except (ValueError, RecursionError) as error:
+            report: Report = documents.parse(body)
+            check_document(report)
+        except ValueError as error:
             raise UsageError(f"that is no valid report: {' '.join(str(error).split())}") from None
         strangers = {file["file"] for file in report["files"]} - self._names
         if strangers:
             raise UsageError(f"the report is on files that are not served: {sorted(strangers)}")
         return report
-
-
-def _refuse(constant: str) -> float:
-    raise ValueError(f"{constant} is no JSON")

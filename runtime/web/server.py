@@ -1,25 +1,32 @@
 """The server behind ``ailsr-web``: what a site holds, to those who know its token.
 
 It takes nothing but reports, of bounded size, and tells browsers to load nothing from elsewhere
-and to send nothing there: pictures stay where they are.
+and to send nothing there: pictures stay where they are. What it holds at a time is bounded, however
+many connect and however slowly they read: files are sent in pieces as they lie on the disk.
 """
 
 from __future__ import annotations
 
 import gzip
 import hmac
+import io
 import socket
 import ssl
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import IO, Any, cast
 
 from ailsr.runtime.errors import AilsrError, UsageError
-from ailsr.runtime.web.site import Resource, Site
+from ailsr.runtime.web.site import Resource, Site, in_memory
 
 MAX_REPORT_BYTES = 1 << 20
+MOST_CONNECTIONS = 64
+"""At a time; more wait until one ends, at most for ``_Handler.timeout`` seconds of silence."""
+_PIECE = 1 << 16
 _HEADERS = {
     # WebAssembly is compiled; no script is, and none comes from elsewhere.
     "Content-Security-Policy": "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; "
@@ -42,6 +49,7 @@ class WebServer(ThreadingHTTPServer):
     """
 
     daemon_threads = True
+    request_queue_size = 16  # that wait for a place
 
     def __init__(
         self,
@@ -53,6 +61,7 @@ class WebServer(ThreadingHTTPServer):
         certificate: tuple[Path, Path] | None = None,
     ) -> None:
         self.site, self.token, self.receive = site, token, receive
+        self._places = threading.BoundedSemaphore(MOST_CONNECTIONS)
         self.tls = _tls(*certificate) if certificate else None
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
@@ -72,10 +81,26 @@ class WebServer(ThreadingHTTPServer):
             )
         return connection, address
 
+    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401
+        """As the base class, once there is a place."""
+        self._places.acquire()
+        try:
+            super().process_request(request, client_address)
+        except BaseException:  # no thread could be started
+            self._places.release()
+            raise
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:  # noqa: ANN401
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._places.release()
+
     def handle_error(self, request: object, client_address: object) -> None:
         """Connections that break off are the phone's business; all else is said on stderr."""
         if not isinstance(sys.exception(), (ConnectionError, TimeoutError, ssl.SSLError)):
-            super().handle_error(request, client_address)  # type: ignore[arg-type]
+            error = sys.exception()
+            sys.stderr.write(ascii(f"{type(error).__name__}: {error}")[1:-1] + "\n")
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -91,7 +116,10 @@ class _Handler(BaseHTTPRequestHandler):
         if resource is None:
             self._say(HTTPStatus.NOT_FOUND, "there is nothing at this address")
         else:
-            self._send(HTTPStatus.OK, resource)
+            try:
+                self._send(HTTPStatus.OK, resource)
+            except FileNotFoundError:
+                self._say(HTTPStatus.NOT_FOUND, "the file has been removed: start ailsr-web again")
 
     def do_POST(self) -> None:
         self.close_connection = True  # whatever was not read is not taken for the next request
@@ -126,26 +154,41 @@ class _Handler(BaseHTTPRequestHandler):
         return None
 
     def _say(self, status: HTTPStatus, text: str) -> None:
-        self._send(status, Resource("text/plain; charset=utf-8", f"{text}\n".encode))
+        self._send(status, Resource("text/plain; charset=utf-8", in_memory(f"{text}\n".encode())))
 
     def _send(self, status: HTTPStatus, resource: Resource) -> None:
-        content, compressed = resource.read(), resource.gzipped
-        if compressed and "gzip" not in self.headers.get("Accept-Encoding", ""):
-            content, compressed = gzip.decompress(content), False
+        with resource.open() as file:
+            compressed, content = resource.gzipped, file
+            if compressed and "gzip" not in self.headers.get("Accept-Encoding", ""):
+                compressed = False
+                content = cast("IO[bytes]", gzip.GzipFile(fileobj=file))
+                length = sum(len(piece) for piece in _pieces(content))
+                content.seek(0)
+            else:
+                length = file.seek(0, io.SEEK_END)
+                file.seek(0)
+            self._send_head(status, resource.type, length, compressed)
+            for piece in _pieces(content):
+                self.wfile.write(piece)
+
+    def _send_head(self, status: HTTPStatus, type: str, length: int, compressed: bool) -> None:
         self.send_response(status)
-        for name, value in _HEADERS.items():
-            self.send_header(name, value)
         # The token, and so every address, is new each time: what is there does not change.
         cached = "private, max-age=86400" if status == HTTPStatus.OK else "no-store"
         self.send_header("Cache-Control", cached)
         if compressed:
             self.send_header("Content-Encoding", "gzip")
-        self.send_header("Content-Type", resource.type)
-        self.send_header("Content-Length", str(len(content)))
+        self.send_header("Content-Type", type)
+        self.send_header("Content-Length", str(length))
         if self.close_connection:
             self.send_header("Connection", "close")
         self.end_headers()
-        self.wfile.write(content)
+
+    def send_response(self, code: int, message: str | None = None) -> None:
+        """As the base class, whose error pages come this way, too; with what browsers obey."""
+        super().send_response(code, message)
+        for name, value in _HEADERS.items():
+            self.send_header(name, value)
 
     def version_string(self) -> str:
         """Nothing about this machine."""
@@ -153,6 +196,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Nothing: reports are announced, requests are not."""
+
+
+def _pieces(file: IO[bytes]) -> Iterator[bytes]:
+    while piece := file.read(_PIECE):
+        yield piece
 
 
 def _tls(certificate: Path, key: Path) -> ssl.SSLContext:

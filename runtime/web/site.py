@@ -7,16 +7,18 @@ there is no path to climb out of.
 from __future__ import annotations
 
 import io
-import json
+import tempfile
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from PIL import Image
 
+from ailsr.runtime import documents
 from ailsr.runtime.bench.host import Host
 from ailsr.runtime.bench.request import Quality
 from ailsr.runtime.bench.results import Results
@@ -29,6 +31,7 @@ from ailsr.runtime.imaging.protocol import PROTOCOL, Pairs
 from ailsr.runtime.imaging.resize import enlarge
 from ailsr.runtime.upscaling.upscaler import Upscaler, load
 
+_ENCODING = threading.Lock()
 PAGE = Path(__file__).parent / "page"
 """Where ``make web`` builds the page and wheels carry it."""
 _TYPES = {
@@ -48,7 +51,8 @@ class Resource:
 
     type: str
     """Media type."""
-    read: Callable[[], bytes]
+    open: Callable[[], IO[bytes]]
+    """Its bytes, as a file that is read in pieces."""
     gzipped: bool = False
     """The bytes are compressed, as ``Content-Encoding: gzip`` says."""
 
@@ -63,6 +67,16 @@ class Measuring:
     """At most so many of them, the first by name."""
     runs: int
     seconds: float
+
+
+def in_memory(content: bytes) -> Callable[[], IO[bytes]]:
+    """What opens ``content``."""
+    return lambda: io.BytesIO(content)
+
+
+def on_disk(path: Path) -> Callable[[], IO[bytes]]:
+    """What opens the file at ``path``."""
+    return lambda: path.open("rb")
 
 
 Site = dict[str, Resource]
@@ -90,14 +104,14 @@ def build_site(files: Sequence[Path], measuring: Measuring) -> Site:
         "report": _empty_report(pictures, measuring),
     }
     site = _page()
-    site["setup.json"] = Resource("application/json", json.dumps(setup).encode)
+    site["setup.json"] = Resource("application/json", in_memory(documents.dump(setup).encode()))
     for i, path in enumerate(files):
-        site[_model_address(i)] = Resource("application/octet-stream", path.read_bytes)
+        site[_model_address(i)] = Resource("application/octet-stream", on_disk(path))
     for scale, pairs in pictures.items():
         for i in range(len(pairs)):
             for side in ("lr", "hr"):
-                read = partial(_png, pairs, i, side)
-                site[_picture_address(scale, i, side)] = Resource("image/png", read)
+                open_png = partial(_png, pairs, i, side)
+                site[_picture_address(scale, i, side)] = Resource("image/png", open_png)
     return site
 
 
@@ -110,7 +124,7 @@ def _page() -> Site:
     site = {}
     for path in sorted(PAGE.rglob("*.gz")):
         address = path.relative_to(PAGE).with_suffix("")
-        resource = Resource(_TYPES[address.suffix], path.read_bytes, gzipped=True)
+        resource = Resource(_TYPES[address.suffix], on_disk(path), gzipped=True)
         site[address.as_posix()] = resource
     site[""] = site.pop("index.html")
     return site
@@ -175,11 +189,13 @@ def _empty_report(pictures: dict[int, Pairs], measuring: Measuring) -> dict[str,
     ).to_document()
 
 
-def _png(pairs: Pairs, index: int, side: str) -> bytes:
-    rgb: Rgb = getattr(pairs[index], side)
-    buffer = io.BytesIO()
-    Image.fromarray(rgb).save(buffer, "png")
-    return buffer.getvalue()
+def _png(pairs: Pairs, index: int, side: str) -> IO[bytes]:
+    """A picture of the protocol as a PNG, on the disk; one at a time is in memory."""
+    file = tempfile.TemporaryFile()  # noqa: SIM115  whoever sends it closes it
+    with _ENCODING:
+        rgb: Rgb = getattr(pairs[index], side)
+        Image.fromarray(rgb).save(file, "png")
+    return file
 
 
 def _model_address(index: int) -> str:

@@ -52,6 +52,17 @@ def test_statistics_equal_those_of_the_runtime(ask):
         assert answer["samples_ms"] == own
 
 
+def test_cards_are_accepted_as_by_the_runtime(ask):
+    """By the cases that tests/runtime/test_card.py tries on the runtime."""
+    cases = json.loads((ROOT / "tests" / "parity" / "cards.json").read_text())
+    questions = [
+        {"ask": "card", "parts": [p if isinstance(p, str) else p[0] * p[1] for p in case["card"]]}
+        for case in cases
+    ]
+    answers = dict(zip((case["what"] for case in cases), ask(*questions), strict=True))
+    assert answers == {case["what"]: case["is"] for case in cases}
+
+
 def test_tiles_equal_those_of_the_runtime(ask):
     sides = [
         (length, window, radius)

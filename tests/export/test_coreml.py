@@ -464,6 +464,15 @@ def point_outside(package: Path) -> None:
     (package / "Manifest.json").write_text(manifest.replace("com.apple.CoreML/m", "../../m"))
 
 
+def other_output(spec: Any) -> None:
+    spec.description.output[0].name = "nowhere"
+
+
+def loop(package: Path) -> None:
+    shutil.rmtree(package / "Data")
+    (package / "Data").symlink_to("Data")
+
+
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "gone": (shutil.rmtree, "does not exist"),
     "a file": (lambda p: (shutil.rmtree(p), p.write_bytes(b"PK")), "not a package"),
@@ -486,6 +495,12 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
             p, lambda s: setattr(s.description.output[0].type.imageType, "colorSpace", 10)
         ),
         "'upscaled' is not an RGB image",
+    ),
+    "a result that nothing computes": (lambda p: rewrite(p, other_output), "computes 'nowhere'"),
+    "a loop of links": (loop, "damaged"),
+    "a manifest of infinities": (
+        lambda p: (p / "Manifest.json").write_text('{"itemInfoEntries": 1e999}'),
+        "too large",
     ),
     "an unknown operator": (lambda p: rewrite(p, unknown_operator), "'fourier_transform'"),
 }

@@ -13,12 +13,18 @@ from pathlib import Path
 
 import flatbuffers
 import numpy as np
+import onnx
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from ailsr.export.graph.graph import Conv, DepthToSpace, Graph
 from ailsr.export.targets.coreml import writer as coreml_writer
+from ailsr.runtime.anatomy.anatomy import anatomy
+from ailsr.runtime.anatomy.tflite import tflite_metadata
 from ailsr.runtime.card import FORMAT, Card
+from ailsr.runtime.devices.device import scale_of
+from ailsr.runtime.engines.engine import open_engine
+from ailsr.runtime.errors import ModelError
 from ailsr.runtime.seal import UNSEALED
 from ailsr.train import checkpoint
 from ailsr.train.checkpoint import Checkpoint
@@ -40,7 +46,8 @@ def use():
         checkpoint.load(path)
     else:
         from ailsr.runtime import load
-        load(path, threads=1).upscale(np.zeros((12, 12, 3), np.uint8))
+        upscaler = load(path, threads=1, trusted=kind == "trusted")
+        upscaler.upscale(np.zeros((12, 12, 3), np.uint8))
 
 content, random = part.read_bytes(), np.random.default_rng(0)
 damages = [content[:length] for length in np.linspace(0, len(content) - 1, cuts, dtype=int)]
@@ -123,8 +130,51 @@ def test_a_tflite_file_that_crashes_the_interpreter_is_an_error(write_network, t
 
 @pytest.mark.parametrize("kind", ["onnx float32 float32", "onnx int8 uint8"])
 def test_an_onnx_file_of_others_cannot_end_the_process(write_network, kind):
-    refused, _ = damaged("use", unsealed(write_network(kind, (12, 12))), flips=150)
+    """Not even without a trial."""
+    refused, _ = damaged("trusted", unsealed(write_network(kind, (12, 12))), flips=150)
     assert refused >= 30
+
+
+def test_a_small_tflite_file_cannot_stand_for_a_large_one(tmp_path):
+    """60,000 metadata and as many buffers that are all the same: each byte of the file is read a
+    bounded number of times, whatever its offsets say."""
+    count = 60_000
+    builder = flatbuffers.Builder(1 << 20)
+    name = builder.CreateString("a name")
+    content = builder.CreateByteVector(bytes(1 << 17))
+    schema.BufferStart(builder)
+    schema.BufferAddData(builder, content)
+    buffer = schema.BufferEnd(builder)
+    schema.MetadataStart(builder)
+    schema.MetadataAddName(builder, name)
+    entry = schema.MetadataEnd(builder)
+    vectors = []
+    for item in (entry, buffer):
+        builder.StartVector(4, count, 4)
+        for _ in range(count):
+            builder.PrependUOffsetTRelative(item)
+        vectors.append(builder.EndVector())
+    schema.ModelStart(builder)
+    schema.ModelAddMetadata(builder, vectors[0])
+    schema.ModelAddBuffers(builder, vectors[1])
+    builder.Finish(schema.ModelEnd(builder), b"TFL3")
+    content = bytes(builder.Output())
+    assert len(content) < 700_000
+    assert tflite_metadata(content, "another name") is None
+    path = tmp_path / "aliases.tflite"
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match="overlap many times over"):
+        anatomy(str(path))
+
+
+def test_an_onnx_file_without_the_shape_of_its_input_is_refused(write_peer, tmp_path):
+    model = onnx.load(write_peer([1, 3, 8, 8]))
+    model.graph.input[0].type.tensor_type.ClearField("shape")
+    path = tmp_path / "shapeless.onnx"
+    onnx.save(model, path)
+    with pytest.raises(ModelError, match=r"it takes .* one RGB picture each"):
+        open_engine(path)
+    assert scale_of(str(path)) is None
 
 
 @pytest.mark.parametrize("kind", ["onnx float32 float32", "tflite int8 uint8"])

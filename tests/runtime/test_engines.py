@@ -93,8 +93,8 @@ def test_nothing_is_printed(write_network, capfd, kind):
         ("missing.onnx", None, "no model file at .*missing.onnx"),
         ("empty.onnx", b"", "empty.onnx is empty"),
         ("empty.tflite", b"", "empty.tflite is empty"),
-        ("garbage.onnx", b"\x08\x07garbage" * 50, "garbage.onnx: onnxruntime cannot load it"),
-        ("text.onnx", b"hello, world\n", "text.onnx: onnxruntime cannot load it"),
+        ("garbage.onnx", b"\x08\x07garbage" * 50, "garbage.onnx: it is damaged"),
+        ("text.onnx", b"hello, world\n", "text.onnx: it is damaged"),
         ("text.tflite", b"hello, world\n", "text.tflite: it is no TFLite file"),
         ("head.tflite", b"\x1c\0\0\0TFL3", "head.tflite: it is damaged"),
         ("net.pt", b"PK", "net.pt is a network, not an exported file: run ailsr-export"),
@@ -137,11 +137,14 @@ def test_a_missing_engine_is_named_with_its_installation(write_network, monkeypa
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("lie", [{"scale": 3}, {"input_size": (12, 14)}, {"pixels": "other"}])
+@pytest.mark.parametrize("lie", [{"scale": 3}, {"input_size": (12, 14)}, {"pixels": None}])
 def test_a_card_that_contradicts_the_tensors_is_refused(write_network, tmp_path, kind, lie):
     path = write_network(kind, (12, 12))
     damaged = tmp_path / path.name
-    text = replace(open_engine(path, threads=1).card, **lie).to_json()
+    card = open_engine(path, threads=1).card
+    if "pixels" in lie:
+        lie = {"pixels": "uint8" if card.pixels == "float32" else "float32"}
+    text = replace(card, **lie).to_json()
     if path.suffix == ".onnx":
         model = onnx.load(path)
         onnx.helper.set_model_props(model, {"ailsr": text, SEAL_KEY: UNSEALED})

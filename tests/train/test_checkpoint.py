@@ -1,11 +1,14 @@
 import pickle
+from pathlib import Path
 
 import pytest
 import torch
 
-from ailsr.runtime.errors import ModelError
+from ailsr.runtime.errors import ModelError, UsageError
 from ailsr.train.checkpoint import Checkpoint, load, save, start_from
+from ailsr.train.checkpoint_anatomy import checkpoint_anatomy
 from ailsr.train.networks import create
+from ailsr.train.recipe import Recipe
 
 
 @pytest.fixture
@@ -107,3 +110,58 @@ def test_weights_of_another_network_are_refused(saved):
     torch.save(content, path)
     with pytest.raises(ModelError, match="nonsense"):
         load(path)
+
+
+def _nested(value, *keys):
+    for key in reversed(keys):
+        value = {key: value}
+    return value
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {"format": "1"},
+        {"format": 10**400},
+        {"network": 7},
+        {"network": ["sesr_m3"]},
+        {"scale": "2"},
+        {"scale": 2.5},
+        {"scale": [2]},
+        {"state": [1, 2]},
+        {"state": {"x": "weights"}},
+        {"state": {3: torch.zeros(1)}},
+        {"card": []},
+        {"card": {"recipe": 3}},
+        {"card": {"recipe": None}},
+        {"card": {"validations": 3}},
+        {"card": {"validations": [{"psnr": "33"}]}},
+        {"card": {"validations": [7]}},
+        {"card": {"pictures": torch.zeros(3)}},
+        {"card": _nested(1, *"abcdefghij")},
+        {"progress": 3},
+        {"fused": "yes"},
+    ],
+    ids=str,
+)
+def test_entries_of_other_types_are_refused_in_one_line(tmp_path, entries):
+    path = tmp_path / "best.pt"
+    save(Checkpoint(create("sesr_m3", 2), {"steps": 1}), path)
+    torch.save(torch.load(path, weights_only=True) | entries, path)
+    for use in (load, lambda path: checkpoint_anatomy(str(path))):
+        with pytest.raises(ModelError) as caught:
+            use(path)
+        assert str(path) in str(caught.value)
+        assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [{"train": [3]}, {"train": "photos"}, {"scale": "2"}, {"steps": 1.5}, {"method": "magic"},
+     {"val": 3}, {"teacher": ["zoo"]}],
+    ids=str,
+)  # fmt: skip
+def test_a_stored_recipe_of_other_types_is_refused(recipe):
+    stored = Recipe(train=[Path("photos")]).to_dict()
+    with pytest.raises(UsageError, match=f"the stored {next(iter(recipe))} is"):
+        Recipe.from_dict(stored | recipe)

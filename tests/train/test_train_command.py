@@ -1,4 +1,5 @@
 import json
+import math
 import os
 import resource
 import subprocess
@@ -8,7 +9,9 @@ from pathlib import Path
 import pytest
 import skimage.data
 
+from ailsr.runtime.errors import UsageError
 from ailsr.runtime.imaging.image import write
+from ailsr.train.recipe import Recipe, read_toml
 
 COMMAND = Path(sys.executable).with_name("ailsr-train")
 
@@ -98,6 +101,55 @@ def test_bad_input_is_one_line(folder, arguments, says):
     assert err.startswith("error: ")
     assert len(err.splitlines()) == 1
     assert says in err
+
+
+def test_a_module_that_a_recipe_names_is_imported_only_on_the_users_word(folder):
+    (folder / "evil.py").write_text(
+        "from pathlib import Path\nPath('ran').touch()\n"
+        "from ailsr.train.networks import create\n"
+        "class Net: pass\n"
+    )
+    (folder / "r.toml").write_text('network = "evil:Net"\ntrain = ["photos"]\n')
+    for more in ([], ["--resume"]):
+        code, _, err = run("--config", "r.toml", "--output", "never", *more, cwd=folder)
+        assert code == 1
+        assert "add --network evil:Net if you trust it" in err
+        assert len(err.splitlines()) == 1
+        assert not (folder / "ran").exists()
+    code, _, err = run(
+        "--config", "r.toml", "--network", "evil:Net", "--output", "never", cwd=folder
+    )
+    assert (code, "Net is not a subclass" in err) == (1, True)
+    assert (folder / "ran").exists()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_recipe_of_any_text_is_read_back(tmp_path, encoding):
+    """An emoji, quotes, a control character, infinity; as each editor saves it."""
+    names = ["photos 😀", 'a "quote" \\ \x7f\t', "[red]"]
+    recipe = Recipe(train=[Path(name) for name in names], alpha=math.inf)
+    path = tmp_path / "recipe.toml"
+    path.write_bytes(recipe.to_toml().encode(encoding))
+    values = read_toml(path)
+    assert (values["train"], values["alpha"]) == (names, math.inf)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"\xff\xfe\x00", b"network = \xe9", b"steps = ", b"train = [1]", b"x = " + b"[" * 9000],
+    ids=lambda content: ascii(content[:20]),
+)
+def test_a_recipe_that_cannot_be_read_is_one_line(tmp_path, content):
+    path = tmp_path / "recipe.toml"
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match=r"recipe\.toml") as caught:
+        read_toml(path)
+    assert len(str(caught.value)) < 500
+
+
+def test_a_path_that_is_no_text_is_said():
+    with pytest.raises(UsageError, match="is no UTF-8"):
+        Recipe(train=[Path("a\udcff")]).to_toml()
 
 
 def test_a_file_that_cannot_be_written_whole_is_not_there(folder):

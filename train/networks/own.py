@@ -1,7 +1,8 @@
 """A network of the user's own, named ``package.module:Class``.
 
 Such a name is an instruction to import a module, which runs its code. It is followed when the user
-gives it (``--network``), never because it stands in a file; see ``checkpoint.load``.
+gives it on the command line (``--network``), never because it stands in a file: neither in a
+checkpoint (``checkpoint.load``) nor in a recipe (``train/command.py``).
 """
 
 from __future__ import annotations

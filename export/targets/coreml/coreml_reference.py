@@ -22,7 +22,7 @@ from ailsr.export.targets.coreml.writer import WEIGHTS, coremltools
 from ailsr.runtime.anatomy.coreml import blobs, specification_path
 from ailsr.runtime.card import METADATA_KEY, Card, PixelType
 from ailsr.runtime.engines.coreml import image_feature, reading
-from ailsr.runtime.errors import EngineError, ImageError
+from ailsr.runtime.errors import EngineError, ImageError, ModelError
 from ailsr.runtime.seal import check_seal
 
 
@@ -46,6 +46,8 @@ class CoreMLReference:
             self.program = Interpreter(spec, specification.parent / WEIGHTS)
             self.input, self.input_size = image_feature(spec.description.input)
             self.output, (height, _) = image_feature(spec.description.output)
+            if self.output not in self.program.tensors:
+                raise ModelError(f"nothing in its program computes {self.output!r}")
             card = spec.description.metadata.userDefined.get(METADATA_KEY)
             self.card = Card.of_file(card, sealed)
         self.sizes = self.card.sizes if self.card else (self.input_size,)
@@ -79,9 +81,13 @@ class CoreMLReference:
             sizes = " or ".join(f"{height}x{width}x3" for height, width in self.sizes)
             raise ImageError(f"the file takes {sizes} pixels, not {image.shape}")
         tensor = torch.from_numpy(image.transpose(2, 0, 1).copy())[None]
-        with _threads(self.threads):
-            computed = self.program.compute({self.input: tensor}, result)
-        array: NDArray[np.float32] = computed[0].permute(1, 2, 0).contiguous().numpy()
+        try:
+            with _threads(self.threads):
+                computed = self.program.compute({self.input: tensor}, result)
+            array: NDArray[np.float32] = computed[0].permute(1, 2, 0).contiguous().numpy()
+        except Exception as error:  # the operators of a file of others may get anything
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+            raise EngineError(f"its program cannot be computed ({reason})") from error
         return array
 
 

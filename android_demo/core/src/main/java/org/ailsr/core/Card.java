@@ -10,6 +10,9 @@ public final class Card {
   /** The highest format of cards that is understood here. Since 2, a file with one is sealed. */
   public static final int FORMAT = 2;
 
+  private static final int LONGEST = 1 << 20;
+  private static final int LONGEST_SIDE = 1 << 16;
+
   public final int format;
   public final String network;
 
@@ -40,44 +43,56 @@ public final class Card {
   /** Summary of the training run, as text, by name. */
   public final Map<String, String> training;
 
+  /** The rules are those of {@code runtime/card.py}: types, ranges and lengths. */
   private Card(Fields fields) {
-    format = fields.has("format") ? fields.integer("format") : 0;
+    format = fields.given("format") ? fields.integer("format", 0, 1 << 30) : FORMAT;
     if (format > FORMAT) {
       throw new AilsrException(
           "the file's card has format " + format + ", this app reads up to " + FORMAT
               + ": update the app");
     }
     network = fields.text("network");
-    scale = fields.integer("scale");
-    color = fields.text("color");
-    precision = fields.text("precision");
-    pixels = PixelType.ofLabel(fields.text("pixels"));
-    radius = fields.integer("radius");
+    scale = fields.integer("scale", 1, 64);
+    color = fields.oneOf("color", "rgb", "y");
+    precision = fields.oneOf("precision", "float32", "float16", "int8", "int8x16");
+    pixels = PixelType.ofLabel(fields.oneOf("pixels", "float32", "uint8", "int8"));
     sizes = new ArrayList<>();
-    sizes.add(size(fields.list("input_size")));
-    for (Object other : fields.list("other_sizes")) {
-      sizes.add(size((List<?>) other));
-    }
-    if (pixels == null || scale < 1 || radius < 0) {
-      throw new AilsrException("a value out of range");
+    sizes.add(size(fields.items("input_size")));
+    radius = fields.integer("radius", 0, LONGEST_SIDE);
+    if (fields.given("other_sizes")) {
+      for (Object other : fields.items("other_sizes")) {
+        if (!(other instanceof List)) {
+          throw new AilsrException("one of its 'other_sizes' is not a list");
+        }
+        sizes.add(size((List<?>) other));
+      }
     }
     protocol = fields.text("protocol", null);
     means = fields.text("means", null);
+    for (String name : new String[] {"calibration", "checkpoint_sha256", "ailsr_version"}) {
+      fields.text(name, null); // not shown here, but a card is right as a whole
+    }
     psnr = new LinkedHashMap<>();
-    for (String name : fields.object("psnr").names()) {
-      psnr.put(name, fields.object("psnr").number(name));
+    Fields scores = fields.given("psnr") ? fields.map("psnr") : Fields.NONE;
+    for (String name : scores.names()) {
+      psnr.put(name, scores.has(name) ? scores.number(name) : Double.POSITIVE_INFINITY);
     }
     training = new LinkedHashMap<>();
-    for (String name : fields.object("training").names()) {
-      training.put(name, String.valueOf(fields.object("training").value(name)));
+    Fields summary = fields.given("training") ? fields.map("training") : Fields.NONE;
+    for (String name : summary.names()) {
+      Fields.checkPlain(name, summary.value(name), 4);
+      training.put(name, String.valueOf(summary.value(name)));
     }
   }
 
   /** The card in {@code text}. Throws AilsrException when it cannot be read. */
   static Card parse(String text) {
     try {
+      if (text.length() > LONGEST) {
+        throw new AilsrException("it has more than " + LONGEST + " characters");
+      }
       return new Card(Fields.parse(text));
-    } catch (AilsrException | ClassCastException error) {
+    } catch (AilsrException error) {
       throw new AilsrException(
           "the file's ailsr card cannot be read (" + AilsrException.lineOf(error) + ")");
     }
@@ -85,10 +100,11 @@ public final class Card {
 
   /** {@code [height, width]}. */
   private static Size size(List<?> sides) {
-    Size size = new Size(((Long) sides.get(0)).intValue(), ((Long) sides.get(1)).intValue());
-    if (sides.size() != 2 || size.height < 1 || size.width < 1) {
-      throw new AilsrException("a size out of range");
+    if (sides.size() != 2) {
+      throw new AilsrException("a size is not height and width");
     }
-    return size;
+    return new Size(
+        Fields.integer("size", sides.get(0), 1, LONGEST_SIDE),
+        Fields.integer("size", sides.get(1), 1, LONGEST_SIDE));
   }
 }

@@ -68,13 +68,17 @@ public final class Json {
       case "null":
         return null;
       default:
-        if (word.matches("-?\\d{1,18}")) {
+        if (word.matches("-?(0|[1-9]\\d{0,17})")) {
           return Long.valueOf(word);
         }
-        if (word.matches("-?\\d+(\\.\\d+)?([eE][+-]?\\d+)?")) {
-          return Double.valueOf(word);
+        if (word.matches("-?(0|[1-9]\\d*)(\\.\\d+)?([eE][+-]?\\d+)?")) {
+          Double number = Double.valueOf(word);
+          if (number.isInfinite()) {
+            throw wrong("a number that is too large");
+          }
+          return number;
         }
-        throw wrong("'" + word + "'");
+        throw wrong("'" + (word.length() > 60 ? word.substring(0, 59) + "…" : word) + "'");
     }
   }
 
@@ -117,6 +121,9 @@ public final class Json {
     StringBuilder string = new StringBuilder();
     while (peek() != '"') {
       char next = text.charAt(at++);
+      if (next < ' ') {
+        throw wrong("a control character in a text");
+      }
       if (next != '\\') {
         string.append(next);
         continue;
@@ -126,19 +133,36 @@ public final class Json {
       int plain = "\"\\/bfnrt".indexOf(escaped);
       if (plain >= 0) {
         string.append("\"\\/\b\f\n\r\t".charAt(plain));
-      } else if (escaped == 'u' && at + 4 <= text.length()) {
-        try {
-          string.append((char) Integer.parseInt(text.substring(at, at + 4), 16));
-        } catch (NumberFormatException error) {
-          throw wrong("a bad \\u");
-        }
+      } else if (escaped == 'u' && isHex(at)) {
+        string.append((char) Integer.parseInt(text.substring(at, at + 4), 16));
         at += 4;
       } else {
         throw wrong("a bad escape");
       }
     }
     at++;
+    checkPairs(string);
     return string.toString();
+  }
+
+  /** Throws AilsrException for half of a surrogate pair: no text that is written has one. */
+  private void checkPairs(CharSequence string) {
+    for (int i = 0; i < string.length(); i++) {
+      boolean pair = Character.isHighSurrogate(string.charAt(i))
+          && i + 1 < string.length()
+          && Character.isLowSurrogate(string.charAt(i + 1));
+      if (pair) {
+        i++;
+      } else if (Character.isSurrogate(string.charAt(i))) {
+        throw wrong("half of a surrogate pair");
+      }
+    }
+  }
+
+  /** Whether the next four characters are hexadecimal digits. */
+  private boolean isHex(int from) {
+    return from + 4 <= text.length()
+        && text.substring(from, from + 4).matches("[0-9a-fA-F]{4}");
   }
 
   private char peek() {

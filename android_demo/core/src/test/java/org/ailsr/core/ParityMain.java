@@ -35,6 +35,9 @@ public final class ParityMain {
         case "resize":
           answers.add(resize(fields));
           break;
+        case "card":
+          answers.add(card(fields));
+          break;
         default:
           throw new AilsrException("no such question: " + fields.text("ask"));
       }
@@ -48,6 +51,20 @@ public final class ParityMain {
       samples[i] = ((Number) fields.list("samples").get(i)).doubleValue();
     }
     return new Latency(samples, 0, Latency.isSteady(samples)).toJson();
+  }
+
+  /** Whether a card is accepted; it comes as a list of texts, since one of ours is bounded. */
+  private static Object card(Fields fields) {
+    StringBuilder text = new StringBuilder();
+    for (Object part : fields.list("parts")) {
+      text.append(part);
+    }
+    try {
+      Card card = Card.parse(text.toString());
+      return card.scale + " " + card.radius + " " + card.sizes;
+    } catch (AilsrException error) {
+      return false;
+    }
   }
 
   private static Object tiles(Fields fields) {
