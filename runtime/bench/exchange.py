@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Callable
 from dataclasses import astuple, fields
 from pathlib import Path
-from typing import Any
 
+from ailsr.runtime import json_lines
 from ailsr.runtime.bench.latency import Latency
 from ailsr.runtime.bench.path_parts import Parts
 from ailsr.runtime.bench.request import Measurement
@@ -74,17 +73,10 @@ def write_markdown(results: Results, path: Path) -> None:
     _write(path, "\n".join([*table, "", how, ""]))
 
 
-def append_document(document: dict[str, Any], path: Path) -> None:
-    """Add a report to the history at ``path`` as one line."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(document, allow_nan=False) + "\n")
-
-
 WRITERS: dict[str, Callable[[Results, Path], None]] = {
     "csv": write_csv,
     "markdown": write_markdown,
-    "history": lambda results, path: append_document(results.to_document(), path),
+    "history": lambda results, path: json_lines.append(path, results.to_document(), durable=True),
 }
 """By the option of ``ailsr-bench`` that names the file."""
 

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from ailsr.runtime.bench.comparison import Change, Comparison, compare, load_report
 from ailsr.runtime.bench.table import ABSENT, milliseconds
-from ailsr.runtime.commands.command import entry_point, stdout
+from ailsr.runtime.commands.command import entry_point, message, stdout
 from ailsr.runtime.errors import EngineError
 
 
@@ -56,7 +56,7 @@ class CompareConfig:
 
 def main(config: CompareConfig) -> None:
     """Print the comparison; raise EngineError when it fails the conditions."""
-    comparison = compare(load_report(config.before), load_report(config.after))
+    comparison = compare(load_report(config.before, message), load_report(config.after, message))
     if config.json:
         document = asdict(comparison)
         for entry, change in zip(document["changes"], comparison.changes, strict=True):

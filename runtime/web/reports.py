@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ailsr.runtime.bench.exchange import append_document
+from ailsr.runtime import json_lines
 from ailsr.runtime.errors import EngineError, UsageError
 from ailsr.runtime.files import atomic_output
 
@@ -48,7 +48,7 @@ class ReportDesk:
                     text = json.dumps(report, allow_nan=False) + "\n"
                     temporary.write_text(text, encoding="utf-8")
             if self._history:
-                append_document(report, self._history)
+                json_lines.append(self._history, report, durable=True)
             self._announce(report)
         return "Report received by the desktop"
 
