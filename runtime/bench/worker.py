@@ -27,6 +27,7 @@ from ailsr.runtime.bench import cores
 from ailsr.runtime.bench.energy import find_meter, joules_per_call
 from ailsr.runtime.bench.latency import BLOCKS, measure_latencies, measure_sustained, time_call
 from ailsr.runtime.bench.path_parts import measure_parts
+from ailsr.runtime.bench.quality import LeftOut, judge
 from ailsr.runtime.bench.request import Measurement, Quality, Request, Upscale
 from ailsr.runtime.bench.system import ROOT, Conditions, System, Watch
 from ailsr.runtime.engines.engine import available_cores, import_library
@@ -79,7 +80,8 @@ def measure(
         figures = {"load_ms": load_ms, "engine_memory_bytes": engine_memory}
         figures |= measure_speed(upscaler, request, step, turn, System(root, chosen))
     if request.images:
-        figures["quality"] = measure_quality(upscaler, request, report)
+        figures["quality"], left_out = measure_quality(upscaler, request, report)
+        figures["left_out"] = left_out or None
     return Measurement(
         file=request.file,
         engine=engine.name,
@@ -166,16 +168,16 @@ def measure_speed(
     }
 
 
-def measure_quality(upscaler: Upscaler, request: Request, report: Report) -> Quality:
-    """PSNR and SSIM over the pictures of ``request.images``."""
-    pairs = protocol.pairs(Path(request.images or ""), upscaler.scale)
-    done = iter(range(len(pairs), 2 * len(pairs)))  # latency was the first half
+def measure_quality(
+    upscaler: Upscaler, request: Request, report: Report
+) -> tuple[Quality | None, LeftOut]:
+    """PSNR and SSIM over the pictures of ``request.images``, and which were left out."""
 
-    def upscale(rgb: Rgb) -> Rgb:
-        report("PSNR", next(done), 2 * len(pairs))
-        return upscaler.upscale(rgb)
+    def tick(done: int, total: int) -> None:
+        report("PSNR", total + done, 2 * total)  # latency was the first half
 
-    return Quality.of_scores(protocol.evaluate(upscale, pairs, request.protocol))
+    folder = Path(request.images or "")
+    return judge(upscaler.upscale, folder, upscaler.scale, request.protocol, tick)
 
 
 def upscale_pictures(request: Upscale) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -448,7 +449,7 @@ def test_the_command_prints_one_json_document(files, images):
             *("first_run_ms", "inference", "whole_path", "engine_memory_bytes"),
             *("peak_memory_bytes", "frames_per_second", "megapixels_per_second", "quality"),
             *("cores", "delegate", "backends", "fallback", "parts", "ratio", "sustained"),
-            *("energy", "conditions", "noise"),
+            *("energy", "conditions", "noise", "left_out"),
         }
         assert entry["file"] == str(path)
         assert entry["input_size"] == list(SIZE)
@@ -467,6 +468,56 @@ def test_the_command_prints_one_json_document(files, images):
     assert all(value > 0 for value in first["parts"].values())
     (baseline,) = document["baselines"]
     assert (baseline["name"], baseline["scale"]) == ("bicubic", 2)
+
+
+def test_pictures_that_cannot_be_used_cost_only_themselves(files, images, tmp_path):
+    mixed = tmp_path / "mixed"
+    shutil.copytree(images, mixed)
+    (mixed / "broken.png").write_bytes((images / "rocket.png").read_bytes()[:900])
+    image.write(np.zeros((10, 10, 3), np.uint8), mixed / "small.png")
+    done = bench(
+        files["onnx int8"], "--images", mixed, "--runs", 3, "--seconds", 0.2, "--json",
+        "--history", tmp_path / "h.jsonl", "--html", tmp_path / "r.html",
+    )  # fmt: skip
+    document = json.loads(done.stdout)
+    (entry,) = document["files"]
+    assert entry["error"] is None and entry["whole_path"]["n"] == 3
+    assert set(entry["left_out"]) == {"broken", "small"}
+    bicubic = bicubic_quality(images, 2, "Y-shave-s")  # of the others alone
+    assert entry["quality"]["psnr_db"] == pytest.approx(bicubic.psnr_db, abs=0.1)
+    assert document["baselines"][0]["quality"]["psnr_db"] == pytest.approx(bicubic.psnr_db)
+    assert json.loads((tmp_path / "h.jsonl").read_text()) == document
+    assert (tmp_path / "r.html").exists()
+    assert done.returncode == 1
+    error = done.stderr.splitlines()[-1]
+    assert error.startswith("error: PSNR and SSIM leave out: ")
+    assert "broken.png cannot be read" in error and "small has 10x10 pixels" in error
+
+
+def test_where_no_picture_can_be_used_latencies_are_kept(files, tmp_path):
+    image.write(np.zeros((10, 10, 3), np.uint8), tmp_path / "small.png")
+    found = measure(files["onnx int8"], tmp_path)
+    assert isinstance(found, Measurement) and found.whole_path and found.quality is None
+    assert list(found.left_out) == ["small"]
+    assert bicubic_quality(tmp_path, 2, "Y-shave-s") is None
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
+def test_a_report_that_cannot_be_written_costs_only_itself(files, tmp_path):
+    (tmp_path / "r.csv").mkdir()
+    done = bench(files["onnx int8"], "--csv", tmp_path / "r.csv")
+    assert (done.returncode, done.stdout) == (1, "")  # known before anything is measured
+    assert done.stderr == f"error: {tmp_path / 'r.csv'} is a folder: name a file in it\n"
+    (tmp_path / "r.csv").rmdir()
+    done = bench(
+        files["onnx int8"], "--runs", 3, "--seconds", 0.2, "--history", "/dev/full",
+        "--csv", tmp_path / "r.csv",
+    )  # fmt: skip
+    assert done.returncode == 1 and "cubic_x2_int8.onnx" in done.stdout
+    assert done.stderr.splitlines()[-1] == (
+        "error: /dev/full cannot be written: No space left on device"
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["r.csv"]
 
 
 @pytest.mark.parametrize(
