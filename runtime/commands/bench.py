@@ -21,8 +21,9 @@ from ailsr.runtime.commands.bench_table import print_table
 from ailsr.runtime.commands.command import entry_point, message, progress, stdout
 from ailsr.runtime.devices.device import LOCAL, Delegate, measure_on, open_device
 from ailsr.runtime.engines.engine import chosen_engines
+from ailsr.runtime.engines.named_files import missing
 from ailsr.runtime.engines.resizer import Library
-from ailsr.runtime.errors import AilsrError, DeviceError, EngineError, ModelError, UsageError
+from ailsr.runtime.errors import AilsrError, DeviceError, EngineError, UsageError
 from ailsr.runtime.files import check_output
 from ailsr.runtime.imaging import image, protocol
 from ailsr.runtime.imaging.crops import Crop, crop
@@ -210,7 +211,7 @@ def main(config: BenchConfig) -> None:
     """Measure, print, write the reports; then raise if a device or a file could not be measured."""
     for path in config.files:
         if not path.exists():
-            raise ModelError(f"no model file at {path}: check the name")
+            raise missing(path)
     if config.relative_to and config.relative_to not in config.files:
         raise UsageError(f"--relative-to {config.relative_to}: name one of the files to measure")
     if config.budget_ms is not None and config.images is None:

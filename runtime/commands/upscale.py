@@ -17,6 +17,7 @@ from rich.progress import Progress
 
 from ailsr.runtime.commands.command import entry_point, message, progress, stdout
 from ailsr.runtime.engines.engine import available_cores
+from ailsr.runtime.engines.named_files import resolve
 from ailsr.runtime.errors import AilsrError, ImageError, UsageError
 from ailsr.runtime.imaging import image
 from ailsr.runtime.imaging.resize import enlarge_rows
@@ -55,7 +56,9 @@ class Config:
         Path,
         typer.Argument(
             metavar="FILE",
-            help="Exported file: .onnx or .tflite (.mlpackage with the export extra).",
+            help="Exported file: .onnx or .tflite (.mlpackage with the export extra). Or zoo:NAME, "
+            "a network that comes with ailsr: with the export extra it is exported once, in "
+            "float32, and kept in ~/.cache/ailsr/zoo.",
         ),
     ]
     images: Annotated[
@@ -124,7 +127,7 @@ def main(config: Config) -> None:
         image.check_ending(config.output)
         outputs.check(jobs[0].source, config.output)
         jobs = [Job(jobs[0].source, config.output)]
-    crew = Crew(config.model, config.threads or available_cores(), limit)
+    crew = _crew(config, limit)
     if folder:
         jobs = plan_folder(jobs, config.output, crew.scale, outputs)
     results = _upscale_all(config, crew, jobs, outputs)
@@ -132,6 +135,10 @@ def main(config: Config) -> None:
         stdout.print_json(json_format.dumps(results))
     if failed := sum("error" in result for result in results):
         raise ImageError(f"{failed} of {len(jobs)} pictures failed, as said above")
+
+
+def _crew(config: Config, limit: int | None) -> Crew:
+    return Crew(resolve(config.model, message), config.threads or available_cores(), limit)
 
 
 def _upscale_all(
@@ -252,7 +259,7 @@ def _upscale_pipe(config: Config, limit: int | None) -> None:
     if sys.stdin.isatty() or sys.stdout.isatty():
         raise UsageError("- stands for a pipe of frames: see the example in --help")
     size = None if config.size is None else _size(config.size)
-    crew = Crew(config.model, config.threads or available_cores(), limit)
+    crew = _crew(config, limit)
     kind, frames = read_frames(sys.stdin.buffer, size)
     first = next(frames)
     output = FrameWriter(sys.stdout.buffer, kind)
