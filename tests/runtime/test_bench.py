@@ -276,6 +276,12 @@ ENGINES = """
         def run(self, image):
             raise ZeroDivisionError("two\\nlines")
 
+    class Late(Crash):
+        def run(self, image):
+            if image.min() == image.max():
+                super().run(image)
+            return image.repeat(2, 0).repeat(2, 1)
+
     class Leave(Reference):
         def __init__(self, path, threads):
             os._exit(7)
@@ -290,7 +296,13 @@ def engines(tmp_path_factory) -> Path:
     info = folder / "other_engines-1.0.dist-info"
     info.mkdir()
     info.joinpath("METADATA").write_text("Metadata-Version: 2.1\nName: other-engines\nVersion: 1\n")
-    names = {"ref": "Reference", "crash": "Crash", "raise": "Raise", "leave": "Leave"}
+    names = {
+        "ref": "Reference",
+        "crash": "Crash",
+        "raise": "Raise",
+        "leave": "Leave",
+        "late": "Late",
+    }
     lines = [f"{ending} = other_engines:{name}" for ending, name in names.items()]
     info.joinpath("entry_points.txt").write_text("\n".join(["[ailsr.engines]", *lines]))
     for ending in names:
@@ -332,6 +344,15 @@ def test_an_engine_of_one_size_upscales_within_a_limit_of_memory(with_engines, i
 def test_an_engine_that_fails_is_one_line(with_engines, ending, reason):
     path = with_engines / f"model.{ending}"
     assert measure(path) == Failure(str(path), reason)
+
+
+def test_an_engine_that_fails_on_a_picture_keeps_its_latencies(with_engines, images, tmp_path):
+    shutil.copytree(images, tmp_path / "mixed")
+    image.write(np.full((40, 40, 3), 90, np.uint8), tmp_path / "mixed" / "plain.png")
+    found = measure(with_engines / "model.late", tmp_path / "mixed")
+    assert isinstance(found, Measurement) and found.whole_path.n == 5
+    assert found.quality is None
+    assert found.left_out == {str(tmp_path / "mixed"): "the engine crashed (SIGABRT): double free"}
 
 
 def test_many_files_are_related_to_the_first_that_can_be_timed(with_engines, files):
