@@ -68,7 +68,7 @@ def write_markdown(results: Results, path: Path) -> None:
     host = results.host
     how = f"{host.cpu}, {host.cores} cores, {results.threads} threads"
     if results.images:
-        how += f"; PSNR and SSIM by {results.protocol} on {results.images}"
+        how += f"; PSNR and SSIM by {results.protocol} on {results.judged_on}"
     table = ["| " + " | ".join(c.replace("|", "\\|") for c in line) + " |" for line in lines]
     _write(path, "\n".join([*table, "", how, ""]))
 

@@ -62,6 +62,12 @@ class Results:
         return {n: why for file in self.measured for n, why in (file.left_out or {}).items()}
 
     @property
+    def judged_on(self) -> str | None:
+        """The pictures that PSNR and SSIM are of, in words; None: not measured."""
+        without = f" without {', '.join(self.left_out)}" if self.left_out else ""
+        return f"{self.images}{without}" if self.images else None
+
+    @property
     def baseline(self) -> str | None:
         """The file that ratios of latency refer to; None: files were not run side by side."""
         return next((file.ratio.to for file in self.measured if file.ratio), None)

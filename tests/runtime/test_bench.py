@@ -508,7 +508,7 @@ def test_pictures_that_cannot_be_used_cost_only_themselves(files, images, tmp_pa
     assert entry["quality"]["psnr_db"] == pytest.approx(bicubic.psnr_db, abs=0.1)
     assert document["baselines"][0]["quality"]["psnr_db"] == pytest.approx(bicubic.psnr_db)
     assert json.loads((tmp_path / "h.jsonl").read_text()) == document
-    assert (tmp_path / "r.html").exists()
+    assert "Mean over the pictures, without broken, small." in (tmp_path / "r.html").read_text()
     assert done.returncode == 1
     error = done.stderr.splitlines()[-1]
     assert error.startswith("error: PSNR and SSIM leave out: ")
