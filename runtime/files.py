@@ -1,4 +1,4 @@
-"""Writing files so that a half-written one is never seen."""
+"""Writing files so that a half-written one is never seen, and none is left behind."""
 
 from __future__ import annotations
 
@@ -6,26 +6,125 @@ import contextlib
 import hashlib
 import os
 import shutil
+import socket
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+from ailsr.runtime.errors import UsageError
+from ailsr.runtime.locks import try_lock
+
+_PREFIX, _ENDING = ".ailsr-", ".tmp"
+_swept: set[Path] = set()
+"""Folders that this process has cleared of what others left."""
 
 
 @contextlib.contextmanager
 def atomic_output(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` with the same ending; moved there when the block succeeds.
+    """A temporary path with the same name; moved to ``path`` when the block succeeds.
 
     Works for files and for folders such as ``.mlpackage``. When the block raises (a full disk,
-    Ctrl-C), the temporary path is removed and what stood at ``path`` is untouched.
+    Ctrl-C), the temporary path is removed and what stood at ``path`` is untouched. It lies in a
+    folder of its own beside ``path``; those of processes that were killed are removed when this
+    one first writes there. A pipe or a device stays one, and gets what was written.
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe, a device
+        with tempfile.TemporaryDirectory() as elsewhere:
+            temporary = Path(elsewhere, path.name)
+            yield temporary
+            path.write_bytes(temporary.read_bytes())
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    try:
+    if (parent := path.parent.absolute()) not in _swept:
+        clear_leftovers(parent)
+        _swept.add(parent)
+    with _temporary_folder(path.parent) as folder:
+        temporary = folder / path.name
         yield temporary
         if path.is_dir() and temporary.is_dir():
             shutil.rmtree(path)
         temporary.replace(path)
+
+
+def clear_leftovers(folder: Path) -> None:
+    """Remove what ``atomic_output`` left in ``folder`` when its process was killed."""
+    for found in folder.glob(f"{_PREFIX}*{_ENDING}"):
+        with contextlib.suppress(OSError), _opened(found) as descriptor:
+            if try_lock(descriptor):  # a living process holds it
+                remove(found)
+
+
+@contextlib.contextmanager
+def _temporary_folder(parent: Path) -> Iterator[Path]:
+    """A new folder in ``parent``, locked as long as this process lives, then removed."""
+    with contextlib.ExitStack() as stack:
+        while True:
+            try:
+                folder = Path(tempfile.mkdtemp(_ENDING, _PREFIX, parent))
+            except OSError as error:  # its name would tell the user nothing
+                raise type(error)(error.errno, error.strerror, str(parent)) from None
+            stack.callback(remove, folder)
+            with contextlib.suppress(OSError):  # where folders cannot be opened, none is cleared
+                held = try_lock(stack.enter_context(_opened(folder)))
+                if held is False or not folder.exists():  # another clears it at this moment
+                    continue
+            break
+        yield folder
+
+
+@contextlib.contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    only_folders = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_DIRECTORY", 0)
+    descriptor = os.open(folder, os.O_RDONLY | only_folders)
+    try:
+        yield descriptor
     finally:
-        remove(temporary)
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def sole_writer(folder: Path) -> Iterator[bool]:
+    """Keeps ``folder``, which is made if need be, to this process; whether the file system can.
+
+    The lock is the kernel's and ends with the process, however that ends. Its file, and a folder in
+    which nothing was written, are removed at the end. Raises UsageError when another process, on
+    this machine or another, has the folder.
+    """
+    made = [parent for parent in (folder, *folder.parents) if not parent.exists()]
+    path = folder / ".lock"
+    try:
+        with contextlib.ExitStack() as stack:
+            while True:
+                folder.mkdir(parents=True, exist_ok=True)
+                file = stack.enter_context(path.open("a+", encoding="utf-8"))
+                if (held := try_lock(file.fileno())) is False:
+                    file.seek(0)
+                    raise UsageError(
+                        f"{folder} is in use by process {file.read(100).strip() or '?'}: wait "
+                        "until it has ended, or choose another folder"
+                    )
+                # One who had it may have removed the file: a lock on that one keeps nobody out.
+                with contextlib.suppress(FileNotFoundError):
+                    if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                        break
+            file.truncate(0)
+            file.write(f"{os.getpid()} on {socket.gethostname()}\n")
+            file.flush()
+            stack.callback(path.unlink, missing_ok=True)  # while it is held
+            yield held is not None
+    finally:
+        for parent in made:
+            with contextlib.suppress(OSError):  # something is in it
+                parent.rmdir()
+
+
+def check_output(path: Path) -> None:
+    """Raise UsageError when no file can be written to ``path``, as far as that can be known."""
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder: name a file in it")
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if not folder.is_dir() or not os.access(path if path.exists() else folder, os.W_OK):
+        raise UsageError(f"{path} cannot be written: check its folder, or choose another")
 
 
 def remove(path: Path) -> None:

@@ -21,7 +21,7 @@ from ailsr.train import checkpoint
 from ailsr.train.curves import draw
 from ailsr.train.distributed import Processes, one_voice
 from ailsr.train.networks import is_reference
-from ailsr.train.recipe import OF_THE_MACHINE, Recipe
+from ailsr.train.recipe import OF_THE_MACHINE, PICTURES, Recipe
 from ailsr.train.training import Events, train
 
 
@@ -86,7 +86,7 @@ def _resumed(recipe: Recipe) -> Recipe:
     asked = recipe.to_dict()
     for name in sorted(given() & asked.keys()):
         value = asked[name]
-        if name in OF_THE_MACHINE:
+        if name in OF_THE_MACHINE and (name not in PICTURES or stored.get(name)):
             stored[name] = value
         elif stored.get(name) != value:
             flag = "--" + name.rstrip("_").replace("_", "-")
@@ -99,6 +99,14 @@ def _resumed(recipe: Recipe) -> Recipe:
             f"{path} was written by another ailsr, with --{newer.pop()}: resume it with that"
         )
     resumed = Recipe.from_dict(stored)
+    for name in PICTURES:
+        folders = getattr(resumed, name) or []
+        for folder in folders if isinstance(folders, list) else [folders]:
+            if not folder.is_dir():
+                raise UsageError(
+                    f"{folder}, which the run takes its pictures from, is not there: say where "
+                    f"they are now with --{name}"
+                )
     object.__setattr__(resumed, "resume", True)
     object.__setattr__(resumed, "json", recipe.json)
     return resumed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ailsr.runtime import documents
+from ailsr.runtime import json_lines
 from ailsr.runtime.files import atomic_output
 
 
@@ -12,7 +12,7 @@ def draw(log: Path, output: Path) -> None:
     """Draw the ``log.jsonl`` of a run as a PNG: loss, and PSNR and mean importance per round."""
     from matplotlib.figure import Figure  # half a second that only this needs
 
-    entries = [documents.parse(line) for line in documents.read_text(log).splitlines()]
+    entries = json_lines.read(log).values
     steps = [e for e in entries if e["event"] == "steps" and e["loss"] is not None]
     rounds = [e for e in entries if e["event"] == "validation"]
     panels = [("loss", [(e["step"], e["loss"]) for e in steps])]

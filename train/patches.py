@@ -20,6 +20,7 @@ from torch import Tensor
 from ailsr.runtime.errors import ImageError, TrainingError
 from ailsr.runtime.imaging.image import list_pictures, read
 from ailsr.runtime.imaging.resize import crop_to_multiple, resize, shrink
+from ailsr.train.digest import PictureDigest
 from ailsr.train.places import Places
 
 Picture = NDArray[np.uint8]  # (H, W, 3)
@@ -147,6 +148,8 @@ class Loaded(NamedTuple):
     """By file: the reason."""
     shrunk: int
     """How many pictures were larger than the limit."""
+    digest: str
+    """That of the pictures as their files hold them, in their order."""
 
 
 def load_pictures(
@@ -161,10 +164,11 @@ def load_pictures(
     files = [f for folder in folders for f in list_pictures(folder)]
     pictures: list[Picture] = []
     unreadable: dict[Path, str] = {}
-    shrunk = 0
+    shrunk, digest = 0, PictureDigest()
     for number, file in enumerate(files, start=1):
         try:
             rgb = read(file)
+            digest.add(rgb)
             factor = int(np.ceil(np.sqrt(rgb.shape[0] * rgb.shape[1] / (max_megapixels * 1e6))))
             if factor > 1:
                 height, width = (max(1, side // factor) for side in rgb.shape[:2])
@@ -179,7 +183,7 @@ def load_pictures(
         raise TrainingError(
             f"none of the {len(files)} pictures in {named} can be read; the first: {reason}"
         )
-    return Loaded(pictures, unreadable, shrunk)
+    return Loaded(pictures, unreadable, shrunk, str(digest))
 
 
 def _flat(pictures: Sequence[Picture], device: torch.device) -> Tensor:

@@ -29,8 +29,10 @@ def _read_config(context: typer.Context, path: Path | None) -> Path | None:
     return path
 
 
+PICTURES = ("train", "val")
+"""Options that say where the pictures are; that they are the same is checked by their pixels."""
 OF_THE_MACHINE = frozenset(
-    {"device", "threads", "compile", "tensorboard", "checkpoint_every", "log_every"}
+    {"device", "threads", "compile", "tensorboard", "checkpoint_every", "log_every", *PICTURES}
 )
 """Options that a run may go on with otherwise: they say where and how it computes, not what."""
 
@@ -52,7 +54,8 @@ class Recipe:
 
     ailsr-train --network sesr_m5 --scale 2 --train photos --val Set5 --output runs/m5
 
-    Ctrl-C leaves a checkpoint; ailsr-train --resume --output runs/m5 goes on from it exactly.
+    Ctrl-C leaves a checkpoint, as SIGTERM does; ailsr-train --resume --output runs/m5 goes on from
+    it exactly. Where the pictures have moved, --train and --val say where they are now.
     """
 
     output: Annotated[Path, Option(metavar="RUN", help="Folder of the run.")] = Path("runs/latest")

@@ -7,8 +7,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from ailsr.runtime import documents
+from ailsr.runtime import documents, json_lines
 from ailsr.runtime.errors import UsageError
+from ailsr.runtime.files import atomic_output
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -59,22 +60,19 @@ class RunLog:
         self._open_scalars(step + 1)
         if not self._path.exists():
             return
-        kept = []
-        for line in self._path.read_text(encoding="utf-8").splitlines():
-            try:
-                entry = documents.parse(line)
-            except ValueError:  # cut off when the run was killed
-                break
-            if entry["step"] < step or (entry["step"] == step and entry["event"] != "round"):
-                kept.append(line + "\n")
-        self._path.write_text("".join(kept), encoding="utf-8")
+        kept = [
+            documents.dump(entry) + "\n"
+            for entry in json_lines.read(self._path).values  # the last may have been cut by a kill
+            if entry["step"] < step or (entry["step"] == step and entry["event"] != "round")
+        ]
+        with atomic_output(self._path) as temporary:
+            temporary.write_text("".join(kept), encoding="utf-8")
 
     def write(self, event: str, step: int, **values: Any) -> None:  # noqa: ANN401
         """Add one line of JSON values."""
         if self._folder is None:
             return
-        with self._path.open("a", encoding="utf-8") as log:
-            log.write(documents.dump({"event": event, "step": step, **values}) + "\n")
+        json_lines.append(self._path, {"event": event, "step": step, **values})
         if self._scalars is not None:
             for name in SCALARS.get(event, ()):
                 if values.get(name) is not None:

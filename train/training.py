@@ -10,7 +10,7 @@ import math
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,12 +19,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ailsr.runtime.errors import TrainingError
-from ailsr.runtime.imaging.protocol import pairs
+from ailsr.runtime.files import atomic_output, clear_leftovers, sole_writer
+from ailsr.runtime.stopping import Stopped, handled
 from ailsr.runtime.version import VERSION
 from ailsr.train import checkpoint
 from ailsr.train.ail import importance_loss
 from ailsr.train.checkpoint import Checkpoint
 from ailsr.train.device import choose, compiled, wants_bfloat16
+from ailsr.train.digest import check_same
 from ailsr.train.distributed import Processes
 from ailsr.train.importance import ImportanceMaps
 from ailsr.train.networks import Network, rgb_to_luma
@@ -33,6 +35,7 @@ from ailsr.train.recipe import Recipe
 from ailsr.train.run_log import RunLog
 from ailsr.train.scoring import score
 from ailsr.train.state import frozen, initial_state
+from ailsr.train.validation import Validation, load_validation
 
 MOST_DEAF = 0.9
 """Share of the channels that no gradient may reach before training is given up."""
@@ -52,9 +55,9 @@ def train(recipe: Recipe, events: Events | None = None) -> dict[str, Any]:
     """Train as ``recipe`` says and return the training card, with the PSNR of each round.
 
     Raises TrainingError, UsageError, ImageError or ModelError when the run cannot start or go on.
-    Ctrl-C raises KeyboardInterrupt after the step under way, with ``last.pt`` written (while
-    pictures are read there is none yet). Started by ``torchrun``, only the first process validates,
-    writes files and tells ``events``.
+    Ctrl-C, SIGTERM and SIGHUP raise Stopped, a KeyboardInterrupt, after the step under way, with
+    ``last.pt`` written (while pictures are read there is none yet). Started by ``torchrun``, only
+    the first process validates, writes files and tells ``events``.
     """
     processes = Processes.of_torchrun()
     try:
@@ -71,10 +74,15 @@ def train(recipe: Recipe, events: Events | None = None) -> dict[str, Any]:
 
 def _run(recipe: Recipe, events: Events, processes: Processes) -> dict[str, Any]:
     # Of its own, so that the run is let go before the processes part.
-    run = Run(recipe, events, processes)
-    with _interrupts(run), run.log:
-        run.rounds()
-    return run.card()
+    with sole_writer(recipe.output) if processes.first else nullcontext(True) as locked:
+        if not locked:
+            events.say(f"{recipe.output} cannot be locked: see that no other run writes there")
+        if processes.first:
+            clear_leftovers(recipe.output)
+        run = Run(recipe, events, processes)
+        with _interrupts(run), run.log:
+            run.rounds()
+        return run.card()
 
 
 class Run:
@@ -89,24 +97,29 @@ class Run:
             torch.set_num_threads(recipe.threads)
         self.bfloat16 = wants_bfloat16(recipe.arithmetic, self.device)
         self.log = RunLog(recipe.output if processes.first else None, recipe.tensorboard)
-        self.validation = list(pairs(recipe.val, recipe.scale)) if recipe.val else []
+        validation = load_validation(recipe.val, recipe.scale) if recipe.val else None
+        self.validation = validation.pairs if validation else []
         self.state = initial_state(recipe, self.device)
         loaded = load_pictures(recipe.train or [], recipe.max_megapixels, self.events.load)
         self.source = PatchSource(loaded.pictures, recipe.scale, recipe.patch, self.device)
         self.skipped = len(loaded.unreadable) + self.source.too_small
-        self._tell_of(loaded)
+        self.digests = {"train": loaded.digest, "val": validation and validation.digest}
+        """What the pictures are, wherever they lie."""
+        self._tell_of(loaded, validation)
         self.maps = ImportanceMaps(self.source, self.output, self.in_color, self._mapped)
-        self.interrupted = False
-        """Set by Ctrl-C; obeyed after the next whole step."""
+        self.stopped_by: int | None = None
+        """The signal that asks for an end; obeyed after the next whole step."""
         recipe.output.mkdir(parents=True, exist_ok=True)
         self.last_path = recipe.output / "last.pt"
         if recipe.resume:
             stored = checkpoint.load(self.last_path, recipe.network)
+            check_same(self.digests, stored.card.get("digests", {}), recipe.output)
             self.state.restore(stored.progress, stored.network, self.last_path)
             self.log.resume(self.state.step)
             self.events.say(f"resumed at step {self.state.step} of {recipe.steps}")
         elif processes.first:
-            (recipe.output / "recipe.toml").write_text(recipe.to_toml(), encoding="utf-8")
+            with atomic_output(recipe.output / "recipe.toml") as temporary:
+                temporary.write_text(recipe.to_toml(), encoding="utf-8")
             self.log.start()
             self.save_last()  # to be resumed from the very start; a full disk shows at once
         student = processes.replicate(self.state.student, self.device)
@@ -119,7 +132,7 @@ class Run:
         for segment in range(recipe.segments):
             if state.step >= recipe.segment_end(segment):
                 continue
-            self._stop_if_interrupted()
+            self._stop_if_told()
             importance = self.weigh(segment)
             if state.step == recipe.segment_start(segment):
                 self.log.write("round", state.step, segment=segment, mean_importance=importance)
@@ -147,14 +160,18 @@ class Run:
             "recipe": self.recipe.to_dict(),
             "pictures": len(self.source),
             "skipped": self.skipped,
+            "digests": self.digests,
             "steps": self.state.step,
             "validations": self.state.validations,
             "arithmetic": "bfloat16" if self.bfloat16 else "float32",
         }
 
-    def _tell_of(self, loaded: Loaded) -> None:
+    def _tell_of(self, loaded: Loaded, validation: Validation | None) -> None:
         """Say which pictures are left out, and which are not taken as they are."""
         recipe, say = self.recipe, self.events.say
+        if validation and (unusable := validation.left_out):
+            first = next(iter(unusable.values()))
+            say(f"left out of --val: {len(unusable)}, the first: {first}")
         if unreadable := loaded.unreadable:
             first = next(iter(unreadable.values()))
             say(f"left out: {len(unreadable)} unreadable, the first: {first}")
@@ -185,7 +202,7 @@ class Run:
 
     def _mapped(self, done: int) -> None:
         self.events.map(done, len(self.source))
-        self._stop_if_interrupted()
+        self._stop_if_told()
 
     @torch.no_grad()
     def output(self, network: Network, lr: Tensor) -> Tensor:
@@ -230,11 +247,11 @@ class Run:
                 losses, started, note = [], time.perf_counter(), f"loss {mean:.2e}"
             self.events.step(state.step, recipe.steps, note)
             if state.step != end:  # at the end of a round, last.pt is written after validation
-                stop = self.processes.any(self.interrupted)
+                stop = self.processes.any(self.stopped_by is not None)
                 if stop or state.step % recipe.checkpoint_every == 0:
                     self.save_last()
                 if stop:
-                    raise KeyboardInterrupt
+                    raise self._stopped()
 
     def draw(self) -> Batch:
         """The next batch, or this process's share of it."""
@@ -306,9 +323,12 @@ class Run:
             state.best_psnr = psnr if math.isfinite(psnr) else state.best_psnr
             checkpoint.save(Checkpoint(state.average, self.card()), recipe.output / "best.pt")
 
-    def _stop_if_interrupted(self) -> None:
-        if self.processes.any(self.interrupted):
-            raise KeyboardInterrupt
+    def _stop_if_told(self) -> None:
+        if self.processes.any(self.stopped_by is not None):
+            raise self._stopped()
+
+    def _stopped(self) -> Stopped:
+        return Stopped(self.stopped_by or signal.SIGINT)  # another process may have been told
 
     def _input(self, lr: Tensor) -> Tensor:
         return self.in_color(lr).contiguous(memory_format=torch.channels_last)
@@ -323,19 +343,12 @@ class Run:
 
 @contextmanager
 def _interrupts(run: Run) -> Iterator[None]:
-    """Let Ctrl-C wait for the end of the step, so that ``last.pt`` is never between two steps."""
+    """Let what stops the run wait for the end of the step: ``last.pt`` is never between two."""
 
-    def interrupt(signum: int, frame: object) -> None:
-        if run.interrupted:  # a second one stops at once; last.pt is the one before
-            raise KeyboardInterrupt
-        run.interrupted = True
+    def stop(number: int) -> None:
+        if number == run.stopped_by == signal.SIGINT:  # the second one; last.pt is the one before
+            raise Stopped(number)
+        run.stopped_by = number
 
-    try:
-        before = signal.signal(signal.SIGINT, interrupt)
-    except ValueError:  # not in the main thread: the caller handles its own signals
+    with handled(stop):
         yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -7,14 +7,15 @@ lies within them is noise.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ailsr.runtime import documents
+from ailsr.runtime import documents, json_lines
 from ailsr.runtime.bench.results import SCHEMA, SCHEMA_VERSION, check_document
 from ailsr.runtime.errors import UsageError
+from ailsr.runtime.names import unless_shared
 from ailsr.runtime.probe import Fidelity
 
 Verdict = Literal["faster", "slower", "same", "unknown"]
@@ -62,12 +63,20 @@ class Comparison:
     """Differences of machine or settings, one line each."""
 
 
-def load_report(path: Path) -> dict[str, Any]:
-    """The report at ``path``; of a history (.jsonl) the last. Raises UsageError for none."""
+def load_report(path: Path, tell: Callable[[str], None] = lambda text: None) -> dict[str, Any]:
+    """The report at ``path``; of a history (.jsonl) the last.
+
+    ``tell`` is told of lines of a history that are broken, and left out. Raises UsageError where
+    there is no report.
+    """
     try:
-        text = documents.read_text(path)
-        lines = [line for line in text.split("\n") if line.strip()]
-        document = documents.parse(lines[-1] if path.suffix == ".jsonl" and lines else text)
+        if path.suffix == ".jsonl":
+            lines = json_lines.read(path)
+            if lines.broken:
+                tell(f"{path}: {lines.broken} of its lines are broken, and left out")
+            document = lines.values[-1] if lines.values else None
+        else:
+            document = documents.parse(documents.read_text(path))
     except FileNotFoundError:
         raise UsageError(f"no report at {path}: check the name") from None
     except (ValueError, OSError) as error:
@@ -115,11 +124,8 @@ def compare(before: Mapping[str, Any], after: Mapping[str, Any]) -> Comparison:
 
 def _by_name(files: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
     """Files by name, or by path where two share a name."""
-    names = [Path(file["file"]).name for file in files]
-    return {
-        name if names.count(name) == 1 else str(file["file"]): file
-        for name, file in zip(names, files, strict=True)
-    }
+    paths = [str(file["file"]) for file in files]
+    return dict(zip(unless_shared([Path(p).name for p in paths], paths), files, strict=True))
 
 
 def _change(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Change:

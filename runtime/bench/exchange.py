@@ -8,9 +8,8 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, fields
 from pathlib import Path
-from typing import Any
 
-from ailsr.runtime import documents
+from ailsr.runtime import json_lines
 from ailsr.runtime.bench.latency import Latency
 from ailsr.runtime.bench.path_parts import Parts
 from ailsr.runtime.bench.request import Measurement
@@ -76,22 +75,15 @@ def write_markdown(results: Results, path: Path) -> None:
     host = results.host
     how = f"{host.cpu}, {host.cores} cores, {results.threads} threads"
     if results.images:
-        how += f"; PSNR and SSIM by {results.protocol} on {results.images}"
+        how += f"; PSNR and SSIM by {results.protocol} on {results.judged_on}"
     table = ["| " + " | ".join(map(_in_markdown, line)) + " |" for line in lines]
     _write(path, "\n".join([*table, "", _in_markdown(how), ""]))
-
-
-def append_document(document: dict[str, Any], path: Path) -> None:
-    """Add a report to the history at ``path`` as one line."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(documents.dump(document) + "\n")
 
 
 WRITERS: dict[str, Callable[[Results, Path], None]] = {
     "csv": write_csv,
     "markdown": write_markdown,
-    "history": lambda results, path: append_document(results.to_document(), path),
+    "history": lambda results, path: json_lines.append(path, results.to_document(), durable=True),
 }
 """By the option of ``ailsr-bench`` that names the file."""
 

@@ -13,12 +13,12 @@ from pathlib import Path
 
 from ailsr.runtime.bench import cores, process
 from ailsr.runtime.bench.host import Host
+from ailsr.runtime.bench.quality import judge
 from ailsr.runtime.bench.request import Failure, Measurement, Quality, Request
 from ailsr.runtime.bench.results import Results
 from ailsr.runtime.bench.system import System
 from ailsr.runtime.engines.engine import available_cores, chosen_engines, timed_engine
 from ailsr.runtime.engines.resizer import Library, Resizer, check_installed
-from ailsr.runtime.imaging import protocol
 from ailsr.runtime.imaging.protocol import PROTOCOL, Protocol
 from ailsr.runtime.imaging.resize import enlarge
 
@@ -97,7 +97,9 @@ def measure_files(plan: Plan, report: Report) -> Results:
     if plan.images:
         report("bicubic", len(plan.files))
         bicubic = {
-            scale: bicubic_quality(Path(plan.images), scale, plan.protocol) for scale in scales
+            scale: quality
+            for scale in scales
+            if (quality := bicubic_quality(Path(plan.images), scale, plan.protocol))
         }
     return Results(
         host=host,
@@ -123,9 +125,7 @@ def _resizers(
     return [Resizer(library, *job) for job in jobs for library in chosen]
 
 
-def bicubic_quality(images: Path, scale: int, protocol_name: Protocol) -> Quality:
+def bicubic_quality(images: Path, scale: int, protocol_name: Protocol) -> Quality | None:
     """The baseline of quality: MATLAB's bicubic interpolation of the same pictures."""
-    pairs = protocol.pairs(images, scale)
-    return Quality.of_scores(
-        protocol.evaluate(lambda rgb: enlarge(rgb, scale), pairs, protocol_name)
-    )
+    quality, _ = judge(lambda rgb: enlarge(rgb, scale), images, scale, protocol_name)
+    return quality

@@ -133,8 +133,16 @@ def _run(
 ) -> Turns[Any]:
     """The worker's result, after as many turns as it takes.
 
-    Raises EngineError with the worker's reason, in one line.
+    What it knew before it failed on the pictures is kept. Raises EngineError with the worker's
+    reason, in one line, where that is nothing.
     """
+    kept: dict[str, Any] | None = None
+
+    def failed(reason: str) -> dict[str, Any]:
+        if kept is None:
+            raise EngineError(reason)
+        return kept | {"left_out": {str(request.images): reason}}
+
     with tempfile.TemporaryFile("w+", errors="replace") as log:
         worker = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
@@ -147,13 +155,15 @@ def _run(
                 if "result" in message:
                     return message["result"]
                 if "error" in message:
-                    raise EngineError(" ".join(message["error"].split()))
-                if "turn" in message:
+                    return failed(" ".join(message["error"].split()))
+                if "kept" in message:
+                    kept = message["kept"]
+                elif "turn" in message:
                     yield
                     _say(worker.stdin, "go on")
                 else:
                     progress(message["what"], message["done"] / message["of"])
-            raise EngineError(_death(worker.wait(), log))
+            return failed(_death(worker.wait(), log))
         finally:
             worker.kill()
             worker.wait()

@@ -100,6 +100,8 @@ class Measurement:
     peak_memory_bytes: int | None = None
     """Peak resident memory of the process after all runs at the file's own input size."""
     quality: Quality | None = None
+    left_out: dict[str, str] | None = None
+    """Why pictures were left out of ``quality``, by their names; None: none was."""
     cores: tuple[int, ...] | None = None
     """Those that the process was confined to; None: it was not."""
     backends: tuple[Backend, ...] | None = None

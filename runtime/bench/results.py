@@ -7,6 +7,7 @@ import math
 import re
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from ailsr.runtime.bench.host import Host
 from ailsr.runtime.bench.latency import WARM_UP_RULE
 from ailsr.runtime.bench.request import Failure, Measurement, Quality
 from ailsr.runtime.imaging.protocol import Protocol
+from ailsr.runtime.names import unless_shared
 from ailsr.runtime.version import VERSION
 
 SCHEMA = "ailsr-bench"
@@ -57,6 +59,17 @@ class Results:
         return [f for f in self.files if isinstance(f, Failure)]
 
     @property
+    def left_out(self) -> dict[str, str]:
+        """Why pictures were left out of some file's quality, by their names."""
+        return {n: why for file in self.measured for n, why in (file.left_out or {}).items()}
+
+    @property
+    def judged_on(self) -> str | None:
+        """The pictures that PSNR and SSIM are of, in words; None: not measured."""
+        without = f" without {', '.join(self.left_out)}" if self.left_out else ""
+        return f"{self.images}{without}" if self.images else None
+
+    @property
     def baseline(self) -> str | None:
         """The file that ratios of latency refer to; None: files were not run side by side."""
         return next((file.ratio.to for file in self.measured if file.ratio), None)
@@ -72,9 +85,12 @@ class Results:
 
     def short_name(self, file: str) -> str:
         """The file's name without its folders, unless two files share it."""
-        names = [Path(f.file).name for f in self.files]
-        name = Path(file).name
-        return name if names.count(name) == 1 else file
+        return self._short_names.get(file, file)
+
+    @cached_property
+    def _short_names(self) -> dict[str, str]:
+        files = [f.file for f in self.files]
+        return dict(zip(files, unless_shared([Path(f).name for f in files], files), strict=True))
 
     def to_document(self) -> dict[str, Any]:
         """The JSON document. Sizes are [height, width]; an infinite PSNR is null."""

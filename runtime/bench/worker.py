@@ -4,9 +4,9 @@ A fresh process per file makes load time and peak memory honest, and keeps an en
 from taking the harness along. The first line of standard input is a JSON request, ``{"task":
 "measure", ...}`` with the fields of ``Request`` or ``{"task": "upscale", ...}`` with those of
 ``Upscale``. Standard output carries JSON lines, ``{"what": ..., "done": n, "of": m}`` as it goes on
-and at the end ``{"result": ...}`` or ``{"error": "why"}``. When the request says ``in_turn``,
-``{"turn": "over"}`` means that nothing is done until there is another line on standard input. Needs
-numpy, Pillow and one engine.
+and at the end ``{"result": ...}`` or ``{"error": "why"}``; ``{"kept": ...}`` is a result that holds
+if no other comes. When the request says ``in_turn``, ``{"turn": "over"}`` means that nothing is
+done until there is another line on standard input. Needs numpy, Pillow and one engine.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from ailsr.runtime.bench import cores
 from ailsr.runtime.bench.energy import find_meter, joules_per_call
 from ailsr.runtime.bench.latency import BLOCKS, measure_latencies, measure_sustained
 from ailsr.runtime.bench.path_parts import measure_parts
+from ailsr.runtime.bench.quality import LeftOut, judge
 from ailsr.runtime.bench.request import Measurement, Quality, Request, Upscale
 from ailsr.runtime.bench.system import ROOT, Condition, Conditions, System, Watch
 from ailsr.runtime.engines.engine import available_cores, import_library
@@ -51,11 +52,13 @@ def measure(
     report: Report,
     turn: Callable[[], None] = lambda: None,
     root: Path = ROOT,
+    keep: Callable[[Measurement], None] = lambda found: None,
 ) -> Measurement:
     """Everything that ``request`` asks of its file. Raises AilsrError.
 
     ``turn`` is called where others may have theirs, and returns when it is this process's again.
-    ``root`` is where the system's /proc and /sys lie.
+    ``root`` is where the system's /proc and /sys lie. ``keep`` is given what is known before the
+    pictures, on which the engine may yet fail.
     """
     path = Path(request.file)
     steps = LATENCY_STEPS * (2 if request.images else 1)  # PSNR is the other half
@@ -85,9 +88,7 @@ def measure(
         figures |= {"load_ms": load_ms, "engine_memory_bytes": engine_memory}
         figures |= {"first_run_ms": first_run_ms}
         figures |= measure_speed(upscaler, request, step, turn, System(root, chosen), before)
-    if request.images:
-        figures["quality"] = measure_quality(upscaler, request, report)
-    return Measurement(
+    found = Measurement(
         file=request.file,
         engine=engine.name,
         network=card.network if card else None,
@@ -101,6 +102,12 @@ def measure(
         cores=None if chosen is None else tuple(chosen),
         **figures,
     )
+    if not request.images:
+        return found
+    if engine.measurable:
+        keep(found)
+    quality, left_out = measure_quality(upscaler, request, report)
+    return replace(found, quality=quality, left_out=left_out or None)
 
 
 def opened(request: Request, threads: int) -> Upscaler:
@@ -181,16 +188,16 @@ def measure_speed(
     }
 
 
-def measure_quality(upscaler: Upscaler, request: Request, report: Report) -> Quality:
-    """PSNR and SSIM over the pictures of ``request.images``."""
-    pairs = protocol.pairs(Path(request.images or ""), upscaler.scale)
-    done = iter(range(len(pairs), 2 * len(pairs)))  # latency was the first half
+def measure_quality(
+    upscaler: Upscaler, request: Request, report: Report
+) -> tuple[Quality | None, LeftOut]:
+    """PSNR and SSIM over the pictures of ``request.images``, and which were left out."""
 
-    def upscale(rgb: Rgb) -> Rgb:
-        report("PSNR", next(done), 2 * len(pairs))
-        return upscaler.upscale(rgb)
+    def tick(done: int, total: int) -> None:
+        report("PSNR", total + done, 2 * total)  # latency was the first half
 
-    return Quality.of_scores(protocol.evaluate(upscale, pairs, request.protocol))
+    folder = Path(request.images or "")
+    return judge(upscaler.upscale, folder, upscaler.scale, request.protocol, tick)
 
 
 def upscale_pictures(request: Upscale) -> None:
@@ -243,7 +250,13 @@ def main() -> None:
             else:
                 asked = Request(**request)
                 alone: Callable[[], None] = lambda: None  # noqa: E731
-                emit(result=asdict(measure(asked, report, turn if asked.in_turn else alone)))
+                found = measure(
+                    asked,
+                    report,
+                    turn if asked.in_turn else alone,
+                    keep=lambda known: emit(kept=asdict(known)),
+                )
+                emit(result=asdict(found))
         except AilsrError as error:
             emit(error=str(error))
         except MemoryError:

@@ -28,8 +28,10 @@ from ailsr.runtime.commands.command import (
 )
 from ailsr.runtime.devices.device import LOCAL, Delegate, measure_on, open_device
 from ailsr.runtime.engines.engine import chosen_engines
+from ailsr.runtime.engines.named_files import missing
 from ailsr.runtime.engines.resizer import Library
-from ailsr.runtime.errors import DeviceError, EngineError, ModelError, UsageError
+from ailsr.runtime.errors import AilsrError, DeviceError, EngineError, UsageError
+from ailsr.runtime.files import check_output
 from ailsr.runtime.imaging import image, protocol
 from ailsr.runtime.imaging.crops import Crop, crop
 from ailsr.runtime.imaging.protocol import PROTOCOL, Protocol
@@ -245,7 +247,7 @@ def main(config: BenchConfig) -> None:
         raise UsageError("no file to measure: name some, or what ailsr-export --json printed")
     for path in config.files:
         if not path.exists():
-            raise ModelError(f"no model file at {path}: check the name")
+            raise missing(path)
     if config.relative_to and config.relative_to not in config.files:
         raise UsageError(f"--relative-to {config.relative_to}: name one of the files to measure")
     if config.budget_ms is not None and config.images is None:
@@ -255,6 +257,9 @@ def main(config: BenchConfig) -> None:
         protocol.pairs(config.images, 1)  # raises when there are no pictures
     if len(set(config.device)) < len(config.device):
         raise UsageError(f"--device {' --device '.join(config.device)}: give each device once")
+    for option in (*WRITERS, "html"):
+        if path := getattr(config, option):
+            check_output(path)
     devices = [open_device(name, config.apk, config.delegate) for name in config.device]
     several = len(devices) > 1
     with progress() as bar:
@@ -284,9 +289,9 @@ def main(config: BenchConfig) -> None:
             for choice in choices:
                 sentence = budget.sentence(choice, results, limit or 0)
                 stdout.print(sentence, soft_wrap=True)
-    for results in found:
-        write_reports(config, results, several)
-    reasons = [*map(str, errors), *filter(None, map(_failures, found))]
+    unwritten = [reason for results in found for reason in write_reports(config, results, several)]
+    reasons = [*map(str, errors), *filter(None, map(_failures, found)), *unwritten]
+    reasons += filter(None, map(_left_out, found))
     if reasons:
         raise (DeviceError if errors else EngineError)("; ".join(reasons))
     if limit is not None:
@@ -324,17 +329,25 @@ def check_fidelity(results: Results, levels: int) -> None:
         raise EngineError(f"{'; '.join(bad)} (--fail-on-infidelity {levels})")
 
 
-def write_reports(config: BenchConfig, results: Results, several: bool) -> None:
-    """The files that the options ask for; of ``several`` devices each has its own, but the history.
+def _left_out(results: Results) -> str:
+    """Which pictures PSNR and SSIM are not of, and why; empty when none is missing."""
+    if not results.left_out:
+        return ""
+    where = "" if results.device == LOCAL else f" on {results.device}"
+    return f"PSNR and SSIM leave out{where}: {'; '.join(results.left_out.values())}"
 
-    Crops are made on this machine.
+
+def write_reports(config: BenchConfig, results: Results, several: bool) -> list[str]:
+    """Write the files that the options ask for; why some could not be written, one phrase each.
+
+    Of ``several`` devices each has its own files, but the history. Crops are made on this machine.
     """
 
     def own(path: Path) -> Path:
         device = re.sub(r"[^A-Za-z0-9.-]+", "_", results.device)
         return path.with_name(f"{path.stem}.{device}{path.suffix}") if several else path
 
-    if config.html:
+    def html(results: Results, path: Path) -> None:
         from ailsr.runtime.report.page import write_html
 
         try:
@@ -343,14 +356,21 @@ def write_reports(config: BenchConfig, results: Results, several: bool) -> None:
             if results.device == LOCAL:
                 raise
             crops = []
-            message(f"no crops in {own(config.html)}, they are made on this machine: {error}")
-        write_html(results, crops, own(config.html))
-        message(f"wrote {own(config.html)}")
-    for option, write in WRITERS.items():
+            message(f"no crops in {path}, they are made on this machine: {error}")
+        write_html(results, crops, path)
+
+    failures = []
+    for option, write in {**WRITERS, "html": html}.items():
         if path := getattr(config, option):
             path = path if option == "history" else own(path)
-            write(results, path)
-            message(f"wrote {path}")
+            try:
+                write(results, path)
+            except (OSError, AilsrError) as error:  # the others are still to be written
+                reason = getattr(error, "strerror", None) or error
+                failures.append(f"{path} cannot be written: {reason}")
+            else:
+                message(f"wrote {path}")
+    return failures
 
 
 def make_crops(results: Results) -> list[Crop]:
@@ -364,6 +384,7 @@ def make_crops(results: Results) -> list[Crop]:
     gain = {
         name: (first.images[name][0] if first else 0) - bicubic.images[name][0]
         for name in pairs.names
+        if name in bicubic.images and (first is None or name in first.images)
     }
     chosen = sorted(sorted(gain, key=lambda name: -gain[name])[:MOST_CROPS])
     with tempfile.TemporaryDirectory() as folder:

@@ -89,7 +89,7 @@ def _notes(results: Results) -> list[str]:
     if results.baseline:
         notes.append(f"ratios are to {results.short_name(results.baseline)}, run side by side")
     if results.images:
-        notes.append(f"PSNR and SSIM by {results.protocol} on {results.images}")
+        notes.append(f"PSNR and SSIM by {results.protocol} on {results.judged_on}")
     notes += findings.fallbacks(results)
     if results.unsteady:
         names = ", ".join(results.unsteady)

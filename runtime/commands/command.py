@@ -2,11 +2,13 @@
 
 The dataclass is the command's whole interface: its docstring is the help, each field's
 ``Annotated[..., typer.Option(help=...)]`` is one flag. Results go to stdout, progress and messages
-to stderr; an AilsrError becomes one line and exit code 1, Ctrl-C exit code 130.
+to stderr; an AilsrError becomes one line and exit code 1, Ctrl-C exit code 130. SIGTERM and SIGHUP
+end a command as Ctrl-C does, with 143 and 129.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import errno
 import inspect
@@ -31,6 +33,7 @@ from ailsr.runtime.commands.terminal import (
     stdout,
 )
 from ailsr.runtime.errors import AilsrError
+from ailsr.runtime.stopping import Stopped, as_exceptions
 from ailsr.runtime.version import VERSION
 
 Config = TypeVar("Config")
@@ -53,11 +56,13 @@ def typed() -> frozenset[str]:
 def one_line_errors() -> Iterator[None]:
     """Turn what a user or the machine can cause into one line on stderr and an exit code."""
     try:
-        yield
+        with as_exceptions():
+            yield
     except AilsrError as error:
         _fail(str(error), 1)
-    except KeyboardInterrupt:
-        _fail("stopped by Ctrl-C", 130)
+    except KeyboardInterrupt as error:
+        stopped = error if isinstance(error, Stopped) else Stopped()
+        _fail(str(stopped), 128 + stopped.number)
     except BrokenPipeError:
         let_go_of_stdout()
         raise SystemExit(141) from None
@@ -136,7 +141,8 @@ def entry_point(config: type[Config], main: Callable[[Config], None]) -> Callabl
 
 def _fail(text: str, code: int) -> None:
     line = Text.assemble(("error:", "bold red"), " ", stderr.clean(" ".join(text.split())))
-    stderr.print(line, soft_wrap=True)
+    with contextlib.suppress(OSError):  # the terminal may be gone
+        stderr.print(line, soft_wrap=True)
     raise SystemExit(code)
 
 

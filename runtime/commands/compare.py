@@ -10,7 +10,7 @@ import typer
 
 from ailsr.runtime.bench.comparison import Change, Comparison, compare, load_report
 from ailsr.runtime.bench.table import ABSENT, NOT_KNOWN, milliseconds
-from ailsr.runtime.commands.command import entry_point, print_json, stdout
+from ailsr.runtime.commands.command import entry_point, message, print_json, stdout
 from ailsr.runtime.commands.command import print_table as draw_table
 from ailsr.runtime.errors import EngineError
 
@@ -54,7 +54,7 @@ class CompareConfig:
 
 def main(config: CompareConfig) -> None:
     """Print the comparison; raise EngineError when it fails the conditions."""
-    comparison = compare(load_report(config.before), load_report(config.after))
+    comparison = compare(load_report(config.before, message), load_report(config.after, message))
     if config.json:
         document = asdict(comparison)
         for entry, change in zip(document["changes"], comparison.changes, strict=True):

@@ -6,6 +6,7 @@ import itertools
 import re
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,12 +16,14 @@ from rich.progress import Progress
 
 from ailsr.runtime.commands.command import entry_point, message, print_json, progress, stdout
 from ailsr.runtime.engines.engine import available_cores
+from ailsr.runtime.engines.named_files import resolve
 from ailsr.runtime.errors import AilsrError, ImageError, UsageError
 from ailsr.runtime.imaging import image
 from ailsr.runtime.imaging.resize import enlarge_rows
 from ailsr.runtime.memory import parse_size, peak_memory_bytes, resident_bytes
 from ailsr.runtime.upscaling.crew import SLACK, Band, Crew
 from ailsr.runtime.upscaling.frames import FrameWriter, read_frames
+from ailsr.runtime.upscaling.outputs import Job, Outputs, plan_folder
 
 _ROWS = 64  # written at a time
 
@@ -33,7 +36,7 @@ class Config:
     What has to be changed in a picture (16 bits, CMYK, ...) is said on stderr.
     Colour profile and EXIF data are kept, alpha is upscaled by bicubic
     interpolation. Of several pictures a bad one does not stop the others; the
-    exit code is then 1.
+    exit code is then 1. What exists is not replaced unless --overwrite says so.
 
     Frames come through a pipe: `-` reads them from stdin, `-o -` writes them to
     stdout, raw rgb24 (with --size) or PNG or PPM pictures, as they came.
@@ -52,7 +55,9 @@ class Config:
         Path,
         typer.Argument(
             metavar="FILE",
-            help="Exported file: .onnx or .tflite (.mlpackage with the export extra).",
+            help="Exported file: .onnx or .tflite (.mlpackage with the export extra). Or zoo:NAME, "
+            "a network that comes with ailsr: with the export extra it is exported once, in "
+            "float32, and kept in ~/.cache/ailsr/zoo.",
         ),
     ]
     images: Annotated[
@@ -69,8 +74,8 @@ class Config:
             "-o",
             metavar="OUT",
             help="For one picture the file to write: .png, .jpg, .webp, .tif or .bmp. For several, "
-            "or without such an ending, a folder, which gets <name>_x<scale>.png for each. "
-            "- for a pipe.",
+            "or without such an ending, a folder, which gets <name>_x<scale>.png for each; "
+            "a.jpg and a.png become a.jpg_x<scale>.png and a.png_x<scale>.png. - for a pipe.",
         ),
     ]
     threads: Annotated[
@@ -90,6 +95,14 @@ class Config:
             "held whole. (default: no limit)",
         ),
     ] = None
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite",
+            help="Replace files that exist; without it, a picture whose output exists fails. A "
+            "picture that is to be upscaled is never replaced.",
+        ),
+    ] = False
     json: Annotated[
         bool, typer.Option("--json", help="Print what was written as JSON, with notes and errors.")
     ] = False
@@ -103,34 +116,65 @@ def main(config: Config) -> None:
         return
     if config.size is not None:
         raise UsageError("--size is that of raw frames in a pipe: use - for IMAGE and for -o")
-    sources = [path for image_ in config.images for path in _pictures(image_)]
-    folder = _is_folder(config, len(sources))
+    jobs = [job for path in config.images for job in _pictures(path)]
+    if len(jobs) == 1 and jobs[0].error:
+        raise jobs[0].error
+    folder = _is_folder(config, len(jobs))
+    jobs = list({job.source.absolute(): job for job in jobs}.values())  # named twice, made once
+    outputs = Outputs([job.source for job in jobs], config.overwrite)
     if not folder:
         image.check_ending(config.output)
-    crew = Crew(config.model, config.threads or available_cores(), limit)
-    outputs = _outputs(config, sources, crew.scale) if folder else {sources[0]: config.output}
-    results, failed = [], 0
+        outputs.check(jobs[0].source, config.output)
+        jobs = [Job(jobs[0].source, config.output)]
+    crew = _crew(config, limit)
+    if folder:
+        jobs = plan_folder(jobs, config.output, crew.scale, outputs)
+    results = _upscale_all(config, crew, jobs, outputs)
+    if config.json:
+        print_json(results, indent=2)
+    if failed := sum("error" in result for result in results):
+        raise ImageError(f"{failed} of {len(jobs)} pictures failed, as said above")
+
+
+def _crew(config: Config, limit: int | None) -> Crew:
+    return Crew(resolve(config.model, message), config.threads or available_cores(), limit)
+
+
+def _upscale_all(
+    config: Config, crew: Crew, jobs: Sequence[Job], outputs: Outputs
+) -> list[dict[str, Any]]:
+    """What became of each of ``jobs``, for ``--json``. Raises the error of a single one."""
+    results = []
+    for job in jobs if len(jobs) > 1 else ():  # known before the long part
+        if job.error:
+            message(f"error: {job.error}")
     with progress() as bar:
-        for source, output in outputs.items():
+        for job in jobs:
             try:
-                result = _upscale(crew, source, output, bar)
-            except AilsrError as error:
-                if len(outputs) == 1:
+                if job.error or job.output is None:
+                    raise job.error or UsageError(f"{job.source} has nowhere to go")
+                outputs.check(job.source, job.output)
+                result = _upscale(crew, job.source, job.output, bar)
+                outputs.wrote(job.output)
+            except (AilsrError, MemoryError) as error:
+                if len(jobs) == 1:
                     raise
-                failed += 1
-                message(f"error: {error}")
-                result = {"input": str(source), "error": str(error)}
+                reason = str(error) or f"{job.source}: out of memory: try --max-memory"
+                if not job.error:
+                    message(f"error: {reason}")
+                result = {"input": str(job.source), "error": reason}
             results.append(result)
             if not config.json and "output" in result:
                 stdout.print(result["output"], soft_wrap=True)
-    if config.json:
-        print_json(results, indent=2)
-    if failed:
-        raise ImageError(f"{failed} of {len(outputs)} pictures failed, as said above")
+    return results
 
 
-def _pictures(path: Path) -> list[Path]:
-    return image.list_pictures(path) if path.is_dir() else [path]
+def _pictures(path: Path) -> list[Job]:
+    """The pictures that ``path`` stands for, or why there are none."""
+    try:
+        return [Job(p) for p in (image.list_pictures(path) if path.is_dir() else [path])]
+    except ImageError as error:
+        return [Job(path, error=error)]
 
 
 def _is_folder(config: Config, count: int) -> bool:
@@ -147,23 +191,8 @@ def _is_folder(config: Config, count: int) -> bool:
     return several
 
 
-def _outputs(config: Config, sources: list[Path], scale: int) -> dict[Path, Path]:
-    """Where in the folder each picture goes. Raises UsageError when two go to one place."""
-    outputs: dict[Path, Path] = {}
-    for source in sources:
-        output = config.output / f"{source.stem}_x{scale}.png"
-        if output in outputs.values():
-            raise UsageError(
-                f"two of the pictures would be written to {output}: upscale {source} on its own"
-            )
-        outputs[source] = output
-    return outputs
-
-
 def _upscale(crew: Crew, source: Path, output: Path, bar: Progress) -> dict[str, Any]:
     """Upscale the picture at ``source`` into ``output``; what was done, for ``--json``."""
-    if output.exists() and source.exists() and output.samefile(source):
-        raise UsageError(f"{output} is the picture itself: give another --output")
     started = time.perf_counter()
     ending = output.suffix.lower()
     reading = None
@@ -233,7 +262,7 @@ def _upscale_pipe(config: Config, limit: int | None) -> None:
     if sys.stdin.isatty() or sys.stdout.isatty():
         raise UsageError("- stands for a pipe of frames: see the example in --help")
     size = None if config.size is None else _size(config.size)
-    crew = Crew(config.model, config.threads or available_cores(), limit)
+    crew = _crew(config, limit)
     kind, frames = read_frames(sys.stdin.buffer, size)
     first = next(frames)
     output = FrameWriter(sys.stdout.buffer, kind)

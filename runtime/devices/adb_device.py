@@ -95,7 +95,8 @@ class AdbDevice:
         results = replace(read_results(document, self.name), images=plan.images)
         if plan.images and not results.bicubic:
             found = {file.scale for file in results.measured}
-            baseline = {s: bicubic_quality(Path(plan.images), s, plan.protocol) for s in found}
+            judged = {s: bicubic_quality(Path(plan.images), s, plan.protocol) for s in found}
+            baseline = {scale: quality for scale, quality in judged.items() if quality}
             results = replace(results, bicubic=baseline)
         return results
 

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from numpy.typing import NDArray
 
 from ailsr.runtime.card import Card, PixelType
+from ailsr.runtime.engines.named_files import missing
 from ailsr.runtime.errors import EngineError, ModelError, UsageError
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def open_engine(
     if threads is not None and threads < 1:
         raise UsageError(f"{threads} threads: give 1 or more")
     if not path.exists():
-        raise ModelError(f"no model file at {path}: check the name")
+        raise missing(path)
     if engine is not None and engine not in engine_names(path):
         raise UsageError(
             f"{path}: there is no engine {engine!r} for files ending in '{path.suffix}'; choose "

@@ -25,6 +25,7 @@ from ailsr.runtime.imaging import image, metrics
 from ailsr.runtime.imaging.color import Y_OFFSET, Y_WEIGHTS, luma
 from ailsr.runtime.imaging.image import Rgb
 from ailsr.runtime.imaging.resize import crop_to_multiple, shrink
+from ailsr.runtime.names import unless_shared
 
 Protocol = Literal["Y-shave-s", "RGB-DIV2K"]
 PROTOCOL: Protocol = "Y-shave-s"
@@ -101,8 +102,7 @@ def pairs(folder: Path, scale: int) -> Pairs:
     if (folder / "HR").is_dir():
         folder = folder / "HR"
     paths = image.list_pictures(folder)
-    stems = [path.stem for path in paths]
-    names = [path.stem if stems.count(path.stem) == 1 else path.name for path in paths]
+    names = unless_shared([path.stem for path in paths], [path.name for path in paths])
     lr_folder = _lr_folder(folder, scale)
     if lr_folder is None:
         return Pairs([(name, path, None) for name, path in zip(names, paths, strict=True)], scale)
@@ -144,6 +144,13 @@ def score(upscaled: Rgb, pair: Pair, protocol: Protocol = PROTOCOL) -> tuple[flo
         raise UsageError(f"no protocol {protocol!r}: choose one of {', '.join(PROTOCOLS)}")
     if upscaled.shape != pair.hr.shape:
         raise ImageError(f"{pair.name} came out as {upscaled.shape}, not as {pair.hr.shape}")
+    check_size(pair, protocol)
+    compared = [metrics.shave(plane, pair.scale) for plane in _planes(upscaled, pair, protocol)]
+    return metrics.psnr(*compared), metrics.ssim(*compared)
+
+
+def check_size(pair: Pair, protocol: Protocol = PROTOCOL) -> None:
+    """Raise ImageError when ``pair`` is too small for the protocol."""
     smallest = metrics.WINDOW + 2 * pair.scale
     height, width = pair.hr.shape[:2]
     if min(height, width) < smallest:
@@ -151,8 +158,6 @@ def score(upscaled: Rgb, pair: Pair, protocol: Protocol = PROTOCOL) -> tuple[flo
             f"{pair.name} has {width}x{height} pixels, too few for {protocol} at x{pair.scale}: "
             f"remove it, {smallest}x{smallest} is the least"
         )
-    compared = [metrics.shave(plane, pair.scale) for plane in _planes(upscaled, pair, protocol)]
-    return metrics.psnr(*compared), metrics.ssim(*compared)
 
 
 def _planes(upscaled: Rgb, pair: Pair, protocol: Protocol) -> tuple[NDArray[Any], NDArray[Any]]:

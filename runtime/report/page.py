@@ -213,7 +213,8 @@ def _method_section(results: Results) -> Iterator[str]:
         facts["Cores"] = f"Each file confined to: {results.cores}."
     facts |= _surroundings(results)
     if results.images:
-        facts["PSNR, SSIM"] = f"{PROTOCOLS[results.protocol]} Mean over the pictures."
+        without = f", without {', '.join(results.left_out)}" if results.left_out else ""
+        facts["PSNR, SSIM"] = f"{PROTOCOLS[results.protocol]} Mean over the pictures{without}."
     yield '<h2>How this was measured</h2><dl class="facts">'
     yield from (f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in facts.items())
     yield "</dl>"

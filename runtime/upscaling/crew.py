@@ -139,7 +139,14 @@ class Crew:
 
     def _rows(self, pictures: Iterable[Rows]) -> Iterator[_TileRow]:
         for index, picture in enumerate(pictures):
-            tiles = self._upscalers[0].plan(*picture.shape[:2])
+            height, width = picture.shape[:2]
+            padded = (height, width) if self.limit is None else self._padded((height, width))
+            tiles = [
+                tile.within(height * self.scale, width * self.scale)
+                for tile in self._upscalers[0].plan(*padded)
+                if tile.target[0].start < height * self.scale
+                and tile.target[1].start < width * self.scale
+            ]
             rows = [list(g) for _, g in itertools.groupby(tiles, lambda t: t.target[0].start)]
             for number, row in enumerate(rows, 1):
                 yield _TileRow(index, picture, self.scale, row, number, len(rows))
@@ -161,6 +168,7 @@ class Crew:
     def _choose(self, size: Size, many: bool, others: int) -> tuple[Size | None, int]:
         """(tile size, number of engines) that stay below the limit: rather smaller tiles than fewer
         engines, as halving their sides costs little time."""
+        picture, size = size, self._padded(size)
         windows = self._windows(size)
         free = (self.limit or 0) - SLACK - others - resident_bytes()
         for window in windows:
@@ -173,21 +181,30 @@ class Crew:
                 return (window if self._resizable else None), count
         raise UsageError(
             f"--max-memory is {megabytes(2 * rows + engine - free)} too low to upscale "
-            f"{size[1]}x{size[0]} pixels with {self.path}: raise it"
+            f"{picture[1]}x{picture[0]} pixels with {self.path}: raise it"
         )
 
-    def _windows(self, size: Size) -> list[Size]:
-        """The file's own input size and, where it can be resized, smaller ones.
+    def _padded(self, size: Size) -> Size:
+        """``size``, and what of its own input size the file sees around a smaller picture.
 
-        A side along which the file's own size pads the picture stays, and so does the result.
+        Beyond the radius nothing is seen, so that smaller tiles give the result of the file's own.
         """
-        windows = [self._own]
-        halved = [self._open_sides or n >= own for n, own in zip(size, self._own, strict=True)]
-        while self._resizable and any(halved) and _pixels(windows[-1]) >= 4 * _pixels(_TRIAL):
-            height, width = (n // 2 if h else n for n, h in zip(windows[-1], halved, strict=True))
-            if min(height, width) < 4 * self._radius:
+        if not self._resizable or self._open_sides:
+            return size
+        (h, own_h), (w, own_w) = zip(size, self._own, strict=True)
+        return _seen(h, own_h, self._radius), _seen(w, own_w, self._radius)
+
+    def _windows(self, size: Size) -> list[Size]:
+        """The file's own input size and, where it can be resized, smaller ones."""
+        if not self._resizable:
+            return [self._own]
+        own_h, own_w = self._own
+        windows = [self._own if self._open_sides else (min(own_h, size[0]), min(own_w, size[1]))]
+        while _pixels(windows[-1]) > _pixels(_TRIAL):  # below it, none takes less
+            height, width = windows[-1]
+            if max(height, width) < 8 * self._radius:
                 break
-            windows.append((height, width))
+            windows.append((height // 2, width) if height > width else (height, width // 2))
         return windows
 
     def _measure(self) -> Upscaler:
@@ -225,7 +242,9 @@ class _TileRow:
 
     def start(self, pool: ThreadPoolExecutor, run: Callable[[Rgb], Rgb]) -> None:
         first = self.tiles[0]
-        source: Rgb = self._source[first.source[0]]
+        source = _with_edges(
+            self._source, first.source[0], max(t.source[1].stop for t in self.tiles)
+        )
         height = first.target[0].stop - first.target[0].start
         pixels = np.empty((height, self._source.shape[1] * self._scale, 3), np.uint8)
 
@@ -242,6 +261,20 @@ class _TileRow:
             progress(self._number, self._of)
         height = self._source.shape[0] * self._scale
         return Band(self._picture, self.tiles[0].target[0], self._pixels, height)
+
+
+def _seen(length: int, own: int, radius: int) -> int:
+    """How much of the file's ``own`` side a picture's of ``length`` depends on; a multiple of 8."""
+    return length if length >= own else min(own, -(-(length + radius) // 8) * 8)
+
+
+def _with_edges(picture: Rows, rows: slice, width: int) -> Rgb:
+    """``rows`` of ``picture``, its last row and column repeated where it has no more."""
+    pixels: Rgb = picture[rows.start : min(rows.stop, picture.shape[0])]
+    missing = (rows.stop - rows.start - len(pixels), max(0, width - pixels.shape[1]))
+    if not any(missing):
+        return pixels
+    return np.pad(pixels, ((0, missing[0]), (0, missing[1]), (0, 0)), mode="edge")
 
 
 def _pixels(size: Size) -> int:

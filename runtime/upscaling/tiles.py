@@ -29,6 +29,15 @@ class Tile:
     target: Region
     """Where that belongs in the upscaled picture."""
 
+    def within(self, height: int, width: int) -> Tile:
+        """Of this tile, what belongs into the first rows and columns of the upscaled picture."""
+        target = (_cut(self.target[0], height), _cut(self.target[1], width))
+        kept = (
+            slice(k.start, k.start + t.stop - t.start)
+            for k, t in zip(self.kept, target, strict=True)
+        )
+        return Tile(self.source, (next(kept), next(kept)), target)
+
 
 def plan(picture: Size, window: Size, radius: int, scale: int) -> list[Tile]:
     """The tiles that cover ``picture``, row by row; their targets neither overlap nor leave gaps.
@@ -46,6 +55,10 @@ def plan(picture: Size, window: Size, radius: int, scale: int) -> list[Tile]:
         for y in rows
         for x in columns
     ]
+
+
+def _cut(along: slice, end: int) -> slice:
+    return slice(along.start, min(along.stop, end))
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ailsr.runtime import documents
-from ailsr.runtime.bench.exchange import append_document
+from ailsr.runtime import documents, json_lines
 from ailsr.runtime.bench.results import check_document
 from ailsr.runtime.errors import UsageError
 from ailsr.runtime.files import atomic_output
@@ -42,7 +41,7 @@ class ReportDesk:
                 with atomic_output(self._output) as temporary:
                     temporary.write_text(documents.dump(report) + "\n", encoding="utf-8")
             if self._history:
-                append_document(report, self._history)
+                json_lines.append(self._history, report, durable=True)
             self._announce(report)
         return "Report received by the desktop"
 

@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -272,6 +273,12 @@ ENGINES = """
         def run(self, image):
             raise ZeroDivisionError("two\\nlines")
 
+    class Late(Crash):
+        def run(self, image):
+            if image.min() == image.max():
+                super().run(image)
+            return image.repeat(2, 0).repeat(2, 1)
+
     class Leave(Reference):
         def __init__(self, path, threads):
             os._exit(7)
@@ -286,7 +293,13 @@ def engines(tmp_path_factory) -> Path:
     info = folder / "other_engines-1.0.dist-info"
     info.mkdir()
     info.joinpath("METADATA").write_text("Metadata-Version: 2.1\nName: other-engines\nVersion: 1\n")
-    names = {"ref": "Reference", "crash": "Crash", "raise": "Raise", "leave": "Leave"}
+    names = {
+        "ref": "Reference",
+        "crash": "Crash",
+        "raise": "Raise",
+        "leave": "Leave",
+        "late": "Late",
+    }
     lines = [f"{ending} = other_engines:{name}" for ending, name in names.items()]
     info.joinpath("entry_points.txt").write_text("\n".join(["[ailsr.engines]", *lines]))
     for ending in names:
@@ -328,6 +341,15 @@ def test_an_engine_of_one_size_upscales_within_a_limit_of_memory(with_engines, i
 def test_an_engine_that_fails_is_one_line(with_engines, ending, reason):
     path = with_engines / f"model.{ending}"
     assert measure(path) == Failure(str(path), reason)
+
+
+def test_an_engine_that_fails_on_a_picture_keeps_its_latencies(with_engines, images, tmp_path):
+    shutil.copytree(images, tmp_path / "mixed")
+    image.write(np.full((40, 40, 3), 90, np.uint8), tmp_path / "mixed" / "plain.png")
+    found = measure(with_engines / "model.late", tmp_path / "mixed")
+    assert isinstance(found, Measurement) and found.whole_path.n == 5
+    assert found.quality is None
+    assert found.left_out == {str(tmp_path / "mixed"): "the engine crashed (SIGABRT): double free"}
 
 
 def test_many_files_are_related_to_the_first_that_can_be_timed(with_engines, files):
@@ -487,7 +509,7 @@ def test_the_command_prints_one_json_document(files, images):
             *("first_run_ms", "inference", "whole_path", "engine_memory_bytes"),
             *("peak_memory_bytes", "frames_per_second", "megapixels_per_second", "quality"),
             *("cores", "delegate", "backends", "fallback", "parts", "ratio", "sustained"),
-            *("energy", "conditions", "noise"),
+            *("energy", "conditions", "noise", "left_out"),
         }
         assert entry["file"] == str(path)
         assert entry["input_size"] == list(SIZE)
@@ -506,6 +528,56 @@ def test_the_command_prints_one_json_document(files, images):
     assert all(value > 0 for value in first["parts"].values())
     (baseline,) = document["baselines"]
     assert (baseline["name"], baseline["scale"]) == ("bicubic", 2)
+
+
+def test_pictures_that_cannot_be_used_cost_only_themselves(files, images, tmp_path):
+    mixed = tmp_path / "mixed"
+    shutil.copytree(images, mixed)
+    (mixed / "broken.png").write_bytes((images / "rocket.png").read_bytes()[:900])
+    image.write(np.zeros((10, 10, 3), np.uint8), mixed / "small.png")
+    done = bench(
+        files["onnx int8"], "--images", mixed, "--runs", 3, "--seconds", 0.2, "--json",
+        "--history", tmp_path / "h.jsonl", "--html", tmp_path / "r.html",
+    )  # fmt: skip
+    document = json.loads(done.stdout)
+    (entry,) = document["files"]
+    assert entry["error"] is None and entry["whole_path"]["n"] == 3
+    assert set(entry["left_out"]) == {"broken", "small"}
+    bicubic = bicubic_quality(images, 2, "Y-shave-s")  # of the others alone
+    assert entry["quality"]["psnr_db"] == pytest.approx(bicubic.psnr_db, abs=0.1)
+    assert document["baselines"][0]["quality"]["psnr_db"] == pytest.approx(bicubic.psnr_db)
+    assert json.loads((tmp_path / "h.jsonl").read_text()) == document
+    assert "Mean over the pictures, without broken, small." in (tmp_path / "r.html").read_text()
+    assert done.returncode == 1
+    error = done.stderr.splitlines()[-1]
+    assert error.startswith("error: PSNR and SSIM leave out: ")
+    assert "broken.png cannot be read" in error and "small has 10x10 pixels" in error
+
+
+def test_where_no_picture_can_be_used_latencies_are_kept(files, tmp_path):
+    image.write(np.zeros((10, 10, 3), np.uint8), tmp_path / "small.png")
+    found = measure(files["onnx int8"], tmp_path)
+    assert isinstance(found, Measurement) and found.whole_path and found.quality is None
+    assert list(found.left_out) == ["small"]
+    assert bicubic_quality(tmp_path, 2, "Y-shave-s") is None
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
+def test_a_report_that_cannot_be_written_costs_only_itself(files, tmp_path):
+    (tmp_path / "r.csv").mkdir()
+    done = bench(files["onnx int8"], "--csv", tmp_path / "r.csv")
+    assert (done.returncode, done.stdout) == (1, "")  # known before anything is measured
+    assert done.stderr == f"error: {tmp_path / 'r.csv'} is a folder: name a file in it\n"
+    (tmp_path / "r.csv").rmdir()
+    done = bench(
+        files["onnx int8"], "--runs", 3, "--seconds", 0.2, "--history", "/dev/full",
+        "--csv", tmp_path / "r.csv",
+    )  # fmt: skip
+    assert done.returncode == 1 and "cubic_x2_int8.onnx" in done.stdout
+    assert done.stderr.splitlines()[-1] == (
+        "error: /dev/full cannot be written: No space left on device"
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["r.csv"]
 
 
 @pytest.mark.parametrize(

@@ -207,6 +207,20 @@ def test_what_is_no_report_gets_one_line(tmp_path, text):
         load_report(tmp_path / "absent.json")
 
 
+def test_broken_lines_of_a_history_are_left_out_and_counted(folder, report, tmp_path):
+    history = tmp_path / "h.jsonl"
+    whole = (folder / "h.jsonl").read_text()
+    history.write_text('{"half' + "\n" + whole + whole[:99])
+    told = []
+    assert load_report(history, told.append) == report
+    assert told == [f"{history}: 2 of its lines are broken, and left out"]
+    done = run("compare", history, folder / "h.jsonl")
+    assert done.returncode == 0 and done.stderr == told[0] + "\n"
+    history.write_text('{"half\n')
+    with pytest.raises(UsageError, match="is no report"):
+        load_report(history)
+
+
 def test_reports_of_another_version_or_damaged_are_refused(tmp_path, report):
     (tmp_path / "r.json").write_text(json.dumps(report | {"schema_version": 2}))
     with pytest.raises(UsageError, match="schema version 2, this ailsr reads 1"):

@@ -112,6 +112,26 @@ def test_memory_stays_below_the_limit_and_the_picture_is_the_same(
     assert len(list(tmp_path.iterdir())) == 3
 
 
+def test_a_limit_that_is_enough_for_a_large_picture_is_for_a_small_one(
+    write_network, tmp_path, photographs
+):
+    path = write_network("tflite float32 float32", (480, 640))
+    large = np.tile(photographs["chelsea"], (4, 4, 1))
+    sizes = [(900, 1200), (40, 60), (477, 300), (470, 636), (120, 900)]
+    for height, width in sizes:
+        image.write(large[:height, :width], tmp_path / "in" / f"{height}.png")
+    arguments = [path, tmp_path / "in", tmp_path / "out", "288M"]
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, *map(str, arguments)], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert int(done.stdout.splitlines()[-1]) < 288 << 20
+    upscaler = load(path, threads=1)
+    for height, width in sizes:
+        expected = upscaler.upscale(np.ascontiguousarray(large[:height, :width]))
+        assert np.array_equal(image.read(tmp_path / "out" / f"{height}_x2.png"), expected)
+
+
 def test_a_limit_that_is_too_low_says_what_the_file_takes(write_network):
     path = write_network("onnx int8 uint8", (96, 128))
     with pytest.raises(UsageError, match=r"--max-memory is too low: .* takes \d+M alone"):

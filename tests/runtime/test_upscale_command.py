@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from ailsr.runtime import ImageError, UsageError, load
 from ailsr.runtime.commands.upscale import Config, main
 from ailsr.runtime.imaging import image
 from ailsr.runtime.imaging.resize import enlarge
+from ailsr.runtime.upscaling.outputs import Job, Outputs, plan_folder
 
 COMMAND = Path(sys.executable).with_name("ailsr-upscale")
 
@@ -92,6 +94,7 @@ def test_the_help_names_every_flag_and_shows_an_example():
         "--output",
         "--threads",
         "--max-memory",
+        "--overwrite",
         "--size",
         "--json",
         "photo.jpg -o photo_x2.png",
@@ -122,11 +125,101 @@ def test_the_input_is_never_overwritten(model, photo):
 def test_outputs_that_do_not_fit_the_pictures_are_refused(model, photo, tmp_path):
     with pytest.raises(UsageError, match=r"2 pictures need a folder .* -o .*out/"):
         main(Config(model, [photo, photo], tmp_path / "out.png"))
-    with pytest.raises(UsageError, match=r"written to .*photo_x2\.png"):
-        main(Config(model, [photo, photo], tmp_path / "out"))
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="need a folder"):
         main(Config(model, [photo, tmp_path / "other.png"], tmp_path / "file"))
+
+
+def test_what_is_there_is_kept_unless_overwrite_says_so(model, photo, tmp_path, capsys):
+    output = tmp_path / "large.png"
+    output.write_text("mine")
+    with pytest.raises(UsageError, match=r"large\.png exists: .* --overwrite"):
+        main(Config(model, [photo], output, threads=1))
+    assert output.read_text() == "mine"
+    main(Config(model, [photo], output, threads=1, overwrite=True))
+    assert image.read(output).shape == (100, 140, 3)
+    output.unlink()
+    output.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(UsageError, match="exists"):
+        main(Config(model, [photo], output, threads=1))
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_picture_that_is_still_to_be_read_is_never_written_over(
+    model, photo, tmp_path, capsys, overwrite
+):
+    folder = tmp_path / "d"
+    folder.mkdir()
+    for name in ("a.png", "a_x2.png"):
+        (folder / name).write_bytes(photo.read_bytes())
+    (tmp_path / "other").symlink_to(folder)
+    with pytest.raises(ImageError, match="1 of 2 pictures failed"):
+        main(Config(model, [folder], tmp_path / "other", threads=1, overwrite=overwrite))
+    assert "a_x2.png, which" in capsys.readouterr().err
+    assert (folder / "a_x2.png").read_bytes() == photo.read_bytes()
+    assert sorted(p.name for p in folder.iterdir()) == ["a.png", "a_x2.png", "a_x2_x2.png"]
+
+
+def test_one_bad_argument_does_not_stop_the_others(model, photo, tmp_path):
+    for folder in ("empty", "one", "two", "out"):
+        (tmp_path / folder).mkdir()
+    for name in ("one/a.png", "one/a.jpg", "one/b.png", "two/a.png", "two/c.png"):
+        (tmp_path / name).write_bytes(photo.read_bytes())
+    (tmp_path / "out" / "c_x2.png").write_text("mine")
+    paths = [tmp_path / name for name in ("empty", "one", "two", "one/b.png")]
+    child = run(model, *paths, "-o", tmp_path / "out", "--threads", 1, "--json")
+    assert child.returncode == 1
+    found = json.loads(child.stdout)
+    outcomes = [
+        (Path(f["input"]).relative_to(tmp_path).as_posix(), Path(f.get("output", "")).name)
+        for f in found
+    ]
+    assert outcomes == [
+        ("empty", ""),
+        ("one/a.jpg", "a.jpg_x2.png"),
+        ("one/a.png", "a.png_x2.png"),
+        ("one/b.png", "b_x2.png"),  # once, though it is named twice
+        ("two/a.png", ""),
+        ("two/c.png", ""),
+    ]
+    for index, reason in [(0, "no pictures in"), (4, "like"), (5, "c_x2.png exists")]:
+        assert reason in found[index]["error"]
+    assert (tmp_path / "out" / "c_x2.png").read_text() == "mine"
+    assert child.stderr.splitlines()[-1] == "error: 3 of 6 pictures failed, as said above"
+    assert len(child.stderr.splitlines()) == 4
+
+
+class Counted(type(Path())):
+    """A path that counts how often it is compared."""
+
+    comparisons = 0
+
+    def __eq__(self, other):
+        Counted.comparisons += 1
+        return super().__eq__(other)
+
+    __hash__ = type(Path()).__hash__
+
+
+def test_many_names_are_planned_in_linear_time(tmp_path):
+    jobs = [Job(Counted(tmp_path, f"{n // 2}.{'png' if n % 2 else 'jpg'}")) for n in range(3000)]
+    Counted.comparisons = 0
+    outputs = Outputs([job.source for job in jobs])
+    planned = plan_folder(jobs, Counted(tmp_path / "out"), 2, outputs)
+    assert len({job.output.name for job in planned}) == 3000
+    assert planned[0].output.name == "0.jpg_x2.png"
+    assert Counted.comparisons < 10 * 3000
+
+
+def test_the_longest_name_that_can_be_is_written(model, photo, tmp_path):
+    longest = os.pathconf(tmp_path, "PC_NAME_MAX")
+    fits, too_long = (tmp_path / f"{'x' * (longest - n)}.png" for n in (len("_x2.png"), 4))
+    for path in (fits, too_long):
+        path.hardlink_to(photo)
+    with pytest.raises(ImageError, match="1 of 2 pictures failed"):
+        main(Config(model, [fits, too_long], tmp_path / "out", threads=1))
+    (output,) = (tmp_path / "out").iterdir()
+    assert len(output.name) == longest
 
 
 def test_a_folder_may_be_named_for_one_picture(model, photo, tmp_path, capsys):
@@ -224,8 +317,11 @@ def test_a_full_disk_leaves_nothing(model, photo, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["photo.png"]
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGINT")
-def test_ctrl_c_leaves_nothing(model, tmp_path, photographs):
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
+@pytest.mark.parametrize(
+    ("number", "code", "name"), [(signal.SIGINT, 130, "Ctrl-C"), (signal.SIGTERM, 143, "SIGTERM")]
+)
+def test_a_signal_leaves_nothing(model, tmp_path, photographs, number, code, name):
     image.write(np.tile(photographs["chelsea"], (8, 8, 1)), tmp_path / "photo.png")
     with subprocess.Popen(
         [COMMAND, model, tmp_path / "photo.png", "-o", tmp_path / "out.png"],
@@ -233,7 +329,7 @@ def test_ctrl_c_leaves_nothing(model, tmp_path, photographs):
     ) as child:  # fmt: skip
         while child.poll() is None and len(list(tmp_path.iterdir())) == 1:
             time.sleep(0.01)  # until it writes
-        child.send_signal(signal.SIGINT)
-        assert child.stderr.read() == "error: stopped by Ctrl-C\n"
-    assert child.returncode == 130
+        child.send_signal(number)
+        assert child.stderr.read() == f"error: stopped by {name}\n"
+    assert child.returncode == code
     assert [p.name for p in tmp_path.iterdir()] == ["photo.png"]

@@ -58,6 +58,14 @@ def test_a_run_from_flags_and_its_continuation(folder):
     code, _, err = run(*flags, "--train", "photos", "--output", "run", cwd=folder)
     assert code == 1
     assert "--resume" in err
+    (folder / "photos").rename(folder / "elsewhere")
+    code, _, err = run("--resume", "--output", "run", cwd=folder)
+    assert code == 1
+    assert "photos, which the run takes its pictures from, is not there" in err
+    moved = ["--train", "elsewhere", "--val", "elsewhere"]
+    code, _, err = run("--resume", "--output", "run", *moved, cwd=folder)
+    assert code == 0, err
+    (folder / "elsewhere").rename(folder / "photos")
     (folder / "run" / "last.pt").unlink()
     code, _, err = run(*flags, "--train", "photos", "--output", "run", cwd=folder)
     assert code == 1

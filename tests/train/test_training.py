@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 import skimage.data
 import torch
+from PIL import Image
 
 from ailsr.runtime.errors import ImageError, ModelError, TrainingError, UsageError
 from ailsr.runtime.imaging.image import write
 from ailsr.runtime.imaging.protocol import evaluate, pairs
 from ailsr.runtime.imaging.resize import enlarge
+from ailsr.runtime.stopping import Stopped
 from ailsr.train.checkpoint import load
 from ailsr.train.networks import create
 from ailsr.train.recipe import Recipe, read_toml
@@ -128,6 +130,94 @@ def test_a_stopped_run_goes_on_exactly(recipe, scheme, stop, tmp_path):
         assert all(torch.equal(one[key], other[key]) for key in one)
     first, second = ([e for e in log(r.output) if e["event"] != "steps"] for r in (whole, stopped))
     assert first == second
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_what_ends_a_process_leaves_a_checkpoint(recipe, tmp_path, number):
+    recipe = dataclasses.replace(recipe, method="l1", rounds=1, checkpoint_every=1000)
+    whole = dataclasses.replace(recipe, output=tmp_path / "whole")
+    train(whole)
+
+    def end(done, total, note):
+        if done == 7:
+            for _ in range(2):  # a closing terminal sends two
+                os.kill(os.getpid(), number)
+
+    with pytest.raises(Stopped, match=f"stopped by {number.name}"):
+        train(recipe, Events(step=end))
+    assert load(recipe.output / "last.pt").progress["step"] in (7, 8)
+    assert {f.name for f in recipe.output.iterdir()} == {"last.pt", "log.jsonl", "recipe.toml"}
+    train(dataclasses.replace(recipe, resume=True))
+    one, other = weights(whole.output / "last.pt"), weights(recipe.output / "last.pt")
+    assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_two_runs_do_not_share_a_folder(recipe):
+    recipe = dataclasses.replace(recipe, method="l1", rounds=1)
+
+    def begin(done, total, note):
+        if done == 2:
+            with pytest.raises(UsageError, match="is in use by process"):
+                train(dataclasses.replace(recipe, steps=5))
+            raise KeyboardInterrupt  # as if it were killed
+
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, Events(step=begin))
+    left = recipe.output / ".ailsr-0.tmp"
+    left.mkdir()
+    (left / "last.pt").write_text("half")
+    card = train(dataclasses.replace(recipe, resume=True))
+    assert card["recipe"]["steps"] == card["steps"] == 24
+    assert not any(f.name.startswith(".") for f in recipe.output.iterdir())
+
+
+def test_a_run_goes_on_with_its_pictures_elsewhere_and_with_no_others(recipe, photos, tmp_path):
+    whole = dataclasses.replace(recipe, method="l1", output=tmp_path / "whole")
+    train(whole)
+    stopped = dataclasses.replace(whole, output=tmp_path / "stopped", resume=False)
+
+    def interrupt(done, total, note):
+        if done == 12:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(stopped, Events(step=interrupt))
+    moved = tmp_path / "moved"
+    for folder in ("train", "val"):
+        for number, path in enumerate(sorted((photos / folder).iterdir())):
+            (moved / folder).mkdir(parents=True, exist_ok=True)
+            Image.open(path).save(moved / folder / f"{number}.webp", lossless=True)
+    resumed = dataclasses.replace(stopped, resume=True, train=[moved / "train"], val=moved / "val")
+    for other, option in [
+        ({"train": [moved / "val"]}, "train"),
+        ({"train": [moved / "train", moved / "val"]}, "train"),
+        ({"val": moved / "train"}, "val"),
+    ]:
+        with pytest.raises(UsageError, match=f"--{option}: these are not the pictures"):
+            train(dataclasses.replace(resumed, **other))
+    train(resumed)
+    for name in ("last.pt", "best.pt"):
+        one, other = weights(whole.output / name), weights(stopped.output / name)
+        assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_pictures_that_cannot_judge_a_round_are_left_out_before_the_first(recipe, photos, tmp_path):
+    mixed = tmp_path / "mixed"
+    shutil.copytree(photos / "val", mixed)
+    write(skimage.data.coffee()[:10, :10], mixed / "small.png")
+    (mixed / "broken.png").write_bytes((photos / "val" / "chelsea.png").read_bytes()[:500])
+    said = []
+    settings = {"method": "l1", "rounds": 1, "steps": 2}
+    recipe = dataclasses.replace(recipe, val=mixed, **settings)
+    card = train(recipe, Events(say=said.append))
+    assert card["validations"][0]["psnr"] > 20
+    assert said[0].startswith("left out of --val: 2, the first: ")
+    for path in mixed.iterdir():
+        if path.name != "small.png":
+            path.unlink()
+    with pytest.raises(ImageError, match=r"none of the pictures .* 10x10 pixels, too few"):
+        train(dataclasses.replace(recipe, output=tmp_path / "none"))
+    assert not (tmp_path / "none").exists()
 
 
 def test_a_run_stopped_before_its_first_step_goes_on_without_its_sources(recipe, tmp_path):

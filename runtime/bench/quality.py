@@ -1,0 +1,47 @@
+"""PSNR and SSIM over a folder, of which a picture that cannot be used costs only itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from statistics import fmean
+
+from ailsr.runtime.bench.request import Quality
+from ailsr.runtime.errors import AilsrError, ImageError
+from ailsr.runtime.imaging import protocol
+from ailsr.runtime.imaging.image import Rgb
+from ailsr.runtime.imaging.protocol import Protocol
+
+LeftOut = dict[str, str]
+"""Why a picture was left out, by its name."""
+
+
+def judge(
+    upscale: Callable[[Rgb], Rgb],
+    images: Path,
+    scale: int,
+    protocol_name: Protocol,
+    tick: Callable[[int, int], None] = lambda done, total: None,
+) -> tuple[Quality | None, LeftOut]:
+    """The quality of ``upscale`` over the pictures in ``images`` that can be used, None for none.
+
+    ``tick`` is called with (pictures done, pictures in all) before each.
+    """
+    try:
+        pairs = protocol.pairs(images, scale)
+    except ImageError as error:
+        return None, {str(images): str(error)}
+    scores: dict[str, tuple[float, float]] = {}
+    left_out: LeftOut = {}
+    for done, name in enumerate(pairs.names):
+        tick(done, len(pairs))
+        try:
+            pair = pairs[done]
+            protocol.check_size(pair, protocol_name)
+            scores[name] = protocol.score(upscale(pair.lr), pair, protocol_name)
+        except (AilsrError, MemoryError) as error:
+            left_out[name] = str(error) or f"{name}: out of memory"
+    if not scores:
+        return None, left_out
+    psnr, ssim = (fmean(figures) for figures in zip(*scores.values(), strict=True))
+    return Quality(protocol_name, psnr, ssim, scores), left_out

@@ -1,0 +1,40 @@
+"""What tells a sequence of pictures from any other, wherever its files are."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ailsr.runtime.errors import UsageError
+
+
+class PictureDigest:
+    """SHA-256 of the sizes and pixels of pictures, in their order; as text in hexadecimal."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+
+    def add(self, rgb: NDArray[np.uint8]) -> None:
+        """Take in one more picture."""
+        self._hash.update(repr(rgb.shape).encode())
+        self._hash.update(np.ascontiguousarray(rgb).data)
+
+    def __str__(self) -> str:
+        return self._hash.hexdigest()
+
+
+def check_same(found: Mapping[str, str | None], known: Mapping[str, str | None], run: Path) -> None:
+    """Raise UsageError when an option's pictures are not those that ``run`` began with.
+
+    Runs of earlier versions do not know theirs.
+    """
+    for option, digest in found.items():
+        if known.get(option) not in (None, digest):
+            raise UsageError(
+                f"--{option}: these are not the pictures that {run} began with: name the folder "
+                f"that holds them, or begin another run with --init {run / 'best.pt'}"
+            )

@@ -1,0 +1,41 @@
+"""The pictures that the rounds of a run are judged by, checked before the first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from ailsr.runtime.errors import ImageError
+from ailsr.runtime.imaging.protocol import Pair, check_size, pairs
+from ailsr.train.digest import PictureDigest
+
+
+class Validation(NamedTuple):
+    """What ``load_validation`` read."""
+
+    pairs: list[Pair]
+    left_out: dict[str, str]
+    """By name: why a picture cannot be used."""
+    digest: str
+    """That of the high-resolution pictures, in their order."""
+
+
+def load_validation(folder: Path, scale: int) -> Validation:
+    """The pairs in ``folder`` that the protocol takes. Raises ImageError when there are none."""
+    found = pairs(folder, scale)
+    usable: list[Pair] = []
+    left_out: dict[str, str] = {}
+    digest = PictureDigest()
+    for index, name in enumerate(found.names):
+        try:
+            pair = found[index]
+            check_size(pair)
+        except ImageError as error:
+            left_out[name] = str(error)
+        else:
+            usable.append(pair)
+            digest.add(pair.hr)
+    if not usable:
+        reason = next(iter(left_out.values()))
+        raise ImageError(f"none of the pictures in {folder} can be used; the first: {reason}")
+    return Validation(usable, left_out, str(digest))
