@@ -13,17 +13,19 @@ import errno
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from ailsr.runtime.errors import ImageError
 from ailsr.runtime.files import atomic_output
-from ailsr.runtime.imaging import png
-from ailsr.runtime.imaging.conversion import is_upright, read_png, read_whole
+from ailsr.runtime.imaging import pillow_reader, png
+from ailsr.runtime.imaging.conversion import to_picture
 from ailsr.runtime.imaging.picture import Limit, Picture, Rgb, on_white
+from ailsr.runtime.imaging.png_reader import decode_png
+from ailsr.runtime.imaging.pnm_reader import decode_pnm
 
 __all__ = [
     "Limit",
@@ -32,6 +34,7 @@ __all__ = [
     "check_ending",
     "list_pictures",
     "read",
+    "read_file",
     "read_picture",
     "write",
     "writer",
@@ -69,41 +72,54 @@ def read_picture(path: Path, *, keep_profile: bool = False, limit: Limit | None 
     """The picture at ``path`` with its alpha and with notes on what was changed.
 
     With ``keep_profile`` an RGB picture stays in its colour profile, which ``Picture.profile``
-    then holds. ``limit`` bounds the memory. Raises ImageError when there is no such file, it holds
-    no whole picture, or the limit is too low to decode it.
+    then holds. ``limit`` bounds the memory, by 1 GB or so when None. Raises ImageError when there
+    is no such file, it holds no whole picture, it is not understood, or the limit is too low.
     """
     try:
-        # Pillow warns of odd metadata and, from 89 megapixels, of large pictures; we mean both.
-        with warnings.catch_warnings(), path.open("rb") as file:
-            warnings.simplefilter("ignore")
+        with path.open("rb") as file:
             if not file.read(1):
                 raise ImageError(f"{path} is empty: copy or download it again")
             file.seek(0)
-            header = png.read_header(file)
-            if limit and header and header.plain and is_upright(header.exif):
-                return read_png(file, header, path, keep_profile, limit)
-            with Image.open(file) as image:
-                return read_whole(image, path, keep_profile, limit)
-    except (ImageError, MemoryError):
-        raise
+            return read_file(file, str(path), keep_profile=keep_profile, limit=limit)
     except FileNotFoundError:
         raise ImageError(f"no picture at {path}: check the name") from None
     except IsADirectoryError:
         raise ImageError(f"{path} is a folder: name the pictures in it, as in {path}/*") from None
-    except UnidentifiedImageError:
-        raise ImageError(
-            f"{path} is not a picture, or of a kind that Pillow cannot read: convert it to PNG"
-        ) from None
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise  # of the temporary file
+        raise ImageError(f"{path} cannot be read ({error.strerror or error})") from None
+
+
+def read_file(
+    file: IO[bytes], name: str, *, keep_profile: bool = False, limit: Limit | None = None
+) -> Picture:
+    """The picture in ``file``, which can be sought in, as ``read_picture`` reads it; ``name`` is
+    what messages call it."""
+    limit = limit or Limit()
+    try:
+        # Pillow warns of odd metadata and, from 89 megapixels, of large pictures; we mean both.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for decoder in (decode_png, decode_pnm):
+                decoded = decoder(file, name, limit)
+                if decoded:
+                    return to_picture(decoded, name, keep_profile, limit)
+            with pillow_reader.open_picture(file, name) as image:
+                decoded = pillow_reader.decode(image, name, limit)
+                return to_picture(decoded, name, keep_profile, limit)
+    except (ImageError, MemoryError):
+        raise
     except Image.DecompressionBombError:
         raise ImageError(
-            f"{path} has more than {2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6} megapixels: "
+            f"{name} has more than {2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6} megapixels: "
             f"cut it into smaller pictures"
         ) from None
     except Exception as error:  # a decoder raises whatever its parsing meets: struct.error, ...
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             raise  # of the temporary file
         reason = getattr(error, "strerror", None) or error
-        raise ImageError(f"{path} cannot be read ({reason}): is it complete?") from None
+        raise ImageError(f"{name} cannot be read ({reason}): is it complete?") from None
 
 
 def write(rgb: Rgb, path: Path, alpha: NDArray[np.uint8] | None = None) -> None:

@@ -193,7 +193,7 @@ def test_a_cut_file_is_an_error_never_half_a_picture(tmp_path, rgb, ending):
 def test_a_decompression_bomb_is_refused_unread(tmp_path):
     path = tmp_path / "bomb.png"
     path.write_bytes(png(60000, 60000, 8, 2, b""))
-    with pytest.raises(ImageError, match=r"more than \d+ megapixels"):
+    with pytest.raises(ImageError, match=r"has 3600 megapixels.* more than 1024M: cut it"):
         read(path)
 
 
