@@ -19,7 +19,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ailsr.runtime.errors import TrainingError
-from ailsr.runtime.imaging.protocol import pairs
+from ailsr.runtime.imaging.folder import list_folder
+from ailsr.runtime.imaging.protocol import left_out, pairs
 from ailsr.runtime.version import VERSION
 from ailsr.train import checkpoint
 from ailsr.train.ail import importance_loss
@@ -155,6 +156,11 @@ class Run:
     def _tell_of(self, loaded: Loaded) -> None:
         """Say which pictures are left out, and which are not taken as they are."""
         recipe, say = self.recipe, self.events.say
+        for folder in recipe.train or []:
+            if note := list_folder(folder).note:
+                say(note)
+        if recipe.val and (note := left_out(recipe.val)):
+            say(note)
         if unreadable := loaded.unreadable:
             first = next(iter(unreadable.values()))
             say(f"left out: {len(unreadable)} unreadable, the first: {first}")

@@ -23,6 +23,7 @@ from ailsr.runtime.errors import ImageError
 from ailsr.runtime.files import atomic_output
 from ailsr.runtime.imaging import pillow_reader, png
 from ailsr.runtime.imaging.conversion import to_picture
+from ailsr.runtime.imaging.folder import list_folder, list_pictures
 from ailsr.runtime.imaging.picture import Limit, Picture, Rgb, on_white
 from ailsr.runtime.imaging.png_reader import decode_png
 from ailsr.runtime.imaging.pnm_reader import decode_pnm
@@ -32,6 +33,7 @@ __all__ = [
     "Picture",
     "Rgb",
     "check_ending",
+    "list_folder",
     "list_pictures",
     "read",
     "read_file",
@@ -51,8 +53,6 @@ WRITE_OPTIONS: dict[str, dict[str, Any]] = {
     ".bmp": {},
 }
 """The endings that can be written, with Pillow's options for those that it writes."""
-READ_ENDINGS = frozenset({*WRITE_OPTIONS, ".gif", ".ppm", ".pgm", ".pbm", ".jp2", ".tga", ".avif"})
-"""The endings by which pictures are recognised in a folder; ``read`` opens any file."""
 ALPHA_ENDINGS = frozenset({".png", ".webp", ".tif", ".tiff"})
 """The endings of files that can hold alpha."""
 PROFILE_ENDINGS = frozenset(WRITE_OPTIONS) - {".bmp"}
@@ -183,7 +183,9 @@ def writer(
 def writing_bytes(path: Path, size: tuple[int, int]) -> int:
     """Memory that ``writer`` takes for a picture of ``size`` (height, width), beside its bands."""
     ending = path.suffix.lower()
-    return 0 if ending == ".png" else 4 * size[0] * size[1] * (2 if ending == ".webp" else 1)
+    if ending == ".png":
+        return png.row_bytes(size[1])
+    return 4 * size[0] * size[1] * (2 if ending == ".webp" else 1)
 
 
 class _PngOutput:
@@ -217,19 +219,3 @@ def check_ending(path: Path) -> str:
             f"choose one of {', '.join(WRITE_OPTIONS)}"
         )
     return ending
-
-
-def list_pictures(folder: Path) -> list[Path]:
-    """The pictures in ``folder``, by their endings, sorted by name. Raises ImageError for none."""
-    if not folder.is_dir():
-        raise ImageError(f"no folder of pictures at {folder}: check the name")
-    paths = sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in READ_ENDINGS
-        and not path.name.startswith(".")
-        and not path.is_dir()
-    )
-    if not paths:
-        raise ImageError(f"no pictures in {folder}: looked for {', '.join(sorted(READ_ENDINGS))}")
-    return paths

@@ -20,7 +20,6 @@ FORMATS = {
     "BMP": (".bmp",),
     "DIB": (".dib",),
     "GIF": (".gif",),
-    "ICO": (".ico",),
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
     "JPEG2000": (".jp2", ".j2k", ".jpx"),
     "MPO": (".mpo",),
@@ -33,7 +32,7 @@ FORMATS = {
     "WEBP": (".webp",),
 }
 """The endings of what is read by Pillow's names of formats. Not among them: what Pillow hands to
-other programs (EPS), draws itself (WMF) or only recognises."""
+other programs (EPS), draws itself (WMF), opens in turn (ICO) or only recognises."""
 HEIF_ENDINGS = (".heic", ".heif", ".hif")
 _DECODED_TWICE = {"WEBP", "AVIF", "HEIF", "JPEG2000", "GIF"}  # by the codec's library and Pillow
 _TURNED_BY_CODEC = {"AVIF", "HEIF"}  # by their own boxes: EXIF says it once more, XMP may be stale
@@ -49,7 +48,7 @@ def open_picture(file: IO[bytes], name: str) -> Image.Image:
         if file.read(4) == b"ftyp":
             return _open_heif(file, name)
         raise ImageError(
-            f"{name} is not a picture, or of a kind that Pillow cannot read: convert it to PNG"
+            f"{name} is not a picture, or of a kind that is not read: convert it to PNG"
         ) from None
 
 

@@ -80,6 +80,11 @@ class PngWriter:
             self._file.write(_chunk(b"IDAT", data))
 
 
+def row_bytes(width: int) -> int:
+    """Memory that ``PngWriter`` takes for a row, beyond what it takes for short ones."""
+    return 16 * max(0, 4 * width - _BLOCK)
+
+
 def _header(width: int, height: int, color: int) -> bytes:
     return SIGNATURE + _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, color, 0, 0, 0))
 

@@ -62,9 +62,11 @@ class Crew:
         self._resizable, self._bytes_per_pixel, self._measured = False, 0.0, 0
         self._tried = False
         first = self._open(1) if limit is None else self._measure()
-        self.scale, self._radius = first.scale, first.radius
+        self.scale, self.radius = first.scale, first.radius
         self._open_sides = getattr(first.engine, "resizable", False)
         self._own: Size = first.card.input_size if first.card else first.engine.input_size
+        self.tile_height = self._own[0]
+        """Rows of the file's own input."""
         self._upscalers: list[Upscaler] = []
         self._team: tuple[Size | None, int, int] = (None, 1, 1)
         if limit is None:
@@ -154,7 +156,7 @@ class Crew:
         if many:
             return self.threads
         try:
-            return min(self.threads, len(plan(size, window, self._radius, self.scale)))
+            return min(self.threads, len(plan(size, window, self.radius, self.scale)))
         except ModelError as error:
             raise ModelError(f"{self.path}: {error}") from error
 
@@ -185,7 +187,7 @@ class Crew:
         halved = [self._open_sides or n >= own for n, own in zip(size, self._own, strict=True)]
         while self._resizable and any(halved) and _pixels(windows[-1]) >= 4 * _pixels(_TRIAL):
             height, width = (n // 2 if h else n for n, h in zip(windows[-1], halved, strict=True))
-            if min(height, width) < 4 * self._radius:
+            if min(height, width) < 4 * self.radius:
                 break
             windows.append((height, width))
         return windows

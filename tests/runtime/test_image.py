@@ -13,6 +13,7 @@ from ailsr.runtime import ImageError
 from ailsr.runtime.imaging.image import (
     WRITE_OPTIONS,
     Picture,
+    list_folder,
     list_pictures,
     read,
     read_picture,
@@ -228,9 +229,20 @@ def test_a_picture_that_cannot_be_written_leaves_nothing(tmp_path):
 
 
 def test_pictures_of_a_folder_are_found_by_their_endings(tmp_path):
-    for name in ("b.PNG", "a.jpg", "c.txt", ".hidden.png"):
+    for name in ("b.PNG", "a.jpg", "c.jfif", "d.mpo", "c.txt", "b.txt", ".hidden.png", ".DS_Store"):
         (tmp_path / name).touch()
-    assert [p.name for p in list_pictures(tmp_path)] == ["a.jpg", "b.PNG"]
+    (tmp_path / "more").mkdir()
+    (tmp_path / "README").write_text("not a picture\n")
+    for kind in ("png", "jpeg", "gif", "webp", "tiff", "bmp", "ppm"):
+        Image.new("RGB", (4, 4)).save(tmp_path / kind, kind)
+    listing = list_folder(tmp_path)
+    named = ["a.jpg", "b.PNG", "bmp", "c.jfif", "d.mpo", "gif", "jpeg", "png", "ppm", "tiff"]
+    assert [p.name for p in listing.pictures] == [*named, "webp"]
+    assert list_pictures(tmp_path) == listing.pictures
+    assert listing.note == (
+        f"{tmp_path}: 5 of 16 left out: 2 ending in .txt, 1 hidden, 1 without an ending, "
+        "1 a folder of its own"
+    )
     (tmp_path / "none").mkdir()
     with pytest.raises(ImageError, match=r"no pictures in .*none: looked for .*\.png"):
         list_pictures(tmp_path / "none")
