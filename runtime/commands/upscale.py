@@ -34,10 +34,10 @@ class Config:
     """Upscale pictures, or the frames of a video, with an exported file.
 
     Pictures may have any size; the network is run tile by tile, without seams.
-    What has to be changed in a picture (16 bits, CMYK, ...) is said on stderr.
-    Colour profile and EXIF data are kept, alpha is upscaled by bicubic
-    interpolation. Of several pictures a bad one does not stop the others; the
-    exit code is then 1.
+    What has to be changed in a picture (16 bits, CMYK, ...) is said on stderr,
+    and so is what of a folder is left out. Colour profile and EXIF data are
+    kept, alpha is upscaled by bicubic interpolation. Of several pictures a bad
+    one does not stop the others; the exit code is then 1.
 
     Frames come through a pipe: `-` reads them from stdin, `-o -` writes them to
     stdout, raw rgb24 (with --size) or PNG or PPM pictures, as they came.
@@ -91,7 +91,7 @@ class Config:
             help="Most resident memory, as in 512M or 2G: decides the tile size (where the file "
             "allows), the engines that run at once, and what is put into temporary files beside "
             "the output. Best with PNG, which is read and written in bands; other formats are "
-            "held whole. (default: no limit)",
+            "held whole. (default: no limit, but about 1G for decoding a picture)",
         ),
     ] = None
     json: Annotated[

@@ -79,7 +79,6 @@ def read_picture(path: Path, *, keep_profile: bool = False, limit: Limit | None 
         with path.open("rb") as file:
             if not file.read(1):
                 raise ImageError(f"{path} is empty: copy or download it again")
-            file.seek(0)
             return read_file(file, str(path), keep_profile=keep_profile, limit=limit)
     except FileNotFoundError:
         raise ImageError(f"no picture at {path}: check the name") from None
@@ -97,6 +96,7 @@ def read_file(
     """The picture in ``file``, which can be sought in, as ``read_picture`` reads it; ``name`` is
     what messages call it."""
     limit = limit or Limit()
+    file.seek(0)
     try:
         # Pillow warns of odd metadata and, from 89 megapixels, of large pictures; we mean both.
         with warnings.catch_warnings():

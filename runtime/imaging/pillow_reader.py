@@ -34,6 +34,7 @@ FORMATS = {
 """The endings of what is read by Pillow's names of formats. Not among them: what Pillow hands to
 other programs (EPS), draws itself (WMF), opens in turn (ICO) or only recognises."""
 HEIF_ENDINGS = (".heic", ".heif", ".hif")
+_XAP = b"http://ns.adobe.com/xap/"  # before XMP in JPEG
 _DECODED_TWICE = {"WEBP", "AVIF", "HEIF", "JPEG2000", "GIF"}  # by the codec's library and Pillow
 _TURNED_BY_CODEC = {"AVIF", "HEIF"}  # by their own boxes: EXIF says it once more, XMP may be stale
 
@@ -74,9 +75,8 @@ def decode(image: Image.Image, name: str, limit: Limit) -> Decoded:
     if bits > 8:
         notes.append(f"{bits} bits per channel reduced to 8")
     notes += layout.notes
-    exif, xmp, profile = (_bytes(image.info.get(key)) for key in ("exif", "xmp", "icc_profile"))
-    if image.format in _TURNED_BY_CODEC:
-        xmp = None
+    exif, profile = (_bytes(image.info.get(key)) for key in ("exif", "icc_profile"))
+    xmp = None if image.format in _TURNED_BY_CODEC else _xmp(image)
     rows = band_rows(max(image.size), 4 * max(image.size), limit)
     if not rows:
         raise ImageError(limit.too_wide(name, max(image.size)))
@@ -150,6 +150,16 @@ def _band(band: Image.Image, name: str, layout: tiff.Layout) -> Band:
         return Band(pixels[..., None] if gray else pixels, None)
     pixels = np.asarray(band.convert("LA" if gray else "RGBA"))
     return Band(pixels[..., :-1], pixels[..., -1])
+
+
+def _xmp(image: Image.Image) -> bytes | None:
+    """Pillow 10 leaves that of TIFF and JPEG where the file has it."""
+    parts = [image.info.get("xmp")]
+    if image.format == "TIFF":
+        parts.append(image.tag_v2.get(700))  # type: ignore[attr-defined]
+    for kind, content in getattr(image, "applist", ()):
+        parts.append(content if kind == "APP1" and content.startswith(_XAP) else None)
+    return next((part for part in map(_bytes, parts) if part), None)
 
 
 def _bytes(value: object) -> bytes | None:
