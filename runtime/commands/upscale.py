@@ -18,7 +18,6 @@ from ailsr.runtime.commands.command import entry_point, message, progress, stdou
 from ailsr.runtime.engines.engine import available_cores
 from ailsr.runtime.errors import AilsrError, ImageError, UsageError
 from ailsr.runtime.imaging import image
-from ailsr.runtime.imaging.picture import Limit
 from ailsr.runtime.imaging.resize import enlarge_rows
 from ailsr.runtime.imaging.rows import Rows
 from ailsr.runtime.imaging.transparency import Filled, OnWhite
@@ -178,7 +177,7 @@ def _upscale(crew: Crew, source: Path, output: Path, bar: Progress) -> dict[str,
     if crew.limit is not None:
         crew.rest()  # its memory is decoding's until the picture is read
         folder = next(parent for parent in output.absolute().parents if parent.is_dir())
-        reading = image.Limit(crew.limit - SLACK - resident_bytes(), folder)
+        reading = image.Limit(_free(crew.limit), folder)
     picture = image.read_picture(
         source, keep_profile=ending in image.PROFILE_ENDINGS, limit=reading
     )
@@ -223,6 +222,11 @@ def _upscale(crew: Crew, source: Path, output: Path, bar: Progress) -> dict[str,
     }
 
 
+def _free(limit: int) -> int:
+    """Bytes below ``limit`` for reading; enough for a small picture even when it is tight."""
+    return max(SLACK // 2, limit - SLACK - resident_bytes())
+
+
 def _write_band(writer: image.Writer, band: Band, alpha: Rows | None, scale: int) -> None:
     """Write ``band`` with its part of the enlarged ``alpha``, a few rows at a time."""
     step = _rows(band.pixels.shape[1])
@@ -254,7 +258,7 @@ def _upscale_pipe(config: Config, limit: int | None) -> None:
         raise UsageError("- stands for a pipe of frames: see the example in --help")
     size = None if config.size is None else _size(config.size)
     crew = Crew(config.model, config.threads or available_cores(), limit)
-    memory = Limit().memory if limit is None else (limit - SLACK - resident_bytes()) // 4
+    memory = image.Limit().memory if limit is None else _free(limit) // 4
     kind, frames = read_frames(sys.stdin.buffer, size, message, memory)
     first = next(frames)
     output = FrameWriter(sys.stdout.buffer, kind)

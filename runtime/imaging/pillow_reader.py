@@ -46,8 +46,14 @@ def open_picture(file: IO[bytes], name: str) -> Image.Image:
         return Image.open(file, formats=[kind for kind in FORMATS if kind in Image.OPEN])
     except UnidentifiedImageError:
         file.seek(4)
-        if file.read(4) == b"ftyp":
+        kind, brand = file.read(4), file.read(4)
+        if kind == b"ftyp" and brand not in (b"avif", b"avis"):
             return _open_heif(file, name)
+        if kind == b"ftyp":
+            raise ImageError(
+                f"{name} is an AVIF picture that is damaged or that this Pillow cannot read: "
+                f"convert it to PNG"
+            ) from None
         raise ImageError(
             f"{name} is not a picture, or of a kind that is not read: convert it to PNG"
         ) from None

@@ -169,11 +169,13 @@ def test_of_an_animation_the_first_frame_is_read(tmp_path):
 def test_missing_folder_empty_and_foreign_files_get_one_line(tmp_path):
     (tmp_path / "empty.png").touch()
     (tmp_path / "text.png").write_text("not a picture\n")
+    (tmp_path / "half.avif").write_bytes(b"\0\0\0\x20ftypavif" + bytes(20))
     for path, message in (
         (tmp_path / "missing.png", "no picture at .*missing.png"),
         (tmp_path, "is a folder"),
         (tmp_path / "empty.png", "empty.png is empty"),
         (tmp_path / "text.png", "text.png is not a picture"),
+        (tmp_path / "half.avif", "half.avif is an AVIF picture that is damaged"),
     ):
         with pytest.raises(ImageError, match=message) as caught:
             read(path)
