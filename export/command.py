@@ -14,7 +14,7 @@ from ailsr.runtime.anatomy.lint import Lint, lint, reads
 from ailsr.runtime.anatomy.lint_rules import DelegateName
 from ailsr.runtime.commands.command import entry_point, message, print_json, progress
 from ailsr.runtime.errors import AilsrError, EngineError, ParityError, UsageError
-from ailsr.runtime.imaging.protocol import PROTOCOL
+from ailsr.runtime.imaging.protocol import PROTOCOL, left_out
 from ailsr.train import zoo
 from ailsr.train.openmp import let_waiting_threads_sleep
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:  # it imports torch, which takes seconds that --help does not 
 
 def main(config: ExportConfig) -> None:
     """Export, verify and report what ``config`` asks for; then raise if a file is missing."""
+    for folder in (config.calibration, config.images):
+        if folder and (note := left_out(folder)):
+            message(note)
     with progress() as bar:
         task = bar.add_task("loading PyTorch", total=None, note="")
 

@@ -20,6 +20,8 @@ from torch import Tensor, nn
 
 from ailsr.runtime.errors import TrainingError
 from ailsr.runtime.files import atomic_output, clear_leftovers, sole_writer
+from ailsr.runtime.imaging.folder import list_folder
+from ailsr.runtime.imaging.protocol import left_out
 from ailsr.runtime.stopping import Stopped, handled
 from ailsr.runtime.version import VERSION
 from ailsr.train import checkpoint
@@ -169,6 +171,11 @@ class Run:
     def _tell_of(self, loaded: Loaded, validation: Validation | None) -> None:
         """Say which pictures are left out, and which are not taken as they are."""
         recipe, say = self.recipe, self.events.say
+        for folder in recipe.train or []:
+            if note := list_folder(folder).note:
+                say(note)
+        if recipe.val and (note := left_out(recipe.val)):
+            say(note)
         if validation and (unusable := validation.left_out):
             first = next(iter(unusable.values()))
             say(f"left out of --val: {len(unusable)}, the first: {first}")

@@ -255,6 +255,8 @@ def main(config: BenchConfig) -> None:
     chosen_engines(config.engine)  # raises for one that does not exist
     if config.images:
         protocol.pairs(config.images, 1)  # raises when there are no pictures
+        if note := protocol.left_out(config.images):
+            message(note)
     if len(set(config.device)) < len(config.device):
         raise UsageError(f"--device {' --device '.join(config.device)}: give each device once")
     for option in (*WRITERS, "html"):

@@ -20,12 +20,14 @@ from ailsr.runtime.engines.named_files import resolve
 from ailsr.runtime.errors import AilsrError, ImageError, UsageError
 from ailsr.runtime.imaging import image
 from ailsr.runtime.imaging.resize import enlarge_rows
+from ailsr.runtime.imaging.rows import Rows
+from ailsr.runtime.imaging.transparency import Filled, OnWhite
 from ailsr.runtime.memory import parse_size, peak_memory_bytes, resident_bytes
 from ailsr.runtime.upscaling.crew import SLACK, Band, Crew
 from ailsr.runtime.upscaling.frames import FrameWriter, read_frames
 from ailsr.runtime.upscaling.outputs import Job, Outputs, plan_folder
 
-_ROWS = 64  # written at a time
+_ROWS, _PIXELS = 64, 1 << 20  # written at a time at most
 
 
 @dataclass(frozen=True)
@@ -33,10 +35,11 @@ class Config:
     """Upscale pictures, or the frames of a video, with an exported file.
 
     Pictures may have any size; the network is run tile by tile, without seams.
-    What has to be changed in a picture (16 bits, CMYK, ...) is said on stderr.
-    Colour profile and EXIF data are kept, alpha is upscaled by bicubic
-    interpolation. Of several pictures a bad one does not stop the others; the
-    exit code is then 1. What exists is not replaced unless --overwrite says so.
+    What has to be changed in a picture (16 bits, CMYK, ...) is said on stderr,
+    and so is what of a folder is left out. Colour profile and EXIF data are
+    kept, alpha is upscaled by bicubic interpolation. Of several pictures a bad
+    one does not stop the others; the exit code is then 1. What exists is not
+    replaced unless --overwrite says so.
 
     Frames come through a pipe: `-` reads them from stdin, `-o -` writes them to
     stdout, raw rgb24 (with --size) or PNG or PPM pictures, as they came.
@@ -92,7 +95,7 @@ class Config:
             help="Most resident memory, as in 512M or 2G: decides the tile size (where the file "
             "allows), the engines that run at once, and what is put into temporary files beside "
             "the output. Best with PNG, which is read and written in bands; other formats are "
-            "held whole. (default: no limit)",
+            "held whole. (default: no limit, but about 1G for decoding a picture)",
         ),
     ] = None
     overwrite: Annotated[
@@ -171,8 +174,12 @@ def _upscale_all(
 
 def _pictures(path: Path) -> list[Job]:
     """The pictures that ``path`` stands for, or why there are none."""
+    if not path.is_dir():
+        return [Job(path)]
     try:
-        return [Job(p) for p in (image.list_pictures(path) if path.is_dir() else [path])]
+        if note := image.list_folder(path).note:
+            message(note)
+        return [Job(picture) for picture in image.list_pictures(path)]
     except ImageError as error:
         return [Job(path, error=error)]
 
@@ -199,13 +206,15 @@ def _upscale(crew: Crew, source: Path, output: Path, bar: Progress) -> dict[str,
     if crew.limit is not None:
         crew.rest()  # its memory is decoding's until the picture is read
         folder = next(parent for parent in output.absolute().parents if parent.is_dir())
-        reading = image.Limit(crew.limit - SLACK - resident_bytes(), folder)
+        reading = image.Limit(_free(crew.limit), folder)
     picture = image.read_picture(
         source, keep_profile=ending in image.PROFILE_ENDINGS, limit=reading
     )
-    notes = list(picture.notes)
+    notes, rows, kept = list(picture.notes), picture.rgb, False
     if picture.alpha is not None:
         kept = ending in image.ALPHA_ENDINGS
+        reach = crew.radius + 2  # what alpha by cubic interpolation makes visible
+        rows = Filled(rows, picture.alpha, reach) if kept else OnWhite(rows, picture.alpha)
         notes.append(
             "alpha upscaled by bicubic interpolation"
             if kept
@@ -218,20 +227,21 @@ def _upscale(crew: Crew, source: Path, output: Path, bar: Progress) -> dict[str,
     for note in notes:
         message(f"{source}: {note}")
     size = (picture.size[0] * crew.scale, picture.size[1] * crew.scale)
-    crew.fit(picture.size, others=image.writing_bytes(output, size))
+    others = image.writing_bytes(output, size) + (_alpha_bytes(picture.size, crew) if kept else 0)
+    crew.fit(picture.size, others=others)
     task = bar.add_task(source.name, total=None, note="")
     try:
         with image.writer(
             output,
             size,
-            alpha=picture.alpha is not None,
+            alpha=kept,
             profile=picture.profile,
             exif=exif,
         ) as writer:
             for band in crew.bands(
-                [picture.rgb], lambda done, total: bar.update(task, completed=done, total=total)
+                [rows], lambda done, total: bar.update(task, completed=done, total=total)
             ):
-                _write_band(writer, band, picture, crew.scale)
+                _write_band(writer, band, picture.alpha if kept else None, crew.scale)
     finally:
         bar.remove_task(task)
     return {
@@ -245,12 +255,30 @@ def _upscale(crew: Crew, source: Path, output: Path, bar: Progress) -> dict[str,
     }
 
 
-def _write_band(writer: image.Writer, band: Band, picture: image.Picture, scale: int) -> None:
-    """Write ``band`` with its alpha, a few rows at a time."""
-    for start in range(band.rows.start, band.rows.stop, _ROWS):
-        rows = slice(start, min(start + _ROWS, band.rows.stop))
-        alpha = None if picture.alpha is None else enlarge_rows(picture.alpha, scale, rows)
-        writer.write(band.pixels[rows.start - band.rows.start :][:_ROWS], alpha)
+def _free(limit: int) -> int:
+    """Bytes below ``limit`` for reading; enough for a small picture even when it is tight."""
+    return max(SLACK // 2, limit - SLACK - resident_bytes())
+
+
+def _write_band(writer: image.Writer, band: Band, alpha: Rows | None, scale: int) -> None:
+    """Write ``band`` with its part of the enlarged ``alpha``, a few rows at a time."""
+    step = _rows(band.pixels.shape[1])
+    for start in range(band.rows.start, band.rows.stop, step):
+        rows = slice(start, min(start + step, band.rows.stop))
+        opacity = None if alpha is None else enlarge_rows(alpha, scale, rows)
+        writer.write(band.pixels[rows.start - band.rows.start :][:step], opacity)
+
+
+def _rows(width: int) -> int:
+    """How many rows of ``width`` pixels are written at a time."""
+    return max(1, min(_ROWS, _PIXELS // width))
+
+
+def _alpha_bytes(size: tuple[int, int], crew: Crew) -> int:
+    """Memory that filling hidden colours and enlarging alpha take for a picture of ``size``."""
+    filled = min(size[0], crew.tile_height + 4 * crew.radius) * size[1]
+    width = size[1] * crew.scale
+    return 24 * filled + 24 * _rows(width) * width
 
 
 def _upscale_pipe(config: Config, limit: int | None) -> None:
@@ -263,7 +291,8 @@ def _upscale_pipe(config: Config, limit: int | None) -> None:
         raise UsageError("- stands for a pipe of frames: see the example in --help")
     size = None if config.size is None else _size(config.size)
     crew = _crew(config, limit)
-    kind, frames = read_frames(sys.stdin.buffer, size)
+    memory = image.Limit().memory if limit is None else _free(limit) // 4
+    kind, frames = read_frames(sys.stdin.buffer, size, message, memory)
     first = next(frames)
     output = FrameWriter(sys.stdout.buffer, kind)
     ahead = (crew.threads + 2) * first.nbytes * (1 + crew.scale**2)

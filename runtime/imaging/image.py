@@ -13,25 +13,30 @@ import errno
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from ailsr.runtime.errors import ImageError
 from ailsr.runtime.files import atomic_output
-from ailsr.runtime.imaging import png
-from ailsr.runtime.imaging.conversion import is_upright, read_png, read_whole
+from ailsr.runtime.imaging import pillow_reader, png
+from ailsr.runtime.imaging.conversion import to_picture
+from ailsr.runtime.imaging.folder import list_folder, list_pictures
 from ailsr.runtime.imaging.picture import Limit, Picture, Rgb, on_white
+from ailsr.runtime.imaging.png_reader import decode_png
+from ailsr.runtime.imaging.pnm_reader import decode_pnm
 
 __all__ = [
     "Limit",
     "Picture",
     "Rgb",
     "check_ending",
+    "list_folder",
     "list_pictures",
     "read",
+    "read_file",
     "read_picture",
     "write",
     "writer",
@@ -48,8 +53,6 @@ WRITE_OPTIONS: dict[str, dict[str, Any]] = {
     ".bmp": {},
 }
 """The endings that can be written, with Pillow's options for those that it writes."""
-READ_ENDINGS = frozenset({*WRITE_OPTIONS, ".gif", ".ppm", ".pgm", ".pbm", ".jp2", ".tga", ".avif"})
-"""The endings by which pictures are recognised in a folder; ``read`` opens any file."""
 ALPHA_ENDINGS = frozenset({".png", ".webp", ".tif", ".tiff"})
 """The endings of files that can hold alpha."""
 PROFILE_ENDINGS = frozenset(WRITE_OPTIONS) - {".bmp"}
@@ -71,41 +74,54 @@ def read_picture(path: Path, *, keep_profile: bool = False, limit: Limit | None 
     """The picture at ``path`` with its alpha and with notes on what was changed.
 
     With ``keep_profile`` an RGB picture stays in its colour profile, which ``Picture.profile``
-    then holds. ``limit`` bounds the memory. Raises ImageError when there is no such file, it holds
-    no whole picture, or the limit is too low to decode it.
+    then holds. ``limit`` bounds the memory, by 1 GB or so when None. Raises ImageError when there
+    is no such file, it holds no whole picture, it is not understood, or the limit is too low.
     """
     try:
-        # Pillow warns of odd metadata and, from 89 megapixels, of large pictures; we mean both.
-        with warnings.catch_warnings(), path.open("rb") as file:
-            warnings.simplefilter("ignore")
+        with path.open("rb") as file:
             if not file.read(1):
                 raise ImageError(f"{path} is empty: copy or download it again")
-            file.seek(0)
-            header = png.read_header(file)
-            if limit and header and header.plain and is_upright(header.exif):
-                return read_png(file, header, path, keep_profile, limit)
-            with Image.open(file) as image:
-                return read_whole(image, path, keep_profile, limit)
-    except (ImageError, MemoryError):
-        raise
+            return read_file(file, str(path), keep_profile=keep_profile, limit=limit)
     except FileNotFoundError:
         raise ImageError(f"no picture at {path}: check the name") from None
     except IsADirectoryError:
         raise ImageError(f"{path} is a folder: name the pictures in it, as in {path}/*") from None
-    except UnidentifiedImageError:
-        raise ImageError(
-            f"{path} is not a picture, or of a kind that Pillow cannot read: convert it to PNG"
-        ) from None
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise  # of the temporary file
+        raise ImageError(f"{path} cannot be read ({error.strerror or error})") from None
+
+
+def read_file(
+    file: IO[bytes], name: str, *, keep_profile: bool = False, limit: Limit | None = None
+) -> Picture:
+    """The picture in ``file``, which can be sought in, as ``read_picture`` reads it; ``name`` is
+    what messages call it."""
+    limit = limit or Limit()
+    file.seek(0)
+    try:
+        # Pillow warns of odd metadata and, from 89 megapixels, of large pictures; we mean both.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for decoder in (decode_png, decode_pnm):
+                decoded = decoder(file, name, limit)
+                if decoded:
+                    return to_picture(decoded, name, keep_profile, limit)
+            with pillow_reader.open_picture(file, name) as image:
+                decoded = pillow_reader.decode(image, name, limit)
+                return to_picture(decoded, name, keep_profile, limit)
+    except (ImageError, MemoryError):
+        raise
     except Image.DecompressionBombError:
         raise ImageError(
-            f"{path} has more than {2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6} megapixels: "
+            f"{name} has more than {2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6} megapixels: "
             f"cut it into smaller pictures"
         ) from None
     except Exception as error:  # a decoder raises whatever its parsing meets: struct.error, ...
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             raise  # of the temporary file
         reason = getattr(error, "strerror", None) or error
-        raise ImageError(f"{path} cannot be read ({reason}): is it complete?") from None
+        raise ImageError(f"{name} cannot be read ({reason}): is it complete?") from None
 
 
 def write(rgb: Rgb, path: Path, alpha: NDArray[np.uint8] | None = None) -> None:
@@ -169,7 +185,9 @@ def writer(
 def writing_bytes(path: Path, size: tuple[int, int]) -> int:
     """Memory that ``writer`` takes for a picture of ``size`` (height, width), beside its bands."""
     ending = path.suffix.lower()
-    return 0 if ending == ".png" else 4 * size[0] * size[1] * (2 if ending == ".webp" else 1)
+    if ending == ".png":
+        return png.row_bytes(size[1])
+    return 4 * size[0] * size[1] * (2 if ending == ".webp" else 1)
 
 
 class _PngOutput:
@@ -203,19 +221,3 @@ def check_ending(path: Path) -> str:
             f"choose one of {', '.join(WRITE_OPTIONS)}"
         )
     return ending
-
-
-def list_pictures(folder: Path) -> list[Path]:
-    """The pictures in ``folder``, by their endings, sorted by name. Raises ImageError for none."""
-    if not folder.is_dir():
-        raise ImageError(f"no folder of pictures at {folder}: check the name")
-    paths = sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in READ_ENDINGS
-        and not path.name.startswith(".")
-        and not path.is_dir()
-    )
-    if not paths:
-        raise ImageError(f"no pictures in {folder}: looked for {', '.join(sorted(READ_ENDINGS))}")
-    return paths

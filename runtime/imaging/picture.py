@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ailsr.runtime.errors import ImageError
 from ailsr.runtime.imaging.rows import Rows
+from ailsr.runtime.memory import megabytes
 
 Rgb = NDArray[np.uint8]
 """H×W×3, sRGB."""
@@ -45,10 +47,37 @@ class Picture:
 class Limit:
     """How much memory reading a picture may take, and where its pixels go when they need more."""
 
-    memory: int
-    """Bytes."""
-    folder: Path
-    """Where there is room for temporary files."""
+    memory: int = 1 << 30
+    """Bytes: of what is decoded at a time, and of the whole where a decoder yields no less."""
+    folder: Path | None = None
+    """Where there is room for temporary files; None: the pixels stay in memory."""
+
+    def check(self, name: str, size: tuple[int, int], needed: int, advice: str) -> None:
+        """Raise ImageError when ``needed`` bytes for a picture of ``size`` are too many.
+
+        ``advice`` is what would do with less, an imperative.
+        """
+        if needed <= self.memory:
+            return
+        pixels = f"{name} has {size[0] * size[1] / 1e6:.0f} megapixels, and decoding them takes"
+        if self.folder is None:
+            raise ImageError(
+                f"{pixels} {megabytes(needed)}, more than {megabytes(self.memory)}: cut it into "
+                f"smaller pictures, or {advice}"
+            )
+        raise ImageError(
+            f"{pixels} {megabytes(needed)} where the limit leaves "
+            f"{megabytes(max(0, self.memory))}: raise --max-memory, or {advice}"
+        )
+
+    def too_wide(self, name: str, width: int) -> str:
+        """What to say of rows of ``width`` pixels, one of which does not fit."""
+        raised = ", or raise --max-memory" if self.folder else ""
+        return (
+            f"{name} has rows of {width} pixels, too long for the "
+            f"{megabytes(max(0, self.memory))} that reading may take: cut it into narrower "
+            f"pictures{raised}"
+        )
 
 
 def on_white(rgb: Rgb, alpha: NDArray[np.uint8] | None) -> Rgb:

@@ -1,100 +1,23 @@
-"""PNG by bands of rows, so that neither reading nor writing holds a whole picture.
+"""PNG: its chunks, and a writer by bands of rows, which never holds a whole picture.
 
-Reading: the compressed stream is inflated band by band; each band, with the row above it put back
-on top, is handed to Pillow as a small PNG of its own, whose decoder undoes the filters. Writing:
-every row is filtered by Paeth's predictor and compressed by run lengths, which on photographs
+Every row is filtered by Paeth's predictor and compressed by run lengths, which on photographs
 yields files as small as Pillow's (within 4 %) in half of the time.
 """
 
 from __future__ import annotations
 
-import io
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
 _RGB, _RGBA = 2, 6
 _PAETH = 4
-_BLOCK = 1 << 20  # bytes filtered, or read, at a time
-
-
-@dataclass(frozen=True)
-class Header:
-    """What a PNG file says before its pixels, and where they are."""
-
-    width: int
-    height: int
-    color: int
-    plain: bool
-    """8 bits a channel, not interlaced, not animated: ``read_bands`` can read it."""
-    palette: bytes
-    """Its PLTE and tRNS chunks as they stand."""
-    exif: bytes | None
-    profile: bytes | None
-
-
-def read_header(file: IO[bytes]) -> Header | None:
-    """The header of the PNG in ``file``, at whose start it is left; None when it holds none.
-
-    Raises ValueError when it is damaged.
-    """
-    file.seek(0)
-    if file.read(8) != SIGNATURE:
-        return None
-    palette, plain, exif, profile, shape = b"", True, None, None, None
-    for kind, length in _chunks(file):
-        if kind in (b"IDAT", b"IEND"):
-            continue
-        content = file.read(length)
-        if kind == b"IHDR":
-            width, height, bits, color, _, _, interlace = struct.unpack(">IIBBBBB", content[:13])
-            shape = (width, height, color)
-            plain = bits == 8 and not interlace and color in _CHANNELS and width * height > 0
-        elif kind in (b"PLTE", b"tRNS"):
-            palette += _chunk(kind, content)
-        elif kind == b"eXIf":
-            exif = content
-        elif kind == b"iCCP":
-            profile = _inflated(content.partition(b"\0")[2][1:])
-        elif kind == b"acTL":
-            plain = False
-    file.seek(0)
-    if shape is None:
-        raise ValueError("no PNG header")
-    return Header(*shape, plain, palette, exif, profile)
-
-
-def read_bands(file: IO[bytes], header: Header, rows: int) -> Iterator[Image.Image]:
-    """The picture in bands of ``rows`` rows (the last may have fewer), as Pillow images.
-
-    Raises ValueError when the data is damaged or ends too soon.
-    """
-    stride = header.width * _CHANNELS[header.color] + 1
-    above = bytes(stride)  # what the filters refer to: filter type 0, then the row's bytes
-    pieces, ready = _inflated_data(file), bytearray()
-    for start in range(0, header.height, rows):
-        count = min(rows, header.height - start)
-        while len(ready) < count * stride:
-            piece = next(pieces, None)
-            if piece is None:
-                raise ValueError("it is cut short")
-            ready += piece
-        small = _header(header.width, count + 1, header.color) + header.palette
-        small += _chunk(b"IDAT", zlib.compress(above + ready[: count * stride], 0))
-        del ready[: count * stride]
-        small += _chunk(b"IEND", b"")
-        with Image.open(io.BytesIO(small)) as image:
-            image.load()
-            above = b"\0" + image.crop((0, count, header.width, count + 1)).tobytes()
-            yield image.crop((0, 1, header.width, count + 1))
+_BLOCK = 1 << 20  # bytes filtered at a time
 
 
 class PngWriter:
@@ -157,6 +80,11 @@ class PngWriter:
             self._file.write(_chunk(b"IDAT", data))
 
 
+def row_bytes(width: int) -> int:
+    """Memory that ``PngWriter`` takes for a row, beyond what it takes for short ones."""
+    return 16 * max(0, 4 * width - _BLOCK)
+
+
 def _header(width: int, height: int, color: int) -> bytes:
     return SIGNATURE + _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, color, 0, 0, 0))
 
@@ -166,8 +94,11 @@ def _chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
 
 
-def _chunks(file: IO[bytes]) -> Iterator[tuple[bytes, int]]:
-    """Kind and length of each chunk, with the file at its content, to the end of the file."""
+def chunks(file: IO[bytes]) -> Iterator[tuple[bytes, int]]:
+    """Kind and length of each chunk, with the file at its content, to the end of the file.
+
+    Raises ValueError where there is something else.
+    """
     at = len(SIGNATURE)
     while True:
         file.seek(at)
@@ -175,34 +106,9 @@ def _chunks(file: IO[bytes]) -> Iterator[tuple[bytes, int]]:
         if len(start) < 8:
             return
         length, kind = struct.unpack(">I4s", start)
+        if not kind.isalpha() or length >> 31:
+            raise ValueError("what follows is no chunk of a PNG")
         yield kind, length
         if kind == b"IEND":
             return
         at += 12 + length
-
-
-def _inflated_data(file: IO[bytes]) -> Iterator[bytes]:
-    """The inflated content of the IDAT chunks, piece by piece."""
-    inflate = zlib.decompressobj()
-    for kind, length in _chunks(file):
-        if kind != b"IDAT":
-            continue
-        checksum, left = zlib.crc32(kind), length
-        while left:
-            piece = file.read(min(left, _BLOCK))
-            if not piece:
-                return
-            left, checksum = left - len(piece), zlib.crc32(piece, checksum)
-            while piece:
-                if inflated := inflate.decompress(piece, _BLOCK):
-                    yield inflated
-                piece = inflate.unconsumed_tail
-        if file.read(4) != struct.pack(">I", checksum):
-            raise ValueError("the checksum of its pixels is wrong")
-
-
-def _inflated(data: bytes) -> bytes | None:
-    try:
-        return zlib.decompress(data)
-    except zlib.error:
-        return None

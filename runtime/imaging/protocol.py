@@ -99,8 +99,7 @@ def pairs(folder: Path, scale: int) -> Pairs:
     """
     if scale < 1:
         raise UsageError(f"a scale of {scale}: give 1 or more")
-    if (folder / "HR").is_dir():
-        folder = folder / "HR"
+    folder = _hr_folder(folder)
     paths = image.list_pictures(folder)
     names = unless_shared([path.stem for path in paths], [path.name for path in paths])
     lr_folder = _lr_folder(folder, scale)
@@ -117,6 +116,11 @@ def pairs(folder: Path, scale: int) -> Pairs:
             )
         sources.append((name, path, lr))
     return Pairs(sources, scale)
+
+
+def left_out(folder: Path) -> str | None:
+    """What ``pairs`` leaves out of ``folder``, and why, in a line; None: nothing."""
+    return image.list_folder(_hr_folder(folder)).note
 
 
 def set_name(folder: Path) -> str:
@@ -168,6 +172,10 @@ def _planes(upscaled: Rgb, pair: Pair, protocol: Protocol) -> tuple[NDArray[Any]
         gray = (luma(upscaled) - Y_OFFSET) * 255 / sum(Y_WEIGHTS)
         return np.rint(gray), pair.hr[..., 0]
     return np.rint(luma(upscaled)), np.rint(luma(pair.hr))
+
+
+def _hr_folder(folder: Path) -> Path:
+    return folder / "HR" if (folder / "HR").is_dir() else folder
 
 
 def _lr_folder(hr_folder: Path, scale: int) -> Path | None:

@@ -62,9 +62,11 @@ class Crew:
         self._resizable, self._bytes_per_pixel, self._measured = False, 0.0, 0
         self._tried = False
         first = self._open(1) if limit is None else self._measure()
-        self.scale, self._radius = first.scale, first.radius
+        self.scale, self.radius = first.scale, first.radius
         self._open_sides = getattr(first.engine, "resizable", False)
         self._own: Size = first.card.input_size if first.card else first.engine.input_size
+        self.tile_height = self._own[0]
+        """Rows of the file's own input."""
         self._upscalers: list[Upscaler] = []
         self._team: tuple[Size | None, int, int] = (None, 1, 1)
         if limit is None:
@@ -161,7 +163,7 @@ class Crew:
         if many:
             return self.threads
         try:
-            return min(self.threads, len(plan(size, window, self._radius, self.scale)))
+            return min(self.threads, len(plan(size, window, self.radius, self.scale)))
         except ModelError as error:
             raise ModelError(f"{self.path}: {error}") from error
 
@@ -192,7 +194,7 @@ class Crew:
         if not self._resizable or self._open_sides:
             return size
         (h, own_h), (w, own_w) = zip(size, self._own, strict=True)
-        return _seen(h, own_h, self._radius), _seen(w, own_w, self._radius)
+        return _seen(h, own_h, self.radius), _seen(w, own_w, self.radius)
 
     def _windows(self, size: Size) -> list[Size]:
         """The file's own input size and, where it can be resized, smaller ones."""
@@ -202,7 +204,7 @@ class Crew:
         windows = [self._own if self._open_sides else (min(own_h, size[0]), min(own_w, size[1]))]
         while _pixels(windows[-1]) > _pixels(_TRIAL):  # below it, none takes less
             height, width = windows[-1]
-            if max(height, width) < 8 * self._radius:
+            if max(height, width) < 8 * self.radius:
                 break
             windows.append((height // 2, width) if height > width else (height, width // 2))
         return windows

@@ -1,7 +1,8 @@
 """Frames of a video in a pipe: raw rgb24, or whole PNG or PPM pictures one after the other.
 
 What ffmpeg writes with ``-f rawvideo -pix_fmt rgb24``, ``-f image2pipe -c:v png`` and
-``-f image2pipe -c:v ppm``; frames leave as they came.
+``-f image2pipe -c:v ppm``; frames leave in the format in which they came, with 8 bits a channel.
+PNG and PPM frames are read as files are.
 """
 
 from __future__ import annotations
@@ -9,39 +10,46 @@ from __future__ import annotations
 import io
 import itertools
 import struct
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Literal
 
 import numpy as np
-from PIL import Image
 
 from ailsr.runtime.errors import ImageError
-from ailsr.runtime.imaging import png
-from ailsr.runtime.imaging.picture import Rgb
+from ailsr.runtime.imaging import image, png
+from ailsr.runtime.imaging.picture import Limit, Rgb
+from ailsr.runtime.imaging.pnm_reader import read_pnm_header
+from ailsr.runtime.memory import megabytes
 from ailsr.runtime.upscaling.tiles import Size
 
 Format = Literal["rgb24", "png", "ppm"]
 
 
-def read_frames(stream: IO[bytes], size: Size | None) -> tuple[Format, Iterator[Rgb]]:
-    """The format of the frames in ``stream``, and the frames, H×W×3.
+def read_frames(
+    stream: IO[bytes],
+    size: Size | None,
+    note: Callable[[str], None] = lambda _: None,
+    memory: int = Limit().memory,
+) -> tuple[Format, Iterator[Rgb]]:
+    """The format of the frames in ``stream``, and the frames, H×W×3, upright, on white.
 
-    ``size`` (height, width) is that of raw frames; None: PNG or PPM, by their first bytes. Raises
-    ImageError, as the iterator does, when there is no frame or one is damaged or cut short.
+    ``size`` (height, width) is that of raw frames; None: PNG or PPM, by their first bytes. What had
+    to be changed in a frame is told to ``note``, each change once, with the first such frame. A
+    frame may take ``memory`` bytes. Raises ImageError, as the iterator does, when there is no frame
+    or one is damaged, cut short or too large.
     """
-    source = _Source(stream)
+    source = _Source(stream, memory, note)
     if size is not None:
         frames, kind = _frames(source, lambda: _raw(source, *size)), "rgb24"
     elif source.peek(8) == png.SIGNATURE:
-        frames, kind = _frames(source, lambda: _png(source)), "png"
-    elif source.peek(2) == b"P6":
-        frames, kind = _frames(source, lambda: _ppm(source)), "ppm"
+        frames, kind = _frames(source, lambda: _converted(source, _png(source))), "png"
+    elif source.peek(2) in (b"P5", b"P6"):
+        frames, kind = _frames(source, lambda: _converted(source, _pnm(source))), "ppm"
     elif not source.peek(1):
         raise ImageError("no frame came through the pipe: look at what its writer says")
     else:
         raise ImageError(
-            "the pipe holds neither PNG nor PPM (P6) frames: for raw rgb24 give --size WxH"
+            "the pipe holds neither PNG nor PPM (P6, P5) frames: for raw rgb24 give --size WxH"
         )
     first = next(frames, None)
     if first is None:
@@ -76,8 +84,13 @@ class FrameWriter:
 class _Source:
     """A pipe that can be looked into."""
 
-    def __init__(self, stream: IO[bytes]) -> None:
+    def __init__(self, stream: IO[bytes], memory: int, note: Callable[[str], None]) -> None:
         self._stream, self._ahead, self.frame = stream, b"", 1
+        self.memory, self._note, self._noted = memory, note, set[str]()
+
+    @property
+    def name(self) -> str:
+        return f"frame {self.frame}"
 
     def peek(self, size: int) -> bytes:
         """The next ``size`` bytes, which stay; fewer at the end."""
@@ -96,8 +109,22 @@ class _Source:
             )
         return data
 
+    def check(self, size: int) -> None:
+        """Raise ImageError when a frame of ``size`` bytes is too large."""
+        if size > self.memory:
+            raise ImageError(
+                f"{self.name} takes {megabytes(size)}, more than the {megabytes(self.memory)} that "
+                f"a frame may: send smaller frames, or give more in --max-memory"
+            )
+
+    def note(self, notes: Iterable[str]) -> None:
+        for note in notes:
+            if note not in self._noted:
+                self._noted.add(note)
+                self._note(f"{self.name}: {note}")
+
     def damaged(self, reason: str) -> ImageError:
-        return ImageError(f"frame {self.frame} cannot be read: {reason}")
+        return ImageError(f"{self.name} cannot be read: {reason}")
 
 
 def _frames(source: _Source, read: Callable[[], Rgb]) -> Iterator[Rgb]:
@@ -107,40 +134,48 @@ def _frames(source: _Source, read: Callable[[], Rgb]) -> Iterator[Rgb]:
 
 
 def _raw(source: _Source, height: int, width: int) -> Rgb:
+    source.check(height * width * 3)
     data = source.take(height * width * 3)
     return np.frombuffer(data, np.uint8).reshape(height, width, 3)
 
 
-def _png(source: _Source) -> Rgb:
+def _converted(source: _Source, data: bytes) -> Rgb:
+    """The picture in ``data`` as any file is read."""
+    picture = image.read_file(io.BytesIO(data), source.name, limit=Limit(source.memory))
+    source.note(picture.notes)
+    if picture.alpha is not None:
+        source.note(["alpha dropped, put on white (frames in a pipe hold none)"])
+    return picture.on_white()
+
+
+def _png(source: _Source) -> bytes:
+    """The bytes of the next frame, up to the end of its last chunk."""
     data = source.take(8)
     if data != png.SIGNATURE:
         raise source.damaged("it does not begin as a PNG does")
-    parts, kind = [data], b""
+    parts, size, kind = [data], 0, b""
     while kind != b"IEND":
         start = source.take(8)
         length, kind = struct.unpack(">I4s", start)
+        size += 12 + length
+        source.check(size)
         parts += [start, source.take(length + 4)]
+    return b"".join(parts)
+
+
+def _pnm(source: _Source) -> bytes:
+    """The bytes of the next frame, header and pixels."""
+    head = bytearray()
+
+    def read(size: int) -> bytes:
+        data = source.take(size)
+        head.extend(data)
+        return data
+
     try:
-        with warnings.catch_warnings(), Image.open(io.BytesIO(b"".join(parts))) as image:
-            warnings.simplefilter("ignore")
-            return np.asarray(image.convert("RGB"))
-    except Exception as error:  # a decoder raises whatever its parsing meets
+        header = read_pnm_header(read)
+    except ValueError as error:
         raise source.damaged(str(error)) from None
-
-
-def _ppm(source: _Source) -> Rgb:
-    """P6, width, height, 255, each followed by white space."""
-    words: list[bytes] = []
-    while len(words) < 4:
-        word = b""
-        while not (byte := source.take(1)).isspace():
-            word += byte
-            if len(word) > 9:
-                raise source.damaged("it does not begin as a PPM does")
-        words += [word] if word else []
-    if words[0] != b"P6" or words[3] != b"255" or not all(w.isdigit() for w in words[1:3]):
-        raise source.damaged("it is no PPM of 8 bits (P6, 255)")
-    width, height = int(words[1]), int(words[2])
-    if not width or not height:
-        raise source.damaged(f"it has {width}x{height} pixels")
-    return _raw(source, height, width)
+    size = header.height * header.row_bytes
+    source.check(size)
+    return bytes(head) + source.take(size)

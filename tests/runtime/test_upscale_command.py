@@ -104,15 +104,37 @@ def test_the_help_names_every_flag_and_shows_an_example():
 
 def test_notes_go_to_stderr_and_alpha_is_upscaled(model, photo, tmp_path, capsys):
     rgb = image.read(photo)
-    alpha = np.tile(np.arange(rgb.shape[1], dtype=np.uint8), (rgb.shape[0], 1))
+    alpha = np.tile(np.arange(1, rgb.shape[1] + 1, dtype=np.uint8), (rgb.shape[0], 1))
     image.write(rgb, photo, alpha)
     main(Config(model, [photo], tmp_path / "large.png", threads=1))
     assert capsys.readouterr().err == f"{photo}: alpha upscaled by bicubic interpolation\n"
     large = image.read_picture(tmp_path / "large.png")
     assert np.array_equal(large.alpha, enlarge(alpha, 2))
     assert np.array_equal(large.rgb, load(model, threads=1).upscale(rgb))
-    main(Config(model, [photo], tmp_path / "large.jpg", threads=1))
-    assert "alpha dropped, put on white (.jpg holds none)" in capsys.readouterr().err
+    main(Config(model, [photo], tmp_path / "large.bmp", threads=1))
+    assert "alpha dropped, put on white (.bmp holds none)" in capsys.readouterr().err
+    expected = load(model, threads=1).upscale(image.read(photo))
+    assert np.array_equal(image.read(tmp_path / "large.bmp"), expected)
+
+
+@pytest.mark.parametrize("limit", [None, "64G"])
+def test_colours_below_alpha_0_do_not_reach_what_is_visible(model, tmp_path, photographs, limit):
+    rgb = np.ascontiguousarray(photographs["chelsea"][40:140, 100:220])
+    y, x = np.mgrid[:100, :120]
+    alpha = np.where((y - 50) ** 2 + (x - 60) ** 2 < 35**2, 255, 0).astype(np.uint8)
+    large = []
+    for hidden in (0, 255, rgb[::-1]):
+        image.write(np.where(alpha[..., None] > 0, rgb, hidden), tmp_path / "sprite.png", alpha)
+        output = tmp_path / "large.png"
+        main(Config(model, [tmp_path / "sprite.png"], output, threads=1, max_memory=limit))
+        large.append(image.read_picture(output))
+    visible = enlarge(alpha, 2) > 0
+    for other in large[1:]:
+        assert np.array_equal(other.alpha, large[0].alpha)
+        assert np.array_equal(other.rgb[visible], large[0].rgb[visible])
+    center = (slice(80, 120), slice(100, 140))  # farther from the edge than the network sees
+    untouched = load(model, threads=1).upscale(rgb)
+    assert np.array_equal(large[0].rgb[center], untouched[center])
 
 
 def test_the_input_is_never_overwritten(model, photo):
@@ -238,7 +260,8 @@ def test_a_folder_of_pictures_goes_into_a_folder(model, photo, tmp_path):
     for name in ("b.jpg", "a.png", "notes.txt"):
         (holiday / name).write_bytes(photo.read_bytes())
     child = run(model, holiday, photo, "-o", tmp_path / "out", "--max-memory", "1G")
-    assert (child.returncode, child.stderr) == (0, "")
+    said = f"{holiday}: 1 of 3 left out: 1 ending in .txt\n"
+    assert (child.returncode, child.stderr) == (0, said)
     names = ["a_x2.png", "b_x2.png", "photo_x2.png"]
     assert child.stdout.split() == [str(tmp_path / "out" / name) for name in names]
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == names
