@@ -70,7 +70,6 @@ def pairs(shape: tuple[int, ...], groups: int = 1) -> tuple[NDArray[np.intp], ND
     order = np.arange(channels * np.prod(kernel)).reshape(channels, -1).T  # channel innermost
     if groups == 1 and channels % 2:
         order = np.pad(order, ((0, 0), (0, 1)), constant_values=-1)
-    order = order.reshape(-1)
-    order = order[: len(order) // 2 * 2].reshape(-1, 2)
-    order = order[order[:, 1] >= 0]
-    return order[:, 0], order[:, 1]
+    places = order.reshape(-1)
+    first, second = places[: len(places) // 2 * 2].reshape(-1, 2).T
+    return first[second >= 0], second[second >= 0]

@@ -36,7 +36,7 @@ def integer_output(graph: Graph, quantization: Quantization, image: Rgb) -> Rgb:
             values = _convolved(node, levels[node.input], quantization)
         else:
             inputs = [_numbers(levels[name], params[name]) for name in node.inputs]
-            values = compute(node, inputs) / np.float32(output.scale)
+            values = compute(node, inputs) / output.scale
         bounds = clamped(torch.tensor([-torch.inf, torch.inf]), node) / output.scale
         values = values.clamp(*bounds.tolist()).round() + output.zero_point
         levels[node.output] = values.clamp(0, 2**output.bits - 1)
@@ -61,4 +61,4 @@ def _convolved(node: Conv, levels: Tensor, quantization: Quantization) -> Tensor
 
 
 def _numbers(levels: Tensor, params: QParams) -> Tensor:
-    return (levels - params.zero_point) * np.float32(params.scale)
+    return (levels - params.zero_point) * params.scale

@@ -102,7 +102,7 @@ def front(files: Sequence[Measurement]) -> list[Measurement]:
 
 
 def fallbacks(results: Results) -> list[str]:
-    """What was silently left to slower backends, one phrase for each kind, with its files."""
+    """What was left to slower backends, one phrase for each kind, with its files."""
     files: dict[str, list[str]] = {}
     for file in results.measured:
         if file.fallback:

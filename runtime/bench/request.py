@@ -121,6 +121,8 @@ class Measurement:
     noise: Noise | None = None
     named_delegate: str | None = None
     """What runs the file, where the engine names it but does not tell of operators (phones)."""
+    named_fallback: str | None = None
+    """Why a phone has not used the delegate that was asked for, in one line."""
 
     @property
     def output_size(self) -> tuple[int, int]:
@@ -136,10 +138,11 @@ class Measurement:
 
     @property
     def fallback(self) -> str | None:
-        """What the first backend left to slower ones without a word, in one line."""
+        """What was left to a slower backend, in one line: by the first one without a word, or by
+        a phone that said why."""
         first, *others = self.backends or (None,)
         if first is None or not any(backend.operators for backend in others):
-            return None
+            return self.named_fallback
         rest = sum(backend.operators for backend in others)
         names = " and ".join(backend.name for backend in others if backend.operators)
         if first.operators == 0:

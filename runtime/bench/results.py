@@ -141,7 +141,7 @@ def _file_entry(file: Measurement | Failure) -> dict[str, Any]:
     entry = {**asdict(file)}
     if isinstance(file, Failure):
         return entry
-    del entry["named_delegate"]  # it is the delegate, or there is none
+    del entry["named_delegate"], entry["named_fallback"]  # they are what they name, or None
     return {
         **entry,
         "error": None,

@@ -60,7 +60,7 @@ def _file(entry: Mapping[str, Any]) -> Measurement | Failure:
         return Failure(entry["file"], entry["error"])
     known = {f.name: entry.get(f.name) for f in fields(Measurement)}
     known["quality"] = entry["quality"] and _quality(entry["quality"])
-    known["named_delegate"] = entry.get("delegate")
+    known |= {f"named_{name}": entry.get(name) for name in ("delegate", "fallback")}
     return process.measurement(known)
 
 

@@ -126,7 +126,9 @@ def measure_first_run(upscaler: Upscaler) -> tuple[float, Fidelity | None]:
     start = time.perf_counter()
     upscaled = engine.run(pixels)
     milliseconds = (time.perf_counter() - start) * 1e3
-    return milliseconds, probe and probe.fidelity(from_pixels(upscaled, engine.pixels))
+    if probe is None:
+        return milliseconds, None
+    return milliseconds, probe.fidelity(from_pixels(upscaled, engine.pixels))
 
 
 def measure_speed(

@@ -7,8 +7,11 @@ import java.util.Map;
 
 /** The card that every exported file carries: what it is, how it was made, how good it is. */
 public final class Card {
-  /** The highest format of cards that is understood here. Since 2, a file with one is sealed. */
-  public static final int FORMAT = 2;
+  /**
+   * The highest format of cards that is understood here. Since 2, a file with one is sealed; since
+   * 3, it has a probe.
+   */
+  public static final int FORMAT = 3;
 
   private static final int LONGEST = 1 << 20;
   private static final int LONGEST_SIDE = 1 << 16;
@@ -42,6 +45,9 @@ public final class Card {
 
   /** Summary of the training run, as text, by name. */
   public final Map<String, String> training;
+
+  /** The right answer to the probe picture at the first of {@link #sizes}; null: not known. */
+  public final Probe probe;
 
   /** The rules are those of {@code runtime/card.py}: types, ranges and lengths. */
   private Card(Fields fields) {
@@ -83,6 +89,11 @@ public final class Card {
       Fields.checkPlain(name, summary.value(name), 4);
       training.put(name, String.valueOf(summary.value(name)));
     }
+    String layout = fields.text("layout", "rgb");
+    if (!layout.equals("rgb")) {
+      throw new AilsrException("layout '" + layout + "' is unknown: update the app");
+    }
+    probe = fields.has("probe") ? Probe.of(fields.object("probe")) : null;
   }
 
   /** The card in {@code text}. Throws AilsrException when it cannot be read. */
