@@ -426,7 +426,7 @@ def test_a_cpu_that_computes_something_else_is_reported(bench, tmp_path):
     [
         ({"delegate": "tpu"}, "cpu, gpu or nnapi"),
         ({"schema_version": 2}, "same version"),
-        ({"runs": "many"}, "'runs' is many, not an integer"),
+        ({"runs": "many"}, "'runs' is many, not a whole number"),
         ({"protocol": "PSNR"}, "Y-shave-s or RGB-DIV2K"),
     ],
 )

@@ -68,7 +68,7 @@ final class Fields {
   String oneOf(String name, String... choices) {
     String text = text(name);
     if (!Arrays.asList(choices).contains(text)) {
-      throw wrong(name, text, "one of " + String.join(", ", choices));
+      throw wrong(name, text, "one of " + Arrays.asList(choices));
     }
     return text;
   }
