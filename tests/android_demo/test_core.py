@@ -6,6 +6,8 @@ import hashlib
 import json
 import re
 import sys
+import zlib
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import fastjsonschema
@@ -18,16 +20,21 @@ from ailsr.export.graph.quantization import PIXELS, Quantization
 from ailsr.export.targets.tflite import writer as tflite_writer
 from ailsr.runtime import load
 from ailsr.runtime.bench.latency import WARM_UP_RULE, Latency, is_steady
+from ailsr.runtime.bench.results_reader import read_results
 from ailsr.runtime.card import Card
+from ailsr.runtime.errors import ModelError
 from ailsr.runtime.imaging import image
 from ailsr.runtime.imaging.protocol import PROTOCOLS, Pair, score
 from ailsr.runtime.imaging.resize import crop_to_multiple, enlarge, shrink
+from ailsr.runtime.probe import Probe, probe_picture
 from ailsr.runtime.upscaling.tiles import plan
 from ailsr.runtime.version import VERSION
 
 ROOT = Path(__file__).parent.parent.parent
 APP = ROOT / "android_demo"
 SCHEMA = json.loads((ROOT / "runtime" / "report.schema.json").read_text())
+VECTORS = json.loads((ROOT / "tests" / "parity" / "probe.json").read_text())
+FAULTY_ENGINE = [sys.executable, str(Path(__file__).with_name("faulty_engine.py"))]
 
 
 def test_junit(core):
@@ -103,6 +110,46 @@ def test_psnr_and_ssim_equal_those_of_the_runtime(ask, photograph_files, tmp_pat
     assert answer["ssim"] == pytest.approx(ssim, abs=1e-8)
 
 
+def test_the_probe_picture_is_that_of_the_runtime(ask):
+    sizes = [(picture["height"], picture["width"]) for picture in VECTORS["pictures"]]
+    expected = [picture["crc32"] for picture in VECTORS["pictures"]]
+    assert [zlib.crc32(probe_picture(*size).tobytes()) for size in sizes] == expected
+    assert ask(*({"ask": "probe", "height": h, "width": w} for h, w in sizes)) == expected
+
+
+def flip_a_bit(rgb):
+    flipped = rgb.copy()
+    flipped[0, 0, 2] ^= 1
+    return flipped
+
+
+CHANGES = {
+    "none": lambda rgb: rgb,
+    "add 1": lambda rgb: np.minimum(rgb, 254) + np.uint8(1),
+    "add 9": lambda rgb: np.minimum(rgb, 246) + np.uint8(9),
+    "swap red and blue": lambda rgb: rgb[..., ::-1],
+    "shift down by a row": lambda rgb: np.roll(rgb, 1, axis=0),
+    "the last bit of blue at row 0, column 0": flip_a_bit,
+    "scale 3": lambda rgb: rgb[::2, ::2].repeat(3, axis=0).repeat(3, axis=1),
+}
+
+
+def test_answers_to_the_probe_are_judged_as_by_the_runtime(ask, tmp_path):
+    """The right ones, which are exact only where all places and sums agree, and the faults."""
+    answers = VECTORS["answers"]
+    vectors = [{**answer, "change": "none", "verdict": "exact", "levels": 0} for answer in answers]
+    vectors += VECTORS["fidelity"]
+    questions = []
+    for number, vector in enumerate(vectors):
+        size, scale = (vector["height"], vector["width"]), vector["scale"]
+        (probe,) = (a for a in answers if (a["height"], a["width"]) == size)
+        right = probe_picture(*size).repeat(scale, axis=0).repeat(scale, axis=1)
+        upscaled = tmp_path / f"{number}.png"
+        image.write(np.ascontiguousarray(CHANGES[vector["change"]](right)), upscaled)
+        questions.append({"ask": "fidelity", "probe": probe, "upscaled": str(upscaled)})
+    assert ask(*questions) == [{name: v[name] for name in ("verdict", "levels")} for v in vectors]
+
+
 @pytest.fixture
 def upscaled_by_core(core, engine, tmp_path):
     """What the core makes of a picture with a model."""
@@ -170,6 +217,16 @@ def test_an_interrupted_picture_is_gone_on_with(ask, engine, photograph_files, t
 
 def write_small(path, pixels):
     """A file of one convolution that takes 48×64 pixels, or 64×48."""
+    write_with(small_card(pixels), path)
+
+
+def small_card(pixels):
+    precision = "float32" if pixels == "float32" else "int8"
+    return Card("small", 2, "rgb", precision, pixels, (48, 64), 1, other_sizes=((64, 48),))
+
+
+def write_with(card, path):
+    """The file with this card."""
     weight = np.random.default_rng(0).uniform(0, 2 / 27, (12, 3, 3, 3)).astype(np.float32)
     graph = Graph(
         (
@@ -179,10 +236,33 @@ def write_small(path, pixels):
         (3, 48, 64),
     )
     names = ("image", "blocks", "upscaled")
-    quantization = None if pixels == "float32" else Quantization(dict.fromkeys(names, PIXELS))
-    precision = "float32" if pixels == "float32" else "int8"
-    card = Card("small", 2, "rgb", precision, pixels, (48, 64), 1, other_sizes=((64, 48),))
+    floats = card.precision == "float32"
+    quantization = None if floats else Quantization(dict.fromkeys(names, PIXELS))
     tflite_writer.write(graph, card, path, quantization)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"format": 4}, "has format 4, this app reads up to 3: update the app"),
+        ({"layout": "bgr"}, "layout 'bgr' is unknown: update the app"),
+        ({"probe": Probe("00", (0,))}, "a probe of another length"),
+        ({"probe": Probe("00" * 384, (0.5,) * 48)}, "a probe whose sums are not whole numbers"),
+    ],
+)
+def test_a_card_that_is_not_understood_is_refused(core, engine, tmp_path, changes, said):
+    write_with(replace(small_card("uint8"), **changes), tmp_path / "small.tflite")
+    with pytest.raises(ModelError):
+        load(tmp_path / "small.tflite")
+    picture = tmp_path / "picture.png"
+    image.write(probe_picture(20, 30), picture)
+    output = tmp_path / "upscaled.png"
+    done = core(
+        "org.ailsr.core.UpscaleMain", tmp_path / "small.tflite", picture, output, "--", *engine
+    )
+    assert done.returncode == 1
+    assert "the file's ailsr card cannot be read" in done.stderr and said in done.stderr
+    assert not output.exists()
 
 
 @pytest.fixture
@@ -245,6 +325,8 @@ def test_a_report_is_one_of_the_schema_with_the_figures_of_the_runtime(
     assert measured["input_size"] == list(upscaler.engine.input_size)
     assert measured["network"] == "sesr_m5"
     assert measured["engine"] == upscaler.engine.name
+    assert measured["fidelity"] == asdict(upscaler.fidelity())
+    assert measured["fidelity"]["verdict"] != "wrong" and measured["fallback"] is None
     assert measured["inference"]["n"] >= 3
     assert min(measured[name]["p50_ms"] for name in ("inference", "whole_path")) > 0
     assert measured["peak_memory_bytes"] > 10**7
@@ -259,6 +341,73 @@ def test_a_report_is_one_of_the_schema_with_the_figures_of_the_runtime(
     progress = json.loads((tmp_path / "progress" / "one.json").read_text())
     assert set(progress) == {"what", "done", "of"}
     assert not list(tmp_path.rglob("*.tmp"))
+
+
+@pytest.fixture
+def probed_file(tmp_path):
+    """``probed_file(pixels)``: the small file with a probe that this machine answers exactly."""
+
+    def write(pixels):
+        path, card = tmp_path / f"{pixels}.tflite", small_card(pixels)
+        write_with(card, path)
+        upscaled = load(path, threads=1).run(probe_picture(*card.input_size))
+        write_with(replace(card, probe=Probe.of(upscaled)), path)
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("fault", "pixels"),
+    [
+        *((fault, "uint8") for fault in ("swapped colours", "missing border", "wrong scale")),
+        ("swapped colours", "float32"),
+        ("not a number", "float32"),
+    ],
+)
+def test_a_delegate_that_computes_something_else_is_not_used(bench, probed_file, fault, pixels):
+    code, report = bench([probed_file(pixels)], {}, engine=[*FAULTY_ENGINE, fault], delegate="gpu")
+    assert code == 0
+    fastjsonschema.validate(SCHEMA, report)
+    (measured,) = report["files"]
+    said = re.fullmatch(
+        r"GPU computes this file wrongly \((\d+) levels?\): CPU instead", measured["fallback"]
+    )
+    assert (int(said[1]) == 255) is (fault == "not a number")
+    assert measured["delegate"] == "XNNPACK"
+    assert measured["fidelity"] == {"verdict": "exact", "levels": 0}
+    assert measured["whole_path"]["n"] >= 3
+    again = read_results(report, "adb").to_document()
+    assert again["files"][0]["fallback"] == measured["fallback"]
+
+
+def test_a_delegate_that_computes_the_same_is_used(bench, probed_file):
+    engine = [*FAULTY_ENGINE, "none"]
+    _, report = bench([probed_file("uint8")], {}, engine=engine, delegate="gpu")
+    (measured,) = report["files"]
+    assert (measured["delegate"], measured["fallback"]) == ("GPU", None)
+    assert measured["fidelity"] == {"verdict": "exact", "levels": 0}
+
+
+def test_without_a_probe_nothing_is_known_of_a_delegate(bench, tmp_path):
+    write_small(tmp_path / "small.tflite", "uint8")
+    engine = [*FAULTY_ENGINE, "swapped colours"]
+    _, report = bench([tmp_path / "small.tflite"], {}, engine=engine, delegate="gpu")
+    fastjsonschema.validate(SCHEMA, report)
+    (measured,) = report["files"]
+    assert (measured["delegate"], measured["fallback"]) == ("GPU", None)
+    assert measured["fidelity"] is None
+
+
+def test_a_cpu_that_computes_something_else_is_reported(bench, tmp_path):
+    """There is nothing to fall back to."""
+    card = replace(small_card("uint8"), probe=Probe.of(np.zeros((96, 128, 3), np.uint8)))
+    write_with(card, tmp_path / "small.tflite")
+    _, report = bench([tmp_path / "small.tflite"], {})
+    (measured,) = report["files"]
+    assert (measured["delegate"], measured["fallback"]) == ("XNNPACK", None)
+    assert measured["fidelity"]["verdict"] == "wrong"
+    assert measured["fidelity"]["levels"] > 100
 
 
 @pytest.mark.parametrize(

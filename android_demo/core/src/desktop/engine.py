@@ -1,4 +1,4 @@
-"""``python engine.py FILE THREADS``: an engine behind a pipe, for the app's core on a desktop.
+"""``python engine.py FILE THREADS DELEGATE``: an engine behind a pipe, for the core on a desktop.
 
 Serves frames on standard input and output as ``PipeEngine.java`` describes. It hands elements to
 the interpreter and back, and knows nothing of ailsr: what the core reads from a file is thereby
@@ -16,7 +16,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 
-def main(path: str, threads: int) -> None:
+def main(path: str, threads: int, delegate: str) -> None:
     """Answer frames until there are no more."""
     frames = sys.stdin.buffer
     # The interpreter may print: standard output stays ours alone.
@@ -28,6 +28,8 @@ def main(path: str, threads: int) -> None:
         answers.flush()
 
     try:
+        if delegate != "cpu":
+            raise ValueError(f"no delegate {delegate!r} on a desktop: use cpu")
         interpreter = Interpreter(model_path=path, num_threads=threads)
         source, result = (
             details[0]
@@ -52,4 +54,4 @@ def main(path: str, threads: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(sys.argv[1], int(sys.argv[2]), sys.argv[3])

@@ -11,12 +11,13 @@ import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 
 /**
  * An engine in a process of its own, for running the core where there is no LiteRT for Java.
  *
- * <p>The process gets a model file and a number of threads as its last arguments. It writes its
- * name. Then it reads frames (height, width, elements) and answers each with elements. Numbers are
+ * <p>The process gets a model file, a number of threads and a delegate as its last arguments. It
+ * writes its name. Then it reads frames (height, width, elements) and answers each with elements. Numbers are
  * big-endian and of 4 bytes; what it writes begins with its length in bytes, negative for a message
  * that says what went wrong.
  */
@@ -31,10 +32,7 @@ final class PipeEngine implements Engine {
 
     @Override
     public Engine open(ModelFile model, int threads, String delegate) {
-      if (!delegate.equals("cpu")) {
-        throw new AilsrException("no delegate '" + delegate + "' on a desktop: use cpu");
-      }
-      return new PipeEngine(command, model, threads);
+      return new PipeEngine(command, model, threads, delegate);
     }
 
     @Override
@@ -48,8 +46,10 @@ final class PipeEngine implements Engine {
   private final DataOutputStream frames;
   private final DataInputStream answers;
   private final String name;
+  private final String delegateName;
 
-  private PipeEngine(List<String> command, ModelFile model, int threads) {
+  private PipeEngine(List<String> command, ModelFile model, int threads, String delegate) {
+    delegateName = delegate.equals("cpu") ? "XNNPACK" : delegate.toUpperCase(Locale.ROOT);
     try {
       file = File.createTempFile("model", ".tflite");
       try (FileOutputStream output = new FileOutputStream(file)) {
@@ -58,6 +58,7 @@ final class PipeEngine implements Engine {
       List<String> all = new ArrayList<>(command);
       all.add(file.getPath());
       all.add(Integer.toString(threads));
+      all.add(delegate);
       process = new ProcessBuilder(all).redirectError(ProcessBuilder.Redirect.INHERIT).start();
     } catch (IOException error) {
       throw new AilsrException("the engine does not start: " + error.getMessage(), error);
@@ -79,7 +80,7 @@ final class PipeEngine implements Engine {
 
   @Override
   public String delegate() {
-    return "XNNPACK";
+    return delegateName;
   }
 
   @Override

@@ -30,12 +30,11 @@ public final class UpscaleMain {
       Engine.Opener opener =
           new PipeEngine.Opener(Arrays.asList(arguments).subList(4, arguments.length));
       int threads = Runtime.getRuntime().availableProcessors();
-      try (Engine engine = opener.open(model, threads, "cpu")) {
-        Upscaler upscaler = new Upscaler(model, engine);
-        int scale = upscaler.scale;
+      try (Session session = Session.open(model, opener, threads, "cpu")) {
+        int scale = session.upscaler.scale;
         try (PixelFile result =
             new PixelFile(temporary, scale * picture.height(), scale * picture.width())) {
-          upscaler.upscale(picture, 0, result, Progress.NONE);
+          session.upscaler.upscale(picture, 0, result, Progress.NONE);
           write(result, new File(arguments[2]));
         }
       }

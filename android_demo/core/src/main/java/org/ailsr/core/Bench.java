@@ -75,18 +75,16 @@ final class Bench {
     byte[] content = folder.content(file.name, file.sha256);
     final ModelFile model = new ModelFile(file.name, content);
     Map<String, Object> before = device.condition();
-    Long engineMemory = opener.peakBytes();
-    long start = System.nanoTime();
-    try (Engine engine = opener.open(model, threads, request.delegate)) {
-      final Upscaler upscaler = new Upscaler(model, engine);
-      double loadMs = (System.nanoTime() - start) / 1e6;
+    try (Session session = Session.open(model, opener, threads, request.delegate)) {
+      final Upscaler upscaler = session.upscaler;
+      final Engine engine = upscaler.engine;
       final Size size = model.inputSize();
       final Picture noise = noise(size);
       final ByteBuffer prepared = upscaler.prepared(noise);
       Runnable inference = new Runnable() {
         @Override
         public void run() {
-          upscaler.engine.run(prepared, size.height, size.width);
+          engine.run(prepared, size.height, size.width);
         }
       };
       Runnable wholePath = new Runnable() {
@@ -95,7 +93,6 @@ final class Bench {
           upscaler.upscale(noise);
         }
       };
-      double firstRunMs = Sampler.time(inference);
       steps.report("latency", 1);
       Latency[] latencies = Sampler.measure(
           new Runnable[] {inference, wholePath}, request.runs, request.seconds);
@@ -123,17 +120,19 @@ final class Bench {
       entry.put("threads", threads);
       entry.put("size_bytes", content.length);
       entry.put("measurable", true);
-      entry.put("load_ms", loadMs);
-      entry.put("first_run_ms", firstRunMs);
+      entry.put("load_ms", session.loadMs);
+      entry.put("first_run_ms", session.firstRunMs);
       entry.put("inference", latencies[0].toJson());
       entry.put("whole_path", latencies[1].toJson());
-      entry.put("engine_memory_bytes", engineMemory);
+      entry.put("engine_memory_bytes", session.engineMemoryBytes);
       entry.put("peak_memory_bytes", peakMemory);
       double perSecond = 1000 / latencies[1].mean;
       entry.put("frames_per_second", perSecond);
       entry.put("megapixels_per_second",
           perSecond * upscaler.scale * upscaler.scale * size.area() / 1e6);
       entry.put("delegate", engine.delegate());
+      entry.put("fallback", session.fallback);
+      entry.put("fidelity", session.fidelity == null ? null : session.fidelity.toJson());
       entry.put("quality", quality(upscaler, steps));
       Map<String, Object> conditions = new LinkedHashMap<>();
       conditions.put("before", before);

@@ -7,8 +7,11 @@ import java.util.Map;
 
 /** The card that every exported file carries: what it is, how it was made, how good it is. */
 public final class Card {
-  /** The highest format of cards that is understood here. Since 2, a file with one is sealed. */
-  public static final int FORMAT = 2;
+  /**
+   * The highest format of cards that is understood here. Since 2, a file with one is sealed; since
+   * 3, it has a probe.
+   */
+  public static final int FORMAT = 3;
 
   public final int format;
   public final String network;
@@ -39,6 +42,9 @@ public final class Card {
 
   /** Summary of the training run, as text, by name. */
   public final Map<String, String> training;
+
+  /** The right answer to the probe picture at the first of {@link #sizes}; null: not known. */
+  public final Probe probe;
 
   private Card(Fields fields) {
     format = fields.has("format") ? fields.integer("format") : 0;
@@ -71,6 +77,11 @@ public final class Card {
     for (String name : fields.object("training").names()) {
       training.put(name, String.valueOf(fields.object("training").value(name)));
     }
+    String layout = fields.text("layout", "rgb");
+    if (!layout.equals("rgb")) {
+      throw new AilsrException("layout '" + layout + "' is unknown: update the app");
+    }
+    probe = fields.has("probe") ? Probe.of(fields.object("probe")) : null;
   }
 
   /** The card in {@code text}. Throws AilsrException when it cannot be read. */

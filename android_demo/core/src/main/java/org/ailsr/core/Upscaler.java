@@ -17,7 +17,7 @@ public final class Upscaler {
     void put(int firstRow, Picture rows);
   }
 
-  private static final int PROBE_SIDE = 64;
+  private static final int TRIAL_SIDE = 64;
 
   public final ModelFile model;
   public final Engine engine;
@@ -35,7 +35,7 @@ public final class Upscaler {
   public Upscaler(ModelFile model, Engine engine) {
     this.model = model;
     this.engine = engine;
-    this.scale = probe();
+    this.scale = findScale();
   }
 
   /** {@code picture}, {@code scale} times as large. */
@@ -136,6 +136,24 @@ public final class Upscaler {
     return elements;
   }
 
+  /**
+   * How {@code answer}, the engine's to {@link Probe#picture} at the file's own input size, differs
+   * from what was exported; null for files without a probe.
+   */
+  Fidelity fidelity(ByteBuffer answer) {
+    if (model.card == null || model.card.probe == null) {
+      return null;
+    }
+    Size size = model.inputSize();
+    Picture upscaled;
+    try {
+      upscaled = model.pixels.read(answer, scale * size.height, scale * size.width, white);
+    } catch (AilsrException noPicture) { // not a number, or another size
+      return new Fidelity(Fidelity.Verdict.WRONG, 255);
+    }
+    return model.card.probe.fidelity(upscaled);
+  }
+
   private ByteBuffer run(Picture padded, Size size, float whiteOfInput) {
     int needed = Picture.CHANNELS * model.pixels.bytes * (int) size.area();
     if (input == null || input.capacity() != needed) {
@@ -150,8 +168,8 @@ public final class Upscaler {
    * keeps local means, so one picture is run in both ranges, and 255 it is when that keeps them
    * clearly better.
    */
-  private int probe() {
-    Size size = model.resizable ? new Size(PROBE_SIDE, PROBE_SIDE) : model.inputSize();
+  private int findScale() {
+    Size size = model.resizable ? new Size(TRIAL_SIDE, TRIAL_SIDE) : model.inputSize();
     int found = model.scale;
     if (found == 0) {
       long pixels = run(new Picture(size.height, size.width), size, 1).remaining()

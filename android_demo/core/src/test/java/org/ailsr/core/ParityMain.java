@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.zip.CRC32;
 
 /** Answers a list of questions on standard input, for comparison with the Python runtime. */
 public final class ParityMain {
@@ -31,6 +32,12 @@ public final class ParityMain {
           break;
         case "resume":
           answers.add(resume(fields));
+          break;
+        case "probe":
+          answers.add(probe(fields));
+          break;
+        case "fidelity":
+          answers.add(fidelity(fields));
           break;
         case "resize":
           answers.add(resize(fields));
@@ -62,6 +69,19 @@ public final class ParityMain {
       tiles.add(numbers);
     }
     return tiles;
+  }
+
+  /** The CRC-32 of the probe picture. */
+  private static Object probe(Fields fields) {
+    CRC32 crc32 = new CRC32();
+    crc32.update(
+        Probe.picture(new Size(fields.integer("height"), fields.integer("width"))).rgb);
+    return crc32.getValue();
+  }
+
+  private static Object fidelity(Fields fields) throws IOException {
+    Picture upscaled = read(fields.text("upscaled")).picture;
+    return Probe.of(fields.object("probe")).fidelity(upscaled).toJson();
   }
 
   private static Object score(Fields fields) throws IOException {

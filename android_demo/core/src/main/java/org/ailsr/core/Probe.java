@@ -1,0 +1,192 @@
+package org.ailsr.core;
+
+import java.util.List;
+
+/**
+ * A fidelity probe: the right answer, condensed, to a picture that every runtime can make of
+ * integers alone. {@code runtime/probe.py} says what for; {@code tests/parity/probe.json} holds the
+ * two together.
+ */
+public final class Probe {
+  private static final int PLACES = 384; // samples whose levels are kept
+  private static final int BORDER = 64; // of these, on the border of the picture
+  private static final int GRID = 4; // rows and columns over which samples are summed
+  private static final int CELL = 16; // side of the patterns that the picture is made of
+  private static final int WRONG_LEVELS = 8; // more is no rounding, not even that of float16
+  private static final double WRONG_MEAN = 0.5; // of a cell of the grid
+
+  /** Of {@link #PLACES} samples. */
+  private final byte[] levels;
+
+  /** Of the levels in each cell of the grid, by row, column, colour. */
+  private final long[] sums;
+
+  private Probe(byte[] levels, long[] sums) {
+    this.levels = levels;
+    this.sums = sums;
+  }
+
+  /** The probe whose answer is {@code upscaled}. */
+  static Probe of(Picture upscaled) {
+    return new Probe(atPlaces(upscaled), sums(upscaled));
+  }
+
+  /** The one in a card. Throws AilsrException when it is none. */
+  static Probe of(Fields fields) {
+    String hex = fields.text("levels");
+    List<?> numbers = fields.list("sums");
+    if (!hex.matches("[0-9a-fA-F]{" + 2 * PLACES + "}")
+        || numbers.size() != GRID * GRID * Picture.CHANNELS) {
+      throw new AilsrException("a probe of another length");
+    }
+    byte[] levels = new byte[PLACES];
+    for (int i = 0; i < PLACES; i++) {
+      levels[i] = (byte) Integer.parseInt(hex.substring(2 * i, 2 * i + 2), 16);
+    }
+    long[] sums = new long[numbers.size()];
+    for (int i = 0; i < sums.length; i++) {
+      if (!(numbers.get(i) instanceof Long)) {
+        throw new AilsrException("a probe whose sums are not whole numbers");
+      }
+      sums[i] = (Long) numbers.get(i);
+    }
+    return new Probe(levels, sums);
+  }
+
+  /** How {@code upscaled}, an engine's answer, differs from the right one. */
+  Fidelity fidelity(Picture upscaled) {
+    Probe answer = of(upscaled);
+    int most = 0;
+    for (int i = 0; i < PLACES; i++) {
+      most = Math.max(most, Math.abs((levels[i] & 0xff) - (answer.levels[i] & 0xff)));
+    }
+    double mean = 0;
+    for (int i = 0; i < sums.length; i++) {
+      int cell = i / Picture.CHANNELS;
+      long samples = (long) side(upscaled.height(), cell / GRID)
+          * side(upscaled.width(), cell % GRID);
+      mean = Math.max(
+          mean, (double) Math.abs(sums[i] - answer.sums[i]) / Math.max(samples, 1));
+    }
+    int largest = Math.max(most, (int) Math.ceil(mean));
+    Fidelity.Verdict verdict = largest == 0 ? Fidelity.Verdict.EXACT
+        : most <= WRONG_LEVELS && mean <= WRONG_MEAN ? Fidelity.Verdict.WITHIN
+        : Fidelity.Verdict.WRONG;
+    return new Fidelity(verdict, largest);
+  }
+
+  /** The picture: cells that are flat, ramps, edges, stripes or grain. */
+  static Picture picture(Size size) {
+    Picture picture = new Picture(size.height, size.width);
+    for (int top = 0; top < size.height; top += CELL) {
+      for (int left = 0; left < size.width; left += CELL) {
+        int cell = hash(top / CELL * 1021 + left / CELL + 1);
+        for (int channel = 0; channel < Picture.CHANNELS; channel++) {
+          fill(picture, top, left, cell, channel);
+        }
+      }
+    }
+    return picture;
+  }
+
+  private static void fill(Picture picture, int top, int left, int cell, int channel) {
+    int other = hash(cell);
+    int kind = bits(cell, 29, 3);
+    int grey = bits(cell, 0, 8);
+    int secondGrey = grey + (bits(other, 0, 8) - 128 >> (kind < 5 ? 1 : 2));
+    int tint = 8 - 8 * channel;
+    int first = clipped(grey + tint + bits(cell, 8 + 5 * channel, 5) - 16);
+    int second = clipped(secondGrey + tint + bits(other, 8 + 5 * channel, 5) - 16);
+    if ((kind == 3 || kind == 4) && bits(other, 29, 2) == 0) {
+      first = 0;
+      second = 255;
+    }
+    int rows = Math.min(CELL, picture.height() - top);
+    int columns = Math.min(CELL, picture.width() - left);
+    for (int i = 0; i < rows; i++) {
+      for (int j = 0; j < columns; j++) {
+        int level = kind < 7
+            ? pattern(kind, first, second, i, j)
+            : first + bits(hash(cell + i * CELL + j), 4 * channel, 4) - 8;
+        picture.rgb[picture.at(top + i, left + j) + channel] = (byte) clipped(level);
+      }
+    }
+  }
+
+  /** The level at row i and column j of a cell without grain. */
+  private static int pattern(int kind, int first, int second, int i, int j) {
+    int last = CELL - 1;
+    switch (kind) {
+      case 0:
+        return first;
+      case 1:
+        return (first * (last - j) + second * j) / last;
+      case 2:
+        return (first * (last - i) + second * i) / last;
+      case 3:
+        return j < CELL / 2 ? first : second;
+      case 4:
+        return i + j < CELL ? first : second;
+      case 5:
+        return j / 2 % 2 == 0 ? first : second;
+      default:
+        return (i / 2 + j / 2) % 2 == 0 ? first : second;
+    }
+  }
+
+  /** The levels of {@link #PLACES} samples; colours in turn, the first on the sides in turn. */
+  private static byte[] atPlaces(Picture upscaled) {
+    byte[] levels = new byte[PLACES];
+    for (int number = 0; number < PLACES; number++) {
+      int hash = hash(number + 1);
+      int y = (int) ((hash & 0xffffffffL) % upscaled.height());
+      int x = (int) ((hash(hash) & 0xffffffffL) % upscaled.width());
+      if (number < BORDER) {
+        int side = number % 4;
+        y = side == 0 ? 0 : side == 1 ? upscaled.height() - 1 : y;
+        x = side == 2 ? 0 : side == 3 ? upscaled.width() - 1 : x;
+      }
+      levels[number] = upscaled.rgb[upscaled.at(y, x) + number % Picture.CHANNELS];
+    }
+    return levels;
+  }
+
+  private static long[] sums(Picture upscaled) {
+    long[] sums = new long[GRID * GRID * Picture.CHANNELS];
+    int at = 0;
+    for (int row = 0; row < GRID; row++) {
+      for (int y = 0; y < side(upscaled.height(), row); y++) {
+        for (int column = 0; column < GRID; column++) {
+          int cell = Picture.CHANNELS * (row * GRID + column);
+          for (int x = 0; x < side(upscaled.width(), column); x++) {
+            for (int channel = 0; channel < Picture.CHANNELS; channel++) {
+              sums[cell + channel] += upscaled.rgb[at++] & 0xff;
+            }
+          }
+        }
+      }
+    }
+    return sums;
+  }
+
+  /** Rows or columns of samples in one of the grid, which cuts {@code length} of them. */
+  private static int side(int length, int number) {
+    return (int) ((number + 1L) * length / GRID - (long) number * length / GRID);
+  }
+
+  /** 32 bits that have nothing to do with those of {@code value}, modulo 2^32. */
+  private static int hash(int value) {
+    for (int i = 0; i < 2; i++) {
+      value = (value ^ value >>> 16) * 0x45d9f3b;
+    }
+    return value ^ value >>> 16;
+  }
+
+  private static int bits(int value, int first, int count) {
+    return value >>> first & (1 << count) - 1;
+  }
+
+  private static int clipped(int level) {
+    return Math.max(0, Math.min(255, level));
+  }
+}
