@@ -198,7 +198,11 @@ public final class BenchmarkActivity extends Activity implements Work.Listener {
         text.append(getString(R.string.file_measured, file.file, file.delegate(),
             file.inference[0], file.inference[1], file.inference[2],
             file.wholePath[0], file.wholePath[1], file.wholePath[2],
-            file.memory(), file.psnr(), file.condition("before"), file.condition("after")));
+            file.memory(), file.psnr(), file.condition("before"), file.condition("after"),
+            Verdicts.text(this, file.fidelity())));
+        if (file.fallback() != null) {
+          text.append('\n').append(file.fallback());
+        }
       }
       text.append("\n\n");
     }

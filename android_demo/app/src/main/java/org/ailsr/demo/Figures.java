@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import org.ailsr.core.Fidelity;
 
 /** What a screen shows of a file in a report. */
 final class Figures {
@@ -61,6 +62,16 @@ final class Figures {
 
   String delegate() {
     return String.valueOf(entry.get("delegate"));
+  }
+
+  /** Why another delegate than {@link #delegate} was not used, in one line; null: none was. */
+  String fallback() {
+    return (String) entry.get("fallback");
+  }
+
+  /** That of {@link #delegate}; null: not known. */
+  Fidelity fidelity() {
+    return Fidelity.ofJson(entry.get("fidelity"));
   }
 
   /** The state of the phone, {@code before} or {@code after}: thermal state, headroom, battery. */

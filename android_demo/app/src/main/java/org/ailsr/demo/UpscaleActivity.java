@@ -128,10 +128,15 @@ public final class UpscaleActivity extends Activity implements Work.Listener {
     if (interrupted) {
       return getString(R.string.interrupted);
     }
-    return upscaling.finished
-        ? getString(R.string.compared, upscaling.name,
-            upscaling.scale * upscaling.size.width, upscaling.scale * upscaling.size.height)
-        : getString(R.string.pick_first);
+    if (!upscaling.finished) {
+      return getString(R.string.pick_first);
+    }
+    String compared = getString(R.string.compared, upscaling.name,
+        upscaling.scale * upscaling.size.width, upscaling.scale * upscaling.size.height);
+    return upscaling.delegate == null
+        ? compared
+        : compared + "\n" + getString(
+            R.string.computed, upscaling.delegate, Verdicts.text(this, upscaling.fidelity));
   }
 
   /** Called by the layout's buttons. */

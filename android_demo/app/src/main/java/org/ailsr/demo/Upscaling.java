@@ -11,13 +11,13 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import org.ailsr.core.AilsrException;
 import org.ailsr.core.BenchFolder;
-import org.ailsr.core.Engine;
+import org.ailsr.core.Fidelity;
 import org.ailsr.core.Json;
 import org.ailsr.core.ModelFile;
 import org.ailsr.core.PixelFile;
 import org.ailsr.core.Progress;
+import org.ailsr.core.Session;
 import org.ailsr.core.Size;
-import org.ailsr.core.Upscaler;
 
 /**
  * The picture that is upscaled, or was last. Pixels lie on the disk, so that neither a large
@@ -47,6 +47,12 @@ final class Upscaling {
 
   /** The result is whole. */
   boolean finished;
+
+  /** What has computed the result; null: it was made before the app was started. */
+  String delegate;
+
+  /** That of {@link #delegate}; null: not known. */
+  Fidelity fidelity;
 
   private Upscaling(Context context) {
     this.context = context;
@@ -118,6 +124,8 @@ final class Upscaling {
     final ModelFile file = files.model(model);
     scale = file.scale;
     finished = false;
+    final String[] delegates = new String[1];
+    final Fidelity[] verdicts = new Fidelity[1];
     work.start(new Work.Task() {
       @Override
       public void run(Progress progress) {
@@ -126,16 +134,20 @@ final class Upscaling {
           save(pictureName, file.name, before);
         }
         int threads = Runtime.getRuntime().availableProcessors();
-        try (Engine engine = new LiteRtEngine.Opener().open(file, threads, "cpu");
+        try (Session session = Session.open(file, new LiteRtEngine.Opener(), threads, "cpu");
             PixelFile source = new PixelFile(sourceFile(), before.height, before.width);
             PixelFile result = new PixelFile(
                 resultFile(), file.scale * before.height, file.scale * before.width)) {
-          new Upscaler(file, engine).upscale(source, result.finishedRows(), result, progress);
+          delegates[0] = session.upscaler.engine.delegate();
+          verdicts[0] = session.fidelity;
+          session.upscaler.upscale(source, result.finishedRows(), result, progress);
         }
       }
     }, new Runnable() {
       @Override
       public void run() {
+        delegate = delegates[0];
+        fidelity = verdicts[0];
         finished = true;
       }
     });
