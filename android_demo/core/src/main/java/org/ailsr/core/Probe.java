@@ -78,20 +78,18 @@ public final class Probe {
   /** The picture: cells that are flat, ramps, edges, stripes or grain. */
   static Picture picture(Size size) {
     Picture picture = new Picture(size.height, size.width);
-    for (int y = 0; y < size.height; y++) {
-      for (int x = 0; x < size.width; x++) {
-        int cell = hash(y / CELL * 1021 + x / CELL + 1);
+    for (int top = 0; top < size.height; top += CELL) {
+      for (int left = 0; left < size.width; left += CELL) {
+        int cell = hash(top / CELL * 1021 + left / CELL + 1);
         for (int channel = 0; channel < Picture.CHANNELS; channel++) {
-          picture.rgb[picture.at(y, x) + channel] =
-              (byte) clipped(sample(cell, y % CELL, x % CELL, channel));
+          fill(picture, top, left, cell, channel);
         }
       }
     }
     return picture;
   }
 
-  /** The level at row i and column j of a cell, which may lie beyond black and white. */
-  private static int sample(int cell, int i, int j, int channel) {
+  private static void fill(Picture picture, int top, int left, int cell, int channel) {
     int other = hash(cell);
     int kind = bits(cell, 29, 3);
     int grey = bits(cell, 0, 8);
@@ -103,6 +101,20 @@ public final class Probe {
       first = 0;
       second = 255;
     }
+    int rows = Math.min(CELL, picture.height() - top);
+    int columns = Math.min(CELL, picture.width() - left);
+    for (int i = 0; i < rows; i++) {
+      for (int j = 0; j < columns; j++) {
+        int level = kind < 7
+            ? pattern(kind, first, second, i, j)
+            : first + bits(hash(cell + i * CELL + j), 4 * channel, 4) - 8;
+        picture.rgb[picture.at(top + i, left + j) + channel] = (byte) clipped(level);
+      }
+    }
+  }
+
+  /** The level at row i and column j of a cell without grain. */
+  private static int pattern(int kind, int first, int second, int i, int j) {
     int last = CELL - 1;
     switch (kind) {
       case 0:
@@ -117,10 +129,8 @@ public final class Probe {
         return i + j < CELL ? first : second;
       case 5:
         return j / 2 % 2 == 0 ? first : second;
-      case 6:
-        return (i / 2 + j / 2) % 2 == 0 ? first : second;
       default:
-        return first + bits(hash(cell + i * CELL + j), 4 * channel, 4) - 8;
+        return (i / 2 + j / 2) % 2 == 0 ? first : second;
     }
   }
 
