@@ -9,7 +9,15 @@ from ailsr.runtime import ImageError, UsageError
 from ailsr.runtime.imaging import image
 from ailsr.runtime.imaging.color import luma
 from ailsr.runtime.imaging.metrics import psnr, shave
-from ailsr.runtime.imaging.protocol import PROTOCOL, PROTOCOLS, Pair, evaluate, pairs, score
+from ailsr.runtime.imaging.protocol import (
+    PROTOCOL,
+    PROTOCOLS,
+    Pair,
+    evaluate,
+    left_out,
+    pairs,
+    score,
+)
 from ailsr.runtime.imaging.resize import crop_to_multiple, enlarge, shrink
 
 
@@ -128,3 +136,11 @@ def test_pictures_too_small_and_results_of_the_wrong_size_are_named(tmp_path, ph
 def test_equal_pictures_score_infinity_and_one(photographs):
     hr = photographs["chelsea"][:60, :60]
     assert score(hr, Pair("a", shrink(hr, 2), hr)) == (float("inf"), pytest.approx(1.0))
+
+
+def test_what_a_folder_leaves_out_is_said(tmp_path):
+    image.write(np.zeros((24, 24, 3), np.uint8), tmp_path / "Set1" / "HR" / "a.png")
+    assert left_out(tmp_path / "Set1") is None
+    (tmp_path / "Set1" / "HR" / "a.raw").touch()
+    expected = f"{tmp_path / 'Set1' / 'HR'}: 1 of 2 left out: 1 ending in .raw"
+    assert left_out(tmp_path / "Set1") == left_out(tmp_path / "Set1" / "HR") == expected

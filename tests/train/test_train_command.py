@@ -82,6 +82,7 @@ def test_pictures_that_are_left_out_are_told(folder):
         "--train", "mixed", "--output", "left_out", "--max-megapixels", 0.008, "--json", cwd=folder,
     )  # fmt: skip
     assert code == 0, err
+    assert "mixed: 1 of 4 left out: 1 a folder of its own" in err
     assert "left out: 1 unreadable" in err
     assert "text.png" in err
     assert "left out: 1 smaller than a patch" in err
