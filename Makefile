@@ -8,6 +8,7 @@
 # make web     build the page of ailsr-web (needs Node.js 18 or later with npm)
 # make wheel   a wheel that carries the page
 # make arm     files of the zoo on emulated Arm cores against this machine, bit for bit; or says why not
+# make fuzz    damaged and made-up files, cards, reports and replies: counts what becomes of them
 # make check   ruff, mypy and the tests: what CI runs
 #
 # Everything happens in .venv, which is made on first use.
@@ -21,7 +22,7 @@ DEMO_STEPS ?= 2000
 
 PAGE := runtime/web/page/index.html.gz
 
-.PHONY: demo test arm check lint web wheel zoo-table int8-table converters android-assets android-check clean
+.PHONY: demo test fuzz arm check lint web wheel zoo-table int8-table converters android-assets android-check clean
 
 demo: $(VENV)/demo
 	rm -rf demo
@@ -55,6 +56,9 @@ wheel: $(VENV)/test web
 	$(BIN)/python -m build
 
 check: lint test
+
+fuzz: $(VENV)/test
+	$(BIN)/python tests/fuzz.py 2000
 
 arm: $(VENV)/test
 	$(BIN)/python tests/arm.py \
