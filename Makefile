@@ -9,6 +9,7 @@
 # make wheel   a wheel that carries the page
 # make cpus    files of the zoo on emulated x86-64 and Arm CPUs against this machine; or says why not
 #              (CPUS="Haswell Cortex-A76": on these)
+# make fuzz    damaged and made-up files, cards, reports and replies: counts what becomes of them
 # make check   ruff, mypy and the tests: what CI runs
 #
 # Everything happens in .venv, which is made on first use.
@@ -22,7 +23,7 @@ DEMO_STEPS ?= 2000
 
 PAGE := runtime/web/page/index.html.gz
 
-.PHONY: demo test cpus check lint web wheel zoo-table int8-table converters android-assets android-check clean
+.PHONY: demo test fuzz cpus check lint web wheel zoo-table int8-table converters android-assets android-check clean
 
 # It ends with a report, whatever the training comes to (130 is Ctrl-C): files that are not written
 # stand in it as failed.
@@ -66,6 +67,9 @@ check: lint test
 
 cpus: $(VENV)/test
 	$(BIN)/python tests/cpus.py $(CPUS) || [ $$? = 77 ]
+
+fuzz: $(VENV)/test
+	$(BIN)/python tests/fuzz.py 2000
 
 zoo-table: $(VENV)/test
 	$(BIN)/python benchmarks/zoo_table.py --test $(AILSR_DATA)/benchmark/Set5 \

@@ -33,6 +33,7 @@ from ailsr.export.reading.gelu import with_gelu
 from ailsr.export.reading.onnx_movements import Attributes, Movements
 from ailsr.export.reading.rearrangement import Rearrangement
 from ailsr.export.reading.resampling import transposed_convolution
+from ailsr.runtime.errors import ModelError
 
 
 class Translation(Movements):
@@ -43,10 +44,24 @@ class Translation(Movements):
         super().__init__(graph, places)
         for node in nodes:
             handler = getattr(self, f"_{node.op_type}", None)
-            if handler is None or node.domain not in ("", "ai.onnx"):
+            known = node.op_type[:1].isupper() and node.domain in ("", "ai.onnx")
+            if handler is None or not known:
                 raise self.unsupported(node)
-            handler(node, {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute})
+            try:
+                handler(node, {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute})
+            except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+                raise self._unfit(node, error) from error
         self.output = self.tensor(graph.output[0].name)
+
+    def _unfit(self, node: onnx.NodeProto, error: Exception) -> ModelError:
+        """The refusal of a ``node`` whose numbers do not go together."""
+        _, height, width = self.shapes[self.input]
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        return ModelError(
+            f"{node.op_type} (node {node.name or next(iter(node.output), '')!r}) cannot be had of "
+            f"{height}x{width} pixels ({reason}): give another --input-size, such as a multiple of "
+            "8; at no size, the model is damaged"
+        )
 
     def _Constant(self, node: onnx.NodeProto, attributes: Attributes) -> None:
         if "value" not in attributes:

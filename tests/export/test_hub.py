@@ -295,3 +295,24 @@ def test_gelu_is_recognised_where_a_model_spells_it_out(approximate, function):
     np.testing.assert_allclose(upscaled, session.run(None, {"image": image})[0], atol=1e-5)
     pointwise = [node.function for node in graph.nodes if isinstance(node, Pointwise)]
     assert pointwise == ([function] if function else ["tanh"])
+
+
+@pytest.mark.parametrize("operator", ["SpaceToDepth", "Reshape", "shapes"])
+def test_an_operator_that_does_not_fit_the_size_is_one_line(operator):
+    """Pixels in blocks of 2x2, at an odd size; and an operator with the name of an attribute."""
+    nodes = {
+        "SpaceToDepth": helper.make_node("SpaceToDepth", ["x"], ["blocks"], blocksize=2),
+        "Reshape": helper.make_node("Reshape", ["x", "shape"], ["blocks"]),
+        "shapes": helper.make_node("shapes", ["x"], ["blocks"]),
+    }
+    graph = helper.make_graph(
+        [nodes[operator], helper.make_node("DepthToSpace", ["blocks"], ["y"], blocksize=2)],
+        "blocks",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, "h", "w"])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 3, "h", "w"])],
+        [numpy_helper.from_array(np.int64([1, 12, 15, -1]), "shape")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)])
+    with pytest.raises(ModelError) as caught:
+        from_onnx(model, (31, 33))
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
