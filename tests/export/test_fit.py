@@ -123,7 +123,8 @@ def test_a_table_with_times_that_cannot_be_is_refused(table, tmp_path):
         document = json.loads((tmp_path / "table.json").read_text())
         document["probes"][3]["inference"][0] = float(time)
         (tmp_path / "damaged.json").write_text(json.dumps(document))
-        with pytest.raises(UsageError, match=r"damaged\.json is no latency table .*(out of range|no JSON)"):
+        why = r"damaged\.json is no latency table .*(out of range|no JSON)"
+        with pytest.raises(UsageError, match=why):
             LatencyTable.load(tmp_path / "damaged.json")
 
 

@@ -285,7 +285,7 @@ def test_every_row_of_the_table_is_equally_wide(report):
     for row in re.findall(r"<tr.*?</tr>", table, re.DOTALL):
         spans = re.findall(r"<t[hd]([^>]*)>", row)
         widths.append(sum(int((re.findall(r'colspan="(\d+)"', s) or [1])[0]) for s in spans))
-    assert set(widths) == {19} and len(widths) == 2 + len(FAMILY) + 2
+    assert set(widths) == {20} and len(widths) == 2 + len(FAMILY) + 2
 
 
 def test_the_slider_can_be_moved_by_keyboard_and_pointer(report):

@@ -126,7 +126,8 @@ def test_colours_below_alpha_0_do_not_reach_what_is_visible(model, tmp_path, pho
     for hidden in (0, 255, rgb[::-1]):
         image.write(np.where(alpha[..., None] > 0, rgb, hidden), tmp_path / "sprite.png", alpha)
         output = tmp_path / "large.png"
-        main(Config(model, [tmp_path / "sprite.png"], output, threads=1, max_memory=limit))
+        sprite = [tmp_path / "sprite.png"]
+        main(Config(model, sprite, output, threads=1, max_memory=limit, overwrite=True))
         large.append(image.read_picture(output))
     visible = enlarge(alpha, 2) > 0
     for other in large[1:]:
