@@ -113,18 +113,18 @@ function atPlaces({ width, height, rgb }: Picture): number[] {
 
 /** The sum and number of samples in each cell of the grid, by row, column, colour. */
 function gridSums({ width, height, rgb }: Picture): { sum: number; count: number }[] {
-  const sums = Array.from({ length: GRID * GRID * 3 }, () => ({ sum: 0, count: 0 }));
   const edge = (k: number, side: number) => Math.floor((k * side) / GRID);
-  for (let index = 0; index < sums.length; index++) {
+  return Array.from({ length: GRID * GRID * 3 }, (_, index) => {
     const [row, column] = [Math.floor(index / (3 * GRID)), Math.floor(index / 3) % GRID];
-    const [channel, cell] = [index % 3, sums[index]!];
-    for (let y = edge(row, height); y < edge(row + 1, height); y++) {
-      for (let x = edge(column, width); x < edge(column + 1, width); x++, cell.count++) {
-        cell.sum += rgb[(y * width + x) * 3 + channel]!;
-      }
+    const [top, bottom] = [edge(row, height), edge(row + 1, height)];
+    const [left, right] = [edge(column, width), edge(column + 1, width)];
+    let sum = 0;
+    for (let y = top; y < bottom; y++) {
+      const end = (y * width + right) * 3;
+      for (let at = (y * width + left) * 3 + (index % 3); at < end; at += 3) sum += rgb[at]!;
     }
-  }
-  return sums;
+    return { sum, count: (bottom - top) * (right - left) };
+  });
 }
 
 function level(value: number): number {
