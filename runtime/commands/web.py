@@ -15,6 +15,7 @@ import typer
 from ailsr.runtime.bench.table import milliseconds
 from ailsr.runtime.commands.command import entry_point, message, stdout
 from ailsr.runtime.errors import EngineError, UsageError
+from ailsr.runtime.probe import Fidelity
 from ailsr.runtime.web.reports import ReportDesk
 from ailsr.runtime.web.server import WebServer
 from ailsr.runtime.web.site import Measuring, build_site
@@ -133,6 +134,8 @@ def announce(report: dict[str, Any]) -> None:
             figures.append(f"whole path p50 {p50}, p90 {p90} ms")
         if quality and quality["psnr_db"] is not None:
             figures.append(f"{quality['psnr_db']:.2f} dB")
+        if found := file.get("fidelity"):
+            figures.append(str(Fidelity(found["verdict"], found["levels"])))
     stdout.print("; ".join(figures)[:400], soft_wrap=True)
 
 

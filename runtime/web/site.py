@@ -10,7 +10,7 @@ import io
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -140,6 +140,7 @@ def _entry(upscaler: Upscaler, address: str) -> dict[str, Any]:
     """What the page has to know of a file."""
     engine, card = upscaler.engine, upscaler.card
     assert isinstance(engine, OnnxEngine)
+    probe = card.probe if card and card.input_size == engine.input_size else None
     return {
         "name": upscaler.path.name,
         "url": address,
@@ -153,6 +154,7 @@ def _entry(upscaler: Upscaler, address: str) -> dict[str, Any]:
         "resizable": engine.resizable,
         "channels_last": engine.channels_last,
         "white": float(engine.white),
+        "probe": asdict(probe) if probe else None,
     }
 
 

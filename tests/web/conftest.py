@@ -13,10 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 
+import onnx
 import pytest
 
 from ailsr.export.exporter import Exporter
 from ailsr.export.reading.source import open_source
+from ailsr.runtime.card import METADATA_KEY
+from ailsr.runtime.seal import SEAL_KEY, UNSEALED, sealed
 from ailsr.runtime.web.reports import ReportDesk
 from ailsr.runtime.web.server import WebServer
 from ailsr.runtime.web.site import Measuring, build_site
@@ -97,6 +100,23 @@ def models(tmp_path_factory) -> SimpleNamespace:
         float32=Path(turning.export("onnx", "float32", folder).file),
         int8=Path(Exporter(source, (96, 128)).export("onnx", "int8", folder).file),
     )
+
+
+@pytest.fixture
+def with_card(tmp_path) -> Callable[..., Path]:
+    """``with_card(path, **changes)``: the ONNX file at ``path`` with another card, sealed again."""
+
+    def change(path: Path, **changes) -> Path:
+        model = onnx.load(path)
+        metadata = {entry.key: entry for entry in model.metadata_props}
+        card = json.loads(metadata[METADATA_KEY].value) | changes
+        metadata[METADATA_KEY].value = json.dumps(card)
+        metadata[SEAL_KEY].value = UNSEALED
+        changed = tmp_path / f"changed_{path.name}"
+        changed.write_bytes(sealed(model.SerializeToString()))
+        return changed
+
+    return change
 
 
 @dataclass

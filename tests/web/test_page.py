@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,9 @@ import pytest
 from PIL import Image
 
 from ailsr.runtime import load
+from ailsr.runtime.commands.web import announce
 from ailsr.runtime.imaging import image, protocol
+from ailsr.runtime.probe import Probe
 
 WAIT = 90_000  # milliseconds; CI may be slow
 COMPARE = "from ailsr.runtime.commands.bench import cli; cli()"
@@ -128,6 +131,57 @@ def test_a_report_is_received_and_compared(models, serve, open_page, photographs
     assert models.int8.name in compared.stdout
 
 
+WRONG = re.compile(r"wrong \(\d+ levels\)")
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_files_of_the_zoo_are_computed_as_exported(models, serve, open_page, expect, precision):
+    page = open_page(serve([getattr(models, precision)]))
+    fidelity = page.locator("#fidelity")
+    expect(fidelity).to_have_text(re.compile(r"^Computed as exported: (exact|within \d levels?)$"))
+    expect(page.locator("#warning")).to_be_hidden()
+
+
+@pytest.fixture
+def wrong(models, with_card):
+    """A file that computes something else than its card says: as if every answer were black."""
+    return with_card(models.float32, probe=asdict(Probe.of(np.zeros((192, 256, 3), np.uint8))))
+
+
+def test_a_file_that_is_computed_wrongly_is_not_used_silently(
+    wrong, serve, open_page, photographs, expect, capsys
+):
+    served = serve([wrong])
+    page = open_page(served)
+    warning = page.locator("#warning")
+    expect(page.locator("#fidelity")).to_have_text(WRONG)
+    expect(warning).to_have_text(re.compile(f"CPU computes {wrong.name} {WRONG.pattern}"))
+    upscale(page, np.ascontiguousarray(photographs["chelsea"][:60, :60]))
+    expect(warning).to_be_visible()
+    expect(page.locator("#outcome")).to_have_text(WRONG)
+    page.click("#measure")
+    expect(page.locator("#sent")).to_have_text(re.compile("received"))
+    expect(page.locator("#facts")).to_contain_text(WRONG)
+    fidelity = served.reports[-1]["files"][-1]["fidelity"]
+    assert fidelity["verdict"] == "wrong"
+    assert fidelity["levels"] > 100
+    announce(served.reports[-1])
+    assert f"wrong ({fidelity['levels']} levels)" in capsys.readouterr().out
+
+
+def test_of_a_file_without_a_probe_nothing_is_known(models, with_card, serve, open_page, expect):
+    older, other = with_card(models.int8, format=2, probe=None), models.float32
+    served = serve([older, other])
+    page = open_page(served)
+    expect(page.locator("#fidelity")).to_have_text("Computed as exported: not known")
+    expect(page.locator("#warning")).to_be_hidden()
+    page.click("#measure")
+    expect(page.locator("#sent")).to_have_text(re.compile("received"))
+    assert served.reports[-1]["files"][-1]["fidelity"] is None
+    page.locator("#file").select_option(label=other.name)
+    expect(page.locator("#fidelity")).to_have_text(re.compile("exact|within"))
+
+
 def swipe(page, *paths) -> None:
     """One finger for each path, a list of points in CSS pixels, all moving at once."""
     send = page.context.new_cdp_session(page).send
@@ -204,16 +258,38 @@ def webgpu_browser(launch):
         yield started
 
 
+def skip_without_gpu(page) -> None:
+    if page.locator("option[value=webgpu]").is_disabled():
+        pytest.skip(f"WEBGPU IS NOT TESTED: {page.locator('#limits').inner_text()}")
+
+
 def test_webgpu_computes_the_same_picture(
     models, serve, open_page, webgpu_browser, photographs, expect
 ):
     page = open_page(serve([models.float32]), browser=webgpu_browser)
-    if page.locator("option[value=webgpu]").is_disabled():
-        pytest.skip(f"WEBGPU IS NOT TESTED: {page.locator('#limits').inner_text()}")
+    skip_without_gpu(page)
     page.locator("#backend").select_option("webgpu")
     expect(page.locator("#engine")).to_have_text("GPU")
+    expect(page.locator("#fidelity")).to_have_text(re.compile("exact|within"))
     picture = np.ascontiguousarray(photographs["chelsea"][:150, :200])
     assert largest_difference(page, models.float32, picture) <= 1
+
+
+def test_what_the_gpu_computes_wrongly_runs_on_the_cpu(
+    wrong, serve, open_page, webgpu_browser, photographs, expect
+):
+    served = serve([wrong])
+    page = open_page(served, browser=webgpu_browser)
+    skip_without_gpu(page)
+    page.locator("#backend").select_option("webgpu")
+    said = re.compile(f"GPU computes {wrong.name} {WRONG.pattern}: the CPU runs it instead")
+    expect(page.locator("#warning")).to_have_text(said)
+    expect(page.locator("#engine")).to_have_text(re.compile("CPU"))
+    picture = np.ascontiguousarray(photographs["chelsea"][:60, :60])
+    assert largest_difference(page, wrong, picture) <= 1
+    page.click("#measure")
+    expect(page.locator("#sent")).to_have_text(re.compile("received"))
+    assert served.reports[-1]["files"][-1]["delegate"] == "WebAssembly"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -198,6 +198,14 @@ def test_what_cannot_be_served_is_said_in_one_line(node, models, tmp_path, argum
     assert done.stderr.count("\n") == 1
 
 
+def test_a_file_of_another_layout_is_refused(node, models, with_card):
+    command = [*CLI, with_card(models.int8, layout="rgba")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "layout 'rgba' is unknown" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 def test_a_page_that_is_not_built_says_what_to_run(models, tmp_path, monkeypatch):
     from ailsr.runtime.web import site
 

@@ -1,5 +1,6 @@
 /** The figures of a measurement, as the page shows them. */
 
+import { verdict } from "./probe";
 import type { Latency, Measurement } from "./report.schema";
 import type { Setup } from "./setup";
 
@@ -12,6 +13,7 @@ export function showFigures(measured: Measurement, setup: Setup): void {
   const facts: [string, string][] = [
     ["Engine", measured.engine],
     ["Runs on", `${measured.delegate}, ${measured.threads} thread${measured.threads > 1 ? "s" : ""}`],
+    ["Fidelity", verdict(measured.fidelity ?? null)],
     ["Load", `${milliseconds(measured.load_ms!)} ms`],
   ];
   if (quality) {

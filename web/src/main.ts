@@ -2,10 +2,11 @@
 
 import "./style.css";
 import { Comparer } from "./comparer";
-import { Engine, Stopped, type Upscaled } from "./engine";
+import { Engine, Stopped, type Opened, type Upscaled } from "./engine";
 import { showFigures } from "./figures";
+import { isWrong, verdict } from "./probe";
 import { send } from "./report";
-import type { Measurement } from "./report.schema";
+import type { Fidelity, Measurement } from "./report.schema";
 import { whyNotGpu, type Backend } from "./runtime";
 import { fetchSetup, type ModelFile, type Setup } from "./setup";
 
@@ -65,10 +66,12 @@ class Page {
     const engine = new Engine(this.chosen, backend.value as Backend, Number(threads.value));
     const pill = element("engine");
     pill.textContent = "starting…";
+    element("fidelity").textContent = "";
+    showLine("warning");
     showError();
     engine.opened.then(
       (opened) => {
-        if (engine === this.engine) pill.textContent = described(engine.backend, opened.threads);
+        if (engine === this.engine) showOpened(engine.file, opened);
       },
       (error: Error) => {
         if (engine !== this.engine) return;
@@ -104,7 +107,7 @@ class Page {
         element("what").textContent = what;
         element<HTMLProgressElement>("progress").value = share;
       });
-      await this.showUpscaled(picture, upscaled);
+      await this.showUpscaled(picture, upscaled, (await engine.opened).fidelity);
     } catch (error) {
       if (error instanceof Stopped) return;
       this.discard();
@@ -128,7 +131,11 @@ class Page {
     this.comparer.reset(before.naturalWidth * this.chosen.scale);
   }
 
-  private async showUpscaled(picture: File, upscaled: Upscaled): Promise<void> {
+  private async showUpscaled(
+    picture: File,
+    upscaled: Upscaled,
+    fidelity: Fidelity | null,
+  ): Promise<void> {
     const { png, width, height, seconds } = upscaled;
     save.href = await show(after, png);
     save.download = `${picture.name.replace(/\.[^.]*$/, "")}_x${this.engine.file.scale}.png`;
@@ -137,7 +144,7 @@ class Page {
     element("stage").classList.add("done");
     element("outcome").textContent =
       `${before.naturalWidth} × ${before.naturalHeight} → ${width} × ${height} ` +
-      `in ${seconds.toPrecision(3)} s`;
+      `in ${seconds.toPrecision(3)} s${isWrong(fidelity) ? `, ${verdict(fidelity)}` : ""}`;
   }
 
   private async measure(): Promise<void> {
@@ -189,10 +196,29 @@ async function show(image: HTMLImageElement, blob: Blob): Promise<string> {
   return image.src;
 }
 
+/** What runs the file, and whether that can be trusted. */
+function showOpened({ name }: ModelFile, { backend, threads, fidelity, refused }: Opened): void {
+  element("engine").textContent = described(backend, threads);
+  element("fidelity").textContent = `Computed as exported: ${verdict(fidelity)}`;
+  const warnings = [];
+  if (refused) warnings.push(`The GPU computes ${name} ${verdict(refused)}: the CPU runs it instead.`);
+  if (isWrong(fidelity)) {
+    warnings.push(
+      `The CPU computes ${name} ${verdict(fidelity)}: its pictures and figures are not those of ` +
+        "the file that was exported.",
+    );
+  }
+  showLine("warning", warnings.join(" "));
+}
+
 function showError(message = ""): void {
-  const line = element("error");
-  line.textContent = message;
-  line.hidden = !message;
+  showLine("error", message);
+}
+
+function showLine(id: string, text = ""): void {
+  const line = element(id);
+  line.textContent = text;
+  line.hidden = !text;
 }
 
 function offerSettings(setup: Setup): void {

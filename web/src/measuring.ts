@@ -3,7 +3,7 @@
 import { measureLatencies, timeCall } from "./latency";
 import { Model } from "./model";
 import { blank, decode, type Picture } from "./picture";
-import type { Measurement, Quality } from "./report.schema";
+import type { Fidelity, Measurement, Quality } from "./report.schema";
 import type { Runtime } from "./runtime";
 import { score, type Score } from "./scores";
 import { fetchOwn, type ModelFile, type Pair } from "./setup";
@@ -17,11 +17,17 @@ export interface Plan {
 /** Called with what is being measured and how much of all is done, in [0, 1]. */
 export type Report = (what: string, share: number) => void;
 
-/** `runtime` was started before, so that loading means the file alone. */
+/** A file and what runs it, started before so that loading means the file alone. */
+export interface Loaded {
+  file: ModelFile;
+  content: Uint8Array;
+  runtime: Runtime;
+  /** Of the file in this runtime; null: not known. */
+  fidelity: Fidelity | null;
+}
+
 export async function measure(
-  file: ModelFile,
-  content: Uint8Array,
-  runtime: Runtime,
+  { file, content, runtime, fidelity }: Loaded,
   { runs, seconds, pictures }: Plan,
   report: Report,
 ): Promise<Measurement> {
@@ -74,6 +80,7 @@ export async function measure(
     frames_per_second,
     megapixels_per_second: (frames_per_second * output_size[0] * output_size[1]) / 1e6,
     quality: pictures.length ? quality(scores) : null,
+    fidelity,
   };
 }
 

@@ -2,6 +2,8 @@
 
 import type { InferenceSession, Tensor } from "onnxruntime-web";
 import { blank, copy, cut, padded, type Picture } from "./picture";
+import { fidelity, probePicture } from "./probe";
+import type { Fidelity } from "./report.schema";
 import type { Runtime } from "./runtime";
 import type { ModelFile } from "./setup";
 import { planTiles, type Size } from "./tiles";
@@ -22,6 +24,12 @@ export class Model {
 
   close(): Promise<void> {
     return this.session.release();
+  }
+
+  /** Whether what was exported is computed here, by one run; null for a file without a probe. */
+  async fidelity(): Promise<Fidelity | null> {
+    const { probe, sizes } = this.file;
+    return probe && fidelity(probe, await this.run(probePicture(...sizes[0])));
   }
 
   /** `picture`, `scale` times as large. */

@@ -1,5 +1,6 @@
 /** What the desktop tells the page: `setup.json`, written by runtime/web/site.py. */
 
+import type { Probe } from "./probe";
 import type { AilsrBenchReport, Measurement } from "./report.schema";
 import type { Size } from "./tiles";
 
@@ -20,6 +21,8 @@ export interface ModelFile {
   channels_last: boolean;
   /** What white is in a float file: 1, or 255 in some files of others. */
   white: number;
+  /** The right answer at the first size; null in older files and those of others. */
+  probe: Probe | null;
 }
 
 /** A low-resolution picture and what it should become, as addresses of PNG files. */

@@ -1,17 +1,14 @@
 /** Runs one file apart from the page, which never freezes: see engine.ts for the other side. */
 
 import type { Answer, Task } from "./engine";
-import { measure } from "./measuring";
+import { measure, type Loaded } from "./measuring";
 import { Model } from "./model";
 import { decode } from "./picture";
 import { PngWriter } from "./png";
-import { loadRuntime, type Runtime } from "./runtime";
-import { fetchOwn, type ModelFile } from "./setup";
+import { loadRuntime } from "./runtime";
+import { fetchOwn } from "./setup";
 
-interface Opened {
-  file: ModelFile;
-  content: Uint8Array;
-  runtime: Runtime;
+interface Opened extends Loaded {
   model: Model;
 }
 
@@ -20,14 +17,15 @@ let opened: Promise<Opened>;
 self.onmessage = async ({ data: task }: MessageEvent<Task>) => {
   try {
     if (task.kind === "open") opened = open(task);
-    const { file, content, runtime, model } = await opened;
+    const { model, ...loaded } = await opened;
     if (task.kind === "open") {
-      answer({ kind: "done", result: { engine: runtime.name, threads: runtime.threads } });
+      const { backend, threads } = loaded.runtime;
+      answer({ kind: "done", result: { backend, threads, fidelity: loaded.fidelity } });
     } else if (task.kind === "upscale") {
       answer({ kind: "done", result: await upscale(model, task.picture) });
     } else {
       const report = (what: string, share: number) => answer({ kind: "progress", what, share });
-      const result = await measure(file, content, runtime, task.plan, report);
+      const result = await measure(loaded, task.plan, report);
       answer({ kind: "done", result });
     }
   } catch (error) {
@@ -41,7 +39,8 @@ async function open({ file, backend, threads }: Task & { kind: "open" }): Promis
     fetchOwn(file.url),
   ]);
   const content = new Uint8Array(await response.arrayBuffer());
-  return { file, content, runtime, model: await Model.open(file, content, runtime) };
+  const model = await Model.open(file, content, runtime);
+  return { file, content, runtime, model, fidelity: await model.fidelity() };
 }
 
 async function upscale(model: Model, blob: Blob) {
