@@ -1,0 +1,210 @@
+"""The options of ``ailsr-bench``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ailsr.runtime.bench.harness import Plan
+from ailsr.runtime.devices.device import LOCAL, Delegate
+from ailsr.runtime.engines.resizer import Library
+from ailsr.runtime.imaging.protocol import PROTOCOL, Protocol
+
+
+@dataclass(frozen=True)
+class BenchConfig:
+    """Measure exported files (.onnx, .tflite, .mlpackage) on this machine or others, side by side,
+    also with OpenCV's dnn_superres networks (.pb) and interpolation.
+
+    Each file runs in a fresh process: it is loaded, warmed up, and timed; then its PSNR and SSIM
+    are taken on your pictures. Two latencies are given: of the inference alone, and of the whole
+    path from a uint8 picture to a uint8 picture, which is what an app sees. Several files take
+    turns (A B A B ...), so that their ratios hold on a machine that is busy or grows warm.
+
+    Examples:
+
+    ailsr-bench sesr_m5_x2_int8.tflite
+
+    ailsr-bench exported/* --images photos/ --html report.html
+
+    ailsr-bench --exported export.json --images photos/ --html report.html
+
+    ailsr-bench exported/*.onnx --threads 1 --json > after.json
+
+    ailsr-bench sesr_m5_x2_int8.tflite FSRCNN_x2.pb --baseline pillow --images photos/
+
+    ailsr-bench exported/* --images photos/ --budget-ms 16
+
+    ailsr-bench sesr_m5_x2_int8.tflite --cores big --sustained 10 --html report.html
+
+    ailsr-bench exported/*.tflite --device local --device ssh://pi@raspberrypi.local --device adb
+
+    ailsr-bench compare before.json after.json (see ailsr-bench compare --help)
+    """
+
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Exported files; they may differ in scale.", metavar="FILE...", show_default=False
+        ),
+    ] = field(default_factory=list)
+    exported: Annotated[
+        Path | None,
+        typer.Option(
+            help="What ailsr-export --json printed: measure its files, too; those that it did not "
+            "write stand in every report as failed, with the reason.",
+            metavar="FILE",
+        ),
+    ] = None
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of high-resolution pictures for PSNR and SSIM. Their low-resolution "
+            "versions come from a sibling folder LR_bicubic/X<scale>, or are made by MATLAB's "
+            "bicubic reduction. Without it: latency only.",
+            metavar="DIR",
+        ),
+    ] = None
+    device: Annotated[
+        list[str],
+        typer.Option(
+            help="Where to measure: local, ssh://user@host[:port] (then /path/to/python, where it "
+            "is not python3) or adb[:serial]. May be repeated: all measure at the same time, each "
+            "yields a report of its own (docs/devices.md).",
+            metavar="DEVICE",
+        ),
+    ] = field(default_factory=lambda: [LOCAL])
+    apk: Annotated[
+        Path | None,
+        typer.Option(help="The app, to be installed first on Android devices.", metavar="FILE"),
+    ] = None
+    delegate: Annotated[Delegate, typer.Option(help="What Android devices run the files on.")] = (
+        "cpu"
+    )
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="CPU threads.", show_default="one per core")
+    ] = None
+    cores: Annotated[
+        str | None,
+        typer.Option(
+            help="Cores to run on: big, little, or their numbers, as in 0,1 or 4-7.",
+            metavar="CORES",
+            show_default="any",
+        ),
+    ] = None
+    runs: Annotated[
+        int, typer.Option(min=1, help="Runs to time of the inference and of the whole path.")
+    ] = 200
+    seconds: Annotated[
+        float,
+        typer.Option(
+            min=0, help="Time for each of the two, after warm-up; slow files get fewer runs."
+        ),
+    ] = 5.0
+    sustained: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            help="Then repeat each file's inference for so long without a pause: how much does it "
+            "slow down?",
+            metavar="MINUTES",
+        ),
+    ] = 0.0
+    relative_to: Annotated[
+        Path | None,
+        typer.Option(
+            help="The one of the files that the latencies of the others are related to.",
+            metavar="FILE",
+            show_default="the first that can be timed",
+        ),
+    ] = None
+    protocol: Annotated[
+        Protocol,
+        typer.Option(
+            help="What PSNR and SSIM compare: Y of BT.601 or RGB, each without a border of "
+            "<scale> pixels."
+        ),
+    ] = PROTOCOL
+    engine: Annotated[
+        list[str],
+        typer.Option(
+            help="Which engine runs files of an ending: tflite=litert, tflite=compiled (LiteRT's "
+            "CompiledModel), tflite=tflite-runtime, mlpackage=coreml (macOS). Repeatable.",
+            metavar="ENDING=ENGINE",
+            show_default="one that is installed",
+        ),
+    ] = field(default_factory=list)
+    baseline: Annotated[
+        list[Library],
+        typer.Option(
+            help="Measure this library's bicubic resize, too, at the sizes of the files. "
+            "Repeatable.",
+            show_default=False,
+        ),
+    ] = field(default_factory=list)
+    budget_ms: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="Name the file with the best PSNR whose whole path takes so many milliseconds at "
+            "most in nine of ten runs; exit code 1 when there is none. Needs --images.",
+            metavar="MS",
+        ),
+    ] = None
+    fail_on_infidelity: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Fail when an engine computes a file otherwise than it was exported: wrongly, or "
+            "by more than so many grey levels. 0: anything but exactly. Files without a fidelity "
+            "probe do not count.",
+            metavar="LEVELS",
+        ),
+    ] = None
+    json: Annotated[
+        bool,
+        typer.Option(
+            "--json",
+            help="Print one JSON document, no table; of several devices a list of such documents.",
+        ),
+    ] = False
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write a report with plot and crops, one self-contained page. Of several devices "
+            "each gets a page, as it gets a CSV and a Markdown file, its name before the ending.",
+            metavar="FILE",
+        ),
+    ] = None
+    csv: Annotated[
+        Path | None,
+        typer.Option(help="Write all figures, unrounded, one line per file.", metavar="FILE"),
+    ] = None
+    markdown: Annotated[
+        Path | None,
+        typer.Option(help="Write the table for a paper or a pull request.", metavar="FILE"),
+    ] = None
+    history: Annotated[
+        Path | None,
+        typer.Option(help="Append the JSON document to this file as one line.", metavar="FILE"),
+    ] = None
+
+    @property
+    def plan(self) -> Plan:
+        """What each device is told."""
+        return Plan(
+            files=tuple(map(str, self.files)),
+            threads=self.threads,
+            runs=self.runs,
+            seconds=self.seconds,
+            images=str(self.images) if self.images else None,
+            protocol=self.protocol,
+            engines=tuple(self.engine),
+            cores=self.cores,
+            sustained_minutes=self.sustained,
+            relative_to=self.files.index(self.relative_to) if self.relative_to else 0,
+            baselines=tuple(self.baseline),
+        )
