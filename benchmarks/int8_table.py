@@ -124,7 +124,10 @@ one grey level, and the largest difference.
 
 """
 NOTES = """
-Written by `make int8-table`; calibrated on {calibration}.
+Written by `make int8-table`; calibrated on {calibration}.{kept}
+"""
+KEPT_LINES = """
+The lines of {names} are of an earlier version, with int8 weights of full range.
 """
 
 
@@ -183,8 +186,10 @@ def main(config: Int8Table) -> None:
     order = {name: place for place, name in enumerate(zoo.names())}
     lines = sorted((line for line in lines if _name(line) in order), key=lambda x: order[_name(x)])
     page += "\n".join(heading + lines) + "\n"
+    kept = ", ".join(f"`{name}`" for name in order if name not in measured)
+    kept = KEPT_LINES.format(names=kept).rstrip() if kept else ""
     with atomic_output(config.output) as temporary:
-        notes = NOTES.format(calibration=set_name(config.calibration))
+        notes = NOTES.format(calibration=set_name(config.calibration), kept=kept)
         temporary.write_text(page + notes, encoding="utf-8")
     message(f"wrote {config.output}")
 
