@@ -77,8 +77,9 @@ too, and take 1.9 and 2.1 times as long there.
 
 Difference of int8 files from integer arithmetic, in grey levels, on two photographs and the
 networks `sesr_m5` ×2, `abpn` ×3 and `quicksrnet_small` ×2 (`make cpus`; x86 and Arm under qemu 7.2
-but for Zen 3, which is real; ai-edge-litert 2.3.0, onnxruntime 1.32.0, onnxruntime-web 1.30.0; the
-columns of VNNI, AMX and WebAssembly with weights of full range, of which ours are a part):
+but for Zen 3, which is real; ai-edge-litert 2.3.0, onnxruntime 1.32.0). The rows of VNNI and AMX
+are of real machines, with files of full range, of which ours are a part; those of WebAssembly of
+onnxruntime-web 1.30.0, all samples of Set5 and Set14:
 
 | CPU | kernels by | LiteRT (XNNPACK) | onnxruntime | the same, weights of full range |
 |---|---|---|---|---|

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import tempfile
 from collections.abc import Callable, Sequence
@@ -209,11 +210,13 @@ class Exporter:
                 file = self._climb(target, precision, folder, pixels)
             else:
                 file = self._export(target, precision, folder, "float32", self.graph)
-        except AilsrError:
-            remove(path)
+        except ParityError:
+            _remove_ours(path)
             raise
         if file.precision != precision:
-            remove(path)
+            _remove_ours(path)
+        elif precision == "int8":
+            _remove_ours(self.path(target, "int8x16", folder))
         return file
 
     def _climb(
@@ -317,6 +320,14 @@ class Exporter:
             self._progress(doing, done, total)
 
         return tick
+
+
+def _remove_ours(path: Path) -> None:
+    """Remove the file of an earlier run, which would be taken for this one's; what has no card of
+    ours is left alone."""
+    with contextlib.suppress(AilsrError):
+        if anatomy(str(path)).card is not None:
+            remove(path)
 
 
 def _named(size: Size) -> str:

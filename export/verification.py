@@ -64,7 +64,7 @@ class LossError(ParityError):
 class EngineParityError(ParityError):
     """An engine that computes a file wrongly on this CPU: the file may be right elsewhere.
 
-    The message names the engine and what the CPU lacks; no other means of int8 is tried then.
+    No other means of int8 is tried then: none mends an engine.
     """
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
-from ailsr.runtime.files import sha256
+from ailsr.runtime.errors import UsageError
+from ailsr.runtime.files import cache_folder, sha256
 from ailsr.runtime.version import VERSION
 from ailsr.train import zoo
 
@@ -30,6 +30,11 @@ def exported(model: str, say: Callable[[str], None]) -> Path:
 
 
 def cache() -> Path:
-    """The folder of the files that were made."""
-    caches = os.environ.get("XDG_CACHE_HOME")
-    return (Path(caches) if caches else Path.home() / ".cache") / "ailsr" / "zoo"
+    """The folder of the files that were made. Raises UsageError for a user without a home."""
+    folder = cache_folder()
+    if folder is None:
+        raise UsageError(
+            "this user has no home to keep the file in: set XDG_CACHE_HOME, or export it with "
+            "ailsr-export"
+        )
+    return folder / "zoo"

@@ -135,6 +135,15 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def cache_folder() -> Path | None:
+    """Where what can be made again is kept; None for a user without a home."""
+    caches = os.environ.get("XDG_CACHE_HOME")
+    try:
+        return (Path(caches) if caches else Path.home() / ".cache") / "ailsr"
+    except RuntimeError:
+        return None
+
+
 def sha256(path: Path) -> str:
     """Hexadecimal SHA-256 of the file at ``path``."""
     with path.open("rb") as file:

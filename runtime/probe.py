@@ -72,7 +72,7 @@ class Probe:
         """The probe that ``dataclasses.asdict`` turned into ``values``. Raises ValueError."""
         probe = cls(**check(values, _RULES, len(_RULES)))
         if len(bytes.fromhex(probe.levels)) != PLACES:
-            raise ValueError(f"{len(probe.levels)} digits, not {2 * PLACES}")
+            raise ValueError(f"not {PLACES} levels of two digits")
         return probe
 
     def fidelity(self, upscaled: Rgb) -> Fidelity:

@@ -35,7 +35,7 @@ def choices(results: Results, budget_ms: float) -> list[Choice]:
     timed = [
         (file.whole_path.p90_ms, file)
         for file in results.measured
-        if file.whole_path and file.quality and file.size_bytes
+        if file.whole_path and file.quality and file.size_bytes and not file.is_wrong
     ]
     if not timed:
         raise BudgetError("no file was both timed and evaluated: nothing to choose from")

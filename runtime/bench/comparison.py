@@ -36,6 +36,8 @@ class Change:
     """The ratio lies between this and ``ratio_high`` if both medians lie in their intervals."""
     ratio_high: float | None = None
     psnr_change_db: float | None = None
+    psnr_lost: bool = False
+    """The earlier report has a PSNR and the later one has none."""
     memory_change_bytes: int | None = None
     size_change_bytes: int | None = None
     fidelity_before: str | None = None
@@ -43,6 +45,8 @@ class Change:
     fidelity_after: str | None = None
     error: str | None = None
     """Why the file could not be measured in the later report."""
+    failed_before: bool = False
+    """Nor could it in the earlier one."""
 
     @property
     def verdict(self) -> Verdict:
@@ -130,7 +134,7 @@ def _by_name(files: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]
 
 def _change(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Change:
     if new["error"] or old["error"]:
-        return Change(name, error=new["error"])
+        return Change(name, error=new["error"], failed_before=bool(old["error"]))
     figures: dict[str, Any] = {"size_change_bytes": new["size_bytes"] - old["size_bytes"]}
     if old["whole_path"] and new["whole_path"]:
         (a_low, a, a_high), (b_low, b, b_high) = (_median(f["whole_path"]) for f in (old, new))
@@ -141,6 +145,7 @@ def _change(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Change
     psnr, psnr_before = ((file["quality"] or {}).get("psnr_db") for file in (new, old))
     if psnr is not None and psnr_before is not None:
         figures["psnr_change_db"] = psnr - psnr_before
+    figures["psnr_lost"] = bool(old["quality"]) and not new["quality"]
     figures["fidelity_before"], figures["fidelity_after"] = map(_fidelity, (old, new))
     return Change(name, **figures)
 

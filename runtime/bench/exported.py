@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from ailsr.runtime import documents
 from ailsr.runtime.bench.request import Failure
 from ailsr.runtime.errors import UsageError
+from ailsr.runtime.rules import Rule, check, items, text
 
 
 @dataclass(frozen=True)
@@ -20,16 +21,24 @@ class Exported:
     """Those that were asked for and not good enough."""
 
 
+def _entries(*names: str) -> Rule:
+    table = {name: text() for name in names}
+    return items(lambda entry: check(entry, table, len(table)), most=1000)
+
+
+_RULES = {"files": _entries("file"), "refused": _entries("file", "reason")}
+
+
 def read_exported(path: Path) -> Exported:
     """What the document at ``path`` tells. Raises UsageError for what is no such document."""
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        return Exported(
-            [Path(entry["file"]) for entry in document["files"]],
-            [Failure(entry["file"], entry["reason"]) for entry in document.get("refused", [])],
-        )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        document = check(documents.parse(documents.read_text(path)), _RULES, len(_RULES))
+    except ValueError as error:
         raise UsageError(
-            f"--exported {path}: this is not what ailsr-export --json prints "
-            f"({type(error).__name__}: {error}); if that ended with an error, mend it first"
+            f"--exported {path}: this is not what ailsr-export --json prints ({error}); if that "
+            "ended with an error, mend it first"
         ) from error
+    return Exported(
+        [Path(entry["file"]) for entry in document["files"]],
+        [Failure(entry["file"], entry["reason"]) for entry in document["refused"]],
+    )

@@ -22,8 +22,12 @@ WIDE_SPREAD = 0.1
 
 def fastest(results: Results) -> Measurement | None:
     """The file with the least median time per output pixel through the whole path; interpolation,
-    which is no file and has no bytes, does not count."""
-    timed = [file for file in results.measured if file.whole_path and file.size_bytes]
+    which is no file and has no bytes, does not count, nor what is computed wrongly."""
+    timed = [
+        file
+        for file in results.measured
+        if file.whole_path and file.size_bytes and not file.is_wrong
+    ]
     return min(timed, key=_ms_per_pixel, default=None)
 
 
@@ -89,9 +93,9 @@ def front(files: Sequence[Measurement]) -> list[Measurement]:
     """The files than which none is both faster and better, from the fastest to the best.
 
     By the median time per output pixel of the whole path and PSNR, to a hundredth of a dB; files
-    that lack either are not among them.
+    that lack either are not among them, nor what is computed wrongly.
     """
-    timed = [file for file in files if file.whole_path and file.quality]
+    timed = [file for file in files if file.whole_path and file.quality and not file.is_wrong]
     chosen: list[Measurement] = []
     best = -math.inf
     for file in sorted(timed, key=lambda file: (_ms_per_pixel(file), -_psnr(file))):
@@ -114,10 +118,9 @@ def infidelities(results: Results) -> list[str]:
     """The files that an engine computes wrongly, one sentence each."""
     return [
         f"{results.short_name(file.file)}: {file.engine} does not compute what was exported, it is "
-        f"{file.fidelity}: its pictures are wrong on this machine. Export it again with this "
-        "version, or use another engine or precision"
+        f"{file.fidelity}: its pictures are wrong on this machine; use another engine or precision"
         for file in results.measured
-        if file.fidelity and file.fidelity.verdict == "wrong"
+        if file.is_wrong
     ]
 
 

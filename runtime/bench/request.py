@@ -125,6 +125,11 @@ class Measurement:
     """Why a phone has not used the delegate that was asked for, in one line."""
 
     @property
+    def is_wrong(self) -> bool:
+        """Whether the engine computes something else than what was exported."""
+        return self.fidelity is not None and self.fidelity.verdict == "wrong"
+
+    @property
     def output_size(self) -> tuple[int, int]:
         """(height, width) of the picture that one run yields."""
         return self.input_size[0] * self.scale, self.input_size[1] * self.scale

@@ -126,7 +126,7 @@ def check_fidelity(results: Results, levels: int) -> None:
     bad = [
         f"{results.short_name(file.file)} is {file.fidelity} in {file.engine}"
         for file in results.measured
-        if file.fidelity and (file.fidelity.verdict == "wrong" or file.fidelity.levels > levels)
+        if file.fidelity and (file.is_wrong or file.fidelity.levels > levels)
     ]
     if bad:
         raise EngineError(f"{'; '.join(bad)} (--fail-on-infidelity {levels})")

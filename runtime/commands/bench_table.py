@@ -69,7 +69,7 @@ def _cells(row: Row) -> list[str | Text]:
         row.size_kb,
         row.load_ms,
         f"{inference.p50} {inference.p90} {inference.p99}" if inference else why,
-        Text(f"{whole.p50} {whole.p90}") if whole else Text(rest, justify="left"),
+        Text(f"{whole.p50} {whole.p90}") if whole else Text(stdout.clean(rest), justify="left"),
         row.frames_per_second,
         row.memory_mb,
         row.psnr_db,

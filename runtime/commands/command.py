@@ -71,7 +71,7 @@ def one_line_errors() -> Iterator[None]:
     except OSError as error:
         let_go_of_stdout()
         if error.errno == errno.ENOSPC:
-            _fail("the disk is full: free some space, nothing was left half-written", 1)
+            _fail("the disk is full: free some space", 1)
         where = f" ({error.filename})" if error.filename else ""
         _fail(f"{error.strerror or error}{where}", 1)
 

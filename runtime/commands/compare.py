@@ -71,7 +71,7 @@ def failures(comparison: Comparison, slower: float | None, loss: float | None) -
     reasons = []
     for change in comparison.changes:
         percent = None if change.ratio is None else 100 * (change.ratio - 1)
-        if slower is not None and change.error:
+        if change.error and not change.failed_before and (slower, loss) != (None, None):
             reasons.append(f"{change.file} could not be measured: {change.error}")
         if slower is not None and change.verdict == "slower" and (percent or 0) > slower:
             reasons.append(f"{change.file} is {percent:.1f} % slower (limit {slower:g} %)")
@@ -79,6 +79,10 @@ def failures(comparison: Comparison, slower: float | None, loss: float | None) -
             reasons.append(
                 f"{change.file} lost {-(change.psnr_change_db or 0):.3f} dB (limit {loss:g} dB)"
             )
+        if loss is not None and change.psnr_lost and not change.error:
+            reasons.append(f"{change.file} has no PSNR any more: measure it with --images")
+    if (slower, loss) != (None, None):
+        reasons += [f"{name} is not in the later report" for name in comparison.only_before]
     return reasons
 
 

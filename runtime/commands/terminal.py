@@ -61,6 +61,10 @@ class Terminal(Console):
         layout: dict[str, Any] = {name: options.get(name) for name in ("justify", "overflow")}
         return Text(self.clean(text), style=style, **layout)
 
+    def on_broken_pipe(self) -> None:
+        """Rich calls this where a pipe is closed: the command decides its exit code."""
+        raise BrokenPipeError
+
     def clean(self, text: str) -> str:
         """``text`` as ``printable`` has it, in characters that the terminal's encoding has."""
         text = printable(text)

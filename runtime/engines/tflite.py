@@ -54,7 +54,7 @@ class TFLiteEngine:
         sealed = check_seal(data)
         self.card = Card.of_file(card, sealed)
         if not trusted:
-            survives_trial(path, library, size)
+            survives_trial(path, library)
         try:
             with _quiet():
                 self._interpreter = interpreter_class(model_content=data, num_threads=threads)

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from ailsr.runtime.errors import AilsrError, ModelError
-from ailsr.runtime.files import sha256
+from ailsr.runtime.files import cache_folder, sha256
 from ailsr.runtime.version import VERSION
 
 SECONDS = 120
@@ -36,24 +36,28 @@ _OUT_OF_MEMORY = 4
 def survives_trial(
     path: Path,
     engine: str | None = None,
-    size: tuple[int, int] | None = None,
     *,
     seconds: float = SECONDS,
     memory: int = MEMORY,
 ) -> None:
-    """Raise ModelError, without the path, when the file at ``path`` cannot be run once.
-
-    ``engine`` and ``size`` as for ``open_engine``.
+    """Raise ModelError, without the path, when the file at ``path`` cannot be run once, at its own
+    input size. ``engine`` as for ``open_engine``.
     """
     passed = _record(path, engine)
     if passed.exists():
         return
     memory = min(memory, _physical_memory() * 3 // 4)
-    options = [str(path), engine or "", "x".join(map(str, size or ())), str(memory)]
+    options = [str(path), engine or "", str(memory)]
     command = [sys.executable, "-P", "-m", "ailsr.runtime.engines.trial", *options]
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=seconds, check=False
+            command,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+            timeout=seconds,
+            check=False,
         )
     except subprocess.TimeoutExpired as error:
         raise ModelError(
@@ -90,11 +94,8 @@ def _reason(done: subprocess.CompletedProcess[str], memory: int) -> str:
 
 def _record(path: Path, engine: str | None) -> Path:
     """What is there when the file has passed its trial."""
-    try:
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    except RuntimeError:  # no home
-        cache = Path(os.devnull)
-    return cache / "ailsr" / "tried" / f"{sha256(path)}-{engine or 'any'}-{VERSION}"
+    cache = cache_folder() or Path(os.devnull)
+    return cache / "tried" / f"{sha256(path)}-{engine or 'any'}-{VERSION}"
 
 
 def _physical_memory() -> int:
@@ -117,17 +118,10 @@ def main(arguments: Sequence[str]) -> int:
     """Load and run the file; the exit code."""
     from ailsr.runtime.engines.engine import open_engine
 
-    path, engine, size, memory = arguments
+    path, engine, memory = arguments
     _limit_memory(int(memory))
-    height_width = tuple(int(side) for side in size.split("x") if side)
     try:
-        opened = open_engine(
-            Path(path),
-            1,
-            (height_width[0], height_width[1]) if height_width else None,
-            trusted=True,
-            engine=engine or None,
-        )
+        opened = open_engine(Path(path), 1, trusted=True, engine=engine or None)
         opened.run(np.zeros((*opened.input_size, 3), opened.pixels))
     except MemoryError:
         return _OUT_OF_MEMORY

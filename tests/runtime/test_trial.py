@@ -7,9 +7,11 @@ import onnx
 import pytest
 
 from ailsr.runtime.card import Card
+from ailsr.runtime.commands.upscale import Config, main
 from ailsr.runtime.engines.engine import open_engine
 from ailsr.runtime.engines.trial import survives_trial
 from ailsr.runtime.errors import ModelError
+from ailsr.runtime.imaging import image
 from ailsr.runtime.seal import SEAL_KEY, UNSEALED, sealed
 
 HELPER, TYPES = onnx.helper, onnx.TensorProto
@@ -113,3 +115,12 @@ def test_a_trial_that_cannot_be_run_says_why(write_network, tmp_path, monkeypatc
 def test_without_a_home_a_file_is_tried_each_time(write_network, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null")
     open_engine(write_network("onnx float32 float32", (12, 14)), threads=1)
+
+
+def test_memory_is_measured_of_a_file_that_was_never_tried(write_network, cache, tmp_path):
+    """Its trial is at its own input size, also when a smaller one is asked for first."""
+    image.write(np.zeros((12, 14, 3), np.uint8), small := tmp_path / "small.png")
+    for ending in ("onnx", "tflite"):
+        model, output = write_network(f"{ending} int8 uint8", (12, 14)), tmp_path / f"{ending}.png"
+        main(Config(model, [small], output, threads=1, max_memory="4G"))
+        assert image.read(output).shape == (24, 28, 3)
