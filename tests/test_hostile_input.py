@@ -35,7 +35,7 @@ LEAST = ["--runs", "2", "--seconds", "0.05"]
 COMMANDS = {
     "show": (["ailsr-show", "MODEL"], 0),
     "show json": (["ailsr-show", "MODEL", "--json"], 0),
-    "upscale": (["ailsr-upscale", "MODEL", "PICTURE", "-o", "out"], 0),
+    "upscale": (["ailsr-upscale", "MODEL", "PICTURE", "-o", "out", "--overwrite"], 0),
     "upscale json": (["ailsr-upscale", "MODEL", "PICTURE", "broken.png", "-o", "o", "--json"], 1),
     "bench": (["ailsr-bench", "MODEL", "broken.onnx", *LEAST, "--html", "r.html"], 1),
     "bench json": (["ailsr-bench", "MODEL", *LEAST, "--json", "--csv", "r", "--markdown", "m"], 0),

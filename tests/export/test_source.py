@@ -228,8 +228,8 @@ def bad_onnx(files: dict[str, Path], folder: Path) -> dict[str, tuple[bytes, str
     )
     (folder / "w").unlink()
     return {
-        "truncated": (whole[: len(whole) // 2], "cannot load it"),
-        "noise": (bytes(range(256)) * 8, "cannot load it"),
+        "truncated": (whole[: len(whole) // 2], "damaged"),
+        "noise": (bytes(range(256)) * 8, "damaged"),
         "empty": (b"", ""),
         "outputs": (two_outputs(), "3 inputs and outputs"),
         "grey": (model_of(relu, shapes=((1, 1, 8, 8), (1, 1, 8, 8))), "one RGB picture"),
