@@ -71,9 +71,21 @@ pairs of saturating 16 bits in onnxruntime: weights of full range come out wrong
 hundred levels, without a word. So weights are rounded to levels of which no pair that meets in a
 kernel can saturate: of two neighbouring channels, |w₁| + |w₂| ≤ 128 where their signs are equal. A
 channel takes a coarser scale only where its own pairs need it, and rounding chooses among nine
-scales the one that errs least. Seven bits for all (−63 … 63) cost `quicksrnet_small` ×2 0.26 dB,
-pairs 0.01; uint8 weights and onnxruntime's session option `session.x64quantprecision` are exact,
-too, and take 1.9 and 2.1 times as long there.
+scales the one that errs least.
+
+The ways side by side in plain sessions of onnxruntime, one thread of an EPYC of Zen 3 (AVX2), PSNR
+on Set5 and time as a ratio to float32 ONNX (`python benchmarks/int8_weights.py NAME --calibration
+T91 --test Set5`, 28 November 2026, on a machine that was also at other work):
+
+| weights | `sesr_m5_x2`: dB, largest difference, time | `quicksrnet_small_x2` |
+|---|---|---|
+| full range | 35.34, **130 levels**, 0.68 | 36.83, **10 levels**, 0.56 |
+| full range as uint8 | 37.14, 0, 1.39 | 36.85, 0, 1.09 |
+| full range, `session.x64quantprecision` | 37.14, 0, 1.36 | 36.85, 0, 1.18 |
+| 7 bits | 37.13, 0, 0.67 | 36.77, 0, 0.57 |
+| **pairs**, as we write them | 37.13, 0, 0.74 | 36.85, 0, 0.58 |
+| pairs, TFLite | 37.13, 0, 1.10 | 36.85, 0, 0.93 |
+| float32 ONNX; TFLite | 37.16, –, 1.00; 0.98 | 36.91, –, 1.00; 1.03 |
 
 Difference of int8 files from integer arithmetic, in grey levels, on two photographs and the
 networks `sesr_m5` ×2, `abpn` ×3 and `quicksrnet_small` ×2 (`make cpus`; x86 and Arm under qemu 7.2
