@@ -75,7 +75,7 @@ def test_two_processes_train_as_one_does(folder, method, program, options):
             output=folder / f"one_{method}", train=[folder / "train"], val=folder / "val", **options
         )
     )
-    out, err = two.communicate(timeout=120)
+    out, err = two.communicate(timeout=600)
     assert two.returncode == 0, err
     assert out.count("24 steps") == 1  # one process speaks
     assert err.count("round 1/") == 1
@@ -99,13 +99,13 @@ def test_a_run_stopped_by_ctrl_c_goes_on(folder):
             break
         time.sleep(0.02)
     run.send_signal(signal.SIGINT)
-    _, err = run.communicate(timeout=60)
+    _, err = run.communicate(timeout=600)
     assert run.returncode != 0
     assert err.count("stopped by Ctrl-C") == 1, err
     step = load(folder / "stopped" / "last.pt").progress["step"]
     assert 0 < step < 300
     again = start(["-m", "ailsr.train"], folder, output="stopped", resume=True)
-    out, err = again.communicate(timeout=120)
+    out, err = again.communicate(timeout=600)
     assert again.returncode == 0, err
     assert f"resumed at step {step} of 300" in err
     assert "300 steps" in out
@@ -128,7 +128,7 @@ def test_a_killed_process_ends_the_other(folder):
     )
     (folder / "killed.py").write_text(script)
     run = start(["killed.py"], folder)
-    _, err = run.communicate(timeout=60)
+    _, err = run.communicate(timeout=600)
     assert run.returncode != 0
     assert "SIGKILL" in err
     assert load(folder / "killed" / "last.pt").progress["step"] == 8
@@ -146,7 +146,7 @@ def test_no_thread_of_the_connection_outlives_the_training(folder):
     )
     (folder / "threads.py").write_text(script)
     run = start(["threads.py"], folder)
-    out, err = run.communicate(timeout=60)
+    out, err = run.communicate(timeout=600)
     assert run.returncode == 0, err
     assert "python" in out
     assert "gloo" not in out
@@ -154,7 +154,7 @@ def test_no_thread_of_the_connection_outlives_the_training(folder):
 
 def test_a_batch_that_cannot_be_shared_is_one_line(folder):
     run = start([COMMAND], folder, train="train", output="odd", **SMALL | {"batch": 3})
-    out, err = run.communicate(timeout=60)
+    out, err = run.communicate(timeout=600)
     assert run.returncode == 1
     assert out == ""
     assert err.count("--batch 3 cannot be shared equally by 2 processes") == 1

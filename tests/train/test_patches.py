@@ -76,7 +76,7 @@ def test_large_pictures_are_shrunk_and_unreadable_ones_counted(tmp_path):
     (tmp_path / "more").mkdir()
     (tmp_path / "more" / "broken.png").write_bytes(b"")
     folders = [tmp_path, tmp_path / "more"]
-    pictures, unreadable, shrunk = load_pictures(folders, 0.02, tick=lambda done, total: None)
+    pictures, unreadable, shrunk, _ = load_pictures(folders, 0.02, tick=lambda done, total: None)
     assert [p.shape for p in pictures] == [(100, 125, 3)]
     assert shrunk == 1
     assert list(unreadable) == [folder / "broken.png" for folder in folders]
