@@ -202,7 +202,7 @@ def test_a_file_of_another_layout_is_refused(node, models, with_card):
     command = [*CLI, with_card(models.int8, layout="rgba")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
-    assert "layout 'rgba' is unknown" in done.stderr
+    assert "its 'layout' is 'rgba', not one of rgb" in done.stderr
     assert done.stderr.count("\n") == 1
 
 
