@@ -90,8 +90,9 @@ T91 --test Set5`, 28 November 2026, on a machine that was also at other work):
 Difference of int8 files from integer arithmetic, in grey levels, on two photographs and the
 networks `sesr_m5` ×2, `abpn` ×3 and `quicksrnet_small` ×2 (`make cpus`; x86 and Arm under qemu 7.2
 but for Zen 3, which is real; ai-edge-litert 2.3.0, onnxruntime 1.32.0). The rows of VNNI and AMX
-are of real machines, with files of full range, of which ours are a part; those of WebAssembly of
-onnxruntime-web 1.30.0, all samples of Set5 and Set14:
+(real machines), of Cortex-A72 and of i8mm were taken with weights of full range, of which ours are
+a part; that of Cortex-A76 with `sesr_m5` alone; those of WebAssembly with onnxruntime-web 1.30.0
+and all samples of Set5 and Set14:
 
 | CPU | kernels by | LiteRT (XNNPACK) | onnxruntime | the same, weights of full range |
 |---|---|---|---|---|

@@ -215,8 +215,6 @@ class Exporter:
             raise
         if file.precision != precision:
             _remove_ours(path)
-        elif precision == "int8":
-            _remove_ours(self.path(target, "int8x16", folder))
         return file
 
     def _climb(
