@@ -124,8 +124,11 @@ def test_a_tflite_file_that_crashes_the_interpreter_is_an_error(write_network, t
     code = "import sys; from ailsr.runtime import load; load(sys.argv[1])"
     child = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True)
     assert child.returncode == 1
-    assert "ModelError" in child.stderr.splitlines()[-1]
-    assert "crashes on it (SIGSEGV)" in child.stderr or "cannot load it" in child.stderr
+    last = child.stderr.splitlines()[-1]
+    assert "ModelError" in last
+    # What is found where the filters should be decides: nothing, or sizes that no memory has.
+    ends = ("crashes on it (SIGSEGV)", "cannot load it", "it takes more than")
+    assert any(end in last for end in ends), last
 
 
 @pytest.mark.parametrize("kind", ["onnx float32 float32", "onnx int8 uint8"])
