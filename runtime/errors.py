@@ -6,8 +6,9 @@ AilsrError             the message says what happened, the value, and what to do
 ├── ModelError         a model file that is missing, corrupt or of a kind we cannot use
 │   └── UnsupportedOperatorError   an operator that no emitter knows
 ├── EngineError        no engine for a file, or an engine that failed
- ├── BudgetError        no file is fast enough
- ├── DeviceError        a device that cannot be reached or used
+├── BudgetError        no file is fast enough
+├── UndecidedError     two measurements that cannot be told apart or called equal; exit code 3
+├── DeviceError        a device that cannot be reached or used
 ├── ParityError        an exported file that does not compute what the network computes
 └── TrainingError      training that cannot start or go on
 """
@@ -15,6 +16,8 @@ AilsrError             the message says what happened, the value, and what to do
 
 class AilsrError(Exception):
     """Base of all errors that a command reports in one line, without a traceback."""
+
+    exit_code = 1
 
 
 class UsageError(AilsrError):
@@ -39,6 +42,12 @@ class EngineError(AilsrError):
 
 class BudgetError(AilsrError):
     """No file is fast enough for a budget of milliseconds."""
+
+
+class UndecidedError(AilsrError):
+    """Two measurements cannot be compared to the precision that was asked for."""
+
+    exit_code = 3
 
 
 class DeviceError(AilsrError):

@@ -1,7 +1,15 @@
-"""Two reports of the harness side by side: what got faster, slower, better or worse.
+"""Files before and after a change: faster, slower, better or worse, and by how much.
 
-A latency has changed when the 95 % confidence intervals of the two medians do not overlap; what
-lies within them is noise.
+Before and after are two reports, or two files that took turns in one (``ailsr-bench NEW --against
+OLD``). A latency has changed when the 99 % confidence interval of after / before leaves out 1:
+
+- in one run, by the spread of the ratio from one pair of processes to the next;
+- between two runs of one machine, by the spread of each file's processes, relative to the reference
+  workload that took turns with them. A file does not feel the load of a machine exactly as the
+  reference does, so the interval grows with what the reference itself has changed by;
+- where nothing can be said of the machine (another machine, a phone, an older report), latencies
+  of an unchanged file were seen to differ by up to 30 % from one run to the next: what is less is
+  no change.
 """
 
 from __future__ import annotations
@@ -13,13 +21,25 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ailsr.runtime import documents, json_lines
+from ailsr.runtime.bench.intervals import (
+    geometric_mean,
+    half_width,
+    mean_interval,
+    ratio_reach,
+)
 from ailsr.runtime.bench.results import SCHEMA, SCHEMA_VERSION, check_document
 from ailsr.runtime.errors import UsageError
 from ailsr.runtime.names import unless_shared
 from ailsr.runtime.probe import Fidelity
 
 Verdict = Literal["faster", "slower", "same", "unknown"]
-_Z = 1.96  # standard deviations that hold 95 % of a normal distribution
+LEVEL = 0.99
+SHARE = 0.1
+"""Of the change of the reference workload: what a file's change may deviate from it."""
+BETWEEN_RUNS = 1.3
+"""Ratio of latencies of an unchanged file, minutes apart, with nothing to compare them by."""
+FLOOR = 0.02
+"""Of the logarithm of a ratio between two runs: what no number of processes within a run shows."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +51,9 @@ class Change:
     """Median of the whole path."""
     after_ms: float | None = None
     ratio: float | None = None
-    """after / before"""
+    """after / before, the state of the machine taken out where it is known"""
     ratio_low: float | None = None
-    """The ratio lies between this and ``ratio_high`` if both medians lie in their intervals."""
+    """With ``ratio_high`` the 99 % confidence interval."""
     ratio_high: float | None = None
     psnr_change_db: float | None = None
     psnr_lost: bool = False
@@ -54,6 +74,15 @@ class Change:
         if self.ratio_low is None or self.ratio_high is None:
             return "unknown"
         return "faster" if self.ratio_high < 1 else "slower" if self.ratio_low > 1 else "same"
+
+    def decides(self, percent: float) -> bool:
+        """Whether the interval is narrow enough, or far enough off, to tell that the file became
+        slower by more than ``percent``, or did not."""
+        if self.ratio_low is None or self.ratio_high is None:
+            return False
+        limit = 1 + percent / 100
+        within = half_width((self.ratio_low, self.ratio_high)) <= percent
+        return within or self.ratio_low > limit or self.ratio_high < limit
 
 
 @dataclass(frozen=True)
@@ -108,9 +137,10 @@ def compare(before: Mapping[str, Any], after: Mapping[str, Any]) -> Comparison:
     """
     try:
         old, new = _by_name(before["files"]), _by_name(after["files"])
-        changes = [_change(name, old[name], new[name]) for name in new if name in old]
+        same = _reference(before) is not None and _reference(before) == _reference(after)
+        changes = [_change(name, old[name], new[name], same) for name in new if name in old]
         caveats = _caveats(before, after)
-    except (KeyError, TypeError, AttributeError, ZeroDivisionError) as error:
+    except (KeyError, TypeError, AttributeError, ZeroDivisionError, ValueError) as error:
         raise UsageError(
             f"a report is damaged ({type(error).__name__}: {error}): measure again"
         ) from None
@@ -126,20 +156,50 @@ def compare(before: Mapping[str, Any], after: Mapping[str, Any]) -> Comparison:
     )
 
 
+def compare_pairs(report: Mapping[str, Any], pairs: Sequence[tuple[int, int]]) -> Comparison:
+    """Files of one report, by their places (new, old), that took turns with each other."""
+    files = report["files"]
+    paths = [str(files[new]["file"]) for new, _ in pairs]
+    names = unless_shared([Path(path).name for path in paths], paths)
+    changes = [
+        _change(name, files[old], files[new], together=True)
+        for name, (new, old) in zip(names, pairs, strict=True)
+    ]
+    return Comparison(changes, [], [], [])
+
+
 def _by_name(files: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
     """Files by name, or by path where two share a name."""
     paths = [str(file["file"]) for file in files]
     return dict(zip(unless_shared([Path(p).name for p in paths], paths), files, strict=True))
 
 
-def _change(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Change:
+def _reference(report: Mapping[str, Any]) -> tuple[str, str] | None:
+    """What makes latencies of two reports comparable: the machine and its reference workload."""
+    reference = report.get("reference")
+    return reference and (report["host"]["cpu"], reference["name"])
+
+
+def _change(
+    name: str,
+    old: Mapping[str, Any],
+    new: Mapping[str, Any],
+    same_reference: bool = False,
+    together: bool = False,
+) -> Change:
     if new["error"] or old["error"]:
         return Change(name, error=new["error"], failed_before=bool(old["error"]))
     figures: dict[str, Any] = {"size_change_bytes": new["size_bytes"] - old["size_bytes"]}
     if old["whole_path"] and new["whole_path"]:
-        (a_low, a, a_high), (b_low, b, b_high) = (_median(f["whole_path"]) for f in (old, new))
-        figures |= {"before_ms": a, "after_ms": b, "ratio": b / a}
-        figures |= {"ratio_low": b_low / a_high, "ratio_high": b_high / a_low}
+        before, after = (file["whole_path"]["p50_ms"] for file in (old, new))
+        figures |= {"before_ms": before, "after_ms": after}
+        if together:
+            ratio, reach = _side_by_side(new)
+        else:
+            ratio, reach = _between_runs(old, new, same_reference)
+        figures["ratio"] = ratio
+        if reach is not None:
+            figures |= {"ratio_low": ratio / math.exp(reach), "ratio_high": ratio * math.exp(reach)}
     if old["peak_memory_bytes"] and new["peak_memory_bytes"]:
         figures["memory_change_bytes"] = new["peak_memory_bytes"] - old["peak_memory_bytes"]
     psnr, psnr_before = ((file["quality"] or {}).get("psnr_db") for file in (new, old))
@@ -155,12 +215,38 @@ def _fidelity(file: Mapping[str, Any]) -> str | None:
     return found and str(Fidelity(found["verdict"], found["levels"]))
 
 
-def _median(latency: Mapping[str, Any]) -> tuple[float, float, float]:
-    """(low, median, high); for reports without the interval, that of a normal distribution."""
-    p50 = latency["p50_ms"]
-    half = math.sqrt(math.pi / 2) * _Z * latency["sd_ms"] / math.sqrt(latency["n"])
-    low = latency.get("p50_low_ms", max(p50 - half, 1e-6))
-    return low, p50, latency.get("p50_high_ms", p50 + half)
+def _side_by_side(new: Mapping[str, Any]) -> tuple[float, float | None]:
+    """The ratio to the file that took turns with ``new``, and half the interval of its logarithm;
+    None: a single process does not tell."""
+    each = new["ratio"]["processes"]
+    if len(each) < 2:
+        return new["ratio"]["ratio"], None
+    low, high = mean_interval(each, LEVEL)
+    return geometric_mean(each), math.log(high / low) / 2
+
+
+def _between_runs(
+    old: Mapping[str, Any], new: Mapping[str, Any], same_reference: bool
+) -> tuple[float, float]:
+    """The ratio of two runs, and half the interval of its logarithm."""
+    raw = new["whole_path"]["p50_ms"] / old["whole_path"]["p50_ms"]
+    before, after = (file.get("to_reference") or () for file in (old, new))
+    if same_reference and min(len(before), len(after)) > 1:
+        ratio = geometric_mean(after) / geometric_mean(before)
+        machine = abs(math.log(raw / ratio))
+        return ratio, ratio_reach(before, after, LEVEL) + SHARE * machine + FLOOR
+    halves = [_relative_half(file["whole_path"]) for file in (old, new)]
+    return raw, math.log(BETWEEN_RUNS) + math.hypot(*halves)
+
+
+def _relative_half(latency: Mapping[str, Any]) -> float:
+    """Half the 95 % interval of a median, relative to it; of reports without the interval, that of
+    a normal distribution."""
+    p50: float = latency["p50_ms"]
+    if "p50_low_ms" in latency:
+        return float(latency["p50_high_ms"] - latency["p50_low_ms"]) / (2 * p50)
+    sd: float = latency["sd_ms"]
+    return 1.96 * math.sqrt(math.pi / 2) * sd / (math.sqrt(latency["n"]) * p50)
 
 
 def _caveats(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
@@ -181,4 +267,16 @@ def _caveats(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
         load, cores = report["host"].get("load_average"), report["host"]["cores"]
         if load is not None and load > 0.5 * cores:
             caveats.append(f"the machine was busy in the {which} report: load {load:g}")
+    medians = [(r.get("reference") or {}).get("latency", {}).get("p50_ms") for r in (before, after)]
+    if _reference(before) is None or _reference(before) != _reference(after):
+        caveats.append(
+            "the reports share no reference workload: what is less than "
+            f"{100 * (BETWEEN_RUNS - 1):.0f} % is no change; measure both files in one run, "
+            "ailsr-bench NEW --against OLD"
+        )
+    elif all(medians):
+        caveats.append(
+            f"the reference workload took {medians[1] / medians[0]:.2f} times as long in the "
+            "second report: changes are relative to it"
+        )
     return caveats

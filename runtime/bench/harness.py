@@ -11,11 +11,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ailsr.runtime.bench import cores, process
+from ailsr.runtime.bench import cores
 from ailsr.runtime.bench.host import Host
+from ailsr.runtime.bench.intervals import half_width, mean_interval
+from ailsr.runtime.bench.latency import MIN_RUNS
 from ailsr.runtime.bench.quality import judge
 from ailsr.runtime.bench.request import Failure, Measurement, Quality, Request
 from ailsr.runtime.bench.results import Results
+from ailsr.runtime.bench.rounds import PROCESSES, measure_in_rounds
 from ailsr.runtime.bench.system import System
 from ailsr.runtime.engines.engine import available_cores, chosen_engines, timed_engine
 from ailsr.runtime.engines.resizer import Library, Resizer, check_installed
@@ -47,6 +50,14 @@ class Plan:
     """The place of the file that the latencies of the others are related to."""
     baselines: tuple[Library, ...] = ()
     """Whose bicubic resize is measured, too, at the sizes of the files."""
+    processes: int = PROCESSES
+    """Fresh processes for each file; ``runs`` and ``seconds`` are shared among them, and there are
+    fewer where one would have less than ``MIN_RUNS`` of the runs."""
+    pairs: tuple[tuple[int, int], ...] = ()
+    """Places of the files that are compared, each with (new, old); () compares all with one."""
+    percent: float | None = None
+    """Pairs are measured in more processes until their ratio is known to so many percent, or there
+    are ``MOST_PROCESSES``."""
 
 
 def measure_files(plan: Plan, report: Report) -> Results:
@@ -77,21 +88,30 @@ def measure_files(plan: Plan, report: Report) -> Results:
             sustained_minutes=plan.sustained_minutes,
         )
 
-    order = sorted(range(len(plan.files)), key=lambda place: place != plan.relative_to)
+    processes = max(1, min(plan.processes, plan.runs // MIN_RUNS))
+    requests = [request(file) for file in plan.files]
+    order = sorted(range(len(requests)), key=lambda place: place != plan.relative_to)
+    groups = [[old, new] for new, old in plan.pairs] or [order]
+    order = [place for group in groups for place in group]
     shares = [0.0] * len(order)
 
-    def progress(place: int, what: str, share: float) -> None:
-        shares[place] = max(shares[place], share)
-        report(f"{Path(plan.files[order[place]]).name}: {what}", sum(shares))
+    def progress(number: int, what: str, share: float) -> None:
+        shares[number] = max(shares[number], share)
+        report(f"{Path(plan.files[order[number]]).name}: {what}", sum(shares))
 
-    requests = [request(plan.files[place]) for place in order]
-    found = process.measure_side_by_side(requests, progress)
-    files = [found[order.index(place)] for place in range(len(order))]
+    measured = measure_in_rounds(
+        [[requests[place] for place in group] for group in groups],
+        progress,
+        processes,
+        lambda files: plan.percent is None or precise(files, plan.percent),
+    )
+    files = [measured.files[order.index(place)] for place in range(len(order))]
     if resizers := _resizers(plan.baselines, files):
         report("bicubic", len(files))
-        beside = [replace(requests[0], images=None, sustained_minutes=0.0)]
+        beside = [replace(requests[order[0]], images=None, sustained_minutes=0.0)]
         beside += [replace(request(str(resizer)), engine=None) for resizer in resizers]
-        files += process.measure_side_by_side(beside, lambda *_: None)[1:]
+        found = measure_in_rounds([beside], lambda *_: None, processes)
+        files += found.files[1:]
     scales = {file.scale for file in files if isinstance(file, Measurement)}
     bicubic = {}
     if plan.images:
@@ -113,6 +133,17 @@ def measure_files(plan: Plan, report: Report) -> Results:
         bicubic=bicubic,
         cores=plan.cores,
         sustained_minutes=plan.sustained_minutes,
+        processes=processes,
+        reference=measured.reference,
+    )
+
+
+def precise(files: Sequence[Measurement | Failure], percent: float) -> bool:
+    """Whether every ratio among ``files`` is known to ``percent``, by its 99 % interval."""
+    ratios = [file.ratio for file in files if isinstance(file, Measurement) and file.ratio]
+    return all(
+        len(ratio.processes) > 1 and half_width(mean_interval(ratio.processes, 0.99)) <= percent
+        for ratio in ratios
     )
 
 

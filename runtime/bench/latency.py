@@ -6,15 +6,15 @@ library only: this runs on the device.
 
 from __future__ import annotations
 
-import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from ailsr.runtime.bench.intervals import geometric_mean, mean_interval, median_interval
 from ailsr.runtime.bench.system import System
 
 WARM_UP_WINDOW = 5
@@ -28,6 +28,8 @@ MIN_RUNS = 3
 """Runs that are measured even when they take longer than the time allowed."""
 BLOCKS = 20
 """Parts that the runs are measured in; between them, other files may have their turn."""
+COLD_MS = 50.0
+"""Length of a run from which on it does not matter that another file has emptied the caches."""
 SUSTAINED_INTERVALS = 120
 """Points of the curve of latency over time, at most; one lasts a second or more."""
 
@@ -48,8 +50,9 @@ class Latency:
     sd_ms: float
     """Standard deviation of the runs (n − 1 in the denominator), 0 for a single run."""
     p50_low_ms: float
-    """With ``p50_high_ms`` the 95 % confidence interval of the median, from the order of the runs
-    (binomial, normal approximation); with few runs from the least to the largest."""
+    """With ``p50_high_ms`` the 95 % confidence interval of the median: by the spread of the
+    processes (Student's t on logarithms); of a single process from the order of its runs (binomial,
+    normal approximation), with few runs from the least to the largest."""
     p50_high_ms: float
     warm_up_runs: int = 0
     steady: bool = True
@@ -58,6 +61,8 @@ class Latency:
     """The runs, in order."""
     block_p50_ms: tuple[float, ...] = field(default=(), repr=False)
     """The median of each block of them."""
+    process_p50_ms: tuple[float, ...] = field(default=(), repr=False)
+    """The median of each process that they were measured in; empty: there was one."""
 
     @classmethod
     def of_samples(
@@ -91,6 +96,26 @@ class Latency:
             block_p50_ms=tuple(round(statistics.median(block), 5) for block in blocks_ms),
         )
 
+    @classmethod
+    def of_processes(cls, processes: Sequence[Latency]) -> Latency:
+        """The latencies of the same call in one or more processes, as one."""
+        if len(processes) == 1:
+            return processes[0]
+        medians = tuple(process.p50_ms for process in processes)
+        low, high = mean_interval(medians)
+        pooled = cls.of_samples(
+            [sample for process in processes for sample in process.samples_ms],
+            sum(process.warm_up_runs for process in processes),
+            all(process.steady for process in processes),
+        )
+        return replace(
+            pooled,
+            p50_low_ms=min(low, pooled.p50_ms),
+            p50_high_ms=max(high, pooled.p50_ms),
+            block_p50_ms=tuple(p50 for process in processes for p50 in process.block_p50_ms),
+            process_p50_ms=medians,
+        )
+
 
 @dataclass(frozen=True)
 class Ratio:
@@ -99,18 +124,41 @@ class Ratio:
     to: str
     """The other file: the baseline."""
     ratio: float
-    """Median over the pairs of neighbouring blocks of the ratio of their medians, so that what
-    burdens both alike cancels."""
+    """Geometric mean over ``processes``."""
     low: float
-    """With ``high`` its 95 % confidence interval."""
+    """With ``high`` its 95 % confidence interval: by the spread of the processes, of a single
+    process by that of its blocks."""
     high: float
     blocks: int
+    processes: tuple[float, ...] = ()
+    """The ratio in each pair of processes: the median over neighbouring blocks of the ratio of
+    their medians, so that what burdens both alike cancels."""
 
     @classmethod
     def of(cls, to: str, latency: Latency, baseline: Latency) -> Ratio:
-        pairs = zip(latency.block_p50_ms, baseline.block_p50_ms, strict=False)
-        ratios = [own / other for own, other in pairs]
-        return cls(to, statistics.median(ratios), *median_interval(ratios), len(ratios))
+        """The ratio within one pair of processes."""
+        ratios = _by_blocks(latency, baseline)
+        middle = statistics.median(ratios)
+        return cls(to, middle, *median_interval(ratios), len(ratios), (middle,))
+
+    @classmethod
+    def of_processes(cls, ratios: Sequence[Ratio]) -> Ratio:
+        """The ratios to the same file in one or more pairs of processes, as one."""
+        if len(ratios) == 1:
+            return ratios[0]
+        each = tuple(value for ratio in ratios for value in ratio.processes)
+        blocks = sum(ratio.blocks for ratio in ratios)
+        return cls(ratios[0].to, geometric_mean(each), *mean_interval(each), blocks, each)
+
+
+def relative_to(reference: Latency, latency: Latency) -> float:
+    """``latency`` as a multiple of ``reference``, whose blocks alternated with its own."""
+    return statistics.median(_by_blocks(latency, reference))
+
+
+def _by_blocks(latency: Latency, other: Latency) -> list[float]:
+    pairs = zip(latency.block_p50_ms, other.block_p50_ms, strict=False)
+    return [own / others for own, others in pairs]
 
 
 @dataclass(frozen=True)
@@ -135,18 +183,6 @@ def slowdown(curve: Sequence[Sustained]) -> float:
     return last / first
 
 
-def median_interval(samples: Sequence[float]) -> tuple[float, float]:
-    """95 % confidence interval of the median of independent ``samples``, whatever they follow.
-
-    Between the order statistics of ranks n/2 ± 0.98·√n (Conover, Practical Nonparametric
-    Statistics, 3.2).
-    """
-    ordered, n = sorted(samples), len(samples)
-    reach = 0.98 * math.sqrt(n)
-    low, high = math.floor(n / 2 - reach), math.ceil(n / 2 + reach)
-    return ordered[max(low, 1) - 1], ordered[min(high + 1, n) - 1]
-
-
 def is_steady(samples_ms: Sequence[float]) -> bool:
     """Whether latency has settled, by ``WARM_UP_RULE``."""
     if len(samples_ms) < 2 * WARM_UP_WINDOW:
@@ -168,46 +204,58 @@ def measure_latencies(
     runs: int,
     seconds: float,
     *,
+    blocks: int = BLOCKS,
+    min_runs: int = MIN_RUNS,
     block: Block = nullcontext,
-    unmeasured: int = 0,
+    refill: bool = False,
 ) -> list[Latency]:
     """Latency of each of ``calls``: all warmed up, then ``runs`` runs of each, in turn.
 
     In turn (A B A B ...), so that whatever else the machine does burdens them alike. Each is given
-    ``seconds`` on average and measured with fewer runs when they are over, but ``MIN_RUNS`` at the
-    least. The runs are made in ``BLOCKS`` blocks of about equal length, each within a new
-    ``block()``; ``unmeasured`` runs go before those of a block, to fill the caches again.
+    ``seconds`` on average and measured with fewer runs when they are over, but ``min_runs`` at the
+    least. The runs are made in ``blocks`` blocks of about equal length, each within a new
+    ``block()``; with ``refill`` a run that is not measured goes before those of a block, to fill
+    the caches again, unless runs are so long that it does not matter.
     """
-    warm_up: list[list[float]] = [[] for _ in calls]
-    start = time.perf_counter()
-    while True:
-        steady = [is_steady(samples) for samples in warm_up]
-        if all(steady) or time.perf_counter() - start > WARM_UP_SECONDS * len(calls):
-            break
-        _run_each(calls, warm_up)
-
-    runs = max(runs, MIN_RUNS)
-    blocks: list[list[list[float]]] = [[] for _ in calls]
+    warm_up, steady = _warm_up(calls)
+    runs = max(runs, min_runs)
+    refill = refill and min(min(samples) for samples in warm_up) < COLD_MS
+    measured: list[list[list[float]]] = [[] for _ in calls]
     done, spent, allowed = 0, 0.0, seconds * len(calls)
-    while done < runs and (done < MIN_RUNS or spent < allowed):
+    while done < runs and (done < min_runs or spent < allowed):
         samples: list[list[float]] = [[] for _ in calls]
-        share = max(1, min(-(-runs // BLOCKS), runs - done))
+        share = max(1, min(-(-runs // blocks), runs - done))
         with block():
             start = time.perf_counter()
-            for _ in range(unmeasured):
+            if refill:
                 _run_each(calls, [[] for _ in calls])
             while len(samples[0]) < share:
                 _run_each(calls, samples)
-                if time.perf_counter() - start > allowed / BLOCKS:
+                if time.perf_counter() - start > allowed / blocks:
                     break
             spent += time.perf_counter() - start
         done += len(samples[0])
-        for own, new in zip(blocks, samples, strict=True):
+        for own, new in zip(measured, samples, strict=True):
             own.append(new)
     return [
         Latency.of_blocks(own, len(before), settled)
-        for own, before, settled in zip(blocks, warm_up, steady, strict=True)
+        for own, before, settled in zip(measured, warm_up, steady, strict=True)
     ]
+
+
+def settle(call: Call) -> None:
+    """Warm ``call`` up, by ``WARM_UP_RULE``."""
+    _warm_up([call])
+
+
+def measure_for(call: Call, seconds: float) -> list[float]:
+    """Milliseconds of each run of ``call`` within ``seconds``, after one that is not measured."""
+    call()
+    samples: list[float] = []
+    start = time.perf_counter()
+    while not samples or time.perf_counter() - start < seconds:
+        samples.append(time_call(call))
+    return samples
 
 
 def measure_sustained(
@@ -234,6 +282,17 @@ def measure_sustained(
         )
         progress(min(1.0, end / seconds))
     return curve
+
+
+def _warm_up(calls: Sequence[Call]) -> tuple[list[list[float]], list[bool]]:
+    """The samples of each call until it was steady, and whether it was."""
+    samples: list[list[float]] = [[] for _ in calls]
+    start = time.perf_counter()
+    while True:
+        steady = [is_steady(own) for own in samples]
+        if all(steady) or time.perf_counter() - start > WARM_UP_SECONDS * len(calls):
+            return samples, steady
+        _run_each(calls, samples)
 
 
 def _run_each(calls: Sequence[Call], samples: list[list[float]]) -> None:

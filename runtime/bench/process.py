@@ -9,14 +9,22 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from typing import IO, Any, TypeVar
 
 from ailsr.runtime.bench.energy import Energy
-from ailsr.runtime.bench.latency import Latency, Ratio, Sustained
+from ailsr.runtime.bench.latency import Latency, Ratio, Sustained, relative_to
 from ailsr.runtime.bench.path_parts import Parts
-from ailsr.runtime.bench.request import Failure, Measurement, Quality, Request, Upscale
+from ailsr.runtime.bench.reference import Reference, environment
+from ailsr.runtime.bench.request import (
+    Failure,
+    Measurement,
+    Quality,
+    ReferenceRequest,
+    Request,
+    Upscale,
+)
 from ailsr.runtime.bench.system import Condition, Conditions, Noise
 from ailsr.runtime.engines.engine import Backend
 from ailsr.runtime.errors import EngineError
@@ -33,6 +41,15 @@ SIDE_BY_SIDE = 5
 """Processes that are alive at the same time at most: each holds a file's memory."""
 
 
+@dataclass(frozen=True)
+class Round:
+    """Every file in one process of its own."""
+
+    files: list[Measurement | Failure]
+    references: list[Latency]
+    """The reference workload beside each few of them."""
+
+
 def measure(
     request: Request, progress: Progress, command: Sequence[str] = COMMAND
 ) -> Measurement | Failure:
@@ -40,7 +57,7 @@ def measure(
 
     ``command`` starts the worker.
     """
-    (found,) = _in_turn([request], [progress], command)
+    ((found,), _) = _in_turn([request], [progress], command)
     return found
 
 
@@ -48,63 +65,80 @@ def measure_side_by_side(
     requests: Sequence[Request],
     progress: Callable[[int, str, float], None],
     command: Sequence[str] = COMMAND,
-) -> list[Measurement | Failure]:
+    background: ReferenceRequest | None = None,
+) -> Round:
     """The figures of each request's file, with the ratio to the first that can be timed.
 
-    The files' blocks of runs alternate (A B C A B C ...), so that whatever else the machine does
+    The files' blocks of runs alternate (A B C C B A ...), so that whatever else the machine does
     burdens them alike. ``SIDE_BY_SIDE`` files at a time; the baseline is run again beside the next
-    ones. ``progress`` is called with the file's place in ``requests``, and as for ``measure``.
+    ones. ``background`` takes its turns with them. ``progress`` is called with the file's place in
+    ``requests``, and as for ``measure``.
     """
-    if len(requests) == 1:
-        return [measure(requests[0], partial(progress, 0), command)]
     found: list[Measurement | Failure] = []
+    references: list[Latency] = []
     baseline: list[int] = []  # its place, once it is known
+    alone = len(requests) == 1 and background is None
     while len(found) < len(requests):
         end = min(len(requests), len(found) + SIDE_BY_SIDE - len(baseline))
         places = [*baseline, *range(len(found), end)]
-        wave = [replace(requests[place], in_turn=True) for place in places]
+        wave = [replace(requests[place], in_turn=not alone) for place in places]
         if baseline:  # only its latency beside these files is new
-            wave[0] = replace(wave[0], images=None, sustained_minutes=0.0)
-        together = _in_turn(wave, [partial(progress, place) for place in places], command)
+            wave[0] = replace(wave[0], images=None, sustained_minutes=0.0, only_latency=True)
+        reports = [partial(progress, place) for place in places]
+        together, own = _in_turn(wave, reports, command, background)
+        references += [own] if own else []
         timed = [getattr(file, "whole_path", None) is not None for file in together]
         if not baseline and any(timed):
             baseline = [places[timed.index(True)]]
         base = together[places.index(baseline[0])] if baseline else None
         found += [
-            _with_ratio(file, base)
+            _with_ratios(file, None if place in baseline else base, own)
             for place, file in zip(places, together, strict=True)
             if place >= len(found)
         ]
-    return found
+    return Round(found, references)
 
 
 def upscale(request: Upscale, command: Sequence[str] = COMMAND) -> None:
     """Upscale pictures in a process of its own. Raises EngineError when that fails."""
-    for _ in _run("upscale", request, lambda what, share: None, command):
+    for _ in _run("upscale", request, _silent, command):
         pass
 
 
 def _in_turn(
-    requests: Sequence[Request], reports: Sequence[Progress], command: Sequence[str]
-) -> list[Measurement | Failure]:
+    requests: Sequence[Request],
+    reports: Sequence[Progress],
+    command: Sequence[str],
+    reference: ReferenceRequest | None = None,
+) -> tuple[list[Measurement | Failure], Latency | None]:
     """One worker for each request; only one of them is at work at any time."""
+    blocks: list[list[float]] = []
+    background = _reference(reference, command, blocks)
     workers = {
         place: _attempt(request, report, command)
         for place, (request, report) in enumerate(zip(requests, reports, strict=True))
     }
     found: dict[int, Measurement | Failure] = {}
     try:
+        forward = True
         while workers:
-            for place, worker in list(workers.items()):
+            if forward:
+                next(background)
+            for place in sorted(workers, reverse=not forward):
                 try:
-                    next(worker)
+                    next(workers[place])
                 except StopIteration as end:
                     found[place] = end.value
                     del workers[place]
+            if not forward:
+                next(background)
+            forward = not forward
     finally:
+        background.close()
         for worker in workers.values():
             worker.close()
-    return [found[place] for place in range(len(requests))]
+    latency = Latency.of_blocks(blocks) if blocks else None
+    return [found[place] for place in range(len(requests))], latency
 
 
 def _attempt(
@@ -116,36 +150,67 @@ def _attempt(
         return Failure(request.file, str(error).removeprefix(f"{request.file}: "))
 
 
-def _with_ratio(
-    file: Measurement | Failure, baseline: Measurement | Failure | None
+def _reference(
+    request: ReferenceRequest | None, command: Sequence[str], blocks: list[list[float]]
+) -> Turns[None]:
+    """The reference workload's turns, without end; without it where it fails."""
+    if request is not None:
+        with contextlib.suppress(EngineError):
+            yield from _run("reference", request, _silent, command, blocks)
+    while True:
+        yield
+
+
+def _silent(what: str, share: float) -> None:
+    """Progress that nobody is told."""
+
+
+def _with_ratios(
+    file: Measurement | Failure,
+    baseline: Measurement | Failure | None,
+    reference: Latency | None,
 ) -> Measurement | Failure:
-    if not (isinstance(file, Measurement) and isinstance(baseline, Measurement)):
+    """``file`` relative to what took its turns with it."""
+    if not isinstance(file, Measurement) or (own := file.whole_path) is None:
         return file
-    if file is baseline or file.output_size != baseline.output_size:
+    if reference is not None:
+        file = replace(file, to_reference=(relative_to(reference, own),))
+    if not isinstance(baseline, Measurement) or baseline.whole_path is None:
         return file
-    if file.whole_path is None or baseline.whole_path is None:
+    if file.output_size != baseline.output_size:
         return file
-    return replace(file, ratio=Ratio.of(baseline.file, file.whole_path, baseline.whole_path))
+    return replace(file, ratio=Ratio.of(baseline.file, own, baseline.whole_path))
 
 
 def _run(
-    task: str, request: Request | Upscale, progress: Progress, command: Sequence[str]
+    task: str,
+    request: Request | ReferenceRequest | Upscale,
+    progress: Progress,
+    command: Sequence[str],
+    blocks: list[list[float]] | None = None,
 ) -> Turns[Any]:
     """The worker's result, after as many turns as it takes.
 
-    What it knew before it failed on the pictures is kept. Raises EngineError with the worker's
-    reason, in one line, where that is nothing.
+    What it knew before it failed on the pictures is kept; ``blocks`` takes the milliseconds of the
+    reference workload's runs. Raises EngineError with the worker's reason, in one line, where that
+    is nothing.
     """
     kept: dict[str, Any] | None = None
 
     def failed(reason: str) -> dict[str, Any]:
         if kept is None:
             raise EngineError(reason)
+        assert isinstance(request, Request)
         return kept | {"left_out": {str(request.images): reason}}
 
     with tempfile.TemporaryFile("w+", errors="replace") as log:
         worker = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env=environment() if task == "reference" else None,
         )
         assert worker.stdin is not None and worker.stdout is not None
         try:
@@ -158,6 +223,9 @@ def _run(
                     return failed(" ".join(message["error"].split()))
                 if "kept" in message:
                     kept = message["kept"]
+                elif "block" in message:
+                    blocks = [] if blocks is None else blocks
+                    blocks.append(message["block"])
                 elif "turn" in message:
                     yield
                     _say(worker.stdin, "go on")
@@ -205,6 +273,11 @@ def measurement(values: dict[str, Any]) -> Measurement:
     return Measurement(**made)
 
 
+def reference(values: dict[str, Any] | None) -> Reference | None:
+    """The ``Reference`` of a report in JSON."""
+    return Reference(values["name"], _of(Latency)(values["latency"])) if values else None
+
+
 def _of(kind: Callable[..., Any]) -> Callable[[Any], Any]:
     """Reads a dataclass; keys that it does not know are left out, lists become tuples."""
 
@@ -230,6 +303,7 @@ _PARTS: dict[str, Callable[[Any], object]] = {
     "whole_path": _of(Latency),
     "quality": _quality,
     "cores": tuple,
+    "to_reference": tuple,
     "backends": lambda found: tuple(map(_of(Backend), found)),
     "parts": _of(Parts),
     "ratio": _of(Ratio),

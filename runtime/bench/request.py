@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ailsr.runtime.bench.energy import Energy
-from ailsr.runtime.bench.latency import Latency, Ratio, Sustained
+from ailsr.runtime.bench.latency import BLOCKS, Latency, Ratio, Sustained
 from ailsr.runtime.bench.path_parts import Parts
 from ailsr.runtime.bench.system import Conditions, Noise
 from ailsr.runtime.engines.engine import Backend
@@ -42,9 +42,13 @@ class Request:
     threads: int | None
     """None: as many as the process may use cores."""
     runs: int
-    """Runs measured of the inference and of the whole path, in turn."""
+    """Runs measured of the inference and of the whole path, in turn, in this process."""
     seconds: float
     """Time allowed for each of the two; a slow file is measured with fewer runs."""
+    blocks: int = BLOCKS
+    """Parts that the runs are made in."""
+    only_latency: bool = False
+    """Nothing but latency and memory, which another process has not told for all."""
     images: str | None = None
     """Folder of high-resolution pictures for PSNR and SSIM; None: latency only."""
     protocol: Protocol = PROTOCOL
@@ -56,6 +60,14 @@ class Request:
     """How long the inference is repeated without a pause, after all else was timed."""
     in_turn: bool = False
     """The worker hands its turn over between blocks of runs, and waits to be given it again."""
+
+
+@dataclass(frozen=True)
+class ReferenceRequest:
+    """The reference workload, to be run in turn with the files."""
+
+    threads: int
+    cores: str | None = None
 
 
 @dataclass(frozen=True)
@@ -109,6 +121,9 @@ class Measurement:
     where the engine does not tell."""
     parts: Parts | None = None
     """What the way of a picture from file to file is made of."""
+    to_reference: tuple[float, ...] | None = None
+    """Latency of the whole path as a multiple of the reference workload's, run in turn with it: one
+    figure for each process; None: it was not run."""
     ratio: Ratio | None = None
     """Of the whole path to that of the baseline; None for the baseline itself, for other output
     sizes than its own, and for files measured alone."""

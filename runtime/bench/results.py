@@ -14,6 +14,7 @@ from typing import Any
 from ailsr.runtime import documents, schema
 from ailsr.runtime.bench.host import Host
 from ailsr.runtime.bench.latency import WARM_UP_RULE
+from ailsr.runtime.bench.reference import Reference
 from ailsr.runtime.bench.request import Failure, Measurement, Quality
 from ailsr.runtime.imaging.protocol import Protocol
 from ailsr.runtime.names import unless_shared
@@ -49,6 +50,10 @@ class Results:
     cores: str | None = None
     """What the files were confined to, as asked for; None: nothing."""
     sustained_minutes: float = 0.0
+    processes: int = 1
+    """Fresh processes that each file was measured in."""
+    reference: Reference | None = None
+    """The reference workload, run in turn with the files; None: it was not."""
 
     @property
     def measured(self) -> list[Measurement]:
@@ -110,8 +115,10 @@ class Results:
                 "device": self.device,
                 "cores": self.cores,
                 "sustained_minutes": self.sustained_minutes,
+                "processes": self.processes,
                 "baseline": self.baseline,
             },
+            "reference": self.reference and asdict(self.reference),
             "files": [_file_entry(f) for f in self.files],
             "baselines": [
                 {"name": "bicubic", "scale": scale, "quality": _quality_entry(quality)}

@@ -49,6 +49,8 @@ def read_results(document: Mapping[str, Any], device: str) -> Results:
             device=device,
             cores=settings.get("cores"),
             sustained_minutes=settings.get("sustained_minutes") or 0.0,
+            processes=settings.get("processes") or 1,
+            reference=process.reference(document.get("reference")),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"

@@ -2,11 +2,13 @@
 
 A fresh process per file makes load time and peak memory honest, and keeps an engine that crashes
 from taking the harness along. The first line of standard input is a JSON request, ``{"task":
-"measure", ...}`` with the fields of ``Request`` or ``{"task": "upscale", ...}`` with those of
-``Upscale``. Standard output carries JSON lines, ``{"what": ..., "done": n, "of": m}`` as it goes on
-and at the end ``{"result": ...}`` or ``{"error": "why"}``; ``{"kept": ...}`` is a result that holds
-if no other comes. When the request says ``in_turn``, ``{"turn": "over"}`` means that nothing is
-done until there is another line on standard input. Needs numpy, Pillow and one engine.
+"measure", ...}`` with the fields of ``Request``, ``{"task": "upscale", ...}`` with those of
+``Upscale`` or ``{"task": "reference", ...}`` with those of ``ReferenceRequest``. Standard output
+carries JSON lines, ``{"what": ..., "done": n, "of": m}`` as it goes on and at the end ``{"result":
+...}`` or ``{"error": "why"}``; ``{"kept": ...}`` is a result that holds if no other comes,
+``{"block": [...]}`` the milliseconds of one turn of the reference workload. When the request says
+``in_turn``, and for the reference, ``{"turn": "over"}`` means that nothing is done until there is
+another line on standard input. Needs numpy, Pillow and one engine.
 """
 
 from __future__ import annotations
@@ -23,12 +25,19 @@ from typing import Any
 
 import numpy as np
 
-from ailsr.runtime.bench import cores
+from ailsr.runtime.bench import cores, reference
 from ailsr.runtime.bench.energy import find_meter, joules_per_call
-from ailsr.runtime.bench.latency import BLOCKS, measure_latencies, measure_sustained
+from ailsr.runtime.bench.latency import (
+    BLOCKS,
+    MIN_RUNS,
+    measure_for,
+    measure_latencies,
+    measure_sustained,
+    settle,
+)
 from ailsr.runtime.bench.path_parts import measure_parts
 from ailsr.runtime.bench.quality import LeftOut, judge
-from ailsr.runtime.bench.request import Measurement, Quality, Request, Upscale
+from ailsr.runtime.bench.request import Measurement, Quality, ReferenceRequest, Request, Upscale
 from ailsr.runtime.bench.system import ROOT, Condition, Conditions, System, Watch
 from ailsr.runtime.engines.engine import available_cores, import_library
 from ailsr.runtime.engines.resizer import Resizer, ResizerEngine
@@ -43,7 +52,6 @@ from ailsr.runtime.upscaling.upscaler import Upscaler, from_pixels, load, to_pix
 
 Report = Callable[[str, int, int], None]
 """Called with (what comes next, steps done, steps in all)."""
-LATENCY_STEPS = BLOCKS + 2  # loading, the blocks of runs, what follows them
 PARTS_RUNS, PARTS_SECONDS = 10, 1.0
 
 
@@ -61,7 +69,7 @@ def measure(
     pictures, on which the engine may yet fail.
     """
     path = Path(request.file)
-    steps = LATENCY_STEPS * (2 if request.images else 1)  # PSNR is the other half
+    steps = (request.blocks + 2) * (2 if request.images else 1)  # PSNR is the other half
 
     def step(what: str, done: int) -> None:
         report(what, done, steps)
@@ -151,7 +159,7 @@ def measure_speed(
     @contextmanager
     def block() -> Iterator[None]:
         turn()
-        step("latency", min(1 + len(watch.seen), BLOCKS))
+        step("latency", min(1 + len(watch.seen), request.blocks))
         watch.start()
         yield
         watch.stop()
@@ -160,25 +168,28 @@ def measure_speed(
         [lambda: engine.run(pixels), lambda: upscaler.upscale(picture)],
         request.runs,
         request.seconds,
+        blocks=request.blocks,
+        min_runs=-(-MIN_RUNS * request.blocks // BLOCKS),
         block=block,
-        unmeasured=1 if request.in_turn else 0,
+        refill=request.in_turn,
     )
     conditions = Conditions.of(before, watch.seen, system.condition())
     peak_memory = peak_memory_bytes()
     turn()
-    step("parts", BLOCKS + 1)
+    step("parts", request.blocks + 1)
     figures: dict[str, Any] = {}
     if request.sustained_minutes:
         curve = measure_sustained(
             lambda: engine.run(pixels),
             60 * request.sustained_minutes,
             system,
-            lambda share: step(f"sustained, {share:.0%}", BLOCKS + 1),
+            lambda share: step(f"sustained, {share:.0%}", request.blocks + 1),
         )
         figures["sustained"] = tuple(curve)
-    if (meter := find_meter(system)) is not None:
+    if not request.only_latency and (meter := find_meter(system)) is not None:
         figures["energy"] = joules_per_call(lambda: engine.run(pixels), meter, request.seconds)
-    figures["parts"] = measure_parts(upscaler, picture, PARTS_RUNS, PARTS_SECONDS)
+    if not request.only_latency:
+        figures["parts"] = measure_parts(upscaler, picture, PARTS_RUNS, PARTS_SECONDS)
     return {
         **figures,
         "backends": tell() if (tell := getattr(engine, "backends", None)) else None,
@@ -227,6 +238,22 @@ def photograph_like(height: int, width: int) -> Rgb:
     return rgb
 
 
+def run_reference(
+    request: ReferenceRequest, turn: Callable[[], None], emit: Callable[[list[float]], None]
+) -> None:
+    """Run the reference workload, turn after turn, until the harness ends this process.
+
+    ``emit`` is given the milliseconds of the runs of each turn.
+    """
+    if request.cores is not None:
+        cores.pin(cores.choose(request.cores, System()))
+    run = reference.workload(request.threads)
+    settle(run)
+    while True:
+        turn()
+        emit(measure_for(run, reference.BLOCK_SECONDS))
+
+
 def main() -> None:
     """Do what the request on standard input says; the last line says how it went."""
     # Engines may print: standard output stays ours alone, theirs goes to standard error.
@@ -246,16 +273,20 @@ def main() -> None:
 
         try:
             request = json.loads(sys.stdin.readline())
-            if request.pop("task") == "upscale":
+            task = request.pop("task")
+            if task == "upscale":
                 upscale_pictures(Upscale(**request))
                 emit(result=None)
+            elif task == "reference":
+                asked = ReferenceRequest(**request)
+                run_reference(asked, turn, lambda samples: emit(block=samples))
             else:
-                asked = Request(**request)
+                wanted = Request(**request)
                 alone: Callable[[], None] = lambda: None  # noqa: E731
                 found = measure(
-                    asked,
+                    wanted,
                     report,
-                    turn if asked.in_turn else alone,
+                    turn if wanted.in_turn else alone,
                     keep=lambda known: emit(kept=asdict(known)),
                 )
                 emit(result=asdict(found))

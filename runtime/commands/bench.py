@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.progress import Progress
 
 from ailsr.runtime.bench import budget, findings, process
+from ailsr.runtime.bench.comparison import compare_pairs
 from ailsr.runtime.bench.exchange import WRITERS
 from ailsr.runtime.bench.exported import read_exported
 from ailsr.runtime.bench.harness import Report
@@ -25,6 +26,8 @@ from ailsr.runtime.commands.command import (
     progress,
     stdout,
 )
+from ailsr.runtime.commands.compare import as_document, judge
+from ailsr.runtime.commands.compare import print_table as print_comparison
 from ailsr.runtime.devices.device import LOCAL, measure_on, open_device
 from ailsr.runtime.engines.engine import chosen_engines
 from ailsr.runtime.engines.named_files import missing
@@ -51,6 +54,11 @@ def main(config: BenchConfig) -> None:
             raise missing(path)
     if config.relative_to and config.relative_to not in config.files:
         raise UsageError(f"--relative-to {config.relative_to}: name one of the files to measure")
+    if config.fail_on_slower is not None and not config.against:
+        raise UsageError("--fail-on-slower compares: add --against OLD")
+    if config.against and any(name.partition(":")[0] == "adb" for name in config.device):
+        raise UsageError("--against: the app measures one file after the other; compare reports")
+    plan = config.plan
     if config.budget_ms is not None and config.images is None:
         raise UsageError("--budget-ms chooses by PSNR: add --images DIR")
     chosen_engines(config.engine)  # raises for one that does not exist
@@ -66,8 +74,8 @@ def main(config: BenchConfig) -> None:
     devices = [open_device(name, config.apk, config.delegate) for name in config.device]
     several = len(devices) > 1
     with progress() as bar:
-        reports = [_reporter(bar, device, len(config.files)) for device in config.device]
-        outcomes = measure_on(devices, config.plan, reports)
+        reports = [_reporter(bar, device, len(plan.files)) for device in config.device]
+        outcomes = measure_on(devices, plan, reports)
     found = [
         replace(outcome, files=[*outcome.files, *refused])
         for outcome in outcomes
@@ -76,6 +84,9 @@ def main(config: BenchConfig) -> None:
     errors = [outcome for outcome in outcomes if not isinstance(outcome, Results)]
     if errors and not several:
         raise errors[0]
+    comparisons = [
+        compare_pairs(results.to_document(), plan.pairs) for results in found if plan.pairs
+    ]
     limit = config.budget_ms
     chosen = [budget.choices(results, limit) if limit is not None else [] for results in found]
     if config.json:
@@ -83,15 +94,20 @@ def main(config: BenchConfig) -> None:
         if limit is not None:
             for document, choices in zip(documents, chosen, strict=True):
                 document["budget"] = budget.document(choices, limit)
+        for document, comparison in zip(documents, comparisons, strict=False):
+            document["comparison"] = as_document(comparison)
         print_raw(as_text(documents if several else documents[0]))
     else:
-        for results, choices in zip(found, chosen, strict=True):
+        for number, (results, choices) in enumerate(zip(found, chosen, strict=True)):
             if several:
                 stdout.print(results.device, soft_wrap=True)
             print_table(results)
             for choice in choices:
                 sentence = budget.sentence(choice, results, limit or 0)
                 stdout.print(sentence, soft_wrap=True)
+            if comparisons:
+                stdout.print()
+                print_comparison(comparisons[number])
     unwritten = [reason for results in found for reason in write_reports(config, results, several)]
     reasons = [*map(str, errors), *filter(None, map(_failures, found)), *unwritten]
     reasons += filter(None, map(_left_out, found))
@@ -103,6 +119,8 @@ def main(config: BenchConfig) -> None:
     if config.fail_on_infidelity is not None:
         for results in found:
             check_fidelity(results, config.fail_on_infidelity)
+    for comparison in comparisons:
+        judge(comparison, config.fail_on_slower, None)
 
 
 def _reporter(bar: Progress, device: str, files: int) -> Report:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -9,8 +10,11 @@ from typing import Annotated
 import typer
 
 from ailsr.runtime.bench.harness import Plan
+from ailsr.runtime.bench.rounds import PROCESSES
 from ailsr.runtime.devices.device import LOCAL, Delegate
+from ailsr.runtime.engines.named_files import missing
 from ailsr.runtime.engines.resizer import Library
+from ailsr.runtime.errors import UsageError
 from ailsr.runtime.imaging.protocol import PROTOCOL, Protocol
 
 
@@ -19,10 +23,11 @@ class BenchConfig:
     """Measure exported files (.onnx, .tflite, .mlpackage) on this machine or others, side by side,
     also with OpenCV's dnn_superres networks (.pb) and interpolation.
 
-    Each file runs in a fresh process: it is loaded, warmed up, and timed; then its PSNR and SSIM
+    Each file runs in fresh processes: it is loaded, warmed up, and timed; then its PSNR and SSIM
     are taken on your pictures. Two latencies are given: of the inference alone, and of the whole
     path from a uint8 picture to a uint8 picture, which is what an app sees. Several files take
-    turns (A B A B ...), so that their ratios hold on a machine that is busy or grows warm.
+    turns (A B B A ...), so that their ratios hold on a machine that is busy or grows warm.
+    Intervals come from what differs from one process to the next.
 
     Examples:
 
@@ -41,6 +46,8 @@ class BenchConfig:
     ailsr-bench sesr_m5_x2_int8.tflite --cores big --sustained 10 --html report.html
 
     ailsr-bench exported/*.tflite --device local --device ssh://pi@raspberrypi.local --device adb
+
+    ailsr-bench new/*.tflite --against old --fail-on-slower 5
 
     ailsr-bench compare before.json after.json (see ailsr-bench compare --help)
     """
@@ -113,6 +120,35 @@ class BenchConfig:
             metavar="MINUTES",
         ),
     ] = 0.0
+    processes: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=100,
+            help="Fresh processes to measure each file in; they share --runs, three at least each, "
+            "and --seconds.",
+        ),
+    ] = PROCESSES
+    against: Annotated[
+        list[Path],
+        typer.Option(
+            help="What to compare the files with, in the same run: the file that FILE is to "
+            "replace, or a folder with files of the same names. Repeatable. Prints what got faster "
+            "or slower, by the 99 % interval of the ratio.",
+            metavar="OLD",
+            show_default=False,
+        ),
+    ] = field(default_factory=list)
+    fail_on_slower: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="With --against: fail when a file is more than so many percent slower than its "
+            "OLD, beyond the noise. Measures in up to 20 processes until that can be told; exit "
+            "code 3 when it cannot.",
+            metavar="PERCENT",
+        ),
+    ] = None
     relative_to: Annotated[
         Path | None,
         typer.Option(
@@ -194,9 +230,11 @@ class BenchConfig:
 
     @property
     def plan(self) -> Plan:
-        """What each device is told."""
+        """What each device is told. Raises UsageError for an --against that fits no file."""
+        old = counterparts(self.files, self.against) if self.against else []
+        count = len(self.files)
         return Plan(
-            files=tuple(map(str, self.files)),
+            files=tuple(map(str, [*self.files, *old])),
             threads=self.threads,
             runs=self.runs,
             seconds=self.seconds,
@@ -207,4 +245,32 @@ class BenchConfig:
             sustained_minutes=self.sustained,
             relative_to=self.files.index(self.relative_to) if self.relative_to else 0,
             baselines=tuple(self.baseline),
+            processes=self.processes,
+            pairs=tuple((place, count + place) for place in range(len(old))),
+            percent=self.fail_on_slower,
         )
+
+
+def counterparts(files: Sequence[Path], against: Sequence[Path]) -> list[Path]:
+    """What each of ``files`` is compared with: of the same name, else in the order given.
+
+    Folders in ``against`` stand for what they hold. Raises UsageError for a file without one.
+    """
+    by_name: dict[str, Path] = {}
+    for path in against:
+        inside = {file.name: path / file.name for file in files if (path / file.name).exists()}
+        if path.is_dir() and path.suffix != ".mlpackage":
+            by_name |= inside
+        elif path.exists():
+            by_name[path.name] = path
+        else:
+            raise missing(path)
+    if all(file.name in by_name for file in files):
+        return [by_name[file.name] for file in files]
+    if len(against) == len(files) and not any(file.name in by_name for file in files):
+        return list(against)
+    lacking = ", ".join(file.name for file in files if file.name not in by_name)
+    raise UsageError(
+        f"--against has nothing for {lacking}: give a folder with files of these names, or one "
+        "--against OLD for each FILE"
+    )

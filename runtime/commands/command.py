@@ -2,8 +2,8 @@
 
 The dataclass is the command's whole interface: its docstring is the help, each field's
 ``Annotated[..., typer.Option(help=...)]`` is one flag. Results go to stdout, progress and messages
-to stderr; an AilsrError becomes one line and exit code 1, Ctrl-C exit code 130. SIGTERM and SIGHUP
-end a command as Ctrl-C does, with 143 and 129.
+to stderr; an AilsrError becomes one line and its exit code (1), Ctrl-C exit code 130. SIGTERM and
+SIGHUP end a command as Ctrl-C does, with 143 and 129.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def one_line_errors() -> Iterator[None]:
         with as_exceptions():
             yield
     except AilsrError as error:
-        _fail(str(error), 1)
+        _fail(str(error), error.exit_code)
     except KeyboardInterrupt as error:
         stopped = error if isinstance(error, Stopped) else Stopped()
         _fail(str(stopped), 128 + stopped.number)

@@ -108,7 +108,7 @@ def test_runs_are_made_in_blocks_that_others_may_come_between():
         order.append(")")
 
     calls = [lambda: order.append("A"), lambda: order.append("B")]
-    first, second = measure_latencies(calls, runs=40, seconds=60, block=block, unmeasured=1)
+    first, second = measure_latencies(calls, runs=40, seconds=60, block=block, refill=True)
     warm_up, *blocks = "".join(order).split("(")
     assert warm_up == "AB" * first.warm_up_runs
     assert blocks == ["AB" * 3 + ")"] * BLOCKS  # two measured runs and one before
@@ -359,7 +359,7 @@ def test_many_files_are_related_to_the_first_that_can_be_timed(with_engines, fil
     shares: dict[int, float] = {}
     found = process.measure_side_by_side(
         requests, lambda place, what, share: shares.update({place: share})
-    )
+    ).files
     assert len(requests) > process.SIDE_BY_SIDE
     assert [getattr(each, "file", None) for each in found] == [str(path) for path in paths]
     assert isinstance(found[0], Failure) and found[1].ratio is None

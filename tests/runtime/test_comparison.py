@@ -7,6 +7,7 @@ import csv
 import json
 import subprocess
 import sys
+from dataclasses import fields
 from importlib.resources import files
 from pathlib import Path
 
@@ -17,14 +18,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ailsr.runtime import UsageError
-from ailsr.runtime.bench.comparison import compare, load_report
-from ailsr.runtime.bench.latency import Latency, median_interval
-from ailsr.runtime.commands.compare import failures
+from ailsr.runtime.bench import intervals
+from ailsr.runtime.bench.comparison import BETWEEN_RUNS, compare, compare_pairs, load_report
+from ailsr.runtime.bench.energy import Energy
+from ailsr.runtime.bench.host import Host
+from ailsr.runtime.bench.intervals import mean_interval, median_interval, ratio_reach
+from ailsr.runtime.bench.latency import Latency, Ratio, Sustained
+from ailsr.runtime.bench.path_parts import Parts
+from ailsr.runtime.bench.reference import Reference
+from ailsr.runtime.bench.request import Failure, Measurement, Quality
+from ailsr.runtime.bench.system import Condition, Conditions, Noise
+from ailsr.runtime.commands.bench_options import counterparts
+from ailsr.runtime.commands.compare import failures, judge, undecided
+from ailsr.runtime.engines.engine import Backend
+from ailsr.runtime.errors import EngineError, UndecidedError
+from ailsr.runtime.probe import Fidelity
 
 BENCH = Path(sys.executable).with_name("ailsr-bench")
-validate = fastjsonschema.compile(
-    json.loads(files("ailsr.runtime").joinpath("report.schema.json").read_text())
-)
+SCHEMA_DOCUMENT = json.loads(files("ailsr.runtime").joinpath("report.schema.json").read_text())
+validate = fastjsonschema.compile(SCHEMA_DOCUMENT)
 
 
 def run(*arguments):
@@ -64,6 +76,9 @@ def slowed(report, factor):
         latency |= {
             k: (factor * np.asarray(v)).tolist() for k, v in latency.items() if k.endswith("_ms")
         }
+    file = other["files"][0]
+    if file.get("to_reference"):
+        file["to_reference"] = [factor * value for value in file["to_reference"]]
     return other
 
 
@@ -116,6 +131,40 @@ def test_the_other_forms_say_the_same(folder, report):
     assert "failed: " in table[4] and table[5].startswith("| bicubic")
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (Latency, "latency"),
+        (Ratio, "ratio"),
+        (Reference, "reference"),
+        (Fidelity, "fidelity"),
+        (Backend, "backend"),
+        (Parts, "parts"),
+        (Sustained, "sustained"),
+        (Energy, "energy"),
+        (Noise, "noise"),
+        (Condition, "condition"),
+        (Conditions, "conditions"),
+        (Host, "host"),
+        (Failure, "failure"),
+        (Measurement, "measurement"),
+        (Quality, "quality"),
+    ],
+)
+def test_the_schema_knows_every_field_and_no_other(kind, name):
+    definition = SCHEMA_DOCUMENT["definitions"][name]
+    derived = {
+        "measurement": {
+            *("error", "output_size", "delegate", "fallback", "frames_per_second"),
+            "megapixels_per_second",
+        },
+        "latency": {"histogram"},  # instead of samples, by front ends with little room
+    }.get(name, set())
+    stored = {f.name for f in fields(kind) if not f.name.startswith("named_")}
+    assert set(definition["properties"]) == stored | derived
+    assert set(definition.get("required", [])) <= stored | derived
+
+
 @given(st.lists(st.floats(0.1, 100), min_size=1, max_size=300))
 def test_the_interval_holds_the_median(samples):
     latency = Latency.of_samples(samples)
@@ -131,38 +180,201 @@ def test_nineteen_of_twenty_intervals_hold_the_true_median(n):
     assert 0.94 < np.mean(held) < 0.985
 
 
+@pytest.mark.parametrize("level", [0.95, 0.99])
+def test_quantiles_are_those_of_student(level):
+    from scipy.stats import t
+
+    for freedom in range(1, 21):
+        expected = t.ppf((1 + level) / 2, freedom)
+        assert intervals._quantile(level, freedom) == pytest.approx(expected, abs=1e-3)
+    assert intervals._quantile(level, 1000) == intervals._quantile(level, 20)  # rather too wide
+
+
+@pytest.mark.parametrize("processes", [2, 5, 20])
+def test_ninety_nine_of_a_hundred_intervals_hold_the_true_ratio(processes):
+    random = np.random.default_rng(0)
+    before, after = np.exp(0.05 * random.standard_normal((2, 4000, processes)))
+    alone = [low <= 1 <= high for low, high in (mean_interval(v, 0.99) for v in before)]
+    assert 0.985 < np.mean(alone) < 0.995
+    held = [
+        abs(np.mean(np.log(b)) - np.mean(np.log(a))) <= ratio_reach(a, b, 0.99)
+        for a, b in zip(before, after, strict=True)
+    ]
+    assert np.mean(held) > 0.985
+
+
+def as_measured(report, random, *, change=1.0, spread=0.02, machine=1.0, processes=5):
+    """``report`` as a run that took its first file ``change`` times as long, on a machine that was
+    ``machine`` times slower, with processes that differ by ``spread``."""
+    other = copy.deepcopy(report)
+    file = other["files"][0]
+    noise = np.exp(spread * random.standard_normal(processes))
+    file["to_reference"] = (10 * change * noise).tolist()
+    for key in ("p50_ms", "p50_low_ms", "p50_high_ms"):
+        file["whole_path"][key] *= change * machine * float(np.median(noise))
+    return other
+
+
+def test_an_unchanged_file_is_called_changed_once_in_a_hundred(report):
+    random = np.random.default_rng(0)
+    found = [
+        compare(
+            as_measured(report, random, spread=spread),
+            as_measured(report, random, spread=spread, machine=machine),
+        )
+        .changes[0]
+        .verdict
+        for spread in (0.002, 0.02, 0.1)
+        for machine in np.geomspace(0.4, 2.5, 100)
+    ]
+    assert found.count("same") >= 296
+
+
+def test_a_change_of_a_tenth_is_found_whatever_the_machine_does(report):
+    random = np.random.default_rng(0)
+    for change, verdict in ((1.1, "slower"), (1 / 1.1, "faster")):
+        found = [
+            compare(
+                as_measured(report, random, spread=0.015),
+                as_measured(report, random, change=change, spread=0.015, machine=machine),
+            )
+            .changes[0]
+            .verdict
+            for machine in np.geomspace(0.8, 1.25, 100)
+        ]
+        assert found.count(verdict) >= 90
+
+
 def test_a_report_differs_from_itself_in_nothing(report):
+    assert report["settings"]["processes"] == 5
+    assert len(report["files"][0]["to_reference"]) == 5
     found = compare(report, report)
     assert [change.verdict for change in found.changes] == ["same", "same", "unknown"]
     assert found.changes[0].ratio == 1 and found.changes[0].psnr_change_db == 0
     assert failures(found, slower=None, loss=0) == []
 
 
-def test_what_is_beyond_the_noise_is_a_change(report):
-    latency = report["files"][0]["whole_path"]
-    reach = latency["p50_high_ms"] / latency["p50_low_ms"]
-    for factor, verdict in (
-        (1.01 * reach, "slower"),
-        (reach**0.5, "same"),
-        (0.99 / reach, "faster"),
-    ):
-        found = compare(report, slowed(report, factor))
-        assert found.changes[0].ratio == pytest.approx(factor)
-        assert (found.changes[0].verdict, found.changes[1].verdict) == (verdict, "same")
+@pytest.mark.parametrize("which", ["another machine", "no reference", "another reference"])
+def test_what_shares_no_reference_differs_by_much_or_not_at_all(report, which):
+    other = copy.deepcopy(report)
+    if which == "another machine":
+        other["host"]["cpu"] = "another"
+    elif which == "no reference":
+        del other["reference"], other["files"][0]["to_reference"]
+    else:
+        other["reference"]["name"] += ", another numpy"
+    for file in (*report["files"][:1], *other["files"][:1]):
+        file["whole_path"] |= {"p50_low_ms": file["whole_path"]["p50_ms"]}
+        file["whole_path"] |= {"p50_high_ms": file["whole_path"]["p50_ms"]}
+    for factor, verdict in ((1.01, "slower"), (0.99, "same")):
+        found = compare(report, slowed(other, factor * BETWEEN_RUNS))
+        assert found.changes[0].verdict == verdict
+        assert found.changes[0].ratio == pytest.approx(factor * BETWEEN_RUNS)
+        assert any("share no reference workload" in caveat for caveat in found.caveats)
+        assert undecided(found, 5) != []
 
 
 def test_reports_without_intervals_are_compared_by_their_spread(report):
+    del report["reference"]
     for file in report["files"][:2]:
         for part in ("inference", "whole_path"):
             del file[part]["p50_low_ms"], file[part]["p50_high_ms"]
             file[part]["sd_ms"] = 0.1 * file[part]["p50_ms"]
     validate(report)
     assert compare(report, slowed(report, 2)).changes[0].verdict == "slower"
-    assert compare(report, slowed(report, 1.05)).changes[0].verdict == "same"
+    assert compare(report, slowed(report, 1.3)).changes[0].verdict == "same"
+
+
+def test_what_cannot_be_told_has_an_exit_code_of_its_own(report, tmp_path):
+    random = np.random.default_rng(0)
+    report["files"] = report["files"][:1]
+    before = as_measured(report, random, spread=0.005)
+    noisy, slow = (
+        as_measured(report, random, change=change, spread=spread)
+        for change, spread in ((1.0, 0.3), (1.3, 0.005))
+    )
+    paths = {name: tmp_path / f"{name}.json" for name in ("before", "noisy", "slow")}
+    for path, document in zip(paths.values(), (before, noisy, slow), strict=True):
+        path.write_text(json.dumps(document))
+    done = run("compare", paths["before"], paths["noisy"], "--fail-on-slower", 5)
+    assert done.returncode == 3
+    assert done.stderr.startswith("error: cannot be told to 5 %: ") and done.stderr.count("\n") == 1
+    assert "--against OLD" in done.stderr
+    done = run("compare", paths["before"], paths["slow"], "--fail-on-slower", 5)
+    assert (done.returncode, done.stderr.count("% slower (limit 5 %)")) == (1, 1)
+    assert run("compare", paths["before"], paths["slow"], "--fail-on-slower", 50).returncode == 0
+    assert run("compare", paths["before"], paths["noisy"]).returncode == 0
+
+
+def paired(report, *ratios):
+    """``report`` of two files that took turns, the second's ratio to the first being known."""
+    report["files"] = report["files"][:2]
+    old = report["files"][0]["file"]
+    report["files"][1]["ratio"] = {
+        **{"to": old, "ratio": 1.0, "low": 1.0, "high": 1.0, "blocks": 20},
+        "processes": list(ratios),
+    }
+    return compare_pairs(report, [(1, 0)])
+
+
+def test_files_of_one_run_are_compared_by_the_ratios_of_their_processes(report):
+    found = paired(report, 1.1, 1.1, 1.1, 1.1, 1.1)
+    (change,) = found.changes
+    assert (change.ratio, change.verdict) == (pytest.approx(1.1), "slower")
+    assert change.file == Path(report["files"][1]["file"]).name
+    with pytest.raises(EngineError, match=r"10\.0 % slower .limit 5 %"):
+        judge(found, 5, None)
+    judge(found, 11, None)
+    for unclear in ((1.5, 0.7, 1.2), (1.1,)):
+        with pytest.raises(UndecidedError, match="cannot be told to 5 %"):
+            judge(paired(report, *unclear), 5, None)
+
+
+def test_each_file_has_its_counterpart(tmp_path):
+    new, old = tmp_path / "new", tmp_path / "old"
+    for folder in (new, old):
+        folder.mkdir()
+        for name in ("a.onnx", "b.tflite"):
+            (folder / name).touch()
+    a, b = new / "a.onnx", new / "b.tflite"
+    assert counterparts([a, b], [old]) == [old / "a.onnx", old / "b.tflite"]
+    assert counterparts([b, a], [old / "a.onnx", old / "b.tflite"]) == [
+        old / "b.tflite",
+        old / "a.onnx",
+    ]
+    (old / "c.onnx").touch()
+    assert counterparts([a], [old / "c.onnx"]) == [old / "c.onnx"]
+    assert counterparts([a], [a]) == [a]
+    with pytest.raises(UsageError, match=r"nothing for b\.tflite"):
+        counterparts([a, b], [old / "a.onnx"])
+    with pytest.raises(UsageError, match=r"d\.onnx"):
+        counterparts([a], [old / "d.onnx"])
+
+
+def test_a_file_against_another_in_one_run(write_network):
+    """The real thing: a float network against itself at int8, and against itself."""
+    fast, slow = (write_network(kind, (48, 64)) for kind in ("onnx int8 uint8", "onnx float32"))
+    done = run(fast, "--against", fast, "--runs", 40, "--seconds", 0.4, "--json")
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert validate(document) and [f["file"] for f in document["files"]] == [str(fast)] * 2
+    (change,) = document["comparison"]["changes"]
+    assert change["ratio_low"] < change["ratio"] < change["ratio_high"]
+    assert len(document["files"][0]["ratio"]["processes"]) == 5
+    done = run(slow, "--against", fast, "--runs", 40, "--seconds", 0.4, "--threads", 1)
+    assert done.returncode == 0, done.stderr
+    assert "99 % interval" in done.stdout
+    done = run(slow, "--fail-on-slower", 5)
+    assert (done.returncode, done.stderr) == (
+        1,
+        "error: --fail-on-slower compares: add --against OLD\n",
+    )
 
 
 def test_a_build_can_fail_on_it(folder, report, tmp_path):
     report["files"].pop()
+    for file in report["files"]:  # a quiet machine
+        file["to_reference"] = [10.0, 10.01, 10.02]
     before, after = tmp_path / "before.json", tmp_path / "after.json"
     before.write_text(json.dumps(report))
     worse = slowed(report, 50)

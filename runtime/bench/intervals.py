@@ -1,0 +1,74 @@
+"""Confidence intervals of medians, of means over processes, and of the ratio of two of them."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+
+Interval = tuple[float, float]
+"""(low, high)"""
+# Two-sided quantiles of Student's t by degrees of freedom, from 1; what is beyond takes the last.
+_T = {
+    0.95: (
+        *(12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228),
+        *(2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086),
+    ),
+    0.99: (
+        *(63.657, 9.925, 5.841, 4.604, 4.032, 3.707, 3.499, 3.355, 3.250, 3.169),
+        *(3.106, 3.055, 3.012, 2.977, 2.947, 2.921, 2.898, 2.878, 2.861, 2.845),
+    ),
+}
+
+
+def median_interval(samples: Sequence[float]) -> Interval:
+    """95 % confidence interval of the median of independent ``samples``, whatever they follow.
+
+    Between the order statistics of ranks n/2 ± 0.98·√n (Conover, Practical Nonparametric
+    Statistics, 3.2).
+    """
+    ordered, n = sorted(samples), len(samples)
+    reach = 0.98 * math.sqrt(n)
+    low, high = math.floor(n / 2 - reach), math.ceil(n / 2 + reach)
+    return ordered[max(low, 1) - 1], ordered[min(high + 1, n) - 1]
+
+
+def geometric_mean(values: Sequence[float]) -> float:
+    """exp of the mean of the logarithms of positive ``values``."""
+    return math.exp(statistics.fmean(map(math.log, values)))
+
+
+def mean_interval(values: Sequence[float], level: float = 0.95) -> Interval:
+    """Confidence interval of the geometric mean of two or more positive ``values``.
+
+    By Student's t on their logarithms; ``level`` is 0.95 or 0.99.
+    """
+    spread = statistics.stdev(map(math.log, values))
+    reach = _quantile(level, len(values) - 1) * spread / math.sqrt(len(values))
+    middle = geometric_mean(values)
+    return middle / math.exp(reach), middle * math.exp(reach)
+
+
+def half_width(interval: Interval) -> float:
+    """Half the width of an interval of ratios, in percent."""
+    low, high = interval
+    return 50 * (high - low)
+
+
+def ratio_reach(before: Sequence[float], after: Sequence[float], level: float) -> float:
+    """Half the width of the confidence interval of log(after / before), for geometric means.
+
+    Two or more independent positive values each; Welch's t on their logarithms (Welch, 1947).
+    """
+    parts = [statistics.variance(map(math.log, v)) / len(v) for v in (before, after)]
+    total = sum(parts)
+    if total == 0:
+        return 0.0
+    sizes = (len(before), len(after))
+    freedom = total**2 / sum(p**2 / (n - 1) for p, n in zip(parts, sizes, strict=True))
+    return _quantile(level, math.floor(freedom + 1e-9)) * math.sqrt(total)
+
+
+def _quantile(level: float, freedom: int) -> float:
+    table = _T[level]
+    return table[min(freedom, len(table)) - 1]
