@@ -77,11 +77,11 @@ class Change:
 
     def decides(self, percent: float) -> bool:
         """Whether the interval is narrow enough, or far enough off, to tell that the file became
-        slower by more than ``percent``, or did not."""
+        slower by more than ``percent``, or did not; 0 asks for no precision."""
         if self.ratio_low is None or self.ratio_high is None:
             return False
         limit = 1 + percent / 100
-        within = half_width((self.ratio_low, self.ratio_high)) <= percent
+        within = not percent or half_width((self.ratio_low, self.ratio_high)) <= percent
         return within or self.ratio_low > limit or self.ratio_high < limit
 
 

@@ -103,7 +103,7 @@ def measure_files(plan: Plan, report: Report) -> Results:
         [[requests[place] for place in group] for group in groups],
         progress,
         processes,
-        lambda files: plan.percent is None or precise(files, plan.percent),
+        lambda files: not plan.percent or precise(files, plan.percent),
     )
     files = [measured.files[order.index(place)] for place in range(len(order))]
     if resizers := _resizers(plan.baselines, files):

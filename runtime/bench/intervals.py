@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Sequence
+
+import numpy as np
 
 Interval = tuple[float, float]
 """(low, high)"""
@@ -35,7 +36,7 @@ def median_interval(samples: Sequence[float]) -> Interval:
 
 def geometric_mean(values: Sequence[float]) -> float:
     """exp of the mean of the logarithms of positive ``values``."""
-    return math.exp(statistics.fmean(map(math.log, values)))
+    return math.exp(np.log(values).mean())
 
 
 def mean_interval(values: Sequence[float], level: float = 0.95) -> Interval:
@@ -43,8 +44,8 @@ def mean_interval(values: Sequence[float], level: float = 0.95) -> Interval:
 
     By Student's t on their logarithms; ``level`` is 0.95 or 0.99.
     """
-    spread = statistics.stdev(map(math.log, values))
-    reach = _quantile(level, len(values) - 1) * spread / math.sqrt(len(values))
+    error = np.log(values).std(ddof=1) / math.sqrt(len(values))
+    reach = _quantile(level, len(values) - 1) * error
     middle = geometric_mean(values)
     return middle / math.exp(reach), middle * math.exp(reach)
 
@@ -60,7 +61,7 @@ def ratio_reach(before: Sequence[float], after: Sequence[float], level: float) -
 
     Two or more independent positive values each; Welch's t on their logarithms (Welch, 1947).
     """
-    parts = [statistics.variance(map(math.log, v)) / len(v) for v in (before, after)]
+    parts = [float(np.log(values).var(ddof=1)) / len(values) for values in (before, after)]
     total = sum(parts)
     if total == 0:
         return 0.0

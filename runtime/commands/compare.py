@@ -42,7 +42,8 @@ class CompareConfig:
         typer.Option(
             min=0,
             help="Fail when a file's median is more than so many percent slower, beyond the noise, "
-            "or a file could not be measured any more; exit code 3 when the noise is larger.",
+            "or a file could not be measured any more; exit code 3 when the noise is larger. 0: "
+            "when it is slower beyond the noise, however large that is.",
             metavar="PERCENT",
         ),
     ] = None
