@@ -20,9 +20,12 @@ from ailsr.runtime.bench.system import System
 WARM_UP_WINDOW = 5
 WARM_UP_TOLERANCE = 0.05
 WARM_UP_SECONDS = 2.0
+AGAIN_SECONDS = 0.5
+"""As ``WARM_UP_SECONDS``, for a file that another process has just run."""
 WARM_UP_RULE = (
     f"run until the median of the last {WARM_UP_WINDOW} runs is within {WARM_UP_TOLERANCE:.0%} of "
-    f"the median of the {WARM_UP_WINDOW} before them, but {WARM_UP_SECONDS:g} s at most"
+    f"the median of the {WARM_UP_WINDOW} before them, but {WARM_UP_SECONDS:g} s at most, "
+    f"{AGAIN_SECONDS:g} s in a file's further processes"
 )
 MIN_RUNS = 3
 """Runs that are measured even when they take longer than the time allowed."""
@@ -56,7 +59,7 @@ class Latency:
     p50_high_ms: float
     warm_up_runs: int = 0
     steady: bool = True
-    """False: the warm-up ran out of time before the latency settled."""
+    """False: the warm-up of the first process ran out of time before the latency settled."""
     samples_ms: tuple[float, ...] = field(default=(), repr=False)
     """The runs, in order."""
     block_p50_ms: tuple[float, ...] = field(default=(), repr=False)
@@ -106,7 +109,7 @@ class Latency:
         pooled = cls.of_samples(
             [sample for process in processes for sample in process.samples_ms],
             sum(process.warm_up_runs for process in processes),
-            all(process.steady for process in processes),
+            processes[0].steady,
         )
         return replace(
             pooled,
@@ -206,6 +209,7 @@ def measure_latencies(
     *,
     blocks: int = BLOCKS,
     min_runs: int = MIN_RUNS,
+    warm_up_seconds: float = WARM_UP_SECONDS,
     block: Block = nullcontext,
     refill: bool = False,
 ) -> list[Latency]:
@@ -217,7 +221,7 @@ def measure_latencies(
     ``block()``; with ``refill`` a run that is not measured goes before those of a block, to fill
     the caches again, unless runs are so long that it does not matter.
     """
-    warm_up, steady = _warm_up(calls)
+    warm_up, steady = _warm_up(calls, warm_up_seconds)
     runs = max(runs, min_runs)
     refill = refill and min(min(samples) for samples in warm_up) < COLD_MS
     measured: list[list[list[float]]] = [[] for _ in calls]
@@ -244,8 +248,8 @@ def measure_latencies(
 
 
 def settle(call: Call) -> None:
-    """Warm ``call`` up, by ``WARM_UP_RULE``."""
-    _warm_up([call])
+    """Warm ``call`` up, by ``WARM_UP_RULE`` for what ran just before."""
+    _warm_up([call], AGAIN_SECONDS)
 
 
 def measure_for(call: Call, seconds: float) -> list[float]:
@@ -284,13 +288,13 @@ def measure_sustained(
     return curve
 
 
-def _warm_up(calls: Sequence[Call]) -> tuple[list[list[float]], list[bool]]:
-    """The samples of each call until it was steady, and whether it was."""
+def _warm_up(calls: Sequence[Call], seconds: float) -> tuple[list[list[float]], list[bool]]:
+    """The samples of each call until it was steady, and whether it was within ``seconds``."""
     samples: list[list[float]] = [[] for _ in calls]
     start = time.perf_counter()
     while True:
         steady = [is_steady(own) for own in samples]
-        if all(steady) or time.perf_counter() - start > WARM_UP_SECONDS * len(calls):
+        if all(steady) or time.perf_counter() - start > seconds * len(calls):
             return samples, steady
         _run_each(calls, samples)
 

@@ -58,15 +58,15 @@ def measure_in_rounds(
             progress(place, note, (done + share) / of)
 
         found: list[Measurement | Failure] = []
-        for group in groups:
+        for group in filter(None, groups):
             measured = _round(group, processes, rounds, len(found), tell)
             found += measured.files
             references += measured.references
         rounds.append(found)
-    first = requests[0]
-    name = reference.name(first.threads or 1)
-    known = Reference(name, Latency.of_processes(references)) if references else None
-    return Measured(_all(rounds), known)
+    if not references:
+        return Measured(_all(rounds), None)
+    name = reference.name(requests[0].threads or 1)
+    return Measured(_all(rounds), Reference(name, Latency.of_processes(references)))
 
 
 def _round(

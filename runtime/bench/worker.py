@@ -28,8 +28,10 @@ import numpy as np
 from ailsr.runtime.bench import cores, reference
 from ailsr.runtime.bench.energy import find_meter, joules_per_call
 from ailsr.runtime.bench.latency import (
+    AGAIN_SECONDS,
     BLOCKS,
     MIN_RUNS,
+    WARM_UP_SECONDS,
     measure_for,
     measure_latencies,
     measure_sustained,
@@ -170,6 +172,7 @@ def measure_speed(
         request.seconds,
         blocks=request.blocks,
         min_runs=-(-MIN_RUNS * request.blocks // BLOCKS),
+        warm_up_seconds=AGAIN_SECONDS if request.only_latency else WARM_UP_SECONDS,
         block=block,
         refill=request.in_turn,
     )

@@ -82,8 +82,10 @@ def _notes(results: Results) -> list[str]:
     host, files = results.host, results.measured
     cores = f" (--cores {results.cores})" if results.cores else ""
     governor = f", governor {host.governor}" if host.governor else ""
+    several = f"{results.processes} processes a file; " if results.processes > 1 else ""
     notes = [
         f"{host.cpu}, {host.cores} cores{governor}; {count(results.threads, 'thread')}{cores}; "
+        + several
         + ", ".join(sorted({file.engine for file in files}))
     ]
     if results.baseline:
