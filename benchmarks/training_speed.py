@@ -85,7 +85,7 @@ def main(config: Speed) -> None:
         target = weighed.in_color(batch.hr)
         w = initial_importance((weighed.output(teacher, batch.lr) - target).abs(), recipe.constants)
         error = (weighed.output(previous, batch.lr) - target).abs()
-        return replace(batch, map=raised_importance(w, error, 1, recipe.constants))
+        return replace(batch, weight=raised_importance(w, error, 1, recipe.constants))
 
     kinds: dict[str, Callable[[], object]] = {
         "plain, one batch in memory": lambda: unweighed.learn(plain, RATE, DECAY),

@@ -30,23 +30,24 @@ class ImportanceMaps:
     ) -> None:
         """``tick(done)`` is called after each picture."""
         self._source, self._output, self._in_color, self._tick = source, output, in_color, tick
-        self._teacher: Network | None = None
-        """Whose output the maps of the source are."""
-        self._judged: Network | None = None
+        self._taught_by: Network | None = None
+        """Whose output T(x) the source holds."""
+        self._errors_of: Network | None = None
         self._errors: list[Tensor] = []
-        """|T(x) − y| of the judged teacher on each picture, as far as it has been run; float16."""
+        """|T(x) − y| of that teacher on each image, as far as it has been run; float16."""
 
     def unset(self) -> None:
         """Plain training: no maps, and patches drawn everywhere alike."""
-        self._teacher = None
-        self._source.set_maps(None)
+        self._taught_by = None
+        self._source.set_weights(None)
+        self._source.set_taught(None)
         self._source.draw_by(None)
 
     def weigh(self, teacher: Network, previous: Network | None, k: int, c: Importance) -> float:
         """Maps of w in round ``k``, ``previous`` being the student at its start (None: of round
         0); the mean of w."""
-        if teacher is not self._judged:
-            self._judged, self._errors = teacher, []
+        if teacher is not self._errors_of:
+            self._errors_of, self._errors = teacher, []
         mean = _Mean()
 
         def maps() -> Iterator[Tensor]:
@@ -58,27 +59,26 @@ class ImportanceMaps:
                     w = raised_importance(w, (self._output(previous, lr) - target).abs(), k, c)
                 yield mean.of(w)
 
-        self._teacher = None
-        self._source.set_maps(maps())
+        self._source.set_weights(maps())
         return mean.value
 
     def teach(self, teacher: Network) -> None:
         """Maps of the teacher's output T(x), unless they are there already."""
-        if teacher is not self._teacher:
-            self._source.set_maps(self._output(teacher, lr) for _, lr, _ in self._pictures())
-            self._teacher = teacher
+        if teacher is not self._taught_by:
+            self._source.set_taught(self._output(teacher, lr) for _, lr, _ in self._pictures())
+            self._taught_by = teacher
 
     def draw(self, teacher: Network, student: Network | None) -> float:
         """Patches drawn by what ``student`` lacks to ``teacher``; the mean of that.
 
         None stands for plain enlargement.
         """
-        mean, known = _Mean(), teacher is self._teacher
+        mean, known = _Mean(), teacher is self._taught_by
         enlarge = BicubicUpsampler(3, self._source.scale).to(self._source.device)
 
         def importance() -> Iterator[Tensor]:
             for index, lr, _ in self._pictures():
-                taught = self._source.map(index) if known else self._output(teacher, lr)
+                taught = self._source.taught(index) if known else self._output(teacher, lr)
                 if student is None:
                     output = self._in_color(enlarge(lr))
                 else:

@@ -28,12 +28,16 @@ Picture = NDArray[np.uint8]  # (H, W, 3)
 
 @dataclass(frozen=True)
 class Batch:
-    """Patches in [0, 1]: lr (N, 3, p, p), hr (N, 3, s·p, s·p), map (N, C, s·p, s·p)."""
+    """Patches in [0, 1], and what the round's teacher says of them."""
 
     lr: Tensor
+    """x (N, 3, p, p)."""
     hr: Tensor
-    map: Tensor | None
-    """What the source's maps say of these pixels."""
+    """y (N, 3, s·p, s·p)."""
+    weight: Tensor | None = None
+    """Importance w (N, C, s·p, s·p) of the residual; C are the student's channels."""
+    taught: Tensor | None = None
+    """The teacher's output T(x) (N, C, s·p, s·p)."""
 
 
 class PatchSource:
@@ -66,26 +70,27 @@ class PatchSource:
         self._widths = torch.tensor([w for _, w in self.sizes])
         self._lr = _flat(reduced, device)
         self._hr = _flat(large, device)
-        self._maps: Tensor | None = None
+        self._weights: Tensor | None = None
+        self._taught: Tensor | None = None
         self.draw_by(None)
 
     def __len__(self) -> int:
         return len(self.sizes)
 
-    def set_maps(self, maps: Iterable[Tensor] | None) -> None:
-        """Cut patches from one map (1, C, H, W) per picture, too, from now on; kept as float16."""
-        self._maps, start = None, 0
-        for pixels in (m[0].permute(1, 2, 0).flatten(0, 1) for m in maps or ()):
-            if self._maps is None:
-                shape = (len(self._hr), pixels.shape[1])
-                self._maps = torch.empty(shape, dtype=torch.float16, device=self.device)
-            self._maps[start : start + len(pixels)] = pixels
-            start += len(pixels)
+    def set_weights(self, maps: Iterable[Tensor] | None) -> None:
+        """Give the batches to come a ``weight`` from one map (1, C, H, W) per image; None: none."""
+        self._weights = None  # its memory is needed
+        self._weights = self._flat_maps(maps)
 
-    def map(self, index: int) -> Tensor:
-        """The map (1, C, H, W) that was set for picture ``index``."""
-        assert self._maps is not None
-        pixels = self._maps[self._pixels(index, self.scale)]
+    def set_taught(self, outputs: Iterable[Tensor] | None) -> None:
+        """Give the batches to come ``taught`` from one T(x) (1, C, H, W) per image; None: none."""
+        self._taught = None
+        self._taught = self._flat_maps(outputs)
+
+    def taught(self, index: int) -> Tensor:
+        """T(x) (1, C, H, W) of image ``index``, as it was set."""
+        assert self._taught is not None
+        pixels = self._taught[self._pixels(index, self.scale)]
         height, width = (side * self.scale for side in self.sizes[index])
         return pixels.view(1, height, width, -1).permute(0, 3, 1, 2).float()
 
@@ -102,6 +107,17 @@ class PatchSource:
         lr = self._lr[self._pixels(index, 1)].view(1, height, width, 3)
         hr = self._hr[self._pixels(index, s)].view(1, height * s, width * s, 3)
         return _unit(lr), _unit(hr)
+
+    def _flat_maps(self, maps: Iterable[Tensor] | None) -> Tensor | None:
+        """``maps`` (1, C, H, W) one after the other, (pixels of all images, C) in float16."""
+        flat, start = None, 0
+        for pixels in (m[0].permute(1, 2, 0).flatten(0, 1) for m in maps or ()):
+            if flat is None:
+                shape = (len(self._hr), pixels.shape[1])
+                flat = torch.empty(shape, dtype=torch.float16, device=self.device)
+            flat[start : start + len(pixels)] = pixels
+            start += len(pixels)
+        return flat
 
     def _pixels(self, index: int, s: int) -> slice:
         """Where the pixels of picture ``index`` lie, ``s`` times enlarged."""
@@ -134,10 +150,13 @@ class PatchSource:
             # index_select: three times as fast as source[index] on a CPU
             return source.index_select(0, index.flatten()).view(*index.shape, -1)
 
-        cut = None
-        if self._maps is not None:
-            cut = gather(self._maps, self.scale).permute(0, 3, 1, 2).float()
-        return Batch(_unit(gather(self._lr, 1)), _unit(gather(self._hr, self.scale)), cut)
+        def cut(maps: Tensor | None) -> Tensor | None:
+            if maps is None:
+                return None
+            return gather(maps, self.scale).permute(0, 3, 1, 2).float()
+
+        lr, hr = _unit(gather(self._lr, 1)), _unit(gather(self._hr, self.scale))
+        return Batch(lr, hr, weight=cut(self._weights), taught=cut(self._taught))
 
 
 class Loaded(NamedTuple):

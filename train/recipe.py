@@ -213,6 +213,11 @@ class Recipe:
         return Importance(self.alpha, self.beta, self.lambda_, self.rho, self.gamma)
 
     @property
+    def squares(self) -> bool:
+        """Whether plain training minimises squared error; otherwise absolute error."""
+        return self.method == "mse" or (self.method == "ail" and self.importance == "paper")
+
+    @property
     def teacher_model(self) -> str | None:
         """The checkpoint of the teacher, None when there is none but the network itself."""
         if self.method != "ail" or self.teacher == "self":

@@ -285,13 +285,11 @@ class Run:
 
     def _loss(self, output: Tensor, batch: Batch) -> Tensor:
         target = self.in_color(batch.hr)
-        match self.recipe.method, self.recipe.importance:
-            case "ail", "paper" if batch.map is not None:
-                return importance_loss(output, target, batch.map)
-            case ("mse", _) | ("ail", "paper"):
-                return F.mse_loss(output, target)
-            case _:
-                return F.l1_loss(output, target if batch.map is None else batch.map)
+        if batch.weight is not None:
+            return importance_loss(output, target, batch.weight)
+        if batch.taught is not None:
+            return F.l1_loss(output, batch.taught)
+        return F.mse_loss(output, target) if self.recipe.squares else F.l1_loss(output, target)
 
     def _learning_rate(self, segment: int) -> float:
         """A cosine from restart to restart, each with a linear warm-up."""
