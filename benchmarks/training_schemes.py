@@ -27,9 +27,10 @@ from ailsr.runtime.errors import UsageError
 from ailsr.runtime.files import atomic_output
 from ailsr.runtime.imaging.protocol import PROTOCOL, pairs, set_name
 from ailsr.train import checkpoint
+from ailsr.train.events import Events
 from ailsr.train.recipe import OF_THE_MACHINE, Arithmetic, Recipe
 from ailsr.train.scoring import score
-from ailsr.train.training import Events, train
+from ailsr.train.training import train
 
 PLAIN: dict[str, dict[str, Any]] = {
     "L1": {"method": "l1", "rounds": 1},
@@ -124,9 +125,12 @@ def run(config: Comparison, name: str, how: dict[str, Any], seed: int) -> Path:
             return folder
     with progress() as bar:
         task = bar.add_task(f"{name}, seed {seed}", total=config.steps, note="")
-        train(
-            recipe, Events(step=lambda done, _, note: bar.update(task, completed=done, note=note))
-        )
+
+        def show(activity: str, done: int, total: int, note: str) -> None:
+            if activity == "training":
+                bar.update(task, completed=done, note=note)
+
+        train(recipe, Events(progress=show))
     return folder
 
 

@@ -27,11 +27,12 @@ from typer import Option
 from ailsr.runtime.commands.command import entry_point, progress, stdout
 from ailsr.train.ail import initial_importance, raised_importance
 from ailsr.train.distributed import Processes
+from ailsr.train.events import Events
 from ailsr.train.networks import create
 from ailsr.train.patches import Batch
 from ailsr.train.recipe import Arithmetic, Recipe
 from ailsr.train.state import frozen
-from ailsr.train.training import Events, Run
+from ailsr.train.training import Run
 
 RATE, DECAY = 1e-5, 0.999
 WARM_UP = 3

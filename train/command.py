@@ -20,9 +20,10 @@ from ailsr.runtime.imaging.protocol import PROTOCOL
 from ailsr.train import checkpoint
 from ailsr.train.curves import draw
 from ailsr.train.distributed import Processes, one_voice
+from ailsr.train.events import Events
 from ailsr.train.networks import is_reference
 from ailsr.train.recipe import OF_THE_MACHINE, PICTURES, Recipe
-from ailsr.train.training import Events, train
+from ailsr.train.training import train
 
 
 def main(recipe: Recipe) -> None:
@@ -41,17 +42,12 @@ def main(recipe: Recipe) -> None:
     with progress() as bar:
         task = bar.add_task("reading pictures", total=None, note="")
 
-        def show(description: str) -> Any:  # noqa: ANN401
-            def tick(done: int, total: int, note: str = "") -> None:
-                if bar.tasks[0].description != description:
-                    bar.reset(task, description=description, total=total, completed=done)
-                bar.update(task, completed=done, total=total, note=note)
+        def show(activity: str, done: int, total: int, note: str) -> None:
+            if bar.tasks[0].description != activity:
+                bar.reset(task, description=activity, total=total, completed=done)
+            bar.update(task, completed=done, total=total, note=note)
 
-            return tick
-
-        card = train(
-            recipe, Events(message, show("reading pictures"), show("importance"), show("training"))
-        )
+        card = train(recipe, Events(message, show))
     if not Processes.of_torchrun().first:
         return
     if (log := recipe.output / "log.jsonl").exists():

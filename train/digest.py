@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ailsr.runtime.errors import UsageError
 
 
-class PictureDigest:
+class ImageDigest:
     """SHA-256 of the sizes and pixels of pictures, in their order; as text in hexadecimal."""
 
     def __init__(self) -> None:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ailsr.train.ail import Importance, initial_importance, lacking, raised_importance
+from ailsr.train.events import Progress
 from ailsr.train.networks import Network
 from ailsr.train.networks.skip import BicubicUpsampler
 from ailsr.train.patches import PatchSource
@@ -26,10 +27,11 @@ class ImportanceMaps:
     """The maps of a run; sets them in its ``source``."""
 
     def __init__(
-        self, source: PatchSource, output: Output, in_color: InColor, tick: Callable[[int], None]
+        self, source: PatchSource, output: Output, in_color: InColor, progress: Progress
     ) -> None:
-        """``tick(done)`` is called after each picture."""
-        self._source, self._output, self._in_color, self._tick = source, output, in_color, tick
+        """``progress`` is called per image and map."""
+        self._source, self._output, self._in_color = source, output, in_color
+        self._progress = progress
         self._taught_by: Network | None = None
         """Whose output T(x) the source holds."""
         self._errors_of: Network | None = None
@@ -92,7 +94,7 @@ class ImportanceMaps:
         """(number, lr, target in the student's colour) of each picture."""
         for index in range(len(self._source)):
             lr, hr = self._source.pair(index)
-            self._tick(index + 1)
+            self._progress("importance", index + 1, len(self._source), "")
             yield index, lr, self._in_color(hr)
 
 

@@ -7,23 +7,17 @@ gathers and no worker processes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from ailsr.runtime.errors import ImageError, TrainingError
-from ailsr.runtime.imaging.image import list_pictures, read
-from ailsr.runtime.imaging.resize import crop_to_multiple, resize, shrink
-from ailsr.train.digest import PictureDigest
+from ailsr.runtime.errors import TrainingError
+from ailsr.runtime.imaging.image import Rgb
+from ailsr.runtime.imaging.resize import crop_to_multiple, shrink
 from ailsr.train.places import Places
-
-Picture = NDArray[np.uint8]  # (H, W, 3)
 
 
 @dataclass(frozen=True)
@@ -47,7 +41,7 @@ class PatchSource:
     """
 
     def __init__(
-        self, pictures: Sequence[Picture], scale: int, patch: int, device: torch.device
+        self, pictures: Sequence[Rgb], scale: int, patch: int, device: torch.device
     ) -> None:
         """``pictures`` are high-resolution; ``patch`` is the low-resolution side of a patch.
 
@@ -159,53 +153,7 @@ class PatchSource:
         return Batch(lr, hr, weight=cut(self._weights), taught=cut(self._taught))
 
 
-class Loaded(NamedTuple):
-    """What ``load_pictures`` read."""
-
-    pictures: list[Picture]
-    unreadable: dict[Path, str]
-    """By file: the reason."""
-    shrunk: int
-    """How many pictures were larger than the limit."""
-    digest: str
-    """That of the pictures as their files hold them, in their order."""
-
-
-def load_pictures(
-    folders: Sequence[Path], max_megapixels: float, tick: Callable[[int, int], None]
-) -> Loaded:
-    """All pictures of ``folders``; larger ones than the limit are shrunk by an integer factor.
-
-    A photograph straight from a camera is blurred and noisy at its full size; shrunk, it is sharp
-    enough to learn from. ``tick(done, total)`` is called per file. Raises TrainingError when
-    nothing can be read.
-    """
-    files = [f for folder in folders for f in list_pictures(folder)]
-    pictures: list[Picture] = []
-    unreadable: dict[Path, str] = {}
-    shrunk, digest = 0, PictureDigest()
-    for number, file in enumerate(files, start=1):
-        try:
-            rgb = read(file)
-            digest.add(rgb)
-            factor = int(np.ceil(np.sqrt(rgb.shape[0] * rgb.shape[1] / (max_megapixels * 1e6))))
-            if factor > 1:
-                height, width = (max(1, side // factor) for side in rgb.shape[:2])
-                rgb = resize(rgb, (height, width))
-                shrunk += 1
-            pictures.append(rgb)
-        except ImageError as error:
-            unreadable[file] = str(error)
-        tick(number, len(files))
-    if not pictures:
-        named, reason = ", ".join(str(f) for f in folders), next(iter(unreadable.values()))
-        raise TrainingError(
-            f"none of the {len(files)} pictures in {named} can be read; the first: {reason}"
-        )
-    return Loaded(pictures, unreadable, shrunk, str(digest))
-
-
-def _flat(pictures: Sequence[Picture], device: torch.device) -> Tensor:
+def _flat(pictures: Sequence[Rgb], device: torch.device) -> Tensor:
     return torch.from_numpy(np.concatenate([p.reshape(-1, 3) for p in pictures])).to(device)
 
 

@@ -248,12 +248,6 @@ class Recipe:
         """The step at which ``segment`` (from 0) ends."""
         return self.segment_start(segment + 1)
 
-    def span(self, segment: int) -> tuple[int, int]:
-        """First and last step of the fall of the learning rate that ``segment`` belongs to."""
-        if self.method == "ail" and self.importance != "paper":
-            return 0, self.steps
-        return self.segment_start(segment), self.segment_end(segment)
-
     def to_dict(self) -> dict[str, Any]:
         """The options of the run itself, as JSON values; paths as they were given."""
         left_out = {"resume", "config", "json"}

@@ -9,9 +9,8 @@ from __future__ import annotations
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -20,37 +19,27 @@ from torch import Tensor, nn
 
 from ailsr.runtime.errors import TrainingError
 from ailsr.runtime.files import atomic_output, clear_leftovers, sole_writer
-from ailsr.runtime.imaging.folder import list_folder
-from ailsr.runtime.imaging.protocol import left_out
 from ailsr.runtime.stopping import Stopped, handled
 from ailsr.runtime.version import VERSION
 from ailsr.train import checkpoint
 from ailsr.train.ail import importance_loss
 from ailsr.train.checkpoint import Checkpoint
+from ailsr.train.data import load_data
 from ailsr.train.device import choose, compiled, wants_bfloat16
 from ailsr.train.digest import check_same
 from ailsr.train.distributed import Processes
+from ailsr.train.events import Events
 from ailsr.train.importance import ImportanceMaps
 from ailsr.train.networks import Network, rgb_to_luma
-from ailsr.train.patches import Batch, Loaded, PatchSource, load_pictures
+from ailsr.train.patches import Batch
 from ailsr.train.recipe import Recipe
 from ailsr.train.run_log import RunLog
+from ailsr.train.schedule import average_decay, learning_rate
 from ailsr.train.scoring import score
 from ailsr.train.state import frozen, initial_state
-from ailsr.train.validation import Validation, load_validation
 
 MOST_DEAF = 0.9
 """Share of the channels that no gradient may reach before training is given up."""
-
-
-@dataclass
-class Events:
-    """What a run tells while it goes on; the command draws it, a test may ignore it."""
-
-    say: Callable[[str], None] = lambda text: None
-    load: Callable[[int, int], None] = lambda done, total: None
-    map: Callable[[int, int], None] = lambda done, total: None
-    step: Callable[[int, int, str], None] = lambda done, total, note: None
 
 
 def train(recipe: Recipe, events: Events | None = None) -> dict[str, Any]:
@@ -99,23 +88,16 @@ class Run:
             torch.set_num_threads(recipe.threads)
         self.bfloat16 = wants_bfloat16(recipe.arithmetic, self.device)
         self.log = RunLog(recipe.output if processes.first else None, recipe.tensorboard)
-        validation = load_validation(recipe.val, recipe.scale) if recipe.val else None
-        self.validation = validation.pairs if validation else []
         self.state = initial_state(recipe, self.device)
-        loaded = load_pictures(recipe.train or [], recipe.max_megapixels, self.events.load)
-        self.source = PatchSource(loaded.pictures, recipe.scale, recipe.patch, self.device)
-        self.skipped = len(loaded.unreadable) + self.source.too_small
-        self.digests = {"train": loaded.digest, "val": validation and validation.digest}
-        """What the pictures are, wherever they lie."""
-        self._tell_of(loaded, validation)
-        self.maps = ImportanceMaps(self.source, self.output, self.in_color, self._mapped)
+        self.data = load_data(recipe, self.device, self.events)
+        self.maps = ImportanceMaps(self.data.source, self.output, self.in_color, self._mapped)
         self.stopped_by: int | None = None
         """The signal that asks for an end; obeyed after the next whole step."""
         recipe.output.mkdir(parents=True, exist_ok=True)
         self.last_path = recipe.output / "last.pt"
         if recipe.resume:
             stored = checkpoint.load(self.last_path, recipe.network)
-            check_same(self.digests, stored.card.get("digests", {}), recipe.output)
+            check_same(self.data.digests, stored.card.get("digests", {}), recipe.output)
             self.state.restore(stored.progress, stored.network, self.last_path)
             self.log.resume(self.state.step)
             self.events.say(f"resumed at step {self.state.step} of {recipe.steps}")
@@ -160,33 +142,13 @@ class Run:
         return {
             "ailsr_version": VERSION,
             "recipe": self.recipe.to_dict(),
-            "pictures": len(self.source),
-            "skipped": self.skipped,
-            "digests": self.digests,
+            "pictures": len(self.data.source),
+            "skipped": self.data.skipped,
+            "digests": self.data.digests,
             "steps": self.state.step,
             "validations": self.state.validations,
             "arithmetic": "bfloat16" if self.bfloat16 else "float32",
         }
-
-    def _tell_of(self, loaded: Loaded, validation: Validation | None) -> None:
-        """Say which pictures are left out, and which are not taken as they are."""
-        recipe, say = self.recipe, self.events.say
-        for folder in recipe.train or []:
-            if note := list_folder(folder).note:
-                say(note)
-        if recipe.val and (note := left_out(recipe.val)):
-            say(note)
-        if validation and (unusable := validation.left_out):
-            first = next(iter(unusable.values()))
-            say(f"left out of --val: {len(unusable)}, the first: {first}")
-        if unreadable := loaded.unreadable:
-            first = next(iter(unreadable.values()))
-            say(f"left out: {len(unreadable)} unreadable, the first: {first}")
-        if small := self.source.too_small:
-            side = recipe.patch * recipe.scale
-            say(f"left out: {small} smaller than a patch, {side}x{side}")
-        if loaded.shrunk:
-            say(f"shrunk: {loaded.shrunk} of more than --max-megapixels {recipe.max_megapixels}")
 
     def weigh(self, segment: int) -> float | None:
         """Set the round's maps; returns their mean importance, None for plain training."""
@@ -207,8 +169,8 @@ class Run:
             return None
         return self.maps.draw(state.teacher, state.previous)
 
-    def _mapped(self, done: int) -> None:
-        self.events.map(done, len(self.source))
+    def _mapped(self, activity: str, done: int, total: int, note: str) -> None:
+        self.events.progress(activity, done, total, note)
         self._stop_if_told()
 
     @torch.no_grad()
@@ -230,7 +192,8 @@ class Run:
         started = time.perf_counter()
         state.student.train()
         while state.step < end:
-            rate, decay = self._learning_rate(segment), self._decay(segment)
+            rate = learning_rate(recipe, segment, state.step)
+            decay = average_decay(recipe, segment, state.step)
             losses.append(self.learn(self.draw(), rate, decay))  # read only when it is logged
             state.step += 1
             if state.step % recipe.log_every == 0 or state.step == end:
@@ -249,10 +212,11 @@ class Run:
                 speed = len(losses) / (time.perf_counter() - started)
                 self.log.write(
                     "steps", state.step, segment=segment, loss=mean,
-                    learning_rate=self._learning_rate(segment), steps_per_second=round(speed, 1),
+                    learning_rate=learning_rate(recipe, segment, state.step),
+                    steps_per_second=round(speed, 1),
                 )  # fmt: skip
                 losses, started, note = [], time.perf_counter(), f"loss {mean:.2e}"
-            self.events.step(state.step, recipe.steps, note)
+            self.events.progress("training", state.step, recipe.steps, note)
             if state.step != end:  # at the end of a round, last.pt is written after validation
                 stop = self.processes.any(self.stopped_by is not None)
                 if stop or state.step % recipe.checkpoint_every == 0:
@@ -262,7 +226,7 @@ class Run:
 
     def draw(self) -> Batch:
         """The next batch, or this process's share of it."""
-        return self.source.batch(self.recipe.batch, self.state.generator, self.share)
+        return self.data.source.batch(self.recipe.batch, self.state.generator, self.share)
 
     def learn(self, batch: Batch, learning_rate: float, decay: float) -> Tensor:
         """One optimiser step on ``batch`` and one of the average; returns the loss."""
@@ -291,32 +255,12 @@ class Run:
             return F.l1_loss(output, batch.taught)
         return F.mse_loss(output, target) if self.recipe.squares else F.l1_loss(output, target)
 
-    def _learning_rate(self, segment: int) -> float:
-        """A cosine from restart to restart, each with a linear warm-up."""
-        recipe = self.recipe
-        start, end = recipe.span(segment)
-        done = self.state.step - start
-        span = recipe.learning_rate - recipe.final_learning_rate
-        rate = (
-            recipe.final_learning_rate + span * (1 + math.cos(math.pi * done / (end - start))) / 2
-        )
-        return rate * min(1.0, (done + 1) / (recipe.warmup + 1))
-
-    def _decay(self, segment: int) -> float:
-        """Decay of the averaged weights: it grows anew after each restart.
-
-        An average across the jump of a restart is worse than either side of it (0.5 dB, seen with
-        rounds of 700 steps).
-        """
-        steps = self.state.step - self.recipe.span(segment)[0]
-        return min(self.recipe.ema, (1 + steps) / (10 + steps))
-
     def _validate(self, segment: int, importance: float | None) -> None:
         state, recipe = self.state, self.recipe
         entry: dict[str, Any] = {"segment": segment, "step": state.step}
         entry["mean_importance"] = importance
-        if self.validation:
-            scores = score(state.average, self.validation)
+        if self.data.validation:
+            scores = score(state.average, self.data.validation)
             entry |= {"psnr": scores.psnr, "ssim": scores.ssim, "protocol": scores.protocol}
             self.events.say(
                 f"round {segment + 1}/{recipe.segments}: {scores.psnr:.3f} dB ({scores.protocol})"

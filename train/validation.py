@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ailsr.runtime.errors import ImageError
 from ailsr.runtime.imaging.protocol import Pair, check_size, pairs
-from ailsr.train.digest import PictureDigest
+from ailsr.train.digest import ImageDigest
 
 
 class Validation(NamedTuple):
@@ -25,7 +25,7 @@ def load_validation(folder: Path, scale: int) -> Validation:
     found = pairs(folder, scale)
     usable: list[Pair] = []
     left_out: dict[str, str] = {}
-    digest = PictureDigest()
+    digest = ImageDigest()
     for index, name in enumerate(found.names):
         try:
             pair = found[index]

@@ -5,7 +5,9 @@ import pytest
 import torch
 
 from ailsr.runtime.errors import TrainingError
-from ailsr.train.patches import PatchSource, load_pictures
+from ailsr.train.data import load_images
+from ailsr.train.events import Events
+from ailsr.train.patches import PatchSource
 
 CPU = torch.device("cpu")
 
@@ -81,10 +83,10 @@ def test_large_pictures_are_shrunk_and_unreadable_ones_counted(tmp_path):
     (tmp_path / "more").mkdir()
     (tmp_path / "more" / "broken.png").write_bytes(b"")
     folders = [tmp_path, tmp_path / "more"]
-    pictures, unreadable, shrunk, _ = load_pictures(folders, 0.02, tick=lambda done, total: None)
-    assert [p.shape for p in pictures] == [(100, 125, 3)]
+    images, unreadable, shrunk, _ = load_images(folders, 0.02, Events().progress)
+    assert [i.shape for i in images] == [(100, 125, 3)]
     assert shrunk == 1
     assert list(unreadable) == [folder / "broken.png" for folder in folders]
     (tmp_path / "large.png").unlink()
     with pytest.raises(TrainingError, match="none of the 1"):
-        load_pictures([tmp_path], max_megapixels=1, tick=lambda done, total: None)
+        load_images([tmp_path], 1, Events().progress)
