@@ -36,7 +36,7 @@ class Data:
 
 
 class LoadedImages(NamedTuple):
-    """Training images, and what became of the others."""
+    """Training images, and the files that are not among them."""
 
     images: list[Rgb]
     unreadable: dict[Path, str]
@@ -48,7 +48,7 @@ class LoadedImages(NamedTuple):
 
 
 def load_data(recipe: Recipe, device: torch.device, events: Events) -> Data:
-    """The images of ``recipe``; ``events`` are told of those left out or shrunk.
+    """The images of ``recipe``; ``events`` get a line about those left out or shrunk.
 
     Raises ImageError or TrainingError when a folder has none that can be used.
     """
@@ -102,7 +102,7 @@ def _report(
     validation: Validation | None,
     events: Events,
 ) -> None:
-    """Say which images are left out or shrunk."""
+    """Send ``events`` the images left out and the number shrunk."""
     notes = [list_folder(folder).note for folder in recipe.train or []]
     notes.append(left_out(recipe.val) if recipe.val else None)
     for note in filter(None, notes):

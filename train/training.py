@@ -1,7 +1,7 @@
-"""The training loop: rounds of steps, each with its importance maps and its learning rate.
+"""Training loop: rounds of steps, each with its own importance.
 
-Everything that a step depends on (weights, optimiser, generator, frozen networks) is in
-``last.pt``, so a run that was stopped goes on exactly as if it had not been.
+``last.pt`` holds all that a step depends on (weights, optimiser, generator, frozen networks), so a
+resumed run gives exactly the result of an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from ailsr.train import checkpoint
 from ailsr.train.ail import importance_loss
 from ailsr.train.checkpoint import Checkpoint
 from ailsr.train.data import load_data
-from ailsr.train.device import choose, compiled, wants_bfloat16
-from ailsr.train.digest import check_same
+from ailsr.train.device import compiled, select_device, uses_bfloat16
+from ailsr.train.digest import check_same_images
 from ailsr.train.distributed import Processes
 from ailsr.train.events import Events
 from ailsr.train.importance import ImportanceMaps
@@ -38,23 +38,23 @@ from ailsr.train.schedule import average_decay, learning_rate
 from ailsr.train.scoring import score
 from ailsr.train.state import frozen, initial_state
 
-MOST_DEAF = 0.9
-"""Share of the channels that no gradient may reach before training is given up."""
+MAX_DEAD_FRACTION = 0.9
+"""Fraction of channels without a gradient above which training stops."""
 
 
 def train(recipe: Recipe, events: Events | None = None) -> dict[str, Any]:
-    """Train as ``recipe`` says and return the training card, with the PSNR of each round.
+    """The training card of a run by ``recipe``, with the PSNR in dB of each round.
 
     Raises TrainingError, UsageError, ImageError or ModelError when the run cannot start or go on.
-    Ctrl-C, SIGTERM and SIGHUP raise Stopped, a KeyboardInterrupt, after the step under way, with
-    ``last.pt`` written (while pictures are read there is none yet). Started by ``torchrun``, only
-    the first process validates, writes files and tells ``events``.
+    Ctrl-C, SIGTERM and SIGHUP raise Stopped, a KeyboardInterrupt, at the end of the current step,
+    with ``last.pt`` written (there is none while images are read). Under ``torchrun``, only the
+    first process validates, writes files and calls ``events``.
     """
-    processes = Processes.of_torchrun()
+    processes = Processes.from_environment()
     try:
-        with processes.joined():
+        with processes.process_group():
             return _run(recipe, events or Events(), processes)
-    except RuntimeError as error:  # of the CPU's memory there is no class of its own
+    except RuntimeError as error:  # full CPU memory has no class of its own
         if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
             raise TrainingError(
                 f"the memory is full ({str(error).splitlines()[0]}): lower --batch, --patch or "
@@ -64,7 +64,7 @@ def train(recipe: Recipe, events: Events | None = None) -> dict[str, Any]:
 
 
 def _run(recipe: Recipe, events: Events, processes: Processes) -> dict[str, Any]:
-    # Of its own, so that the run is let go before the processes part.
+    # A function of its own: the run has to be released before the processes disconnect.
     with sole_writer(recipe.output) if processes.first else nullcontext(True) as locked:
         if not locked:
             events.say(f"{recipe.output} cannot be locked: see that no other run writes there")
@@ -72,7 +72,7 @@ def _run(recipe: Recipe, events: Events, processes: Processes) -> dict[str, Any]
             clear_leftovers(recipe.output)
         run = Run(recipe, events, processes)
         with _interrupts(run), run.log:
-            run.rounds()
+            run.train_rounds()
         return run.card()
 
 
@@ -82,22 +82,22 @@ class Run:
     def __init__(self, recipe: Recipe, events: Events, processes: Processes) -> None:
         self.recipe, self.processes = recipe, processes
         self.events = events if processes.first else Events()
-        self.share = processes.share(recipe.batch)
-        self.device = choose(recipe.device, processes)
+        self.shard = processes.shard(recipe.batch)
+        self.device = select_device(recipe.device, processes)
         if recipe.threads:
             torch.set_num_threads(recipe.threads)
-        self.bfloat16 = wants_bfloat16(recipe.arithmetic, self.device)
+        self.bfloat16 = uses_bfloat16(recipe.arithmetic, self.device)
         self.log = RunLog(recipe.output if processes.first else None, recipe.tensorboard)
         self.state = initial_state(recipe, self.device)
         self.data = load_data(recipe, self.device, self.events)
         self.maps = ImportanceMaps(self.data.source, self.output, self.in_color, self._mapped)
         self.stopped_by: int | None = None
-        """The signal that asks for an end; obeyed after the next whole step."""
+        """The signal to stop by, at the end of the current step."""
         recipe.output.mkdir(parents=True, exist_ok=True)
         self.last_path = recipe.output / "last.pt"
         if recipe.resume:
             stored = checkpoint.load(self.last_path, recipe.network)
-            check_same(self.data.digests, stored.card.get("digests", {}), recipe.output)
+            check_same_images(self.data.digests, stored.card.get("digests", {}), recipe.output)
             self.state.restore(stored.progress, stored.network, self.last_path)
             self.log.resume(self.state.step)
             self.events.say(f"resumed at step {self.state.step} of {recipe.steps}")
@@ -108,19 +108,19 @@ class Run:
             self.save_last()  # to be resumed from the very start; a full disk shows at once
         student = processes.replicate(self.state.student, self.device)
         self.student = compiled(student, self.device) if recipe.compile else student
-        """The network that takes a step; its gradients are those of all processes."""
+        """The student in the form that is trained: compiled, replicated, or itself."""
 
-    def rounds(self) -> None:
-        """All rounds that are still to do."""
+    def train_rounds(self) -> None:
+        """Run all rounds that are left."""
         recipe, state = self.recipe, self.state
         for segment in range(recipe.segments):
             if state.step >= recipe.segment_end(segment):
                 continue
-            self._stop_if_told()
-            importance = self.weigh(segment)
+            self._stop_if_asked()
+            importance = self.set_importance(segment)
             if state.step == recipe.segment_start(segment):
                 self.log.write("round", state.step, segment=segment, mean_importance=importance)
-            self._steps(segment)
+            self._train_round(segment)
             if recipe.method == "ail":
                 state.previous = frozen(state.average, self.device)
                 if state.teacher is None:
@@ -128,10 +128,10 @@ class Run:
             if self.processes.first:
                 self._validate(segment, importance)
             self.save_last()
-        self.processes.any(False)  # the others wait here for the first, which validates
+        self.processes.any(False)  # the others wait for the first, which validates
 
     def save_last(self) -> None:
-        """Write ``last.pt``: the averaged network and all that resuming needs."""
+        """Write ``last.pt``: the averaged network and the state to resume from."""
         if not self.processes.first:
             return
         kept = Checkpoint(self.state.average, self.card(), self.state.progress())
@@ -150,28 +150,28 @@ class Run:
             "arithmetic": "bfloat16" if self.bfloat16 else "float32",
         }
 
-    def weigh(self, segment: int) -> float | None:
-        """Set the round's maps; returns their mean importance, None for plain training."""
+    def set_importance(self, segment: int) -> float | None:
+        """Set the round's importance and teacher; returns the mean importance, or None."""
         state, recipe = self.state, self.recipe
-        k = segment - recipe.pretrains
+        k = segment - recipe.has_plain_round
         if recipe.method != "ail" or k < 0:
-            self.maps.unset()
+            self.maps.clear()
             return None
         if state.teacher is None or (k > 0 and state.previous is None):
             raise TrainingError(f"{self.last_path}: the frozen networks of round {k} are missing")
         if recipe.importance == "paper":
             previous = state.previous if k > 0 else None
-            return self.maps.weigh(state.teacher, previous, k, recipe.constants)
-        if recipe.teacher == "self":  # what it can do, and not what it lacks, is all it knows
-            return self.maps.draw(state.previous or state.teacher, None)
-        self.maps.teach(state.teacher)
+            return self.maps.set_weights(state.teacher, previous, k, recipe.constants)
+        if recipe.teacher == "self":  # no gap to a teacher: sample by its gain over bicubic
+            return self.maps.set_sampling(state.previous or state.teacher, None)
+        self.maps.set_taught(state.teacher)
         if recipe.importance == "none":
             return None
-        return self.maps.draw(state.teacher, state.previous)
+        return self.maps.set_sampling(state.teacher, state.previous)
 
     def _mapped(self, activity: str, done: int, total: int, note: str) -> None:
         self.events.progress(activity, done, total, note)
-        self._stop_if_told()
+        self._stop_if_asked()
 
     @torch.no_grad()
     def output(self, network: Network, lr: Tensor) -> Tensor:
@@ -184,7 +184,7 @@ class Run:
         upscaled: Tensor = output.float()
         return upscaled
 
-    def _steps(self, segment: int) -> None:
+    def _train_round(self, segment: int) -> None:
         recipe, state = self.recipe, self.state
         end = recipe.segment_end(segment)
         losses: list[Tensor] = []
@@ -194,7 +194,8 @@ class Run:
         while state.step < end:
             rate = learning_rate(recipe, segment, state.step)
             decay = average_decay(recipe, segment, state.step)
-            losses.append(self.learn(self.draw(), rate, decay))  # read only when it is logged
+            # A loss is read only when it is logged: reading waits for the GPU.
+            losses.append(self.train_step(self.next_batch(), rate, decay))
             state.step += 1
             if state.step % recipe.log_every == 0 or state.step == end:
                 mean = float(self.processes.mean(torch.stack(losses).mean()))
@@ -203,11 +204,11 @@ class Run:
                         f"the loss is {mean} at step {state.step}: lower --learning-rate "
                         f"({recipe.learning_rate})"
                     )
-                if state.step > recipe.warmup and state.deaf() > MOST_DEAF:
+                if state.step > recipe.warmup and state.dead_channel_fraction() > MAX_DEAD_FRACTION:
                     raise TrainingError(
-                        f"the network no longer learns at step {state.step}: its ReLUs have shut "
-                        f"for good; lower --learning-rate ({recipe.learning_rate}) or lengthen "
-                        f"--warmup ({recipe.warmup})"
+                        f"the network no longer learns at step {state.step}: its ReLUs are dead; "
+                        f"lower --learning-rate ({recipe.learning_rate}) or lengthen --warmup "
+                        f"({recipe.warmup})"
                     )
                 speed = len(losses) / (time.perf_counter() - started)
                 self.log.write(
@@ -224,12 +225,12 @@ class Run:
                 if stop:
                     raise self._stopped()
 
-    def draw(self) -> Batch:
-        """The next batch, or this process's share of it."""
-        return self.data.source.batch(self.recipe.batch, self.state.generator, self.share)
+    def next_batch(self) -> Batch:
+        """The next batch, or this process's shard of it."""
+        return self.data.source.batch(self.recipe.batch, self.state.generator, self.shard)
 
-    def learn(self, batch: Batch, learning_rate: float, decay: float) -> Tensor:
-        """One optimiser step on ``batch`` and one of the average; returns the loss."""
+    def train_step(self, batch: Batch, learning_rate: float, decay: float) -> Tensor:
+        """The loss on ``batch``; one step of the optimiser and of the averaged weights."""
         recipe, state = self.recipe, self.state
         for group in state.optimizer.param_groups:
             group["lr"] = learning_rate
@@ -253,7 +254,9 @@ class Run:
             return importance_loss(output, target, batch.weight)
         if batch.taught is not None:
             return F.l1_loss(output, batch.taught)
-        return F.mse_loss(output, target) if self.recipe.squares else F.l1_loss(output, target)
+        if self.recipe.squared_error:
+            return F.mse_loss(output, target)
+        return F.l1_loss(output, target)
 
     def _validate(self, segment: int, importance: float | None) -> None:
         state, recipe = self.state, self.recipe
@@ -272,12 +275,12 @@ class Run:
             state.best_psnr = psnr if math.isfinite(psnr) else state.best_psnr
             checkpoint.save(Checkpoint(state.average, self.card()), recipe.output / "best.pt")
 
-    def _stop_if_told(self) -> None:
+    def _stop_if_asked(self) -> None:
         if self.processes.any(self.stopped_by is not None):
             raise self._stopped()
 
     def _stopped(self) -> Stopped:
-        return Stopped(self.stopped_by or signal.SIGINT)  # another process may have been told
+        return Stopped(self.stopped_by or signal.SIGINT)  # another process may have got the signal
 
     def _input(self, lr: Tensor) -> Tensor:
         return self.in_color(lr).contiguous(memory_format=torch.channels_last)
@@ -292,7 +295,7 @@ class Run:
 
 @contextmanager
 def _interrupts(run: Run) -> Iterator[None]:
-    """Let what stops the run wait for the end of the step: ``last.pt`` is never between two."""
+    """Delay signals that stop ``run`` to the end of its step, so that ``last.pt`` is whole."""
 
     def stop(number: int) -> None:
         if number == run.stopped_by == signal.SIGINT:  # the second one; last.pt is the one before

@@ -1,4 +1,4 @@
-"""The pictures that the rounds of a run are judged by, checked before the first."""
+"""Validation images of a run, checked before its first step."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from ailsr.train.digest import ImageDigest
 
 
 class Validation(NamedTuple):
-    """What ``load_validation`` read."""
+    """Usable pairs of a folder, and the images left out."""
 
     pairs: list[Pair]
     left_out: dict[str, str]
-    """By name: why a picture cannot be used."""
+    """By name: the reason."""
     digest: str
-    """That of the high-resolution pictures, in their order."""
+    """Of the high-resolution images, in their order."""
 
 
 def load_validation(folder: Path, scale: int) -> Validation:
-    """The pairs in ``folder`` that the protocol takes. Raises ImageError when there are none."""
+    """The pairs in ``folder`` that the protocol accepts. Raises ImageError when there are none."""
     found = pairs(folder, scale)
     usable: list[Pair] = []
     left_out: dict[str, str] = {}

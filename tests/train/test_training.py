@@ -104,16 +104,16 @@ def test_abpn_keeps_its_relus_open(recipe, photos):
     assert card["validations"][-1]["psnr"] > anchor.psnr + 0.5
 
 
-@pytest.mark.parametrize(("gradient", "deaf"), [(0.0, 1), (1e-10, 1), (1e-4, 0)])
-def test_channels_that_a_gradient_hardly_reaches_are_deaf(gradient, deaf):
+@pytest.mark.parametrize(("gradient", "fraction"), [(0.0, 1), (1e-10, 1), (1e-4, 0)])
+def test_channels_with_hardly_a_gradient_are_dead(gradient, fraction):
     network = create("abpn", 2)
     for parameter in network.parameters():
         parameter.grad = torch.full_like(parameter, 1e-2 if parameter.ndim == 1 else gradient)
     state = State(network, network, torch.optim.Adam(network.parameters()), torch.Generator())
-    assert state.deaf() == deaf
+    assert state.dead_channel_fraction() == fraction
 
 
-def test_a_network_whose_relus_have_shut_is_given_up(recipe):
+def test_a_network_of_dead_relus_stops_the_run(recipe):
     settings = {"method": "l1", "rounds": 1, "steps": 200, "learning_rate": 0.1, "log_every": 20}
     with pytest.raises(TrainingError, match=r"no longer learns .* lower --learning-rate \(0.1\)"):
         train(dataclasses.replace(recipe, **settings))
@@ -257,10 +257,10 @@ def test_a_run_stopped_before_its_first_step_goes_on_without_its_sources(recipe,
     ],
 )
 def test_too_little_memory_is_one_line(recipe, monkeypatch, error):
-    def learn(*arguments: object) -> None:
+    def train_step(*arguments: object) -> None:
         raise error
 
-    monkeypatch.setattr(Run, "learn", learn)
+    monkeypatch.setattr(Run, "train_step", train_step)
     with pytest.raises(TrainingError, match=r"memory is full .* lower --batch") as caught:
         train(recipe)
     assert "\n" not in str(caught.value)
