@@ -27,9 +27,10 @@ from ailsr.runtime.errors import UsageError
 from ailsr.runtime.files import atomic_output
 from ailsr.runtime.imaging.protocol import PROTOCOL, pairs, set_name
 from ailsr.train import checkpoint
-from ailsr.train.recipe import OF_THE_MACHINE, Arithmetic, Recipe
+from ailsr.train.events import Events
+from ailsr.train.recipe import MACHINE_OPTIONS, Arithmetic, Recipe
 from ailsr.train.scoring import score
-from ailsr.train.training import Events, train
+from ailsr.train.training import train
 
 PLAIN: dict[str, dict[str, Any]] = {
     "L1": {"method": "l1", "rounds": 1},
@@ -97,7 +98,7 @@ def main(config: Comparison) -> None:
     }  # fmt: skip
     with atomic_output(config.output / "schemes.json") as temporary:
         temporary.write_text(json.dumps(document, indent=1), encoding="utf-8")
-    draw(config, list(figures))
+    plot(config, list(figures))
     if config.json:
         typer.echo(json.dumps(document))
     else:
@@ -118,15 +119,18 @@ def run(config: Comparison, name: str, how: dict[str, Any], seed: int) -> Path:
     if started:
         card = checkpoint.load(folder / "last.pt").card
         asked = recipe.to_dict()
-        if any(card["recipe"][o] != asked[o] for o in asked.keys() - OF_THE_MACHINE):
+        if any(card["recipe"][o] != asked[o] for o in asked.keys() - MACHINE_OPTIONS):
             raise UsageError(f"{folder} holds a run with other options: choose another --output")
         if card["steps"] >= config.steps:
             return folder
     with progress() as bar:
         task = bar.add_task(f"{name}, seed {seed}", total=config.steps, note="")
-        train(
-            recipe, Events(step=lambda done, _, note: bar.update(task, completed=done, note=note))
-        )
+
+        def show(activity: str, done: int, total: int, note: str) -> None:
+            if activity == "training":
+                bar.update(task, completed=done, note=note)
+
+        train(recipe, Events(progress=show))
     return folder
 
 
@@ -167,7 +171,7 @@ def table(config: Comparison, figures: dict[str, dict[str, list[float]]]) -> Tab
     return made
 
 
-def draw(config: Comparison, names: list[str]) -> None:
+def plot(config: Comparison, names: list[str]) -> None:
     """PSNR on the first test folder over the steps, one line a scheme, the mean of the seeds."""
     from matplotlib.figure import Figure
 

@@ -27,11 +27,12 @@ from typer import Option
 from ailsr.runtime.commands.command import entry_point, progress, stdout
 from ailsr.train.ail import initial_importance, raised_importance
 from ailsr.train.distributed import Processes
+from ailsr.train.events import Events
 from ailsr.train.networks import create
 from ailsr.train.patches import Batch
 from ailsr.train.recipe import Arithmetic, Recipe
 from ailsr.train.state import frozen
-from ailsr.train.training import Events, Run
+from ailsr.train.training import Run
 
 RATE, DECAY = 1e-5, 0.999
 WARM_UP = 3
@@ -68,7 +69,7 @@ def main(config: Speed) -> None:
         )  # fmt: skip
 
         def made(**options: Any) -> Run:  # noqa: ANN401
-            return Run(replace(recipe, **options), Events(), Processes.of_torchrun())
+            return Run(replace(recipe, **options), Events(), Processes.from_environment())
 
         run, unweighed, weighed = made(), made(method="mse"), made(importance="paper")
         compiled = made(method="mse", compile=True) if config.compile else None
@@ -76,26 +77,28 @@ def main(config: Speed) -> None:
     previous = frozen(create(config.network, config.scale), run.device)
 
     run.state.teacher = teacher
-    round_0 = timed(lambda: run.weigh(0))
+    round_0 = timed(lambda: run.set_importance(0))
     run.state.previous = previous
-    later = timed(lambda: run.weigh(1))
-    plain = unweighed.draw()
+    later = timed(lambda: run.set_importance(1))
+    plain = unweighed.next_batch()
 
     def authors_way(batch: Batch) -> Batch:
         target = weighed.in_color(batch.hr)
         w = initial_importance((weighed.output(teacher, batch.lr) - target).abs(), recipe.constants)
         error = (weighed.output(previous, batch.lr) - target).abs()
-        return replace(batch, map=raised_importance(w, error, 1, recipe.constants))
+        return replace(batch, weight=raised_importance(w, error, 1, recipe.constants))
 
     kinds: dict[str, Callable[[], object]] = {
-        "plain, one batch in memory": lambda: unweighed.learn(plain, RATE, DECAY),
-        "plain": lambda: unweighed.learn(unweighed.draw(), RATE, DECAY),
-        "AIL": lambda: run.learn(run.draw(), RATE, DECAY),
-        "AIL, the authors' way": lambda: weighed.learn(authors_way(weighed.draw()), RATE, DECAY),
+        "plain, one batch in memory": lambda: unweighed.train_step(plain, RATE, DECAY),
+        "plain": lambda: unweighed.train_step(unweighed.next_batch(), RATE, DECAY),
+        "AIL": lambda: run.train_step(run.next_batch(), RATE, DECAY),
+        "AIL, the authors' way": lambda: weighed.train_step(
+            authors_way(weighed.next_batch()), RATE, DECAY
+        ),
     }
     if compiled is not None:
-        kinds["plain, compiled"] = lambda: compiled.learn(compiled.draw(), RATE, DECAY)
-        kinds["plain, compiled, in memory"] = lambda: compiled.learn(plain, RATE, DECAY)
+        kinds["plain, compiled"] = lambda: compiled.train_step(compiled.next_batch(), RATE, DECAY)
+        kinds["plain, compiled, in memory"] = lambda: compiled.train_step(plain, RATE, DECAY)
     for step in kinds.values():
         for _ in range(WARM_UP):
             step()

@@ -16,7 +16,7 @@ from ailsr.runtime.commands.command import entry_point, message, print_json, pro
 from ailsr.runtime.errors import AilsrError, EngineError, ParityError, UsageError
 from ailsr.runtime.imaging.protocol import PROTOCOL, left_out
 from ailsr.train import zoo
-from ailsr.train.openmp import let_waiting_threads_sleep
+from ailsr.train.openmp import limit_spinning
 
 if TYPE_CHECKING:  # it imports torch, which takes seconds that --help does not need
     from ailsr.export.int8.ladder import Progress
@@ -53,7 +53,7 @@ def export(config: ExportConfig, progress: Progress) -> Report:
     AilsrError for what no file is to blame for, and when the only one is not good enough.
     """
     model = zoo.resolve(config.model)
-    let_waiting_threads_sleep()
+    limit_spinning()
     try:
         from ailsr.export.exporter import (
             FORMATS,

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import settings
 from numpy.typing import NDArray
 
-from ailsr.train.openmp import let_waiting_threads_sleep
+from ailsr.train.openmp import limit_spinning
 
-let_waiting_threads_sleep()  # no test has loaded torch yet
+limit_spinning()  # no test has loaded torch yet
 ROOT = Path(__file__).parents[1]
 # Started in the background, a process ignores Ctrl-C, and so would all that it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,13 +1,13 @@
-"""``ailsr-train``, and ``python -m ailsr.train``, which ``torchrun`` starts in each process."""
+"""``ailsr-train``, also ``python -m ailsr.train`` for ``torchrun``."""
 
 from ailsr.runtime.commands.command import one_line_errors
-from ailsr.train.openmp import let_waiting_threads_sleep
+from ailsr.train.openmp import limit_spinning
 
 
 def cli() -> None:
-    """Load PyTorch, which takes seconds in which Ctrl-C may come, and train."""
+    """Import PyTorch, which takes seconds, with Ctrl-C handled; then train."""
     with one_line_errors():
-        let_waiting_threads_sleep()
+        limit_spinning()
         from ailsr.train import command
 
         command.cli()

@@ -1,9 +1,9 @@
 """Adaptive Importance Learning (Zhang et al., arXiv 1806.01576; IJCV 128, 2020).
 
-A small network cannot fit every pixel, so it is told which ones matter: first those on which a
-trained teacher does well, then, round by round, more of those that it has nearly learnt itself.
-The constants are those of the authors' released code. Intensities are in [0, 1]; maps have the
-shape of the picture, (N, C, H, W), but for what a patch is drawn by, (N, 1, H, W).
+A small network cannot fit every pixel, so each pixel gets an importance w: at first high where a
+trained teacher does well, then, round by round, also where the student has nearly caught up.
+Constants: the authors' released code. Intensities are in [0, 1]; maps are (N, C, H, W) at high
+resolution, ``teacher_gap`` (N, 1, H, W).
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ class Importance:
     alpha: float = 100.0
     """Steepness of the fall of w⁰ with the teacher's error."""
     beta: float = 0.01
-    """Teacher's error at which w⁰ falls fastest."""
+    """Teacher's error at the steepest point of that fall."""
     lambda_: float = 0.15
-    """What round 1 adds where the student makes no error."""
+    """Rise of w in round 1 at a student's error of 0."""
     rho: float = 0.15
-    """What each later round adds to that."""
+    """Further rise with each later round."""
     gamma: float = 10.0
-    """How fast the addition falls with the student's error."""
+    """Decay of the rise with the student's error."""
 
 
 def initial_importance(teacher_error: Tensor, c: Importance) -> Tensor:
@@ -45,14 +45,14 @@ def raised_importance(initial: Tensor, student_error: Tensor, k: int, c: Importa
     return (initial + rise).clamp(max=1.0)
 
 
-def lacking(taught: Tensor, learnt: Tensor) -> Tensor:
-    """|T(x) − S(x)|, mean over channels (N, 1, H, W): what the student lacks to its teacher.
+def teacher_gap(taught: Tensor, output: Tensor) -> Tensor:
+    """Distance of the student to its teacher, |T(x) − S(x)|, mean over channels (N, 1, H, W).
 
-    Not of the paper: importance as the chance of a patch to be drawn. Flat regions, which both
-    leave as they are, and noise, which neither can foresee, teach nothing; most of a photograph is
-    one or the other.
+    Importance as the sampling probability of a patch; not of the paper. It is low in flat regions,
+    which both networks leave as they are, and in noise, which neither can predict: most of a
+    photograph is one or the other.
     """
-    return (taught - learnt).abs().mean(dim=1, keepdim=True)
+    return (taught - output).abs().mean(dim=1, keepdim=True)
 
 
 def importance_loss(output: Tensor, target: Tensor, importance: Tensor) -> Tensor:

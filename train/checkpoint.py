@@ -34,24 +34,24 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A trained network with its training card and, in ``last.pt``, what resuming needs."""
+    """A trained network with its training card and, in ``last.pt``, the state to resume from."""
 
     network: Network
     card: dict[str, Any]
-    """How it was trained: recipe, data, steps, PSNR. JSON values only."""
+    """Recipe, data, steps and PSNR of the training run. JSON values only."""
     progress: dict[str, Any] = field(default_factory=dict)
     """Optimiser, generator and round of an unfinished run; empty in ``best.pt``."""
     fused: bool = False
-    """Whether the network is in its fused form: a tenth to a thirtieth of the size for a SESR."""
+    """True for the fused form, a tenth to a thirtieth of the size for SESR."""
 
     @property
     def training(self) -> dict[str, Any]:
-        """What an exported file tells of the training run."""
+        """The training run in the card of an exported file."""
         return training_summary(self.card)
 
 
 def save(checkpoint: Checkpoint, path: Path) -> None:
-    """Write ``checkpoint`` to ``path``; what stood there stays until the new file is whole."""
+    """Write ``checkpoint`` to ``path``; an older file there stays until the new one is whole."""
     network = checkpoint.network
     content = {
         "format": FORMAT,
@@ -71,9 +71,9 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
 def load(path: Path, network: str | None = None) -> Checkpoint:
     """The checkpoint at ``path``, its network in eval mode on the CPU.
 
-    ``network`` is the ``package.module:Class`` that may be imported for it, on the user's word; a
-    file alone cannot cause an import. Raises ModelError when the file is missing, corrupt, or not
-    a checkpoint of this project, UsageError when it needs another class than ``network``.
+    ``network`` is the ``package.module:Class`` that the user allows to import; a file alone cannot
+    cause an import. Raises ModelError when the file is missing, corrupt, or not a checkpoint of
+    this project, UsageError when it needs another class than ``network``.
     """
     content = read(path)
     stored = create_stored(content["network"], content["scale"], path, network)
@@ -84,7 +84,7 @@ def load(path: Path, network: str | None = None) -> Checkpoint:
 
 
 def read(path: Path) -> Mapping[str, Any]:
-    """The dictionary in the checkpoint at ``path``, no network made of it. Raises ModelError."""
+    """The dictionary in the checkpoint at ``path``; makes no network. Raises ModelError."""
     if not path.is_file():
         raise ModelError(f"{path}: there is no such checkpoint; ailsr-train writes RUN/best.pt")
     try:
@@ -145,11 +145,11 @@ _CARD: dict[str, Rule] = {
         )
     ),
 }
-"""What is used of the card; of its recipe ``Recipe.from_dict`` knows more."""
+"""Rules of the entries that are used; ``Recipe.from_dict`` checks the recipe."""
 
 
 def training_summary(card: Mapping[str, Any]) -> dict[str, Any]:
-    """What an exported file tells of the training run: no paths, folders by their last name."""
+    """The training run in the card of an exported file; folders by name, without their paths."""
     recipe = card.get("recipe", {})
     values = {
         key: recipe.get(key) for key in ("method", "rounds", "steps", "batch", "patch", "seed")
@@ -165,18 +165,19 @@ def training_summary(card: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_archive(path: Path) -> None:
-    """Raise BadZipFile when the archive is not what was written: torch compares no checksums."""
+    """Raise BadZipFile when a checksum in the archive differs; torch compares none."""
     if not zipfile.is_zipfile(path):
-        return  # cut short, or none of ours: torch says which
+        return  # truncated or another format: torch raises
     with zipfile.ZipFile(path) as archive:
         if (damaged := archive.testzip()) is not None:
             raise zipfile.BadZipFile(damaged)
 
 
 def create_stored(reference: str, scale: int, source: Path, allowed: str | None) -> Network:
-    """The network that ``source`` names, with random weights; a user's class only if ``allowed``.
+    """The network ``reference``, with random weights; a user's class only if it is ``allowed``.
 
-    Importing a module runs its code, so a name in a file that came from elsewhere must not do it.
+    ``source`` is the file that names it. Importing a module runs its code, so a file must not
+    cause it. Raises UsageError or ModelError.
     """
     if is_reference(str(reference)):
         if reference != allowed:
@@ -195,12 +196,12 @@ def create_stored(reference: str, scale: int, source: Path, allowed: str | None)
         raise UsageError(f"{source}: {error}") from error
 
 
-def start_from(student: Network, initial: Checkpoint, source: Path) -> None:
-    """Give ``student`` the weights of ``initial``, which came from ``source``.
+def init_from(student: Network, initial: Checkpoint, source: Path) -> None:
+    """Initialise ``student`` with the weights of ``initial``, read from ``source``.
 
-    One of a smaller scale makes it a network whose output is that one's with pixels repeated; one
-    of a larger scale gives the weights that do not depend on the scale, the others stay as they
-    are. Raises ModelError when it is another network.
+    From a smaller scale, the student's output is that of ``initial`` with nearest-neighbour
+    upsampling. From a larger scale, it takes the weights that do not depend on the scale and keeps
+    its own for the rest. Raises ModelError when ``initial`` is another network.
     """
     trained = initial.network
     if trained.reference != student.reference:
@@ -217,22 +218,18 @@ def start_from(student: Network, initial: Checkpoint, source: Path) -> None:
         for name in state.keys() & own.keys():
             weights = state[name]
             if name in learnt and trained.scale < student.scale:
-                weights = _with_pixels_repeated(
-                    weights, own[name].shape, trained.scale, student.scale
-                )
+                weights = _upsampled_nearest(weights, own[name].shape, trained.scale, student.scale)
             if weights.shape == own[name].shape:
                 own[name] = weights
         state = own
     load_state(student, state, source)
 
 
-def _with_pixels_repeated(
-    weights: Tensor, shape: Sequence[int], trained: int, wanted: int
-) -> Tensor:
-    """``weights`` with the sub-pixels of a larger scale, where they have those of ``trained``.
+def _upsampled_nearest(weights: Tensor, shape: Sequence[int], trained: int, wanted: int) -> Tensor:
+    """``weights`` of scale ``trained`` for scale ``wanted``: nearest-neighbour upsampled output.
 
-    Axis 0 holds outputs, axis 1 inputs; what was one input is shared out among its copies. Unlike
-    axes that hold no sub-pixels are left as they are.
+    Sub-pixels are repeated along axis 0 (outputs) and axis 1 (inputs, divided by their number of
+    copies). Axes without sub-pixels stay as they are.
     """
     nearest = torch.arange(wanted) * trained // wanted
     square = (nearest[:, None] * trained + nearest).flatten()  # as pixel_shuffle orders them

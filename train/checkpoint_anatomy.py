@@ -1,4 +1,4 @@
-"""What a checkpoint is made of, for ``ailsr-show``: no class of a user's is imported for it."""
+"""Contents of a checkpoint, for ``ailsr-show``; imports no class of the user's own."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ailsr.train.networks import create, is_known
 
 
 def checkpoint_anatomy(model: str) -> Anatomy:
-    """What the checkpoint ``model``, a path or ``zoo:NAME``, is made of. Raises AilsrError."""
+    """Contents of the checkpoint ``model``, a path or ``zoo:NAME``. Raises AilsrError."""
     path = zoo.resolve(model)
     content = checkpoint.read(path)
     try:

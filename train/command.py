@@ -18,15 +18,16 @@ from ailsr.runtime.commands.command import (
 from ailsr.runtime.errors import UsageError
 from ailsr.runtime.imaging.protocol import PROTOCOL
 from ailsr.train import checkpoint
-from ailsr.train.curves import draw
-from ailsr.train.distributed import Processes, one_voice
+from ailsr.train.curves import plot
+from ailsr.train.distributed import Processes, mute_other_processes
+from ailsr.train.events import Events
 from ailsr.train.networks import is_reference
-from ailsr.train.recipe import OF_THE_MACHINE, PICTURES, Recipe
-from ailsr.train.training import Events, train
+from ailsr.train.recipe import IMAGE_FOLDERS, MACHINE_OPTIONS, Recipe
+from ailsr.train.training import train
 
 
 def main(recipe: Recipe) -> None:
-    """Train as ``recipe`` says, draw the curves and print the rounds."""
+    """Train by ``recipe``, plot the curves and print the rounds."""
     if recipe.config and is_reference(recipe.network) and "network" not in typed():
         raise UsageError(
             f"--config {recipe.config}: its network is {recipe.network}, code that is imported "
@@ -41,21 +42,16 @@ def main(recipe: Recipe) -> None:
     with progress() as bar:
         task = bar.add_task("reading pictures", total=None, note="")
 
-        def show(description: str) -> Any:  # noqa: ANN401
-            def tick(done: int, total: int, note: str = "") -> None:
-                if bar.tasks[0].description != description:
-                    bar.reset(task, description=description, total=total, completed=done)
-                bar.update(task, completed=done, total=total, note=note)
+        def show(activity: str, done: int, total: int, note: str) -> None:
+            if bar.tasks[0].description != activity:
+                bar.reset(task, description=activity, total=total, completed=done)
+            bar.update(task, completed=done, total=total, note=note)
 
-            return tick
-
-        card = train(
-            recipe, Events(message, show("reading pictures"), show("importance"), show("training"))
-        )
-    if not Processes.of_torchrun().first:
+        card = train(recipe, Events(message, show))
+    if not Processes.from_environment().first:
         return
     if (log := recipe.output / "log.jsonl").exists():
-        draw(log, recipe.output / "curves.png")
+        plot(log, recipe.output / "curves.png")
     if recipe.json:
         print_json({"run": str(recipe.output), **card})
     else:
@@ -63,7 +59,7 @@ def main(recipe: Recipe) -> None:
 
 
 def _holds_a_run(folder: Path) -> bool:
-    """Whether there is anything to lose in ``folder``: a checkpoint of more than the start."""
+    """True if ``folder`` has a checkpoint after step 0."""
     if (folder / "best.pt").exists():
         return True
     last = folder / "last.pt"
@@ -71,9 +67,9 @@ def _holds_a_run(folder: Path) -> bool:
 
 
 def _resumed(recipe: Recipe) -> Recipe:
-    """The recipe of the run itself; flags beside --resume must not contradict it.
+    """The recipe of the run in ``recipe.output``, with MACHINE_OPTIONS as given now.
 
-    Those of the machine may: the run goes on as they say.
+    Raises UsageError when another flag contradicts it, or when there is no run.
     """
     path = recipe.output / "last.pt"
     if not path.is_file():
@@ -82,11 +78,11 @@ def _resumed(recipe: Recipe) -> Recipe:
     if "recipe" not in last.card:
         raise UsageError(f"{path} does not say how it was trained, so it cannot be resumed")
     stored = last.card["recipe"] | {"output": recipe.output.as_posix()}
-    stored["network"] = last.network.reference  # the one that the user has allowed to import
+    stored["network"] = last.network.reference  # the class that the user allowed to import
     asked = recipe.to_dict()
     for name in sorted(given() & asked.keys()):
         value = asked[name]
-        if name in OF_THE_MACHINE and (name not in PICTURES or stored.get(name)):
+        if name in MACHINE_OPTIONS and (name not in IMAGE_FOLDERS or stored.get(name)):
             stored[name] = value
         elif stored.get(name) != value:
             flag = "--" + name.rstrip("_").replace("_", "-")
@@ -99,7 +95,7 @@ def _resumed(recipe: Recipe) -> Recipe:
             f"{path} was written by another ailsr, with --{newer.pop()}: resume it with that"
         )
     resumed = Recipe.from_dict(stored)
-    for name in PICTURES:
+    for name in IMAGE_FOLDERS:
         folders = getattr(resumed, name) or []
         for folder in folders if isinstance(folders, list) else [folders]:
             if not folder.is_dir():
@@ -138,6 +134,6 @@ _command = entry_point(Recipe, main)
 
 
 def cli() -> None:
-    """``ailsr-train``, alone or in each of the processes that ``torchrun`` starts."""
-    with one_voice():
+    """``ailsr-train``, in one process or in each that ``torchrun`` starts."""
+    with mute_other_processes():
         _command()

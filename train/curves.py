@@ -1,4 +1,4 @@
-"""The curves of a run: loss, PSNR and mean importance over the steps."""
+"""Training curves: loss, PSNR and mean importance over the steps."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from ailsr.runtime import json_lines
 from ailsr.runtime.files import atomic_output
 
 
-def draw(log: Path, output: Path) -> None:
-    """Draw the ``log.jsonl`` of a run as a PNG: loss, and PSNR and mean importance per round."""
+def plot(log: Path, output: Path) -> None:
+    """Write the curves of ``log``, a ``log.jsonl``, to ``output`` as a PNG."""
     from matplotlib.figure import Figure  # half a second that only this needs
 
     entries = json_lines.read(log).values

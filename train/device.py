@@ -1,4 +1,4 @@
-"""Where a run computes, in which arithmetic, and whether compiled."""
+"""Device, arithmetic and compilation of a run."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from ailsr.runtime.errors import UsageError
 from ailsr.train.distributed import Processes
 
 
-def choose(name: str, processes: Processes) -> torch.device:
-    """The device ``--device`` names; each of several processes gets a GPU of its own.
+def select_device(name: str, processes: Processes) -> torch.device:
+    """The device that ``--device`` names; with several processes, a GPU for each.
 
-    Raises UsageError when it cannot be used here.
+    Raises UsageError when it cannot be used.
     """
     wanted = name
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    if processes.count > 1:
+    if processes.world_size > 1:
         if name not in ("cpu", "cuda"):
             raise UsageError(
-                f"--device {wanted} cannot be shared by {processes.count} processes: use cpu or "
-                "cuda (a GPU for each)"
+                f"--device {wanted} cannot be shared by {processes.world_size} processes: use cpu "
+                "or cuda (a GPU for each)"
             )
-        name = f"cuda:{processes.local}" if name == "cuda" else name
+        name = f"cuda:{processes.local_rank}" if name == "cuda" else name
     try:
         device = torch.device(name)
         torch.empty(1, device=device)
@@ -39,8 +39,8 @@ def choose(name: str, processes: Processes) -> torch.device:
     return device
 
 
-def wants_bfloat16(arithmetic: str, device: torch.device) -> bool:
-    """Whether to compute in bfloat16; ``auto``: where that is faster than float32."""
+def uses_bfloat16(arithmetic: str, device: torch.device) -> bool:
+    """True for bfloat16, False for float32; ``auto`` takes the faster one."""
     if arithmetic != "auto":
         return arithmetic == "bfloat16"
     if device.type == "cuda":
@@ -50,10 +50,10 @@ def wants_bfloat16(arithmetic: str, device: torch.device) -> bool:
 
 
 def compiled(network: nn.Module, device: torch.device) -> Callable[[Tensor], Tensor]:
-    """``network``, made one program when it is first called, with its backward pass.
+    """``network`` compiled with its backward pass, at its first call.
 
-    On a GPU the program is a CUDA graph: the kernels of a compact network take less time than
-    their launches. The call raises UsageError where the network cannot be compiled.
+    On a GPU as a CUDA graph: the kernels of a compact network take less time than their launches.
+    The call raises UsageError when the network cannot be compiled.
     """
     from torch._dynamo.exc import TorchDynamoException  # seconds that only this needs
     from torch._functorch import config

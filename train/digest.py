@@ -1,4 +1,4 @@
-"""What tells a sequence of pictures from any other, wherever its files are."""
+"""Digest of a sequence of images, the same wherever and however its files are stored."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from ailsr.runtime.errors import UsageError
 
 
-class PictureDigest:
-    """SHA-256 of the sizes and pixels of pictures, in their order; as text in hexadecimal."""
+class ImageDigest:
+    """SHA-256 of the sizes and pixels of images in their order; ``str`` gives it in hexadecimal."""
 
     def __init__(self) -> None:
         self._hash = hashlib.sha256()
 
     def add(self, rgb: NDArray[np.uint8]) -> None:
-        """Take in one more picture."""
+        """Append an image."""
         self._hash.update(repr(rgb.shape).encode())
         self._hash.update(np.ascontiguousarray(rgb).data)
 
@@ -27,10 +27,12 @@ class PictureDigest:
         return self._hash.hexdigest()
 
 
-def check_same(found: Mapping[str, str | None], known: Mapping[str, str | None], run: Path) -> None:
-    """Raise UsageError when an option's pictures are not those that ``run`` began with.
+def check_same_images(
+    found: Mapping[str, str | None], known: Mapping[str, str | None], run: Path
+) -> None:
+    """Raise UsageError when an option's images are not those that ``run`` began with.
 
-    Runs of earlier versions do not know theirs.
+    Runs of earlier versions have no digest; any images pass.
     """
     for option, digest in found.items():
         if known.get(option) not in (None, digest):

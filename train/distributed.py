@@ -1,9 +1,9 @@
-"""Several processes that train one network together, as ``torchrun`` starts them.
+"""Data-parallel training in several processes, started by ``torchrun``.
 
-Every process draws the indices of the whole batch with the same generator and trains on its own
-share of them; DistributedDataParallel averages the gradients. So the result is that of one process
-with the same batch, up to the order of the sums. Weights, average and learning rate are then the
-same everywhere: the first process alone validates, logs, writes checkpoints and speaks.
+Every process samples the whole batch with the same generator and trains on its shard of it;
+DistributedDataParallel averages the gradients. So the result is that of one process with the same
+batch, up to the order of sums. The first process alone validates, logs, writes checkpoints and
+prints.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ from torch import Tensor, nn
 
 from ailsr.runtime.errors import TrainingError, UsageError
 
-PATIENCE = timedelta(minutes=30)
-"""How long a process waits for the others; the first one's validation has to fit in."""
+TIMEOUT = timedelta(minutes=30)
+"""Longest wait for another process; the validation by the first has to fit in."""
 
 
 @dataclass(frozen=True)
 class Processes:
-    """This process's place among those that train together; alone unless ``torchrun`` says so."""
+    """Rank of this process and number of all; one process unless ``torchrun`` started it."""
 
     rank: int = 0
-    """Number of this process; the first is 0."""
-    count: int = 1
-    local: int = 0
-    """Number on this machine, and so of its GPU."""
+    """Number of this process, from 0."""
+    world_size: int = 1
+    local_rank: int = 0
+    """Number of this process on its machine, and of its GPU."""
 
     @classmethod
-    def of_torchrun(cls) -> Processes:
-        """What the environment says."""
+    def from_environment(cls) -> Processes:
+        """As ``torchrun`` sets the environment."""
         if "TORCHELASTIC_RUN_ID" not in os.environ:
             return cls()
         return cls(*(int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK")))
@@ -51,30 +51,30 @@ class Processes:
     def first(self) -> bool:
         return self.rank == 0
 
-    def share(self, batch: int) -> slice:
-        """This process's part of a batch. Raises UsageError when there are no equal parts."""
-        if batch % self.count:
+    def shard(self, batch: int) -> slice:
+        """This process's part of a batch. Raises UsageError when the parts are not equal."""
+        if batch % self.world_size:
             raise UsageError(
-                f"--batch {batch} cannot be shared equally by {self.count} processes: choose a "
-                f"multiple of {self.count}"
+                f"--batch {batch} cannot be shared equally by {self.world_size} processes: choose "
+                f"a multiple of {self.world_size}"
             )
-        size = batch // self.count
+        size = batch // self.world_size
         return slice(self.rank * size, (self.rank + 1) * size)
 
     @contextmanager
-    def joined(self) -> Iterator[None]:
-        """Connect the processes: by gloo for tensors on the CPU, by NCCL for those on GPUs.
+    def process_group(self) -> Iterator[None]:
+        """The connection of the processes: gloo for tensors on the CPU, NCCL on GPUs.
 
-        What was made by ``replicate`` should be let go inside: a network that outlives the
-        connection keeps gloo's threads, and one of these that meets the interpreter's end aborts.
-        Raises TrainingError when another process ended meanwhile.
+        Release networks made by ``replicate`` inside: one that outlives the connection keeps
+        gloo's threads, which can abort the interpreter at its exit. Raises TrainingError when
+        another process ended meanwhile.
         """
-        if self.count == 1:
+        if self.world_size == 1:
             yield
             return
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
         try:
-            dist.init_process_group(backend, timeout=PATIENCE)
+            dist.init_process_group(backend, timeout=TIMEOUT)
             yield
         except RuntimeError as error:  # gloo has no class of its own for a lost connection
             if isinstance(error, dist.DistError) or "gloo" in str(error):
@@ -89,8 +89,8 @@ class Processes:
                 dist.destroy_process_group()
 
     def replicate(self, network: nn.Module, device: torch.device) -> nn.Module:
-        """``network``, which averages its gradients over the processes in ``backward``."""
-        if self.count == 1:
+        """``network`` with gradients averaged over the processes in ``backward``."""
+        if self.world_size == 1:
             return network
         # The strides of a 1×1 kernel are ambiguous; copying its gradient costs next to nothing.
         warnings.filterwarnings("ignore", "Grad strides do not match", UserWarning)
@@ -100,28 +100,28 @@ class Processes:
         )
 
     def any(self, here: bool) -> bool:
-        """Whether ``here`` is true in any process. All must ask; they wait for one another."""
-        if self.count == 1:
+        """True if ``here`` is true in any process. All must call it; they wait for one another."""
+        if self.world_size == 1:
             return here
         answer = torch.tensor(int(here))
         dist.all_reduce(answer, dist.ReduceOp.MAX)
         return bool(answer)
 
     def mean(self, value: Tensor) -> Tensor:
-        """The mean of ``value`` over the processes. All must ask."""
-        if self.count > 1:
+        """The mean of ``value`` over the processes. All must call it."""
+        if self.world_size > 1:
             dist.all_reduce(value)
-        return value / self.count
+        return value / self.world_size
 
 
 @contextmanager
-def one_voice() -> Iterator[None]:
-    """Let the first process speak for all; another is heard when it fails and the first does not.
+def mute_other_processes() -> Iterator[None]:
+    """Discard the output of all processes but the first, unless one of them fails.
 
-    ``torchrun`` ends the others as soon as one has failed, so that one that fails with the first
-    does not live to say it again.
+    Its message comes 5 s late: when the first process fails, too, ``torchrun`` ends the others
+    before they repeat its message.
     """
-    rank = Processes.of_torchrun().rank
+    rank = Processes.from_environment().rank
     if rank == 0:
         yield
         return

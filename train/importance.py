@@ -1,7 +1,7 @@
-"""What AIL says of each training pixel, computed once a round over whole pictures.
+"""Importance and teacher's output of every training pixel, computed once a round.
 
-It depends on frozen networks alone, so it costs nothing per step: maps are cut with the patches,
-and where patches are drawn is a table.
+Both depend on frozen networks alone, so they are computed on whole images and cost nothing per
+step.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from ailsr.train.ail import Importance, initial_importance, lacking, raised_importance
+from ailsr.train.ail import Importance, initial_importance, raised_importance, teacher_gap
+from ailsr.train.events import Progress
 from ailsr.train.networks import Network
 from ailsr.train.networks.skip import BicubicUpsampler
 from ailsr.train.patches import PatchSource
@@ -23,34 +24,40 @@ InColor = Callable[[Tensor], Tensor]
 
 
 class ImportanceMaps:
-    """The maps of a run; sets them in its ``source``."""
+    """The importance maps of a run, set in its ``source``."""
 
     def __init__(
-        self, source: PatchSource, output: Output, in_color: InColor, tick: Callable[[int], None]
+        self, source: PatchSource, output: Output, in_color: InColor, progress: Progress
     ) -> None:
-        """``tick(done)`` is called after each picture."""
-        self._source, self._output, self._in_color, self._tick = source, output, in_color, tick
-        self._teacher: Network | None = None
-        """Whose output the maps of the source are."""
-        self._judged: Network | None = None
+        """``progress`` is called per image and pass ("importance")."""
+        self._source, self._output, self._in_color = source, output, in_color
+        self._progress = progress
+        self._taught_by: Network | None = None
+        """Whose output T(x) the source holds."""
+        self._errors_of: Network | None = None
         self._errors: list[Tensor] = []
-        """|T(x) − y| of the judged teacher on each picture, as far as it has been run; float16."""
+        """|T(x) − y| of that teacher on each image, as far as it has been run; float16."""
 
-    def unset(self) -> None:
-        """Plain training: no maps, and patches drawn everywhere alike."""
-        self._teacher = None
-        self._source.set_maps(None)
-        self._source.draw_by(None)
+    def clear(self) -> None:
+        """Plain training: no maps, uniform sampling."""
+        self._taught_by = None
+        self._source.set_weights(None)
+        self._source.set_taught(None)
+        self._source.set_sampling(None)
 
-    def weigh(self, teacher: Network, previous: Network | None, k: int, c: Importance) -> float:
-        """Maps of w in round ``k``, ``previous`` being the student at its start (None: of round
-        0); the mean of w."""
-        if teacher is not self._judged:
-            self._judged, self._errors = teacher, []
+    def set_weights(
+        self, teacher: Network, previous: Network | None, k: int, c: Importance
+    ) -> float:
+        """Weigh residuals by w of round ``k``; returns the mean of w.
+
+        ``previous`` is the student at the start of the round, None in round 0.
+        """
+        if teacher is not self._errors_of:
+            self._errors_of, self._errors = teacher, []
         mean = _Mean()
 
         def maps() -> Iterator[Tensor]:
-            for index, lr, target in self._pictures():
+            for index, lr, target in self._images():
                 if index == len(self._errors):
                     self._errors.append((self._output(teacher, lr) - target).abs().half())
                 w = initial_importance(self._errors[index].float(), c)
@@ -58,46 +65,45 @@ class ImportanceMaps:
                     w = raised_importance(w, (self._output(previous, lr) - target).abs(), k, c)
                 yield mean.of(w)
 
-        self._teacher = None
-        self._source.set_maps(maps())
+        self._source.set_weights(maps())
         return mean.value
 
-    def teach(self, teacher: Network) -> None:
-        """Maps of the teacher's output T(x), unless they are there already."""
-        if teacher is not self._teacher:
-            self._source.set_maps(self._output(teacher, lr) for _, lr, _ in self._pictures())
-            self._teacher = teacher
+    def set_taught(self, teacher: Network) -> None:
+        """Train towards T(x); computed only when ``teacher`` is new."""
+        if teacher is not self._taught_by:
+            self._source.set_taught(self._output(teacher, lr) for _, lr, _ in self._images())
+            self._taught_by = teacher
 
-    def draw(self, teacher: Network, student: Network | None) -> float:
-        """Patches drawn by what ``student`` lacks to ``teacher``; the mean of that.
+    def set_sampling(self, teacher: Network, student: Network | None) -> float:
+        """Sample patches in proportion to ``teacher_gap``; returns its mean.
 
-        None stands for plain enlargement.
+        A ``student`` of None stands for bicubic enlargement.
         """
-        mean, known = _Mean(), teacher is self._teacher
+        mean, known = _Mean(), teacher is self._taught_by
         enlarge = BicubicUpsampler(3, self._source.scale).to(self._source.device)
 
         def importance() -> Iterator[Tensor]:
-            for index, lr, _ in self._pictures():
-                taught = self._source.map(index) if known else self._output(teacher, lr)
+            for index, lr, _ in self._images():
+                taught = self._source.taught(index) if known else self._output(teacher, lr)
                 if student is None:
                     output = self._in_color(enlarge(lr))
                 else:
                     output = self._output(student, lr)
-                yield mean.of(lacking(taught, output))
+                yield mean.of(teacher_gap(taught, output))
 
-        self._source.draw_by(importance())
+        self._source.set_sampling(importance())
         return mean.value
 
-    def _pictures(self) -> Iterator[tuple[int, Tensor, Tensor]]:
-        """(number, lr, target in the student's colour) of each picture."""
+    def _images(self) -> Iterator[tuple[int, Tensor, Tensor]]:
+        """(number, lr, target in the student's colour) of each image."""
         for index in range(len(self._source)):
             lr, hr = self._source.pair(index)
-            self._tick(index + 1)
+            self._progress("importance", index + 1, len(self._source), "")
             yield index, lr, self._in_color(hr)
 
 
 class _Mean:
-    """The mean over the pixels of all maps that it is given."""
+    """The mean over all pixels of several maps."""
 
     def __init__(self) -> None:
         self._total, self._pixels = torch.zeros((), dtype=torch.float64), 0

@@ -1,17 +1,16 @@
-"""Threads of PyTorch that do not hinder each other."""
+"""Settings of OpenMP, which runs PyTorch's CPU threads."""
 
 from __future__ import annotations
 
 import os
 
 
-def let_waiting_threads_sleep() -> None:
-    """Let OpenMP's threads soon sleep until the others are done, unless the user has said how long
-    they spin before.
+def limit_spinning() -> None:
+    """Shorten the spinning of waiting OpenMP threads, unless the environment sets it.
 
-    By default they spin for milliseconds, on a busy machine in the very time that the others need.
-    (Not to spin at all costs a step on a quiet machine some 13 %.) OpenMP reads this once, as torch
-    is loaded: call it before.
+    By default a thread spins for milliseconds before it sleeps, and on a busy machine takes that
+    time from the threads it waits for. No spinning at all makes a step on a quiet machine 13 %
+    slower. OpenMP reads the setting when torch is imported: call this before.
     """
     if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & os.environ.keys():
         os.environ["GOMP_SPINCOUNT"] = "1000"

@@ -1,7 +1,7 @@
 """``python -m ailsr.train.photographs DIR``: the sample photographs of scikit-image and -learn.
 
-They come with those packages (the ``demo`` extra), so nothing is downloaded. DIR/train holds what
-`make demo` trains on, DIR/val what chooses its checkpoint, DIR/test what it is judged by.
+They come with those packages (the ``demo`` extra), so nothing is downloaded. `make demo` trains on
+DIR/train, chooses its checkpoint by DIR/val and evaluates on DIR/test.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The recipe of a training run: every option, its default and its help, in one place."""
+"""Recipe of a training run: every option with its default and its help."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ Arithmetic = Literal["auto", "float32", "bfloat16"]
 
 
 def _read_config(context: typer.Context, path: Path | None) -> Path | None:
-    """Make the values of a TOML file the defaults of the flags that are not given."""
+    """Take defaults of the flags from a TOML file."""
     if path is not None:
         context.default_map = read_toml(path)
     return path
 
 
-PICTURES = ("train", "val")
-"""Options that say where the pictures are; that they are the same is checked by their pixels."""
-OF_THE_MACHINE = frozenset(
-    {"device", "threads", "compile", "tensorboard", "checkpoint_every", "log_every", *PICTURES}
+IMAGE_FOLDERS = ("train", "val")
+"""Folders of images. A resumed run may name others; their digests have to be the same."""
+MACHINE_OPTIONS = frozenset(
+    {"device", "threads", "compile", "tensorboard", "checkpoint_every", "log_every", *IMAGE_FOLDERS}
 )
-"""Options that a run may go on with otherwise: they say where and how it computes, not what."""
+"""Options that may change when a run is resumed: hardware, logging and places of images."""
 
 
-TYPES: dict[Any, tuple[Any, str]] = {
+TOML_TYPES: dict[Any, tuple[Any, str]] = {
     list: (list, 'a list of texts, as in ["photos"]'),
     bool: (bool, "true or false"),
     int: (int, "a whole number"),
     float: ((int, float), "a number"),
 }
-"""By the type of an option: what a TOML file may say for it."""
+"""By the type of an option: the types of its value in a TOML file, and their name."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,8 @@ class Recipe:
 
     ailsr-train --network sesr_m5 --scale 2 --train photos --val Set5 --output runs/m5
 
-    Ctrl-C leaves a checkpoint, as SIGTERM does; ailsr-train --resume --output runs/m5 goes on from
-    it exactly. Where the pictures have moved, --train and --val say where they are now.
+    Ctrl-C and SIGTERM leave a checkpoint; ailsr-train --resume --output runs/m5 continues from it
+    exactly. If the images have moved, add --train and --val.
     """
 
     output: Annotated[Path, Option(metavar="RUN", help="Folder of the run.")] = Path("runs/latest")
@@ -63,124 +63,128 @@ class Recipe:
         str,
         Option(
             metavar="NAME|MODULE:CLASS",
-            help=f"One of {', '.join(NETWORKS)}; by depth and width one of "
+            help=f"Network: one of {', '.join(NETWORKS)}; by depth and width, "
             f"{', '.join(family.name for family in FAMILIES.values())}; or a class of your own.",
         ),
     ] = "sesr_m5"
-    scale: Annotated[int, Option(help="Enlargement: 2, 3 or 4.")] = 2
+    scale: Annotated[int, Option(help="Upscaling factor: 2, 3 or 4.")] = 2
     train: Annotated[
         list[Path] | None,
-        Option(metavar="DIR", help="Folder of high-resolution pictures. May be repeated."),
+        Option(metavar="DIR", help="Folder of high-resolution images. Repeatable."),
     ] = None
     val: Annotated[
         Path | None,
-        Option(metavar="DIR", help="Folder for the PSNR of each round; best.pt is chosen by it."),
+        Option(metavar="DIR", help="Folder of images for validation; chooses best.pt by PSNR."),
     ] = None
     method: Annotated[
         Literal["ail", "mse", "l1"],
-        Option(help="Adaptive Importance Learning, or plain squared or absolute error."),
+        Option(help="Adaptive Importance Learning, or plain squared (mse) or absolute error (l1)."),
     ] = "ail"
     teacher: Annotated[
         str,
         Option(
             metavar="FILE|zoo:NAME|self",
-            help="Checkpoint that tells AIL what matters; zoo: sesr_xl of the zoo at the scale; "
-            "self: the network's own state after a first round of plain training (or as given by "
-            "--init).",
+            help="Checkpoint of AIL's teacher. zoo: sesr_xl of the zoo at the same scale. self: "
+            "the network itself after a first round of plain training, or as given by --init.",
         ),
     ] = "zoo"
     init: Annotated[
         Path | None,
         Option(
             metavar="FILE|zoo:NAME",
-            help="Start from this checkpoint of the same network: if of a smaller scale, with its "
-            "picture, pixels repeated; if of a larger one, with all weights but those that depend "
-            "on the scale.",
+            help="Checkpoint of the same network to start from. A checkpoint of a smaller scale: "
+            "starts from its output with nearest-neighbour upsampling. Of a larger scale: starts "
+            "from the weights that do not depend on the scale.",
         ),
     ] = None
     importance: Annotated[
         Literal["drawn", "none", "paper"],
         Option(
-            help="AIL's use of importance. drawn: patches are drawn in proportion to what "
-            "the student lacks to the teacher T, |T(x) - S(x)|, S being the student at the end of "
-            "the round before (plain enlargement at first), and learn T(x) by absolute error. "
-            "none: the same, drawn everywhere alike (plain distillation). paper: importance w "
-            "weighs the residual before squaring and rises from round to round, each of which "
-            "restarts the learning rate."
+            help="Importance in AIL. drawn: samples patches in proportion to |T(x) - S(x)|; T is "
+            "the teacher, S the student at the end of the previous round (at first, bicubic "
+            "enlargement). The loss is the absolute error to T(x). none: the same loss, uniform "
+            "sampling (plain distillation). paper: a weight w of the residual before squaring; it "
+            "rises from round to round, and each round restarts the learning rate."
         ),
     ] = "drawn"
     rounds: Annotated[
         int | None,
         Option(
             min=1,
-            help="Rounds: of AIL, in each of which importance is taken anew; else restarts of the "
-            "learning rate. Default: 10 for --importance paper, 5 for drawn, 1 otherwise.",
+            help="Rounds of AIL, each with new importance; otherwise, restarts of the learning "
+            "rate. Default: 10 for --importance paper, 5 for drawn, 1 otherwise.",
         ),
     ] = None
-    steps: Annotated[int, Option(min=1, help="Optimiser steps in all.")] = 200_000
+    steps: Annotated[int, Option(min=1, help="Optimiser steps, all rounds together.")] = 200_000
     batch: Annotated[int, Option(min=1, help="Patches per step.")] = 16
     patch: Annotated[int, Option(min=8, help="Side of a patch in low-resolution pixels.")] = 48
     learning_rate: Annotated[
         float,
         Option(
-            help="Adam's, at the start of a cosine: one over the whole run, but with --importance "
-            "paper and with plain restarts one a round."
+            help="Adam's learning rate at the start of the cosine. One cosine per run; one per "
+            "round with --importance paper, mse and l1."
         ),
     ] = 1e-3
-    final_learning_rate: Annotated[float, Option(help="Adam's, at the end of the cosine.")] = 1e-6
-    warmup: Annotated[int, Option(min=0, help="Steps of linear warm-up into a cosine.")] = 100
-    clip: Annotated[float, Option(help="Largest norm of the gradient.")] = 0.4
+    final_learning_rate: Annotated[
+        float, Option(help="Learning rate at the end of the cosine.")
+    ] = 1e-6
+    warmup: Annotated[int, Option(min=0, help="Steps of linear warm-up.")] = 100
+    clip: Annotated[float, Option(help="Largest L2 norm of the gradient.")] = 0.4
     ema: Annotated[
         float,
-        Option(min=0.0, max=0.99999, help="Largest decay of the averaged weights; 0 for none."),
+        Option(min=0.0, max=0.99999, help="Decay of the averaged weights; 0: no average."),
     ] = 0.999
-    alpha: Annotated[float, Option(help="paper: steepness of the first importance.")] = 100.0
-    beta: Annotated[float, Option(help="paper: teacher's error where it falls fastest.")] = 0.01
-    lambda_: Annotated[float, Option("--lambda", help="paper: rise of importance in round 1.")] = (
-        0.15
+    alpha: Annotated[float, Option(help="paper: steepness of w in round 0.")] = 100.0
+    beta: Annotated[float, Option(help="paper: teacher's error at which w falls fastest.")] = 0.01
+    lambda_: Annotated[float, Option("--lambda", help="paper: rise of w in round 1.")] = 0.15
+    rho: Annotated[float, Option(help="paper: further rise in each later round.")] = 0.15
+    gamma: Annotated[float, Option(help="paper: decay of the rise with the student's error.")] = (
+        10.0
     )
-    rho: Annotated[float, Option(help="paper: further rise with each later round.")] = 0.15
-    gamma: Annotated[float, Option(help="paper: fall of the rise with the student's error.")] = 10.0
     max_megapixels: Annotated[
         float,
         Option(
-            help="Larger training pictures are shrunk by an integer factor to this size: camera "
-            "photographs are sharp enough then. DIV2K's stay as they are."
+            help="Megapixels of a training image. Larger ones are shrunk by an integer factor, "
+            "since camera photographs are blurred at full size. DIV2K's stay as they are."
         ),
     ] = 4.2
-    seed: Annotated[int, Option(min=0, max=2**63 - 1, help="Seed of weights and patches.")] = 0
-    device: Annotated[str, Option(help="auto, cpu, cuda, mps.")] = "auto"
+    seed: Annotated[
+        int, Option(min=0, max=2**63 - 1, help="Seed of initial weights and patches.")
+    ] = 0
+    device: Annotated[str, Option(help="Device: auto, cpu, cuda or mps.")] = "auto"
     arithmetic: Annotated[
         Arithmetic,
         Option(
-            help="auto: bfloat16 on GPUs and on CPUs with AMX (worth naming on AMD's Zen 4 and 5, "
-            "too); skips and losses stay float32."
+            help="Number format. auto: bfloat16 on GPUs and on CPUs with AMX, else float32; try "
+            "bfloat16 on AMD Zen 4 and 5. Skips and losses stay float32."
         ),
     ] = "auto"
     compile: Annotated[
         bool,
         Option(
             "--compile",
-            help="Compile the network's step: a minute more at the start, shorter steps after it; "
-            "on a CPU it needs a C++ compiler.",
+            help="Compile the network: one minute more at the start, then shorter steps. Needs a "
+            "C++ compiler on a CPU.",
         ),
     ] = False
-    threads: Annotated[int, Option(min=0, help="CPU threads; 0: torch's own choice.")] = 0
-    checkpoint_every: Annotated[int, Option(min=1, help="Steps between writes of last.pt.")] = 1000
+    threads: Annotated[int, Option(min=0, help="CPU threads; 0: PyTorch's default.")] = 0
+    checkpoint_every: Annotated[int, Option(min=1, help="Steps from one last.pt to the next.")] = (
+        1000
+    )
     log_every: Annotated[int, Option(min=1, help="Steps between lines of log.jsonl.")] = 100
     tensorboard: Annotated[
         bool,
-        Option("--tensorboard", help="Log to RUN/tensorboard, too; needs the package tensorboard."),
+        Option("--tensorboard", help="Log to RUN/tensorboard, too. Needs the package tensorboard."),
     ] = False
-    resume: Annotated[bool, Option("--resume", help="Go on from RUN/last.pt.")] = False
+    resume: Annotated[bool, Option("--resume", help="Continue from RUN/last.pt.")] = False
     config: Annotated[
         Path | None,
         Option(
             metavar="FILE",
             is_eager=True,
             callback=_read_config,
-            help="TOML file with defaults for these flags, such as another RUN/recipe.toml. It "
-            "cannot name a class of your own: --network does.",
+            help="TOML file with defaults of these flags, such as another RUN/recipe.toml. A class "
+            "of your own needs --network, too.",
         ),
     ] = None
     json: Annotated[bool, Option("--json", help="Print the result as JSON.")] = False
@@ -213,27 +217,32 @@ class Recipe:
         return Importance(self.alpha, self.beta, self.lambda_, self.rho, self.gamma)
 
     @property
+    def squared_error(self) -> bool:
+        """True if plain training minimises squared error, False for absolute error."""
+        return self.method == "mse" or (self.method == "ail" and self.importance == "paper")
+
+    @property
     def teacher_model(self) -> str | None:
-        """The checkpoint of the teacher, None when there is none but the network itself."""
+        """The checkpoint of the teacher; None for ``self`` and for plain training."""
         if self.method != "ail" or self.teacher == "self":
             return None
         return f"zoo:sesr_xl_x{self.scale}" if self.teacher == "zoo" else self.teacher
 
     @property
     def round_count(self) -> int:
-        """Rounds of the method, without a round of plain training before them."""
+        """Number of rounds, without the plain round before them."""
         rounds = {"paper": 10, "drawn": 5, "none": 1}
         return self.rounds or (rounds[self.importance] if self.method == "ail" else 1)
 
     @property
-    def pretrains(self) -> bool:
-        """Whether a round of plain training comes first, to be its own teacher."""
+    def has_plain_round(self) -> bool:
+        """True if a round of plain training comes first, to make the network its own teacher."""
         return self.method == "ail" and self.teacher == "self" and self.init is None
 
     @property
     def segments(self) -> int:
-        """Rounds in all; the steps are shared equally among them."""
-        return self.round_count + self.pretrains
+        """Number of all rounds; each has the same number of steps."""
+        return self.round_count + self.has_plain_round
 
     def segment_start(self, segment: int) -> int:
         """The step at which ``segment`` (from 0) starts."""
@@ -243,17 +252,11 @@ class Recipe:
         """The step at which ``segment`` (from 0) ends."""
         return self.segment_start(segment + 1)
 
-    def span(self, segment: int) -> tuple[int, int]:
-        """First and last step of the fall of the learning rate that ``segment`` belongs to."""
-        if self.method == "ail" and self.importance != "paper":
-            return 0, self.steps
-        return self.segment_start(segment), self.segment_end(segment)
-
     def to_dict(self) -> dict[str, Any]:
-        """The options of the run itself, as JSON values; paths as they were given."""
+        """The options of the run as JSON values; paths as given."""
         left_out = {"resume", "config", "json"}
         values = {k: v for k, v in asdict(self).items() if k not in left_out}
-        return {k: _plain(v) for k, v in values.items()}
+        return {k: _json_value(v) for k, v in values.items()}
 
     def to_toml(self) -> str:
         """Every option with a value, one line each; ``--config`` reads it."""
@@ -280,9 +283,9 @@ class Recipe:
 
 
 def _toml(value: Any) -> str:  # noqa: ANN401
-    """``value`` as TOML writes it: as JSON, but for infinities and characters beyond its 16 bits.
+    """``value`` in TOML: JSON, except for infinities and characters beyond 16 bits.
 
-    Raises UsageError for what is no text, such as a path in another encoding than UTF-8.
+    Raises UsageError for a path that is not UTF-8.
     """
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
@@ -295,9 +298,9 @@ def _toml(value: Any) -> str:  # noqa: ANN401
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Options of a recipe file, by the names of their parameters.
+    """Options in the recipe file at ``path``, by parameter name.
 
-    Raises UsageError when it is missing, not TOML, or holds an option that does not exist.
+    Raises UsageError when it is missing, not TOML, or holds an unknown option.
     """
     try:
         values = tomllib.loads(documents.read_text(path))
@@ -317,22 +320,22 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def _misfit(value: Any, hint: Any) -> str | None:  # noqa: ANN401
-    """What ``value`` would have to be for an option of the type ``hint``; None where it is."""
+    """Name of the type that ``hint`` asks for, None if ``value`` has it."""
     if isinstance(hint, UnionType):  # with None, which TOML has not
         hint = get_args(hint)[0]
     if get_origin(hint) is Literal:
         choices = get_args(hint)
         return None if value in choices else f"one of {', '.join(choices)}"
-    kind, words = TYPES.get(get_origin(hint) or hint, (str, 'a text, as in "photos"'))
+    kind, words = TOML_TYPES.get(get_origin(hint) or hint, (str, 'a text, as in "photos"'))
     fits = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
     if kind is list:
         fits = fits and all(isinstance(item, str) for item in value)
     return None if fits else words
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401
+def _json_value(value: Any) -> Any:  # noqa: ANN401
     if isinstance(value, Path):
         return value.as_posix()
     if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
+        return [_json_value(v) for v in value]
     return value

@@ -1,4 +1,4 @@
-"""The log of a run: ``log.jsonl``, and the same figures for TensorBoard where they are wanted."""
+"""Log of a run: ``log.jsonl`` and, with ``--tensorboard``, the same figures for TensorBoard."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ SCALARS = {
     "steps": ("loss", "learning_rate"),
     "validation": ("psnr", "ssim", "mean_importance"),
 }
-"""What TensorBoard shows of each event, where it has a value."""
+"""By event: its scalars in TensorBoard."""
 
 
 class RunLog:
-    """Writes the events of a run into its folder; a context that closes them."""
+    """The log of a run in its folder; a context manager."""
 
     def __init__(self, folder: Path | None, tensorboard: bool = False) -> None:
-        """``folder`` is None in a process that keeps no log.
+        """``folder`` is None in a process without a log.
 
-        Raises UsageError when TensorBoard is wanted and not installed.
+        Raises UsageError when ``tensorboard`` is set and the package is missing.
         """
         self._folder = folder
         self._wants_scalars = tensorboard and folder is not None
@@ -46,7 +46,7 @@ class RunLog:
             self._scalars.close()
 
     def start(self) -> None:
-        """Begin an empty log."""
+        """Start an empty log."""
         if self._folder is None:
             return
         self._path.unlink(missing_ok=True)
@@ -54,7 +54,7 @@ class RunLog:
         self._open_scalars(None)
 
     def resume(self, step: int) -> None:
-        """Go on after ``step``: drop what was logged later, those steps are run again."""
+        """Continue after ``step``; later entries are dropped, since their steps run again."""
         if self._folder is None:
             return
         self._open_scalars(step + 1)
@@ -69,7 +69,7 @@ class RunLog:
             temporary.write_text("".join(kept), encoding="utf-8")
 
     def write(self, event: str, step: int, **values: Any) -> None:  # noqa: ANN401
-        """Add one line of JSON values."""
+        """Append one line of JSON values."""
         if self._folder is None:
             return
         json_lines.append(self._path, {"event": event, "step": step, **values})
@@ -85,7 +85,7 @@ class RunLog:
         return self._folder / "log.jsonl"
 
     def _open_scalars(self, purge_step: int | None) -> None:
-        """``purge_step``: TensorBoard hides what earlier files say of this step and later."""
+        """Open TensorBoard's file; it replaces earlier values from ``purge_step`` on."""
         if self._wants_scalars and self._folder is not None:
             folder = str(self._folder / "tensorboard")
             self._scalars = _summary_writer()(folder, purge_step=purge_step)

@@ -13,14 +13,14 @@ from ailsr.runtime.upscaling.tiles import Tile, plan
 from ailsr.train.networks import Network
 
 WINDOW = 512
-"""Low-resolution side of a tile: a picture of any size takes the memory of one tile."""
+"""Side of a tile in low-resolution pixels; bounds the memory of an image of any size."""
 
 
 @torch.no_grad()
 def score(network: Network, validation: Sequence[Pair], window: int = WINDOW) -> Scores:
-    """Mean PSNR and SSIM of ``network``'s deploy form over whole pictures, in float32.
+    """Mean PSNR (dB) and SSIM of ``network``'s deploy form on ``validation``, in float32.
 
-    A picture larger than ``window`` is computed in tiles, with the result of the whole.
+    Images larger than ``window`` are computed in tiles; the result is that of the whole image.
     """
     device = next(network.parameters()).device
     deployed = network.deploy().to(device)
@@ -29,15 +29,15 @@ def score(network: Network, validation: Sequence[Pair], window: int = WINDOW) ->
 
     def upscale(lr: Rgb) -> Rgb:
         x = torch.from_numpy(lr.copy()).permute(2, 0, 1)[None].to(device)
-        y = upscaled(deployed, x, plan(lr.shape[:2], (window, window), radius, scale), scale)
+        y = upscale_tiles(deployed, x, plan(lr.shape[:2], (window, window), radius, scale), scale)
         rgb: Rgb = y[0].permute(1, 2, 0).cpu().numpy()
         return rgb
 
     return evaluate(upscale, validation)
 
 
-def upscaled(deployed: nn.Module, rgb: Tensor, tiles: Sequence[Tile], scale: int) -> Tensor:
-    """``rgb`` (1, 3, h, w) of uint8 through ``deployed``: whole levels (1, 3, s·h, s·w)."""
+def upscale_tiles(deployed: nn.Module, rgb: Tensor, tiles: Sequence[Tile], scale: int) -> Tensor:
+    """``rgb`` (1, 3, h, w) upscaled tile by tile by ``deployed``: (1, 3, s·h, s·w), both uint8."""
     height, width = rgb.shape[2] * scale, rgb.shape[3] * scale
     result = torch.empty((1, 3, height, width), dtype=torch.uint8, device=rgb.device)
     for tile in tiles:

@@ -1,4 +1,4 @@
-"""Where a training run stands: all that a step depends on."""
+"""State of a training run: all that a step depends on."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ _PROGRESS = {
     "best_psnr": number(),
     "validations": items(mapping(plain(levels=2)), most=100_000),
 }
-SILENCE = 1e-6
-"""A channel's gradient, as a share of the network's largest, from which on it is none.
+DEAD_GRADIENT = 1e-6
+"""Largest gradient of a dead channel, as a fraction of the network's largest.
 
-Where all but one of a layer's ReLUs have shut, 1e-8 may still come through.
+Through a layer whose ReLUs are all dead but one, 1e-8 may still pass.
 """
 
 
 @dataclass
 class State:
-    """Where a run stands; all of it goes into ``last.pt``."""
+    """State of a run; ``last.pt`` holds all of it."""
 
     student: Network
     average: Network
-    """Exponential moving average of the student's weights: what is evaluated and shipped."""
+    """Exponential moving average of the student's weights; it is evaluated and saved."""
     optimizer: torch.optim.Optimizer
     generator: torch.Generator
     step: int = 0
@@ -45,15 +45,15 @@ class State:
     best_psnr: float = -math.inf
     validations: list[dict[str, Any]] = field(default_factory=list)
 
-    def deaf(self) -> float:
-        """Share of the student's channels that the last step's gradient did not reach."""
+    def dead_channel_fraction(self) -> float:
+        """Fraction of the student's channels with no gradient in the last step."""
         gradients = [p.grad for p in self.student.parameters() if p.grad is not None]
-        loudest = torch.stack([g.abs().max() for g in gradients]).max()
+        largest = torch.stack([g.abs().max() for g in gradients]).max()
         channels = torch.cat([g.flatten(1).abs().amax(dim=1) for g in gradients if g.ndim > 1])
-        return float((channels <= SILENCE * loudest).float().mean())
+        return float((channels <= DEAD_GRADIENT * largest).float().mean())
 
     def progress(self) -> dict[str, Any]:
-        """What ``restore`` needs, as tensors and JSON values."""
+        """The state as tensors and JSON values, for ``restore``."""
         frozen = {"teacher": self.teacher, "previous": self.previous}
         return {
             "student": self.student.state_dict(),
@@ -69,7 +69,10 @@ class State:
         }
 
     def restore(self, progress: dict[str, Any], average: Network, source: Path) -> None:
-        """Take up the state stored by ``progress``, with the averaged weights of ``average``."""
+        """Continue from ``progress``, with the averaged weights of ``average``.
+
+        Raises TrainingError naming ``source`` when ``progress`` is incomplete.
+        """
         try:
             checkpoint.load_state(self.student, progress["student"], source)
             self.average.load_state_dict(average.state_dict())
@@ -90,7 +93,7 @@ class State:
 
 
 def initial_state(recipe: Recipe, device: torch.device) -> State:
-    """The state at step 0; with ``--resume`` it has yet to be restored.
+    """The state at step 0; with ``--resume``, still to be restored.
 
     Raises UsageError or ModelError when ``--init`` or ``--teacher`` cannot be used.
     """
@@ -100,7 +103,7 @@ def initial_state(recipe: Recipe, device: torch.device) -> State:
     if not recipe.resume:  # else both come from last.pt
         previous = _initial(student, recipe)
         teacher = _teacher(recipe) or (previous if recipe.teacher == "self" else None)
-    student = placed(student, device)
+    student = to_device(student, device)
     return State(
         student,
         copy.deepcopy(student),
@@ -112,11 +115,11 @@ def initial_state(recipe: Recipe, device: torch.device) -> State:
 
 
 def _initial(student: Network, recipe: Recipe) -> Network | None:
-    """Let ``student`` start as ``--init`` says; that network, where AIL goes on from it."""
+    """Initialise ``student`` by ``--init``; returns that network if AIL needs it as S(x)."""
     if recipe.init is None:
         return None
     initial = checkpoint.load(zoo.resolve(recipe.init), recipe.network)
-    checkpoint.start_from(student, initial, recipe.init)
+    checkpoint.init_from(student, initial, recipe.init)
     if recipe.method != "ail":
         return None
     if initial.network.scale == recipe.scale:
@@ -130,7 +133,7 @@ def _initial(student: Network, recipe: Recipe) -> Network | None:
 
 
 def _teacher(recipe: Recipe) -> Network | None:
-    """The network of ``--teacher``, None where the student teaches itself or none is needed."""
+    """The network of ``--teacher``; None for ``self`` and for plain training."""
     if (model := recipe.teacher_model) is None:
         return None
     teacher = checkpoint.load(zoo.resolve(model), recipe.network).network
@@ -144,10 +147,10 @@ def _teacher(recipe: Recipe) -> Network | None:
 
 def frozen(network: Network, device: torch.device) -> Network:
     """A fused copy of ``network`` on ``device``, in eval mode and without gradients."""
-    return placed(network.fuse(), device).eval().requires_grad_(False)
+    return to_device(network.fuse(), device).eval().requires_grad_(False)
 
 
-def placed(network: Network, device: torch.device) -> Network:
-    """``network`` itself on ``device``, channels last (twice as fast on a CPU)."""
+def to_device(network: Network, device: torch.device) -> Network:
+    """``network`` itself, moved to ``device``, channels last (twice as fast on a CPU)."""
     network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network

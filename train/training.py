@@ -1,7 +1,7 @@
-"""The training loop: rounds of steps, each with its importance maps and its learning rate.
+"""Training loop: rounds of steps, each with its own importance.
 
-Everything that a step depends on (weights, optimiser, generator, frozen networks) is in
-``last.pt``, so a run that was stopped goes on exactly as if it had not been.
+``last.pt`` holds all that a step depends on (weights, optimiser, generator, frozen networks), so a
+resumed run gives exactly the result of an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -9,9 +9,8 @@ from __future__ import annotations
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -20,52 +19,42 @@ from torch import Tensor, nn
 
 from ailsr.runtime.errors import TrainingError
 from ailsr.runtime.files import atomic_output, clear_leftovers, sole_writer
-from ailsr.runtime.imaging.folder import list_folder
-from ailsr.runtime.imaging.protocol import left_out
 from ailsr.runtime.stopping import Stopped, handled
 from ailsr.runtime.version import VERSION
 from ailsr.train import checkpoint
 from ailsr.train.ail import importance_loss
 from ailsr.train.checkpoint import Checkpoint
-from ailsr.train.device import choose, compiled, wants_bfloat16
-from ailsr.train.digest import check_same
+from ailsr.train.data import load_data
+from ailsr.train.device import compiled, select_device, uses_bfloat16
+from ailsr.train.digest import check_same_images
 from ailsr.train.distributed import Processes
+from ailsr.train.events import Events
 from ailsr.train.importance import ImportanceMaps
 from ailsr.train.networks import Network, rgb_to_luma
-from ailsr.train.patches import Batch, Loaded, PatchSource, load_pictures
+from ailsr.train.patches import Batch
 from ailsr.train.recipe import Recipe
 from ailsr.train.run_log import RunLog
+from ailsr.train.schedule import average_decay, learning_rate
 from ailsr.train.scoring import score
 from ailsr.train.state import frozen, initial_state
-from ailsr.train.validation import Validation, load_validation
 
-MOST_DEAF = 0.9
-"""Share of the channels that no gradient may reach before training is given up."""
-
-
-@dataclass
-class Events:
-    """What a run tells while it goes on; the command draws it, a test may ignore it."""
-
-    say: Callable[[str], None] = lambda text: None
-    load: Callable[[int, int], None] = lambda done, total: None
-    map: Callable[[int, int], None] = lambda done, total: None
-    step: Callable[[int, int, str], None] = lambda done, total, note: None
+MAX_DEAD_FRACTION = 0.9
+"""Fraction of channels without a gradient above which training stops."""
 
 
 def train(recipe: Recipe, events: Events | None = None) -> dict[str, Any]:
-    """Train as ``recipe`` says and return the training card, with the PSNR of each round.
+    """The training card of a run by ``recipe``, with the PSNR in dB of each round.
 
     Raises TrainingError, UsageError, ImageError or ModelError when the run cannot start or go on.
-    Ctrl-C, SIGTERM and SIGHUP raise Stopped, a KeyboardInterrupt, after the step under way, with
-    ``last.pt`` written (while pictures are read there is none yet). Started by ``torchrun``, only
-    the first process validates, writes files and tells ``events``.
+    Ctrl-C, SIGTERM and SIGHUP raise Stopped, a KeyboardInterrupt, at the end of the current step,
+    with ``last.pt`` written (there is none while images are read). Under ``torchrun``, only the
+    first process validates, writes files and calls ``events``.
     """
-    processes = Processes.of_torchrun()
+    processes = Processes.from_environment()
     try:
-        with processes.joined():
+        with processes.process_group():
             return _run(recipe, events or Events(), processes)
-    except RuntimeError as error:  # of the CPU's memory there is no class of its own
+    except RuntimeError as error:  # full CPU memory has no class of its own
         if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
             raise TrainingError(
                 f"the memory is full ({str(error).splitlines()[0]}): lower --batch, --patch or "
@@ -75,7 +64,7 @@ def train(recipe: Recipe, events: Events | None = None) -> dict[str, Any]:
 
 
 def _run(recipe: Recipe, events: Events, processes: Processes) -> dict[str, Any]:
-    # Of its own, so that the run is let go before the processes part.
+    # A function of its own: the run has to be released before the processes disconnect.
     with sole_writer(recipe.output) if processes.first else nullcontext(True) as locked:
         if not locked:
             events.say(f"{recipe.output} cannot be locked: see that no other run writes there")
@@ -83,7 +72,7 @@ def _run(recipe: Recipe, events: Events, processes: Processes) -> dict[str, Any]
             clear_leftovers(recipe.output)
         run = Run(recipe, events, processes)
         with _interrupts(run), run.log:
-            run.rounds()
+            run.train_rounds()
         return run.card()
 
 
@@ -93,29 +82,22 @@ class Run:
     def __init__(self, recipe: Recipe, events: Events, processes: Processes) -> None:
         self.recipe, self.processes = recipe, processes
         self.events = events if processes.first else Events()
-        self.share = processes.share(recipe.batch)
-        self.device = choose(recipe.device, processes)
+        self.shard = processes.shard(recipe.batch)
+        self.device = select_device(recipe.device, processes)
         if recipe.threads:
             torch.set_num_threads(recipe.threads)
-        self.bfloat16 = wants_bfloat16(recipe.arithmetic, self.device)
+        self.bfloat16 = uses_bfloat16(recipe.arithmetic, self.device)
         self.log = RunLog(recipe.output if processes.first else None, recipe.tensorboard)
-        validation = load_validation(recipe.val, recipe.scale) if recipe.val else None
-        self.validation = validation.pairs if validation else []
         self.state = initial_state(recipe, self.device)
-        loaded = load_pictures(recipe.train or [], recipe.max_megapixels, self.events.load)
-        self.source = PatchSource(loaded.pictures, recipe.scale, recipe.patch, self.device)
-        self.skipped = len(loaded.unreadable) + self.source.too_small
-        self.digests = {"train": loaded.digest, "val": validation and validation.digest}
-        """What the pictures are, wherever they lie."""
-        self._tell_of(loaded, validation)
-        self.maps = ImportanceMaps(self.source, self.output, self.in_color, self._mapped)
+        self.data = load_data(recipe, self.device, self.events)
+        self.maps = ImportanceMaps(self.data.source, self.output, self.in_color, self._mapped)
         self.stopped_by: int | None = None
-        """The signal that asks for an end; obeyed after the next whole step."""
+        """The signal to stop by, at the end of the current step."""
         recipe.output.mkdir(parents=True, exist_ok=True)
         self.last_path = recipe.output / "last.pt"
         if recipe.resume:
             stored = checkpoint.load(self.last_path, recipe.network)
-            check_same(self.digests, stored.card.get("digests", {}), recipe.output)
+            check_same_images(self.data.digests, stored.card.get("digests", {}), recipe.output)
             self.state.restore(stored.progress, stored.network, self.last_path)
             self.log.resume(self.state.step)
             self.events.say(f"resumed at step {self.state.step} of {recipe.steps}")
@@ -126,19 +108,19 @@ class Run:
             self.save_last()  # to be resumed from the very start; a full disk shows at once
         student = processes.replicate(self.state.student, self.device)
         self.student = compiled(student, self.device) if recipe.compile else student
-        """The network that takes a step; its gradients are those of all processes."""
+        """The student in the form that is trained: compiled, replicated, or itself."""
 
-    def rounds(self) -> None:
-        """All rounds that are still to do."""
+    def train_rounds(self) -> None:
+        """Run all rounds that are left."""
         recipe, state = self.recipe, self.state
         for segment in range(recipe.segments):
             if state.step >= recipe.segment_end(segment):
                 continue
-            self._stop_if_told()
-            importance = self.weigh(segment)
+            self._stop_if_asked()
+            importance = self.set_importance(segment)
             if state.step == recipe.segment_start(segment):
                 self.log.write("round", state.step, segment=segment, mean_importance=importance)
-            self._steps(segment)
+            self._train_round(segment)
             if recipe.method == "ail":
                 state.previous = frozen(state.average, self.device)
                 if state.teacher is None:
@@ -146,10 +128,10 @@ class Run:
             if self.processes.first:
                 self._validate(segment, importance)
             self.save_last()
-        self.processes.any(False)  # the others wait here for the first, which validates
+        self.processes.any(False)  # the others wait for the first, which validates
 
     def save_last(self) -> None:
-        """Write ``last.pt``: the averaged network and all that resuming needs."""
+        """Write ``last.pt``: the averaged network and the state to resume from."""
         if not self.processes.first:
             return
         kept = Checkpoint(self.state.average, self.card(), self.state.progress())
@@ -160,56 +142,36 @@ class Run:
         return {
             "ailsr_version": VERSION,
             "recipe": self.recipe.to_dict(),
-            "pictures": len(self.source),
-            "skipped": self.skipped,
-            "digests": self.digests,
+            "pictures": len(self.data.source),
+            "skipped": self.data.skipped,
+            "digests": self.data.digests,
             "steps": self.state.step,
             "validations": self.state.validations,
             "arithmetic": "bfloat16" if self.bfloat16 else "float32",
         }
 
-    def _tell_of(self, loaded: Loaded, validation: Validation | None) -> None:
-        """Say which pictures are left out, and which are not taken as they are."""
-        recipe, say = self.recipe, self.events.say
-        for folder in recipe.train or []:
-            if note := list_folder(folder).note:
-                say(note)
-        if recipe.val and (note := left_out(recipe.val)):
-            say(note)
-        if validation and (unusable := validation.left_out):
-            first = next(iter(unusable.values()))
-            say(f"left out of --val: {len(unusable)}, the first: {first}")
-        if unreadable := loaded.unreadable:
-            first = next(iter(unreadable.values()))
-            say(f"left out: {len(unreadable)} unreadable, the first: {first}")
-        if small := self.source.too_small:
-            side = recipe.patch * recipe.scale
-            say(f"left out: {small} smaller than a patch, {side}x{side}")
-        if loaded.shrunk:
-            say(f"shrunk: {loaded.shrunk} of more than --max-megapixels {recipe.max_megapixels}")
-
-    def weigh(self, segment: int) -> float | None:
-        """Set the round's maps; returns their mean importance, None for plain training."""
+    def set_importance(self, segment: int) -> float | None:
+        """Set the round's importance and teacher; returns the mean importance, or None."""
         state, recipe = self.state, self.recipe
-        k = segment - recipe.pretrains
+        k = segment - recipe.has_plain_round
         if recipe.method != "ail" or k < 0:
-            self.maps.unset()
+            self.maps.clear()
             return None
         if state.teacher is None or (k > 0 and state.previous is None):
             raise TrainingError(f"{self.last_path}: the frozen networks of round {k} are missing")
         if recipe.importance == "paper":
             previous = state.previous if k > 0 else None
-            return self.maps.weigh(state.teacher, previous, k, recipe.constants)
-        if recipe.teacher == "self":  # what it can do, and not what it lacks, is all it knows
-            return self.maps.draw(state.previous or state.teacher, None)
-        self.maps.teach(state.teacher)
+            return self.maps.set_weights(state.teacher, previous, k, recipe.constants)
+        if recipe.teacher == "self":  # no gap to a teacher: sample by its gain over bicubic
+            return self.maps.set_sampling(state.previous or state.teacher, None)
+        self.maps.set_taught(state.teacher)
         if recipe.importance == "none":
             return None
-        return self.maps.draw(state.teacher, state.previous)
+        return self.maps.set_sampling(state.teacher, state.previous)
 
-    def _mapped(self, done: int) -> None:
-        self.events.map(done, len(self.source))
-        self._stop_if_told()
+    def _mapped(self, activity: str, done: int, total: int, note: str) -> None:
+        self.events.progress(activity, done, total, note)
+        self._stop_if_asked()
 
     @torch.no_grad()
     def output(self, network: Network, lr: Tensor) -> Tensor:
@@ -222,7 +184,7 @@ class Run:
         upscaled: Tensor = output.float()
         return upscaled
 
-    def _steps(self, segment: int) -> None:
+    def _train_round(self, segment: int) -> None:
         recipe, state = self.recipe, self.state
         end = recipe.segment_end(segment)
         losses: list[Tensor] = []
@@ -230,8 +192,10 @@ class Run:
         started = time.perf_counter()
         state.student.train()
         while state.step < end:
-            rate, decay = self._learning_rate(segment), self._decay(segment)
-            losses.append(self.learn(self.draw(), rate, decay))  # read only when it is logged
+            rate = learning_rate(recipe, segment, state.step)
+            decay = average_decay(recipe, segment, state.step)
+            # A loss is read only when it is logged: reading waits for the GPU.
+            losses.append(self.train_step(self.next_batch(), rate, decay))
             state.step += 1
             if state.step % recipe.log_every == 0 or state.step == end:
                 mean = float(self.processes.mean(torch.stack(losses).mean()))
@@ -240,19 +204,20 @@ class Run:
                         f"the loss is {mean} at step {state.step}: lower --learning-rate "
                         f"({recipe.learning_rate})"
                     )
-                if state.step > recipe.warmup and state.deaf() > MOST_DEAF:
+                if state.step > recipe.warmup and state.dead_channel_fraction() > MAX_DEAD_FRACTION:
                     raise TrainingError(
-                        f"the network no longer learns at step {state.step}: its ReLUs have shut "
-                        f"for good; lower --learning-rate ({recipe.learning_rate}) or lengthen "
-                        f"--warmup ({recipe.warmup})"
+                        f"the network no longer learns at step {state.step}: its ReLUs are dead; "
+                        f"lower --learning-rate ({recipe.learning_rate}) or lengthen --warmup "
+                        f"({recipe.warmup})"
                     )
                 speed = len(losses) / (time.perf_counter() - started)
                 self.log.write(
                     "steps", state.step, segment=segment, loss=mean,
-                    learning_rate=self._learning_rate(segment), steps_per_second=round(speed, 1),
+                    learning_rate=learning_rate(recipe, segment, state.step),
+                    steps_per_second=round(speed, 1),
                 )  # fmt: skip
                 losses, started, note = [], time.perf_counter(), f"loss {mean:.2e}"
-            self.events.step(state.step, recipe.steps, note)
+            self.events.progress("training", state.step, recipe.steps, note)
             if state.step != end:  # at the end of a round, last.pt is written after validation
                 stop = self.processes.any(self.stopped_by is not None)
                 if stop or state.step % recipe.checkpoint_every == 0:
@@ -260,12 +225,12 @@ class Run:
                 if stop:
                     raise self._stopped()
 
-    def draw(self) -> Batch:
-        """The next batch, or this process's share of it."""
-        return self.source.batch(self.recipe.batch, self.state.generator, self.share)
+    def next_batch(self) -> Batch:
+        """The next batch, or this process's shard of it."""
+        return self.data.source.batch(self.recipe.batch, self.state.generator, self.shard)
 
-    def learn(self, batch: Batch, learning_rate: float, decay: float) -> Tensor:
-        """One optimiser step on ``batch`` and one of the average; returns the loss."""
+    def train_step(self, batch: Batch, learning_rate: float, decay: float) -> Tensor:
+        """The loss on ``batch``; one step of the optimiser and of the averaged weights."""
         recipe, state = self.recipe, self.state
         for group in state.optimizer.param_groups:
             group["lr"] = learning_rate
@@ -285,40 +250,20 @@ class Run:
 
     def _loss(self, output: Tensor, batch: Batch) -> Tensor:
         target = self.in_color(batch.hr)
-        match self.recipe.method, self.recipe.importance:
-            case "ail", "paper" if batch.map is not None:
-                return importance_loss(output, target, batch.map)
-            case ("mse", _) | ("ail", "paper"):
-                return F.mse_loss(output, target)
-            case _:
-                return F.l1_loss(output, target if batch.map is None else batch.map)
-
-    def _learning_rate(self, segment: int) -> float:
-        """A cosine from restart to restart, each with a linear warm-up."""
-        recipe = self.recipe
-        start, end = recipe.span(segment)
-        done = self.state.step - start
-        span = recipe.learning_rate - recipe.final_learning_rate
-        rate = (
-            recipe.final_learning_rate + span * (1 + math.cos(math.pi * done / (end - start))) / 2
-        )
-        return rate * min(1.0, (done + 1) / (recipe.warmup + 1))
-
-    def _decay(self, segment: int) -> float:
-        """Decay of the averaged weights: it grows anew after each restart.
-
-        An average across the jump of a restart is worse than either side of it (0.5 dB, seen with
-        rounds of 700 steps).
-        """
-        steps = self.state.step - self.recipe.span(segment)[0]
-        return min(self.recipe.ema, (1 + steps) / (10 + steps))
+        if batch.weight is not None:
+            return importance_loss(output, target, batch.weight)
+        if batch.taught is not None:
+            return F.l1_loss(output, batch.taught)
+        if self.recipe.squared_error:
+            return F.mse_loss(output, target)
+        return F.l1_loss(output, target)
 
     def _validate(self, segment: int, importance: float | None) -> None:
         state, recipe = self.state, self.recipe
         entry: dict[str, Any] = {"segment": segment, "step": state.step}
         entry["mean_importance"] = importance
-        if self.validation:
-            scores = score(state.average, self.validation)
+        if self.data.validation:
+            scores = score(state.average, self.data.validation)
             entry |= {"psnr": scores.psnr, "ssim": scores.ssim, "protocol": scores.protocol}
             self.events.say(
                 f"round {segment + 1}/{recipe.segments}: {scores.psnr:.3f} dB ({scores.protocol})"
@@ -330,12 +275,12 @@ class Run:
             state.best_psnr = psnr if math.isfinite(psnr) else state.best_psnr
             checkpoint.save(Checkpoint(state.average, self.card()), recipe.output / "best.pt")
 
-    def _stop_if_told(self) -> None:
+    def _stop_if_asked(self) -> None:
         if self.processes.any(self.stopped_by is not None):
             raise self._stopped()
 
     def _stopped(self) -> Stopped:
-        return Stopped(self.stopped_by or signal.SIGINT)  # another process may have been told
+        return Stopped(self.stopped_by or signal.SIGINT)  # another process may have got the signal
 
     def _input(self, lr: Tensor) -> Tensor:
         return self.in_color(lr).contiguous(memory_format=torch.channels_last)
@@ -350,7 +295,7 @@ class Run:
 
 @contextmanager
 def _interrupts(run: Run) -> Iterator[None]:
-    """Let what stops the run wait for the end of the step: ``last.pt`` is never between two."""
+    """Delay signals that stop ``run`` to the end of its step, so that ``last.pt`` is whole."""
 
     def stop(number: int) -> None:
         if number == run.stopped_by == signal.SIGINT:  # the second one; last.pt is the one before

@@ -1,4 +1,4 @@
-"""The pictures that the rounds of a run are judged by, checked before the first."""
+"""Validation images of a run, checked before its first step."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from typing import NamedTuple
 
 from ailsr.runtime.errors import ImageError
 from ailsr.runtime.imaging.protocol import Pair, check_size, pairs
-from ailsr.train.digest import PictureDigest
+from ailsr.train.digest import ImageDigest
 
 
 class Validation(NamedTuple):
-    """What ``load_validation`` read."""
+    """Usable pairs of a folder, and the images left out."""
 
     pairs: list[Pair]
     left_out: dict[str, str]
-    """By name: why a picture cannot be used."""
+    """By name: the reason."""
     digest: str
-    """That of the high-resolution pictures, in their order."""
+    """Of the high-resolution images, in their order."""
 
 
 def load_validation(folder: Path, scale: int) -> Validation:
-    """The pairs in ``folder`` that the protocol takes. Raises ImageError when there are none."""
+    """The pairs in ``folder`` that the protocol accepts. Raises ImageError when there are none."""
     found = pairs(folder, scale)
     usable: list[Pair] = []
     left_out: dict[str, str] = {}
-    digest = PictureDigest()
+    digest = ImageDigest()
     for index, name in enumerate(found.names):
         try:
             pair = found[index]

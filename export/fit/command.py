@@ -37,7 +37,7 @@ from ailsr.runtime.fit.latency_model import (
 from ailsr.runtime.fit.measure import PASSES, Timed
 from ailsr.runtime.upscaling.tiles import Size
 from ailsr.runtime.version import VERSION
-from ailsr.train.openmp import let_waiting_threads_sleep
+from ailsr.train.openmp import limit_spinning
 
 TableOption = Annotated[
     Path, typer.Option(help="What ailsr-fit measure wrote.", metavar="FILE", show_default=False)
@@ -317,7 +317,7 @@ def cli() -> None:
         typer.echo(_USAGE, err=not wants_help)
         raise SystemExit(0 if wants_help else 2)
     sys.argv = [f"{sys.argv[0]} {sys.argv[1]}", *sys.argv[2:]]
-    let_waiting_threads_sleep()
+    limit_spinning()
     command()
 
 

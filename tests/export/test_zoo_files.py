@@ -13,7 +13,7 @@ from ailsr.runtime import load
 from ailsr.runtime.imaging import image
 from ailsr.runtime.upscaling.tiles import plan
 from ailsr.train import checkpoint, zoo
-from ailsr.train.scoring import upscaled
+from ailsr.train.scoring import upscale_tiles
 
 NAME = "zoo:sesr_m3_x2"
 
@@ -46,7 +46,9 @@ def test_ailsr_upscale_exports_a_network_of_the_zoo_once(photo, tmp_path):
     network = checkpoint.load(zoo.path(NAME)).network
     lr = torch.from_numpy(rgb.copy()).permute(2, 0, 1)[None]
     with torch.no_grad():
-        whole = upscaled(network.deploy(), lr, plan(rgb.shape[:2], (60, 90), network.radius, 2), 2)
+        whole = upscale_tiles(
+            network.deploy(), lr, plan(rgb.shape[:2], (60, 90), network.radius, 2), 2
+        )
     expected = whole[0].permute(1, 2, 0).numpy().astype(int)
     inner = (slice(0, 100), slice(0, 160))  # the file sees the picture's edge repeated beyond it
     for output in outputs:

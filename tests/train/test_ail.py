@@ -10,8 +10,8 @@ from ailsr.train.ail import (
     Importance,
     importance_loss,
     initial_importance,
-    lacking,
     raised_importance,
+    teacher_gap,
 )
 
 PAPER = Importance()
@@ -58,7 +58,7 @@ def test_loss_weighs_the_residual_before_squaring():
     assert float(loss) == pytest.approx(np.mean((w * (s - y)) ** 2), rel=1e-6)
 
 
-def test_what_a_student_lacks_is_its_distance_to_the_teacher():
-    learnt = torch.tensor([0.2, 0.4, 0.6]).view(1, 3, 1, 1)
+def test_the_gap_to_the_teacher_is_the_mean_over_channels():
+    output = torch.tensor([0.2, 0.4, 0.6]).view(1, 3, 1, 1)
     taught = torch.tensor([0.3, 0.4, 0.4]).view(1, 3, 1, 1)
-    torch.testing.assert_close(lacking(taught, learnt), torch.full((1, 1, 1, 1), 0.1))
+    torch.testing.assert_close(teacher_gap(taught, output), torch.full((1, 1, 1, 1), 0.1))

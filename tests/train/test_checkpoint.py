@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from ailsr.runtime.errors import ModelError, UsageError
-from ailsr.train.checkpoint import Checkpoint, load, save, start_from
+from ailsr.train.checkpoint import Checkpoint, init_from, load, save
 from ailsr.train.checkpoint_anatomy import checkpoint_anatomy
 from ailsr.train.networks import create
 from ailsr.train.recipe import Recipe
@@ -41,12 +41,12 @@ def test_a_fused_network_comes_back_fused(saved, tmp_path):
 def test_a_network_starts_from_one_of_another_scale(tmp_path):
     torch.manual_seed(3)
     trained, student = create("sesr_m3", 2), create("sesr_m3", 4)
-    start_from(student, Checkpoint(trained.fuse(), {}, fused=True), tmp_path)
+    init_from(student, Checkpoint(trained.fuse(), {}, fused=True), tmp_path)
     before, after = (dict(network.fuse().named_parameters()) for network in (trained, student))
     for name in set(before) - {"last.weight", "last.bias"}:
         torch.testing.assert_close(after[name], before[name], atol=1e-6, rtol=0)
     with pytest.raises(ModelError, match="same network"):
-        start_from(create("abpn", 2), Checkpoint(trained, {}), tmp_path)
+        init_from(create("abpn", 2), Checkpoint(trained, {}), tmp_path)
 
 
 @pytest.mark.parametrize("name", ["sesr_m3", "abpn", "quicksrnet_small"])
@@ -57,7 +57,7 @@ def test_from_a_smaller_scale_it_starts_with_pixels_repeated(name, trained, want
     with torch.no_grad():
         for parameter in smaller.parameters():
             parameter += 0.02 * torch.randn_like(parameter)
-        start_from(larger, Checkpoint(smaller, {}), tmp_path)
+        init_from(larger, Checkpoint(smaller, {}), tmp_path)
         x = torch.rand(1, smaller.channels, 9, 8)
         nearest = torch.arange(9 * wanted) // wanted * trained
         nearest += torch.arange(9 * wanted) % wanted * trained // wanted

@@ -5,7 +5,9 @@ import pytest
 import torch
 
 from ailsr.runtime.errors import TrainingError
-from ailsr.train.patches import PatchSource, load_pictures
+from ailsr.train.data import load_images
+from ailsr.train.events import Events
+from ailsr.train.patches import PatchSource
 
 CPU = torch.device("cpu")
 
@@ -41,13 +43,18 @@ def test_low_resolution_patches_lie_on_their_high_resolution_ones():
     assert float((centers - batch.lr)[:, :, 2:-2, 2:-2].abs().max()) * 255 <= 1.01
 
 
-def test_maps_are_cut_where_the_pixels_are():
-    pictures = [ramp(40, 50), ramp(64, 36)]
-    source = PatchSource(pictures, 2, 8, CPU)
-    maps = (source.pair(i)[1][:, :1] for i in range(len(source)))
-    source.set_maps(maps)
+def test_weight_and_taught_are_cut_where_the_pixels_are():
+    source = PatchSource([ramp(40, 50), ramp(64, 36)], 2, 8, CPU)
+    source.set_weights(source.pair(i)[1][:, :1] for i in range(len(source)))
+    source.set_taught(source.pair(i)[1].flip(1) for i in range(len(source)))
     batch = source.batch(32, torch.Generator().manual_seed(2))
-    torch.testing.assert_close(batch.map, batch.hr[:, :1], atol=1e-3, rtol=0)
+    torch.testing.assert_close(batch.weight, batch.hr[:, :1], atol=1e-3, rtol=0)
+    torch.testing.assert_close(batch.taught, batch.hr.flip(1), atol=1e-3, rtol=0)
+    torch.testing.assert_close(source.taught(1), source.pair(1)[1].flip(1), atol=1e-3, rtol=0)
+    source.set_weights(None)
+    batch = source.batch(32, torch.Generator().manual_seed(2))
+    assert batch.weight is None
+    assert batch.taught is not None
 
 
 def test_pictures_are_drawn_by_their_area():
@@ -76,10 +83,10 @@ def test_large_pictures_are_shrunk_and_unreadable_ones_counted(tmp_path):
     (tmp_path / "more").mkdir()
     (tmp_path / "more" / "broken.png").write_bytes(b"")
     folders = [tmp_path, tmp_path / "more"]
-    pictures, unreadable, shrunk, _ = load_pictures(folders, 0.02, tick=lambda done, total: None)
-    assert [p.shape for p in pictures] == [(100, 125, 3)]
+    images, unreadable, shrunk, _ = load_images(folders, 0.02, Events().progress)
+    assert [i.shape for i in images] == [(100, 125, 3)]
     assert shrunk == 1
     assert list(unreadable) == [folder / "broken.png" for folder in folders]
     (tmp_path / "large.png").unlink()
     with pytest.raises(TrainingError, match="none of the 1"):
-        load_pictures([tmp_path], max_megapixels=1, tick=lambda done, total: None)
+        load_images([tmp_path], 1, Events().progress)

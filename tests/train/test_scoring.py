@@ -7,7 +7,7 @@ from ailsr.runtime.imaging.protocol import Pair
 from ailsr.runtime.imaging.resize import shrink
 from ailsr.runtime.upscaling.tiles import plan
 from ailsr.train.networks import NETWORKS, create
-from ailsr.train.scoring import score, upscaled
+from ailsr.train.scoring import score, upscale_tiles
 
 PICTURE = skimage.data.coffee()[20:296, 30:390]  # 276×360
 
@@ -34,7 +34,7 @@ def test_tiles_compute_what_the_whole_picture_does(network):
 
     def levels(window, radius):
         tiles = plan(lr.shape[:2], (window, window), radius, scale)
-        return upscaled(deployed, x, tiles, scale).int()
+        return upscale_tiles(deployed, x, tiles, scale).int()
 
     with torch.no_grad():
         whole = (deployed(x.float() / 255) * 255).round().clamp(0, 255).int()

@@ -18,10 +18,11 @@ from ailsr.runtime.imaging.protocol import evaluate, pairs
 from ailsr.runtime.imaging.resize import enlarge
 from ailsr.runtime.stopping import Stopped
 from ailsr.train.checkpoint import load
+from ailsr.train.events import Events
 from ailsr.train.networks import create
 from ailsr.train.recipe import Recipe, read_toml
 from ailsr.train.state import State
-from ailsr.train.training import Events, Run, train
+from ailsr.train.training import Run, train
 
 SMALL = {
     "network": "sesr_m3", "scale": 2, "steps": 24, "rounds": 3, "batch": 4, "patch": 16,
@@ -45,6 +46,24 @@ def recipe(photos, tmp_path):
 
 def weights(path):
     return load(path).network.state_dict()
+
+
+def at(number, act, activity="training"):
+    """Events that ``act`` when as many steps, or images of another activity, are done."""
+
+    def progress(now, done, total, note):
+        if (now, done) == (activity, number):
+            act()
+
+    return Events(progress=progress)
+
+
+def kill(number):
+    os.kill(os.getpid(), number)
+
+
+def interrupt():
+    kill(signal.SIGINT)
 
 
 def log(run):
@@ -85,16 +104,16 @@ def test_abpn_keeps_its_relus_open(recipe, photos):
     assert card["validations"][-1]["psnr"] > anchor.psnr + 0.5
 
 
-@pytest.mark.parametrize(("gradient", "deaf"), [(0.0, 1), (1e-10, 1), (1e-4, 0)])
-def test_channels_that_a_gradient_hardly_reaches_are_deaf(gradient, deaf):
+@pytest.mark.parametrize(("gradient", "fraction"), [(0.0, 1), (1e-10, 1), (1e-4, 0)])
+def test_channels_with_hardly_a_gradient_are_dead(gradient, fraction):
     network = create("abpn", 2)
     for parameter in network.parameters():
         parameter.grad = torch.full_like(parameter, 1e-2 if parameter.ndim == 1 else gradient)
     state = State(network, network, torch.optim.Adam(network.parameters()), torch.Generator())
-    assert state.deaf() == deaf
+    assert state.dead_channel_fraction() == fraction
 
 
-def test_a_network_whose_relus_have_shut_is_given_up(recipe):
+def test_a_network_of_dead_relus_stops_the_run(recipe):
     settings = {"method": "l1", "rounds": 1, "steps": 200, "learning_rate": 0.1, "log_every": 20}
     with pytest.raises(TrainingError, match=r"no longer learns .* lower --learning-rate \(0.1\)"):
         train(dataclasses.replace(recipe, **settings))
@@ -117,12 +136,8 @@ def test_a_stopped_run_goes_on_exactly(recipe, scheme, stop, tmp_path):
     train(whole)
     stopped = dataclasses.replace(recipe, **scheme, output=tmp_path / "stopped")
 
-    def interrupt(done, total, note):
-        if done == stop:
-            os.kill(os.getpid(), signal.SIGINT)
-
     with pytest.raises(KeyboardInterrupt):
-        train(stopped, Events(step=interrupt))
+        train(stopped, at(stop, interrupt))
     assert load(stopped.output / "last.pt").progress["step"] == stop
     train(dataclasses.replace(stopped, resume=True))
     for name in ("last.pt", "best.pt"):
@@ -138,13 +153,12 @@ def test_what_ends_a_process_leaves_a_checkpoint(recipe, tmp_path, number):
     whole = dataclasses.replace(recipe, output=tmp_path / "whole")
     train(whole)
 
-    def end(done, total, note):
-        if done == 7:
-            for _ in range(2):  # a closing terminal sends two
-                os.kill(os.getpid(), number)
+    def close_terminal():
+        for _ in range(2):  # it sends two
+            kill(number)
 
     with pytest.raises(Stopped, match=f"stopped by {number.name}"):
-        train(recipe, Events(step=end))
+        train(recipe, at(7, close_terminal))
     assert load(recipe.output / "last.pt").progress["step"] in (7, 8)
     assert {f.name for f in recipe.output.iterdir()} == {"last.pt", "log.jsonl", "recipe.toml"}
     train(dataclasses.replace(recipe, resume=True))
@@ -155,14 +169,13 @@ def test_what_ends_a_process_leaves_a_checkpoint(recipe, tmp_path, number):
 def test_two_runs_do_not_share_a_folder(recipe):
     recipe = dataclasses.replace(recipe, method="l1", rounds=1)
 
-    def begin(done, total, note):
-        if done == 2:
-            with pytest.raises(UsageError, match="is in use by process"):
-                train(dataclasses.replace(recipe, steps=5))
-            raise KeyboardInterrupt  # as if it were killed
+    def begin():
+        with pytest.raises(UsageError, match="is in use by process"):
+            train(dataclasses.replace(recipe, steps=5))
+        raise KeyboardInterrupt  # as if it were killed
 
     with pytest.raises(KeyboardInterrupt):
-        train(recipe, Events(step=begin))
+        train(recipe, at(2, begin))
     left = recipe.output / ".ailsr-0.tmp"
     left.mkdir()
     (left / "last.pt").write_text("half")
@@ -176,12 +189,11 @@ def test_a_run_goes_on_with_its_pictures_elsewhere_and_with_no_others(recipe, ph
     train(whole)
     stopped = dataclasses.replace(whole, output=tmp_path / "stopped", resume=False)
 
-    def interrupt(done, total, note):
-        if done == 12:
-            raise KeyboardInterrupt
+    def give_up():
+        raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(stopped, Events(step=interrupt))
+        train(stopped, at(12, give_up))
     moved = tmp_path / "moved"
     for folder in ("train", "val"):
         for number, path in enumerate(sorted((photos / folder).iterdir())):
@@ -228,11 +240,8 @@ def test_a_run_stopped_before_its_first_step_goes_on_without_its_sources(recipe,
     train(whole)
     stopped = dataclasses.replace(whole, output=tmp_path / "stopped")
 
-    def interrupt(done, total):
-        os.kill(os.getpid(), signal.SIGINT)
-
     with pytest.raises(KeyboardInterrupt):
-        train(stopped, Events(map=interrupt))
+        train(stopped, at(1, interrupt, "importance"))
     source.unlink()
     train(dataclasses.replace(stopped, resume=True))
     one, other = weights(whole.output / "last.pt"), weights(stopped.output / "last.pt")
@@ -248,10 +257,10 @@ def test_a_run_stopped_before_its_first_step_goes_on_without_its_sources(recipe,
     ],
 )
 def test_too_little_memory_is_one_line(recipe, monkeypatch, error):
-    def learn(*arguments: object) -> None:
+    def train_step(*arguments: object) -> None:
         raise error
 
-    monkeypatch.setattr(Run, "learn", learn)
+    monkeypatch.setattr(Run, "train_step", train_step)
     with pytest.raises(TrainingError, match=r"memory is full .* lower --batch") as caught:
         train(recipe)
     assert "\n" not in str(caught.value)
@@ -278,10 +287,11 @@ def test_a_killed_run_leaves_a_checkpoint_and_goes_on_exactly(recipe, tmp_path):
         "import os, signal, sys\n"
         "from pathlib import Path\n"
         "from ailsr.train.recipe import Recipe, read_toml\n"
-        "from ailsr.train.training import Events, train\n"
-        "def kill(done, total, note):\n"
+        "from ailsr.train.events import Events\n"
+        "from ailsr.train.training import train\n"
+        "def kill(activity, done, total, note):\n"
         "    if done == 15: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "train(Recipe.from_dict(read_toml(Path(sys.argv[1]))), Events(step=kill))\n"
+        "train(Recipe.from_dict(read_toml(Path(sys.argv[1]))), Events(progress=kill))\n"
     )
     config = tmp_path / "recipe.toml"
     config.write_text(recipe.to_toml())
@@ -303,12 +313,8 @@ def test_a_compiled_run_learns_the_same_and_goes_on_exactly(recipe, tmp_path):
     for one, other in zip(before, after, strict=True):
         assert other["psnr"] == pytest.approx(one["psnr"], abs=1e-2)
 
-    def interrupt(done, total, note):
-        if done == 10:
-            os.kill(os.getpid(), signal.SIGINT)
-
     with pytest.raises(KeyboardInterrupt):
-        train(stopped, Events(step=interrupt))
+        train(stopped, at(10, interrupt))
     train(dataclasses.replace(stopped, resume=True))
     one, other = weights(whole.output / "last.pt"), weights(stopped.output / "last.pt")
     assert all(torch.equal(one[key], other[key]) for key in one)

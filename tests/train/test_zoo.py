@@ -12,7 +12,7 @@ from ailsr.train.command import cli
 from ailsr.train.networks import create
 from ailsr.train.recipe import Recipe, read_toml
 from ailsr.train.training import train
-from ailsr.train.zoo.__main__ import Shipment, main
+from ailsr.train.zoo.__main__ import ZooEntry, main
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_a_finished_run_is_shipped(tmp_path, monkeypatch):
         method="l1", steps=2, batch=1, patch=16, threads=1,
     )  # fmt: skip
     train(recipe)
-    main(Shipment(tmp_path / "run"))
+    main(ZooEntry(tmp_path / "run"))
     shipped = load(zoo.path("sesr_m3_x3"))
     assert shipped.fused
     assert zoo.path("sesr_m3_x3").stat().st_size < 100_000

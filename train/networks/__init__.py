@@ -1,6 +1,6 @@
 """Networks by the names that their papers use: ``create("sesr_m5", scale=2)``.
 
-What lies between the papers' sizes is named by its depth and width: ``sesr_m4_w24``.
+Sizes between those of the papers are named by depth and width: ``sesr_m4_w24``.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import NamedTuple
 from ailsr.runtime.errors import UsageError
 from ailsr.train.networks.abpn import Abpn
 from ailsr.train.networks.network import Color, Network, rgb_to_luma
-from ailsr.train.networks.own import check_reference, create_own, is_reference
 from ailsr.train.networks.quicksrnet import QuickSRNet
 from ailsr.train.networks.sesr import Sesr
+from ailsr.train.networks.user_network import check_reference, create_user_network, is_reference
 from ailsr.train.networks.vdsr import Vdsr
 
 NETWORKS: dict[str, Callable[[int], Network]] = {
@@ -43,12 +43,12 @@ class Family(NamedTuple):
     """For example ``sesr_m{depth}_w{width}``."""
     network: Callable[..., Network]
     depth: str
-    """What its constructor calls the number of 3×3 convolutions of ``width`` channels."""
+    """Parameter of the constructor for the number of 3×3 convolutions of ``width`` channels."""
     depths: range
     widths: range
 
     def constructor(self, name: str) -> Callable[[int], Network] | None:
-        """What makes the network called ``name`` for a scale; None when it is not of the family."""
+        """Scale -> the network ``name``; None when ``name`` is not of the family."""
         pattern = self.name.format(depth=r"(\d{1,3})", width=r"(\d{1,3})")
         found = re.fullmatch(pattern, name, re.ASCII)
         if found is None:
@@ -71,15 +71,15 @@ FAMILIES = {
 def create(name: str, scale: int) -> Network:
     """A new network, randomly initialised by torch's current seed.
 
-    ``name`` is one of NETWORKS, or ``package.module:Class``: that module is imported, so a name
-    from a file goes through ``checkpoint.create_stored``. Raises UsageError for a name or a scale
-    that does not exist.
+    ``name`` is one of NETWORKS or FAMILIES, or ``package.module:Class``: that module is imported,
+    so a name from a file goes through ``checkpoint.create_stored``. Raises UsageError for an
+    unknown name or scale.
     """
     check_name(name)
     if scale not in SCALES:
         raise UsageError(f"scale {scale} is not supported: choose 2, 3 or 4")
     if is_reference(name):
-        return create_own(name, scale)
+        return create_user_network(name, scale)
     constructor = _constructor(name)
     assert constructor is not None  # by check_name
     network = constructor(scale)
@@ -88,7 +88,7 @@ def create(name: str, scale: int) -> Network:
 
 
 def check_name(name: str) -> None:
-    """Raise UsageError when ``name`` is neither in NETWORKS nor of the form of a user's class."""
+    """Raise UsageError when ``name`` is neither known nor of the form ``package.module:Class``."""
     if is_reference(name):
         check_reference(name)
     elif not is_known(name):
@@ -102,7 +102,7 @@ def check_name(name: str) -> None:
 
 
 def is_known(name: str) -> bool:
-    """Whether ``create`` makes a network of that name without importing a user's module."""
+    """True for a name in NETWORKS or FAMILIES, which needs no import of a user's module."""
     return _constructor(name) is not None
 
 

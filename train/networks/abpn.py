@@ -6,11 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ailsr.train.networks.network import Color, Network, same_conv, start_as_identity
+from ailsr.train.networks.network import Color, Network, init_identity, same_conv
 from ailsr.train.networks.skip import NearestAnchor
 
-NOISE = 0.2
-"""The inner layers start as the identity plus torch's initial weights, made this much smaller."""
+INIT_NOISE = 0.2
+"""Factor of torch's initial weights, which are added to the identity in the inner layers."""
 
 
 class Abpn(Network):
@@ -23,7 +23,7 @@ class Abpn(Network):
         outputs = 3 * scale**2
         layers: list[nn.Module] = [same_conv(3, width), nn.ReLU()]
         for inner in (*[width] * depth, outputs):
-            layers += [start_as_identity(same_conv(width, inner), NOISE), nn.ReLU()]
+            layers += [init_identity(same_conv(width, inner), INIT_NOISE), nn.ReLU()]
         layers.append(same_conv(outputs, outputs))
         self.body = nn.Sequential(*layers)
         self.anchor = NearestAnchor(3, scale)

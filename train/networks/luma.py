@@ -1,4 +1,4 @@
-"""A luma network as an RGB network, at no cost but a few weights.
+"""A luma network as an RGB network, for a few more weights.
 
 With a global skip, YCbCr → RGB after the network reduces to
 

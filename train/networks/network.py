@@ -1,4 +1,4 @@
-"""The contract of a network: what training and export rely on."""
+"""The contract of a network with training and export."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ Color = Literal["rgb", "y"]
 LUMA = (65.481 / 255, 128.553 / 255, 24.966 / 255)
 """Weights of R, G, B in the luma of BT.601 studio range, without its offset of 16/255.
 
-Leaving the offset out makes luma linear in RGB, zero padding included, so that the conversion folds
-into a convolution exactly. Differences of lumas are what the protocol's are.
+Without the offset, luma is linear in RGB, zero padding included, so the conversion folds into a
+convolution exactly. Differences of lumas are those of the protocol.
 """
 LUMA_TO_RGB = 255 / 219
-"""What one unit of luma adds to each of R, G and B."""
+"""Change of R, G and B each per unit of luma."""
 
 
 class Network(nn.Module):
     """A super-resolution network; a subclass is constructed from ``scale`` alone.
 
-    ``forward`` maps low-resolution pictures (N, C, h, w) to (N, C, scale*h, scale*w), unclamped.
+    ``forward`` maps low-resolution images (N, C, h, w) to (N, C, scale*h, scale*w), unclamped.
     C is 3 for ``color == "rgb"``, pixels in [0, 1]; C is 1 for ``color == "y"``, luma without
     offset, in [0, 219/255]. Works at any h, w ≥ 1 unless the class says otherwise.
     """
@@ -32,7 +32,7 @@ class Network(nn.Module):
     """Name in messages and file names: in the registry, for example ``sesr_m5``, or that of a
     user's class in lower case."""
     reference: str
-    """What ``create`` makes it from: the name in the registry, or ``package.module:Class``."""
+    """Argument of ``create``: the name in the registry, or ``package.module:Class``."""
     color: Color
 
     def __init__(self, scale: int) -> None:
@@ -41,7 +41,7 @@ class Network(nn.Module):
 
     @property
     def radius(self) -> int:
-        """How many low-resolution pixels around a pixel can reach its output."""
+        """Radius of the receptive field in low-resolution pixels."""
         raise NotImplementedError
 
     @property
@@ -54,7 +54,7 @@ class Network(nn.Module):
         return copy.deepcopy(self)
 
     def unfuse(self, fused: Self) -> None:
-        """Take the function of ``fused``, which ``fuse`` made of such a network."""
+        """Set the weights so that ``self`` computes ``fused``, a result of ``fuse``."""
         self.load_state_dict(fused.state_dict())
 
     def _as_rgb(self) -> nn.Module:
@@ -75,16 +75,15 @@ def rgb_to_luma(rgb: Tensor) -> Tensor:
 
 
 def same_conv(inputs: int, outputs: int, kernel: int = 3) -> nn.Conv2d:
-    """A convolution that keeps height and width, zeros around the picture."""
+    """A zero-padded convolution that keeps height and width."""
     return nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2)
 
 
 @torch.no_grad()
-def start_as_identity(conv: nn.Conv2d, noise: float, copies: int = 1) -> nn.Conv2d:
-    """Let the outputs of ``conv`` copy its inputs, each ``copies`` times in a row.
+def init_identity(conv: nn.Conv2d, noise: float, copies: int = 1) -> nn.Conv2d:
+    """``conv`` itself, set to the identity plus ``noise`` times its initial weights.
 
-    After the last input comes the first again. What ``conv`` had as initial weights is added,
-    ``noise`` times as large. Returns ``conv``.
+    Each input goes to ``copies`` outputs in a row; after the last input, the first follows.
     """
     middle = conv.kernel_size[0] // 2
     conv.weight *= noise

@@ -6,18 +6,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ailsr.train.networks.network import Color, Network, same_conv, start_as_identity
+from ailsr.train.networks.network import Color, Network, init_identity, same_conv
 from ailsr.train.networks.skip import NearestAnchor
 
-NOISE = 0.1
-"""The usual initial weights, made this much smaller, are added to the identity."""
+INIT_NOISE = 0.1
+"""Factor of torch's initial weights, which are added to the identity."""
 
 
 class QuickSRNet(Network):
     """RGB; ``depth`` 3×3 convolutions of ``width`` channels between the first and the last.
 
-    Residual connections are not computed but trained from: the kernels start as the identity, so
-    the untrained network is nearest-neighbour upsampling. Activations are clamped to [0, 1].
+    Instead of residual connections, the kernels start as the identity, so the untrained network is
+    nearly nearest-neighbour upsampling. Activations are clamped to [0, 1].
     """
 
     color: Color = "rgb"
@@ -26,13 +26,16 @@ class QuickSRNet(Network):
         super().__init__(scale)
         layers: list[nn.Module] = []
         for inputs in (3, *[width] * depth):
-            layers += [start_as_identity(same_conv(inputs, width), NOISE), nn.Hardtanh(0.0, 1.0)]
+            layers += [
+                init_identity(same_conv(inputs, width), INIT_NOISE),
+                nn.Hardtanh(0.0, 1.0),
+            ]
         self.body = nn.Sequential(*layers)
         self.last = same_conv(width, 3 * scale**2)
         self.anchor = NearestAnchor(3, scale) if anchor else None
         self.depth = depth
         if not anchor:
-            start_as_identity(self.last, NOISE, copies=scale**2)  # the sub-pixels of a colour
+            init_identity(self.last, INIT_NOISE, copies=scale**2)  # the sub-pixels of a colour
 
     @property
     def radius(self) -> int:

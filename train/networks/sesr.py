@@ -1,8 +1,8 @@
 """SESR: super-efficient super-resolution by collapsible linear blocks (arXiv 2103.09404).
 
-M3, M5, M7 and M11 differ in the number of 3×3 blocks, XL is M11 twice as wide. Each block is
-trained over-parameterised and collapsed into one convolution, during training too, so the wide form
-costs almost nothing.
+M3, M5, M7 and M11 differ in the number of 3×3 blocks; XL is M11 twice as wide. Each block is
+over-parameterised and collapsed into one convolution, in training too, so the wide form costs
+almost nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ailsr.train.networks.skip import NearestAnchor
 
 
 class LinearBlock(nn.Module):
-    """k×k expansion to ``hidden`` channels, 1×1 projection, and a short residual where wanted.
+    """k×k expansion to ``hidden`` channels, 1×1 projection, optional short residual.
 
     There is no non-linearity inside, so the block equals one k×k convolution (section 3.2).
     """
@@ -52,7 +52,7 @@ class LinearBlock(nn.Module):
 
     @torch.no_grad()
     def expand_from(self, conv: nn.Conv2d) -> None:
-        """Become equal to ``conv``: W₁ holds its filters, W₂ selects them."""
+        """Set the weights to those of ``conv``: W₁ holds its filters, W₂ selects them."""
         outputs = conv.out_channels
         assert self.expand.bias is not None and self.project.bias is not None
         assert conv.bias is not None
@@ -72,8 +72,8 @@ class LinearBlock(nn.Module):
 class Sesr(Network):
     """5×5 in, ``blocks`` 3×3, long skip over them, 5×5 out, nearest anchor, pixel shuffle.
 
-    It starts as its anchor: with a random residual, which is as large as the picture, the first
-    steps are so violent that most ReLUs never open again.
+    It starts as its anchor: a random residual is as large as the image itself, and the large first
+    steps leave most ReLUs dead.
     """
 
     color: Color = "y"

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 class NearestAnchor(nn.Module):
     """Each channel scale² times: nearest-neighbour upsampling before a pixel shuffle.
 
-    (N, C, h, w) → (N, C·scale², h, w). A 1×1 convolution, so there is no border to think of
-    (ABPN, arXiv 2105.09750).
+    (N, C, h, w) → (N, C·scale², h, w). A 1×1 convolution, so it needs no padding (ABPN, arXiv
+    2105.09750).
     """
 
     weight: Tensor

@@ -1,7 +1,7 @@
 """VDSR: a deep plain network on the bicubic-enlarged luma (Kim et al., arXiv 1511.04587).
 
-With 13 channels it is the network of the AIL paper (arXiv 1806.01576), ``vdsr_f13``; with 64 its
-teacher. It works at high resolution: dear on a phone, here as the method's own reference.
+With 13 channels it is the student of the AIL paper (arXiv 1806.01576), ``vdsr_f13``; with 64 its
+teacher. It works at high resolution, too slow for a phone: here as the reference of the method.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import copy
 from torch import Tensor, nn
 
 from ailsr.train.networks.luma import fold_rgb_input, repeat_rgb_output
-from ailsr.train.networks.network import Color, Network, same_conv, start_as_identity
+from ailsr.train.networks.network import Color, Network, init_identity, same_conv
 from ailsr.train.networks.skip import BicubicUpsampler
 
-NOISE = 0.2
-"""The inner layers start as the identity plus He's initial weights, made this much smaller.
+INIT_NOISE = 0.2
+"""Factor of He's initial weights, which are added to the identity in the inner layers.
 
-With He's alone, twenty thin layers pass little of the picture on: after 2000 steps ``vdsr_f13`` ×2
-was 0.2 dB behind.
+Without the identity, twenty thin layers pass little of the image on: ``vdsr_f13`` ×2 was 0.2 dB
+behind after 2000 steps.
 """
 
 
@@ -40,7 +40,7 @@ class Vdsr(Network):
             nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
             nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
         for conv in convs[1:-1]:
-            start_as_identity(conv, NOISE)
+            init_identity(conv, INIT_NOISE)
         nn.init.normal_(convs[-1].weight, std=1e-3)
 
     @property

@@ -9,7 +9,7 @@ from ailsr.runtime.errors import UsageError
 
 PREFIX = "zoo:"
 FOLDER = Path(__file__).parent
-"""Holds <network>_x<scale>.pt and <network>_<training>_x<scale>.pt, checkpoints of ailsr-train."""
+"""Checkpoints: <network>_x<scale>.pt, or <network>_<training>_x<scale>.pt for other recipes."""
 
 
 def names() -> list[str]:
@@ -40,5 +40,5 @@ def path(name: str) -> Path:
 
 
 def resolve(model: Path | str) -> Path:
-    """The file that ``model`` means: ``zoo:<name>``, or a path, which is returned as it is."""
+    """The checkpoint of ``model``: ``zoo:<name>``, or a path, returned unchanged."""
     return path(str(model)) if str(model).startswith(PREFIX) else Path(model)

@@ -1,4 +1,4 @@
-"""Put a finished run into the zoo: ``python -m ailsr.train.zoo runs/sesr_m5_x2``."""
+"""Add a finished run to the zoo: ``python -m ailsr.train.zoo runs/sesr_m5_x2``."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from ailsr.train.recipe import Recipe
 
 
 @dataclass(frozen=True)
-class Shipment:
-    """Put RUN/best.pt into the zoo of this source tree, fused, and its recipe beside it."""
+class ZooEntry:
+    """Copy RUN/best.pt, fused, and its recipe into the zoo of this source tree."""
 
     run: Annotated[Path, Argument(metavar="RUN", help="Folder of a run of ailsr-train.")]
     name: Annotated[
         str | None,
-        Option(help="Its name in the zoo.", show_default="<network>_x<scale>"),
+        Option(help="Name in the zoo.", show_default="<network>_x<scale>"),
     ] = None
 
 
-def main(shipment: Shipment) -> None:
+def main(entry: ZooEntry) -> None:
     """Write <name>.pt and <name>.toml."""
-    best = checkpoint.load(shipment.run / "best.pt")
+    best = checkpoint.load(entry.run / "best.pt")
     network = best.network
-    name = shipment.name or f"{network.name}_x{network.scale}"
+    name = entry.name or f"{network.name}_x{network.scale}"
     with atomic_output(zoo.FOLDER / f"{name}.toml") as temporary:
         recipe = Recipe.from_dict(best.card["recipe"])
         temporary.write_text(recipe.to_toml(), encoding="utf-8")
@@ -39,4 +39,4 @@ def main(shipment: Shipment) -> None:
 
 
 if __name__ == "__main__":
-    entry_point(Shipment, main)()
+    entry_point(ZooEntry, main)()

@@ -1,7 +1,7 @@
-"""Where patches are drawn: in pictures by their area, and within them by importance.
+"""Random positions of patches: uniform, or in proportion to importance.
 
-The positions of a patch in a picture are shared out among cells of CELL×CELL; a table over all
-cells of all pictures says how likely each is. A million pixels take 16 thousand entries.
+The positions in an image are grouped into cells of CELL×CELL; a table holds the probability of each
+cell of each image, 16 thousand entries per million pixels.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from torch import Tensor
 
 CELL = 8
 """Side of a cell in low-resolution pixels."""
-UNIFORM = 0.2
-"""Share of the patches that are drawn without regard to importance, so that all are seen."""
+UNIFORM_SHARE = 0.2
+"""Share of the patches that ignore importance, so that every position is seen."""
 
 
-class Places:
-    """Positions of patches in pictures of given sizes, drawn at random."""
+class PatchSampler:
+    """Random positions of patches in images of given sizes."""
 
     def __init__(
         self,
@@ -30,10 +30,9 @@ class Places:
     ) -> None:
         """``sizes`` (h, w) and ``patch`` are in low-resolution pixels, no side below ``patch``.
 
-        ``importance`` is one map (1, 1, scale·h, scale·w) ≥ 0 per picture. A patch is then drawn in
-        proportion to its mean, taken of the first patch of a cell for all of them, but for a share
-        of UNIFORM, which is drawn as if there were none: by the area of the pictures, everywhere
-        alike.
+        ``importance`` is one map (1, 1, scale·h, scale·w) ≥ 0 per image. The probability of a
+        position is then proportional to the mean importance of the first patch of its cell, except
+        for a share of UNIFORM_SHARE. Without importance it is uniform: images count by their area.
         """
         self._patch = patch
         self._sides = torch.tensor(sizes)
@@ -47,31 +46,34 @@ class Places:
                 F.avg_pool2d(w.float(), patch * scale, CELL * scale)[0, 0].cpu() for w in importance
             )
             important = _table([cell * mean for cell, mean in zip(even, means, strict=True)])
-            table = UNIFORM * table + (1 - UNIFORM) * important
+            table = UNIFORM_SHARE * table + (1 - UNIFORM_SHARE) * important
         self._upto = table.cumsum(0)
 
-    def draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """(picture, top, left) of ``count`` patches; ``generator`` lives on the CPU."""
+    def sample(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """(image, top, left) of ``count`` patches, in low-resolution pixels.
+
+        ``generator`` is on the CPU.
+        """
         chance = torch.rand(count, generator=generator, dtype=torch.float64) * self._upto[-1]
         cell = torch.searchsorted(self._upto, chance, right=True).clamp(max=len(self._upto) - 1)
-        picture = torch.searchsorted(self._ends, cell, right=True)
-        first = torch.cat([self._ends.new_zeros(1), self._ends])[picture]
-        height, width = (self._sides[picture] - self._patch + 1).unbind(1)  # positions
+        image = torch.searchsorted(self._ends, cell, right=True)
+        first = torch.cat([self._ends.new_zeros(1), self._ends])[image]
+        height, width = (self._sides[image] - self._patch + 1).unbind(1)  # positions
         columns = (width + CELL - 1) // CELL
         row, column = (cell - first) // columns * CELL, (cell - first) % columns * CELL
         down, right = torch.rand(2, count, generator=generator)
         top = row + (down * (height - row).clamp(max=CELL)).long()
         left = column + (right * (width - column).clamp(max=CELL)).long()
-        return picture, top, left
+        return image, top, left
 
 
 def _positions(side: int, patch: int) -> Tensor:
-    """How many positions each cell along a side holds: CELL, the last one what remains."""
+    """Number of positions in each cell along a side: CELL, in the last one the rest."""
     starts = torch.arange(0, side - patch + 1, CELL)
     return (side - patch + 1 - starts).clamp(max=CELL).double()
 
 
 def _table(cells: list[Tensor]) -> Tensor:
-    """``cells`` of all pictures one after the other, of sum 1 unless all are 0."""
+    """``cells`` of all images as one table of sum 1, unless all are 0."""
     table = torch.cat([cell.flatten() for cell in cells])
     return table / table.sum().clamp(min=1e-12)

@@ -1,8 +1,8 @@
 """A network of the user's own, named ``package.module:Class``.
 
-Such a name is an instruction to import a module, which runs its code. It is followed when the user
-gives it on the command line (``--network``), never because it stands in a file: neither in a
-checkpoint (``checkpoint.load``) nor in a recipe (``train/command.py``).
+Its module is imported, which runs its code, so only for a name on the command line
+(``--network``), never for one in a checkpoint (``checkpoint.load``) or a recipe
+(``train/command.py``).
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from ailsr.train.networks.network import Network, rgb_to_luma
 
 REFERENCE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 LARGEST_RADIUS = 256
-"""In low-resolution pixels; a network that sees further has no tiles to run on."""
+"""In low-resolution pixels; a larger receptive field leaves no room in a tile."""
 TOLERANCE = 1e-4
-"""How far the deploy form may be from the trained one, of an output of size 1."""
+"""Largest difference of the deploy form from the trained one, at outputs up to 1."""
 
 Result = TypeVar("Result")
 
 
 def is_reference(name: str) -> bool:
-    """Whether ``name`` is meant as ``package.module:Class``, as opposed to a registered name."""
+    """True for ``package.module:Class``, False for a registered name."""
     return ":" in name
 
 
@@ -50,22 +50,22 @@ def check_reference(name: str) -> None:
     )
 
 
-def create_own(name: str, scale: int) -> Network:
+def create_user_network(name: str, scale: int) -> Network:
     """``Class(scale)`` for ``name`` = ``package.module:Class``, checked against the contract.
 
-    The current directory is importable, as with ``python -m``. Its ``name`` is the class's in
-    lower case. Raises UsageError when there is no such class or it breaks the contract.
+    The current directory is importable, as with ``python -m``. ``network.name`` is that of the
+    class in lower case. Raises UsageError when there is no such class or it breaks the contract.
     """
-    network_class = _find(name)
+    network_class = _import_class(name)
     network = _call(name, f"{network_class.__name__}({scale})", lambda: network_class(scale))
     network.name, network.reference = network_class.__name__.lower(), name
-    with torch.random.fork_rng(devices=[]):  # the check must not change what the seed gives
+    with torch.random.fork_rng(devices=[]):  # the check must not use up random numbers
         _check(network)
     return network
 
 
-def _find(name: str) -> type[Network]:
-    """The class that ``name`` refers to; imports its module."""
+def _import_class(name: str) -> type[Network]:
+    """The class called ``name``; imports its module."""
     check_reference(name)
     module_name, class_name = name.split(":")
     if "" not in sys.path:  # a console script has its own folder there
@@ -105,7 +105,7 @@ def _is_network(value: object) -> bool:
 
 @torch.no_grad()
 def _check(network: Network) -> None:
-    """Run ``network`` once on small pictures. Raises UsageError when it breaks the contract."""
+    """Run ``network`` on small inputs. Raises UsageError when it breaks the contract."""
     name = network.reference
     if not hasattr(network, "scale"):
         raise UsageError(f"--network {name}: its __init__ has to call super().__init__(scale)")
@@ -167,7 +167,7 @@ def _check_deployed(network: Network) -> None:
 
 
 def _output(name: str, module: nn.Module, x: Tensor, scale: int) -> Tensor:
-    """``module(x)``, of the right shape."""
+    """``module(x)``. Raises UsageError when its shape is wrong."""
     y = _call(name, f"forward of {tuple(x.shape)}", lambda: module(x))
     expected = (*x.shape[:2], scale * x.shape[2], scale * x.shape[3])
     if not isinstance(y, Tensor) or tuple(y.shape) != expected:
@@ -180,7 +180,7 @@ def _output(name: str, module: nn.Module, x: Tensor, scale: int) -> Tensor:
 
 
 def _reach(difference: Tensor, scale: int) -> int:
-    """How far from the middle pixel ``difference`` is not nothing, in low-resolution pixels."""
+    """Largest distance of a changed pixel from the middle, in low-resolution pixels."""
     size = difference.abs().amax(dim=(0, 1))
     farthest = 0
     for where, side in zip((size > 1e-5 * size.max()).nonzero().unbind(1), size.shape, strict=True):
@@ -190,7 +190,7 @@ def _reach(difference: Tensor, scale: int) -> int:
 
 
 def _call(name: str, what: str, function: Callable[[], Result]) -> Result:
-    """``function()``, with whatever the user's code raises as one line."""
+    """``function()``; errors of the user's code become a UsageError of one line."""
     try:
         return function()
     except NotImplementedError as error:
@@ -200,7 +200,7 @@ def _call(name: str, what: str, function: Callable[[], Result]) -> Result:
 
 
 def _refuse(name: str, what: str, error: BaseException) -> NoReturn:
-    """Raise UsageError with the kind of ``error`` and the user's line that led to it."""
+    """Raise UsageError with the type of ``error`` and the line of the user's code."""
     others = (__file__, importlib.__file__, "<frozen", str(Path(torch.__file__).parent))
     frames = [f for f in extract_tb(error.__traceback__) if not f.filename.startswith(others)]
     place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
