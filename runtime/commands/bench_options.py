@@ -267,7 +267,7 @@ def counterparts(files: Sequence[Path], against: Sequence[Path]) -> list[Path]:
             raise missing(path)
     if all(file.name in by_name for file in files):
         return [by_name[file.name] for file in files]
-    if len(against) == len(files) and not any(file.name in by_name for file in files):
+    if len(against) == len(files) == len(by_name):  # no folder is among them
         return list(against)
     lacking = ", ".join(file.name for file in files if file.name not in by_name)
     raise UsageError(

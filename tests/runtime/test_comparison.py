@@ -345,6 +345,8 @@ def test_each_file_has_its_counterpart(tmp_path):
     (old / "c.onnx").touch()
     assert counterparts([a], [old / "c.onnx"]) == [old / "c.onnx"]
     assert counterparts([a], [a]) == [a]
+    mixed = [old / "c.onnx", old / "b.tflite"]
+    assert counterparts([a, b], mixed) == mixed
     with pytest.raises(UsageError, match=r"nothing for b\.tflite"):
         counterparts([a, b], [old / "a.onnx"])
     with pytest.raises(ModelError, match=r"no model file at .*d\.onnx"):
