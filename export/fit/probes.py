@@ -11,8 +11,8 @@ from ailsr.export import targets
 from ailsr.export.fit.architectures import ARCHITECTURES, pinned
 from ailsr.export.graph.graph import (
     UNBOUNDED,
-    Bound,
     Clamped,
+    Clip,
     Conv,
     DepthToSpace,
     Graph,
@@ -115,7 +115,7 @@ def _operators(node: Node, graph: Graph) -> list[Operator]:
         case Conv():
             kind, inputs = "conv", node.weight.shape[1]
             kernel = round(math.sqrt(math.prod(node.weight.shape[2:])))
-        case Bound():
+        case Clip():
             kind = "clamp"
         case DepthToSpace():
             kind, inputs = "depth_to_space", outputs

@@ -1,8 +1,8 @@
 """Constants that scale, shift, reorder or select channels, and folding them into convolutions.
 
-The hub translates such constants, slices, and torch's channel order of a pixel shuffle, into 1×1
-convolutions; ``fold_back`` and ``fold_forward`` make those disappear, exactly. One that cannot be
-folded stays and is computed.
+Such constants, slices, and torch's channel order of a pixel shuffle are read as 1×1 convolutions;
+``fold_back`` and ``fold_forward`` make those disappear, exactly. One that cannot be folded stays
+and is computed.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from ailsr.export.graph.graph import (
     UNBOUNDED,
     Add,
     Array,
-    Bound,
     Clamp,
+    Clip,
     Conv,
     DepthToSpace,
     Mean,
@@ -180,7 +180,7 @@ def _pushed(
             return _pushed(node.input, channel_map, producers, uses)
         case Pointwise() if not channel_map.scales and not channel_map.shifts:
             return _pushed(node.input, channel_map, producers, uses)
-        case Bound():
+        case Clip():
             clamp = channel_map.clamp(node.clamp)
             before = _pushed(node.input, channel_map, producers, uses)
             if clamp is None or before is None:

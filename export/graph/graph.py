@@ -1,9 +1,9 @@
 """The graph of a super-resolution network: the few operators that every target has.
 
-A network becomes a ``Graph`` once (``hub.py``); each target is one translator of it. Tensors are
-named and have the shape (channels, height, width); the batch is always one image. Constants live
-in the nodes that use them. Channels of a ``DepthToSpace`` are in DCR order, as TFLite, ONNX and
-Core ML all have it: channel ``(i * block + j) * C + c`` becomes pixel (i, j) of channel c.
+A network becomes a ``Graph`` once (``from_torch.py``); each target is one translator of it. Tensors
+are named and have the shape (channels, height, width); the batch is always one image. Constants
+live in the nodes that use them. Channels of a ``DepthToSpace`` are in DCR order, as ONNX, TFLite
+and Core ML have it: channel ``(i * block + j) * C + c`` becomes pixel (i, j) of channel c.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class PRelu(Unary):
 
 
 @dataclass(frozen=True)
-class Bound(Unary):
+class Clip(Unary):
     """A clamp that could not be fused into the node before it."""
 
     clamp: Clamp
@@ -108,7 +108,7 @@ class Mul(Binary):
 
 
 @dataclass(frozen=True)
-class Extreme(Binary):
+class MinMax(Binary):
     """The greater, or lesser, of two samples, of tensors of equal shape."""
 
     function: Literal["max", "min"]
@@ -162,7 +162,7 @@ class Resize(Unary):
 Clamped = Conv | Add | Mul
 """Nodes that apply a clamp to what they compute."""
 Node = (
-    Conv | PRelu | Bound | Pointwise | Add | Mul | Extreme | Concat | DepthToSpace | Pad
+    Conv | PRelu | Clip | Pointwise | Add | Mul | MinMax | Concat | DepthToSpace | Pad
     | Mean | MaxPool | Resize
 )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Rewrites of the hub's graph that leave its function as it is and make it cheaper."""
+"""Rewrites of a graph that leave its function as it is and make it cheaper."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 from ailsr.export.graph.channel_map import ChannelMap, fold_back, fold_forward
 from ailsr.export.graph.graph import (
     UNBOUNDED,
-    Bound,
     Clamp,
     Clamped,
+    Clip,
     Concat,
     Conv,
     DepthToSpace,
@@ -22,7 +22,7 @@ from ailsr.export.graph.graph import (
     Pad,
     Pointwise,
 )
-from ailsr.export.graph.quantization import REARRANGING
+from ailsr.export.graph.quantization import SAME_SCALE
 from ailsr.export.graph.rewiring import renamed, uses_of, without_dead
 from ailsr.export.graph.splitting import in_parts
 
@@ -33,21 +33,21 @@ SMALL = 4
 def optimized(nodes: Sequence[Node], output: str) -> tuple[list[Node], str]:
     """Equal nodes with everything folded that can be, and the name of their output."""
     remaining, output = fold_back(in_parts(without_dead(nodes, output), output), output)
-    remaining = fold_forward(fuse_bounds(remaining, output), output)
+    remaining = fold_forward(fuse_clips(remaining, output), output)
     return [_depthwise(node) for node in remaining], output
 
 
-def fuse_bounds(nodes: list[Node], output: str) -> list[Node]:
-    """Move each Bound into the node before it, past a DepthToSpace or Pad if need be."""
-    for name in [node.output for node in nodes if isinstance(node, Bound)]:
+def fuse_clips(nodes: list[Node], output: str) -> list[Node]:
+    """Move each Clip into the node before it, past a DepthToSpace or Pad if need be."""
+    for name in [node.output for node in nodes if isinstance(node, Clip)]:
         producers, uses = {node.output: node for node in nodes}, uses_of(nodes, output)
         bound = producers[name]
-        assert isinstance(bound, Bound)
+        assert isinstance(bound, Clip)
         tensor = bound.input
         while uses[tensor] == 1 and isinstance(passed := producers.get(tensor), DepthToSpace | Pad):
             tensor = passed.input
         target = producers.get(tensor)
-        if uses[tensor] != 1 or not isinstance(target, Clamped | Bound):
+        if uses[tensor] != 1 or not isinstance(target, Clamped | Clip):
             continue
         fused = replace(target, clamp=_both(target.clamp, bound.clamp))
         nodes = [fused if node is target else node for node in nodes if node is not bound]
@@ -90,7 +90,7 @@ def in_units_of(
 def _divided(node: Node, divisor: float) -> Node:
     if isinstance(node, Conv):
         node = replace(node, bias=(node.bias / divisor).astype(np.float32))
-    if isinstance(node, Clamped | Bound):
+    if isinstance(node, Clamped | Clip):
         low, high = node.clamp
         node = replace(node, clamp=(low / divisor, high / divisor))
     return node
@@ -105,7 +105,7 @@ def with_separate_pixels(graph: Graph) -> Graph:
     """
     pixels = {graph.input}
     for node in graph.nodes:
-        if isinstance(node, REARRANGING) and pixels.issuperset(node.inputs):
+        if isinstance(node, SAME_SCALE) and pixels.issuperset(node.inputs):
             pixels.add(node.output)
     shared: dict[tuple[str, str], Conv] = {}  # (tensor, output of its reader) -> the copy to read
     for node in graph.nodes:
@@ -115,7 +115,7 @@ def with_separate_pixels(graph: Graph) -> Graph:
     tensors = [graph.output]
     while tensors:
         producer = graph.producer(tensors.pop())
-        if not isinstance(producer, REARRANGING):
+        if not isinstance(producer, SAME_SCALE):
             continue
         for tensor in set(producer.inputs) - pixels:
             if len(graph.consumers(tensor)) > 1:

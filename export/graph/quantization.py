@@ -20,16 +20,16 @@ from numpy.typing import NDArray
 from ailsr.export.graph.graph import (
     UNBOUNDED,
     Array,
-    Bound,
     Clamp,
     Clamped,
+    Clip,
     Concat,
     Conv,
     DepthToSpace,
-    Extreme,
     Function,
     Graph,
     MaxPool,
+    MinMax,
     Node,
     Pad,
     Pointwise,
@@ -99,7 +99,7 @@ FIXED: dict[Function, QParams] = {"sigmoid": QParams(1 / 256, 0), "tanh": QParam
 """What TFLite prescribes for the results of these functions."""
 
 
-REARRANGING = (DepthToSpace, Pad, Concat, MaxPool, Extreme, Resize)
+SAME_SCALE = (DepthToSpace, Pad, Concat, MaxPool, MinMax, Resize)
 """Nodes whose results are among, or between, samples that they read: in int8 their tensors share
 scale and zero point."""
 
@@ -124,7 +124,7 @@ class Quantization:
 def quantization_of(graph: Graph, ranges: Mapping[str, Range], bits: Bits = 8) -> Quantization:
     """The parameters of each tensor of ``graph`` for the calibrated ``ranges``.
 
-    Tensors that an operator only rearranges (REARRANGING) share theirs. The input and the output
+    Tensors that an operator only rearranges (SAME_SCALE) share theirs. The input and the output
     are pixels, and so is what is only rearranged into the output or copied from the input by a
     convolution. Results of FIXED functions have those of their function. Otherwise a tensor covers
     its range within its clamp; that of [0, 1] it covers whole.
@@ -138,7 +138,7 @@ def quantization_of(graph: Graph, ranges: Mapping[str, Range], bits: Bits = 8) -
     for node in graph.nodes:
         if group[node.output] in params:
             continue
-        makers = [m for m in members[group[node.output]] if not isinstance(m, REARRANGING)]
+        makers = [m for m in members[group[node.output]] if not isinstance(m, SAME_SCALE)]
         copied = {params[group[maker.input]] for maker in makers if copies_channels(maker)}
         fixed = {
             FIXED.get(m.function) if isinstance(m, Pointwise) and bits == 8 else None
@@ -167,14 +167,14 @@ def _groups(graph: Graph) -> dict[str, str]:
     """For each tensor one tensor that stands for all that share its parameters."""
     group = {tensor: tensor for tensor in graph.shapes}
     for node in graph.nodes:
-        if isinstance(node, REARRANGING):
+        if isinstance(node, SAME_SCALE):
             tied = {group[tensor] for tensor in (*node.inputs, node.output)}
             group = {t: group[node.output] if g in tied else g for t, g in group.items()}
     return group
 
 
 def _clamped_range(node: Node, calibrated: Range) -> Range:
-    clamp = node.clamp if isinstance(node, Clamped | Bound) else UNBOUNDED
+    clamp = node.clamp if isinstance(node, Clamped | Clip) else UNBOUNDED
     if clamp == (0, 1):  # pixels, which 0..255 stand for exactly
         return clamp
     low, high = np.clip(calibrated, *clamp)

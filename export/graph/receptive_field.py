@@ -8,13 +8,13 @@ from fractions import Fraction
 
 from ailsr.export.graph.graph import (
     Add,
-    Bound,
+    Clip,
     Concat,
     Conv,
     DepthToSpace,
-    Extreme,
     Graph,
     MaxPool,
+    MinMax,
     Mul,
     Node,
     Pad,
@@ -74,7 +74,7 @@ def _field(node: Node, source: _Field, axis: int) -> _Field | None:
             return source.seen(block, 0, 0)
         case MaxPool() if node.stride[axis] == 1:
             return source.seen(1, 0, node.kernel[axis] - 1)
-        case Add() | Mul() | Extreme() | Bound() | Concat() | PRelu() | Pointwise():
+        case Add() | Mul() | MinMax() | Clip() | Concat() | PRelu() | Pointwise():
             return source
         case _:
             return None

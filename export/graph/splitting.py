@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ailsr.export.graph.channel_map import ChannelMap
-from ailsr.export.graph.graph import Bound, Conv, Node, Pointwise, PRelu
+from ailsr.export.graph.graph import Clip, Conv, Node, Pointwise, PRelu
 from ailsr.export.graph.rewiring import renamed, uses_of
 
 
@@ -49,7 +49,7 @@ def _chain(nodes: Sequence[Node], tensor: str, output: str) -> list[Node] | None
     """The convolution behind ``tensor`` and what follows it channel by channel, if only that."""
     producers, uses = {node.output: node for node in nodes}, uses_of(nodes, output)
     chain: list[Node] = []
-    while isinstance(node := producers.get(tensor), PRelu | Bound | Pointwise | Conv):
+    while isinstance(node := producers.get(tensor), PRelu | Clip | Pointwise | Conv):
         if chain and uses[tensor] > 1:
             return None
         chain.insert(0, node)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper
 
 from ailsr.export.graph.graph import Array, Graph, Resize
-from ailsr.export.graph.quantization import REARRANGING, Range
+from ailsr.export.graph.quantization import SAME_SCALE, Range
 from ailsr.export.targets.onnx.model import float_model
 from ailsr.runtime.engines.engine import available_cores
 from ailsr.runtime.errors import UsageError
@@ -39,7 +39,7 @@ def channel_ranges(graph: Graph, pictures: Iterable[Rgb]) -> ChannelRanges:
     Only tensors that a node computes: the input is left out, and what is only rearranged. Raises
     UsageError when no picture is large enough.
     """
-    tensors = [node.output for node in graph.nodes if not isinstance(node, REARRANGING)]
+    tensors = [node.output for node in graph.nodes if not isinstance(node, SAME_SCALE)]
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = available_cores()
     options.log_severity_level = 4  # fatal: errors come as exceptions

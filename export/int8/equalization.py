@@ -20,9 +20,9 @@ from ailsr.export.graph.graph import (
     UNBOUNDED,
     Add,
     Array,
-    Bound,
     Clamp,
     Clamped,
+    Clip,
     Conv,
     Graph,
     Node,
@@ -62,7 +62,7 @@ def scalable(graph: Graph) -> Iterator[set[str]]:
     for node in graph.nodes:
         if isinstance(node, Conv) and node.groups == 1:
             fixed.update(() if _commutes(node.clamp) else {node.output})
-        elif isinstance(node, Add | Bound | PRelu | Pad) and _commutes(_clamp(node)):
+        elif isinstance(node, Add | Clip | PRelu | Pad) and _commutes(_clamp(node)):
             tied = group[node.output].union(*(group[tensor] for tensor in node.inputs))
             group.update(dict.fromkeys(tied, tied))
         else:
@@ -79,7 +79,7 @@ def _commutes(clamp: Clamp) -> bool:
 
 
 def _clamp(node: Node) -> Clamp:
-    return node.clamp if isinstance(node, Clamped | Bound) else UNBOUNDED
+    return node.clamp if isinstance(node, Clamped | Clip) else UNBOUNDED
 
 
 def _factors(

@@ -17,16 +17,16 @@ from torch import Tensor
 from ailsr.export.graph.graph import (
     UNBOUNDED,
     Add,
-    Bound,
     Clamp,
     Clamped,
+    Clip,
     Concat,
     Conv,
     DepthToSpace,
-    Extreme,
     Function,
     MaxPool,
     Mean,
+    MinMax,
     Mul,
     Node,
     Pad,
@@ -58,7 +58,7 @@ def compute(node: Node, inputs: Sequence[Tensor], constants: Constants | None = 
             return convolve(node, inputs[0], weight, bias)
         case PRelu():
             return F.prelu(inputs[0], torch.from_numpy(node.slope))
-        case Bound():
+        case Clip():
             return inputs[0]
         case Pointwise(function=function):
             return FUNCTIONS[function](inputs[0])
@@ -66,7 +66,7 @@ def compute(node: Node, inputs: Sequence[Tensor], constants: Constants | None = 
             return inputs[0] + inputs[1]
         case Mul():
             return inputs[0] * inputs[1]
-        case Extreme(function=function):
+        case MinMax(function=function):
             return (torch.maximum if function == "max" else torch.minimum)(inputs[0], inputs[1])
         case Concat():
             return torch.cat(list(inputs), dim=1)
@@ -94,7 +94,7 @@ def convolve(node: Conv, image: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 def clamped(values: Tensor, node: Node) -> Tensor:
     """``values`` within the clamp of ``node``."""
-    clamp: Clamp = node.clamp if isinstance(node, Clamped | Bound) else UNBOUNDED
+    clamp: Clamp = node.clamp if isinstance(node, Clamped | Clip) else UNBOUNDED
     return values if clamp == UNBOUNDED else values.clamp(*clamp)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -38,11 +38,11 @@ SUBSTITUTES = {
     "Tile": MOVEMENTS,
     "Transpose": MOVEMENTS,
 }
-"""What could stand for an operator that not all targets have."""
+"""By ONNX operator that not all targets have: its substitute."""
 
 
 class OnnxReader:
-    """What is known while an ONNX graph is read: constants, tensors by name, and their shapes."""
+    """The state while an ONNX graph is read: constants, tensors by name, and their shapes."""
 
     nodes: list[Node]
 
@@ -169,3 +169,13 @@ class OnnxReader:
             f"{' '.join(filter(None, [node.op_type, detail]))} (node "
             f"{node.name or node.output[0]!r}{where}) is not an operator of all targets{advice}"
         )
+
+
+Handler = Callable[[OnnxReader, onnx.NodeProto], None]
+"""Appends the nodes of the graph for one ONNX node. A node whose numbers do not go together may
+raise ValueError and its like."""
+
+
+def attributes_of(node: onnx.NodeProto) -> dict[str, Any]:
+    """The attributes of ``node`` by name."""
+    return {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch.export import ExportedProgram
 
-from ailsr.export.reading.hub import quiet
+from ailsr.export.reading.from_torch import quiet
 from ailsr.runtime.errors import ModelError
 from ailsr.runtime.upscaling.tiles import Size
 

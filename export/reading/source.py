@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from ailsr.export.graph.graph import Graph
-from ailsr.export.reading.hub import from_onnx, graph_of, to_onnx
+from ailsr.export.reading.from_torch import from_onnx, graph_of, to_onnx
 from ailsr.export.reading.program import load_program
 from ailsr.runtime.card import Card
 from ailsr.runtime.engines.engine import Pixels, available_cores

@@ -12,16 +12,16 @@ from torch import Tensor
 
 from ailsr.export.graph.graph import (
     Add,
-    Bound,
     Clamp,
+    Clip,
     Concat,
     Conv,
     DepthToSpace,
-    Extreme,
     Function,
     Graph,
     MaxPool,
     Mean,
+    MinMax,
     Mul,
     Pad,
     Pointwise,
@@ -113,15 +113,15 @@ def _compute(
                 values = _clamp(values, node.clamp)
             case PRelu():
                 values = F.prelu(inputs[0], torch.from_numpy(node.slope).double())
-            case Bound():
+            case Clip():
                 values = _clamp(inputs[0], node.clamp)
             case Add():
                 values = _clamp(inputs[0] + inputs[1], node.clamp)
             case Mul():
                 values = _clamp(inputs[0] * inputs[1], node.clamp)
-            case Extreme(function="max"):
+            case MinMax(function="max"):
                 values = torch.maximum(*inputs)
-            case Extreme(function="min"):
+            case MinMax(function="min"):
                 values = torch.minimum(*inputs)
             case Pointwise(function=function):
                 values = FUNCTIONS[function](inputs[0])

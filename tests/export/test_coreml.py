@@ -24,8 +24,8 @@ from hypothesis import strategies as st
 from ailsr.export.graph.graph import (
     UNBOUNDED,
     Add,
-    Bound,
     Clamp,
+    Clip,
     Concat,
     Conv,
     DepthToSpace,
@@ -95,7 +95,7 @@ GRAPHS = {
     "replicate, sliced": picture_to_picture(Pad("x", "y", (1, 0, 3, 2), "edge", sliced=True)),
     **{f"conv {c}": picture_to_picture(conv("x", "y", 5, 6, clamp=c)) for c in CLAMPS},
     **{f"add {c}": picture_to_picture(conv("x", "z", 5, 5), Add("x", "z", "y", c)) for c in CLAMPS},
-    **{f"bound {c}": picture_to_picture(Bound("x", "y", c)) for c in CLAMPS[1:]},
+    **{f"bound {c}": picture_to_picture(Clip("x", "y", c)) for c in CLAMPS[1:]},
     "relu6, reached": picture_to_picture(
         replace(conv("x", "y", 5, 6, clamp=(0.0, 6.0)), bias=np.float32([5, 5.5, 5.9, 6, 6.1, 7]))
     ),

@@ -18,7 +18,7 @@ from ailsr.export.fit.architectures import ARCHITECTURES
 from ailsr.export.fit.candidates import candidates
 from ailsr.export.fit.command import MeasureConfig, PredictConfig, measure_table, predict
 from ailsr.export.fit.probes import PROBES, ProbeNetwork, workload
-from ailsr.export.reading.hub import graph_of
+from ailsr.export.reading.from_torch import graph_of
 from ailsr.runtime import AilsrError, UsageError
 from ailsr.runtime.fit.latency_model import (
     Device,

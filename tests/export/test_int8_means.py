@@ -19,7 +19,7 @@ from ailsr.export.int8.correction import corrected
 from ailsr.export.int8.equalization import equalized, scalable
 from ailsr.export.int8.simulation import rounded, rounded_weight
 from ailsr.export.int8.weight_rounding import compensated
-from ailsr.export.reading.hub import graph_of
+from ailsr.export.reading.from_torch import graph_of
 from ailsr.export.targets.onnx import writer as onnx_writer
 from ailsr.export.targets.tflite import writer as tflite_writer
 from ailsr.runtime import load

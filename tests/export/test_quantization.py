@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ailsr.export.graph.graph import (
     UNBOUNDED,
     Add,
-    Bound,
+    Clip,
     Concat,
     Conv,
     DepthToSpace,
@@ -97,7 +97,7 @@ def test_a_range_ends_at_its_clamp():
     nodes = (
         conv("image", "a", 3, 3, (-0.5, 0.5)),
         conv("a", "b", 3, 3, (0.0, 1.0)),
-        Bound("b", "c", (0.0, 0.5)),
+        Clip("b", "c", (0.0, 0.5)),
         conv("c", "upscaled", 3, 3),
     )
     ranges = {"a": (-9.0, 0.25), "b": (0.1, 0.2), "c": (0.1, 0.2), "upscaled": (0.0, 1.0)}

@@ -12,7 +12,7 @@ import torch
 from ailsr.export.graph.graph import Conv, Graph
 from ailsr.export.graph.quantization import quantization_of
 from ailsr.export.picture_sets import PictureSet
-from ailsr.export.reading.hub import graph_of
+from ailsr.export.reading.from_torch import graph_of
 from ailsr.export.reading.source import module_run
 from ailsr.export.targets.onnx import writer as onnx_writer
 from ailsr.export.verification import Reference, SourceEngine

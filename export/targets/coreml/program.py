@@ -28,16 +28,16 @@ from numpy.typing import NDArray
 from ailsr.export.graph.graph import (
     UNBOUNDED,
     Add,
-    Bound,
     Clamp,
     Clamped,
+    Clip,
     Concat,
     Conv,
     DepthToSpace,
-    Extreme,
     Graph,
     MaxPool,
     Mean,
+    MinMax,
     Mul,
     Node,
     Pad,
@@ -167,9 +167,9 @@ class _Translator:
             case Mul(clamp=clamp):
                 out = self.mb.mul(x=inputs[0], y=inputs[1], name=self.linear(name, clamp))
                 return self.clamp(out, clamp, name)
-            case Extreme(function="max"):
+            case MinMax(function="max"):
                 return self.mb.maximum(x=inputs[0], y=inputs[1], name=name)
-            case Extreme(function="min"):
+            case MinMax(function="min"):
                 return self.mb.minimum(x=inputs[0], y=inputs[1], name=name)
             case Pointwise(function="gelu"):
                 return self.mb.gelu(x=inputs[0], mode="EXACT", name=name)
@@ -177,7 +177,7 @@ class _Translator:
                 return self.mb.gelu(x=inputs[0], mode="TANH_APPROXIMATION", name=name)
             case Pointwise(function=function):
                 return getattr(self.mb, function)(x=inputs[0], name=name)
-            case Bound(clamp=clamp):
+            case Clip(clamp=clamp):
                 return self.clamp(inputs[0], clamp, name)
             case PRelu(slope=slope):
                 return self.mb.prelu(x=inputs[0], alpha=slope.astype(self.number), name=name)
@@ -297,7 +297,7 @@ class _QuantizedTranslator(_Translator):
         self.quantize(value, tensor, 1)
 
     def emit(self, node: Node, inputs: list[Var], name: str) -> Var:
-        if isinstance(node, Clamped | Bound):
+        if isinstance(node, Clamped | Clip):
             clamp = UNBOUNDED if self.params[node.output].saturates_at(node.clamp) else node.clamp
             node = replace(node, clamp=clamp)
         return super().emit(node, inputs, f"{name}__raw")

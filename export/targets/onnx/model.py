@@ -13,17 +13,17 @@ from onnx import TensorProto, helper, numpy_helper
 from ailsr.export.graph.graph import (
     UNBOUNDED,
     Add,
-    Bound,
     Clamp,
     Clamped,
+    Clip,
     Concat,
     Conv,
     DepthToSpace,
-    Extreme,
     Function,
     Graph,
     MaxPool,
     Mean,
+    MinMax,
     Mul,
     Node,
     Pad,
@@ -80,7 +80,7 @@ class OnnxModel:
                 return self.add(
                     "PRelu", [*inputs, self.constant(f"{node.output}_slope", slope)], output
                 )
-            case Bound():
+            case Clip():
                 return self.bound(node.clamp, inputs[0], output, dtype)
             case Pointwise(function=function):
                 if function in FUNCTIONS:
@@ -90,7 +90,7 @@ class OnnxModel:
                 return self.add("Add", inputs, output)
             case Mul():
                 return self.add("Mul", inputs, output)
-            case Extreme(function=function):
+            case MinMax(function=function):
                 return self.add(function.capitalize(), inputs, output)
             case Concat():
                 return self.add("Concat", inputs, output, axis=1)

@@ -16,17 +16,17 @@ from ai_edge_litert.schema_py_generated import ActivationFunctionType, BuiltinOp
 from ailsr.export.graph.graph import (
     UNBOUNDED,
     Add,
-    Bound,
     Clamp,
     Clamped,
+    Clip,
     Concat,
     Conv,
     DepthToSpace,
-    Extreme,
     Function,
     Graph,
     MaxPool,
     Mean,
+    MinMax,
     Mul,
     Node,
     Pad,
@@ -82,11 +82,11 @@ class NodeTranslator:
             case Mul():
                 inputs = [self._tensors.read(name) for name in node.inputs]
                 self._clamped(BuiltinOperator.MUL, inputs, node, schema.MulOptionsT())
-            case Extreme():
+            case MinMax():
                 self._move(_EXTREMES[node.function], node, schema.MaximumMinimumOptionsT())
             case Pointwise():
                 self._pointwise(node)
-            case Bound():
+            case Clip():
                 source = self._tensors.read(node.input, self._tensors.parameters(node.output))
                 self._bound(source, node.output, self._steps(node))
             case PRelu():
@@ -129,7 +129,7 @@ class NodeTranslator:
     def _move(
         self,
         code: int,
-        node: Concat | DepthToSpace | Pad | Extreme | MaxPool | Resize,
+        node: Concat | DepthToSpace | Pad | MinMax | MaxPool | Resize,
         options: object,
         constants: Sequence[int] = (),
     ) -> None:
@@ -329,7 +329,7 @@ class NodeTranslator:
             source = result
         self._tensors.put(output, source)
 
-    def _steps(self, node: Clamped | Bound) -> list[Clamp]:
+    def _steps(self, node: Clamped | Clip) -> list[Clamp]:
         """The node's clamp as clamps of one operator each, none for what saturation does."""
         low, high = node.clamp
         parameters = self._tensors.parameters(node.output)
