@@ -5,18 +5,28 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, assert_never
 
 from ailsr.export import targets
 from ailsr.export.fit.architectures import ARCHITECTURES, pinned
 from ailsr.export.graph.graph import (
     UNBOUNDED,
+    Add,
     Clamped,
     Clip,
+    Concat,
     Conv,
     DepthToSpace,
     Graph,
+    MaxPool,
+    Mean,
+    MinMax,
+    Mul,
     Node,
+    Pad,
+    Pointwise,
+    PRelu,
+    Resize,
 )
 from ailsr.export.graph.quantization import BITS
 from ailsr.runtime.card import Card, PixelType, Precision
@@ -109,8 +119,8 @@ def _operators(node: Node, graph: Graph) -> list[Operator]:
     """``node``, and the clamp after it where it is not one that every engine fuses."""
     shapes = [graph.shapes[name] for name in node.inputs]
     outputs, height, width = graph.shapes[node.output]
+    kind: Kind
     kernel, inputs = 1, shapes[0][0]
-    kind: Kind = "add"  # and whatever else moves samples
     match node:
         case Conv():
             kind, inputs = "conv", node.weight.shape[1]
@@ -119,6 +129,12 @@ def _operators(node: Node, graph: Graph) -> list[Operator]:
             kind = "clamp"
         case DepthToSpace():
             kind, inputs = "depth_to_space", outputs
+        case Add() | PRelu() | Pointwise() | Mul() | MinMax() | Concat():
+            kind = "add"
+        case Pad() | Mean() | MaxPool() | Resize():  # no probe has them: counted as additions
+            kind = "add"
+        case _:
+            assert_never(node)
     found = [Operator(kind, kernel, inputs, outputs, height * width)]
     if isinstance(node, Clamped) and node.clamp not in (_RELU, UNBOUNDED):
         found.append(Operator("clamp", 1, outputs, outputs, height * width))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
+from typing import assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +20,12 @@ from ailsr.export.graph.graph import (
     Array,
     Clamp,
     Clip,
+    Concat,
     Conv,
     DepthToSpace,
+    MaxPool,
     Mean,
+    MinMax,
     Mul,
     Node,
     Pad,
@@ -195,8 +199,12 @@ def _pushed(
             scale, offset = (np.tile(v, block**2) for v in (channel_map.scale, channel_map.offset))
             wide = ChannelMap.in_place(len(scale), scale, offset)
             return _pushed(node.input, wide, producers, uses)
-        case _:
+        case Concat() | MinMax() | MaxPool():
             return None
+        case Conv() | Mul() | Pointwise() | PRelu() | DepthToSpace():  # not such a map
+            return None
+        case _:
+            assert_never(node)
 
 
 def _pushed_into_conv(node: Conv, channel_map: ChannelMap) -> Replacements | None:

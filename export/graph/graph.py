@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -220,5 +220,7 @@ def output_shape(node: Node, inputs: Sequence[Shape]) -> Shape:
             )
         case Resize(size=size):
             return channels, *size
-        case _:
+        case PRelu() | Clip() | Pointwise() | Add() | Mul() | MinMax():
             return inputs[0]
+        case _:
+            assert_never(node)

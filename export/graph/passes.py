@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import assert_never
 
 import numpy as np
 
 from ailsr.export.graph.channel_map import ChannelMap, fold_back, fold_forward
 from ailsr.export.graph.graph import (
     UNBOUNDED,
+    Add,
     Clamp,
     Clamped,
     Clip,
@@ -17,10 +19,15 @@ from ailsr.export.graph.graph import (
     Conv,
     DepthToSpace,
     Graph,
+    MaxPool,
+    Mean,
+    MinMax,
     Mul,
     Node,
     Pad,
     Pointwise,
+    PRelu,
+    Resize,
 )
 from ailsr.export.graph.quantization import SAME_SCALE
 from ailsr.export.graph.rewiring import renamed, uses_of, without_dead
@@ -77,14 +84,27 @@ def in_units_of(
 ) -> tuple[list[Node], str, str]:
     """(nodes, input, output) that do for white = 1 what ``nodes`` do for ``white``.
 
-    Most nodes give a multiple of their result for a multiple of their input once their biases and
-    bounds are multiples too; with others among them, the two ends are scaled.
+    The biases and bounds of homogeneous nodes are divided; with others among them, the two ends are
+    scaled.
     """
-    if not any(isinstance(node, Mul | Pointwise) for node in nodes):
+    if all(map(_is_homogeneous, nodes)):
         return [_divided(node, white) for node in nodes], input, output
     first = ChannelMap.in_place(3, white).conv(f"{input}, of 1", input)
     last = ChannelMap.in_place(3, 1 / white).conv(output, f"{output}, of 1")
     return [first, *nodes, last], first.input, last.output
+
+
+def _is_homogeneous(node: Node) -> bool:
+    """f(c x) = c f(x) for c > 0, once biases and bounds are multiplied by c too."""
+    match node:
+        case Mul() | Pointwise():
+            return False
+        case Conv() | Add() | Clip() | PRelu() | MinMax() | Concat() | DepthToSpace():
+            return True
+        case Pad() | Mean() | MaxPool() | Resize():
+            return True
+        case _:
+            assert_never(node)
 
 
 def _divided(node: Node, divisor: float) -> Node:

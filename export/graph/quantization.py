@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from ailsr.export.graph.graph import (
     UNBOUNDED,
+    Add,
     Array,
     Clamp,
     Clamped,
@@ -29,10 +30,13 @@ from ailsr.export.graph.graph import (
     Function,
     Graph,
     MaxPool,
+    Mean,
     MinMax,
+    Mul,
     Node,
     Pad,
     Pointwise,
+    PRelu,
     Resize,
 )
 from ailsr.export.graph.weights import Levels, quantize_weight
@@ -102,6 +106,8 @@ FIXED: dict[Function, QParams] = {"sigmoid": QParams(1 / 256, 0), "tanh": QParam
 SAME_SCALE = (DepthToSpace, Pad, Concat, MaxPool, MinMax, Resize)
 """Nodes whose results are among, or between, samples that they read: in int8 their tensors share
 scale and zero point."""
+OWN_SCALE = (Conv, PRelu, Clip, Pointwise, Add, Mul, Mean)
+"""Nodes whose results have a range of their own. Every node is in one of the two."""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import assert_never
 
 from ailsr.export.graph.graph import (
     Add,
@@ -14,12 +15,14 @@ from ailsr.export.graph.graph import (
     DepthToSpace,
     Graph,
     MaxPool,
+    Mean,
     MinMax,
     Mul,
     Node,
     Pad,
     Pointwise,
     PRelu,
+    Resize,
 )
 
 
@@ -65,16 +68,20 @@ def _radius(graph: Graph, axis: int) -> int | None:
 
 def _field(node: Node, source: _Field, axis: int) -> _Field | None:
     match node:
-        case Conv() if node.stride[axis] == 1:
+        case Conv() | MaxPool() if node.stride[axis] != 1:
+            return None
+        case Conv():
             first, extent = -node.pads[axis], node.weight.shape[2:][axis] - 1
             return source.seen(1, first, first + extent * node.dilation[axis])
         case Pad():  # what the border repeats lies nearer than the border
             return source.seen(1, -node.pads[axis], -node.pads[axis])
         case DepthToSpace(block=block):
             return source.seen(block, 0, 0)
-        case MaxPool() if node.stride[axis] == 1:
+        case MaxPool():
             return source.seen(1, 0, node.kernel[axis] - 1)
         case Add() | Mul() | MinMax() | Clip() | Concat() | PRelu() | Pointwise():
             return source
-        case _:
+        case Mean() | Resize():
             return None
+        case _:
+            assert_never(node)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import assert_never
 
-from ailsr.export.graph.graph import Binary, Concat, Node
+from ailsr.export.graph.graph import Binary, Concat, Node, Unary
 
 
 def renamed(nodes: Sequence[Node], names: Mapping[str, str]) -> list[Node]:
@@ -39,5 +40,7 @@ def _renamed(node: Node, names: Mapping[str, str]) -> Node:
             return replace(node, first=name(node.first), second=name(node.second), output=output)
         case Concat():
             return replace(node, inputs=tuple(map(name, node.inputs)), output=output)
-        case _:
+        case Unary():
             return replace(node, input=name(node.input), output=output)
+        case _:
+            assert_never(node)

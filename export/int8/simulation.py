@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import assert_never
 
 import torch
 import torch.nn.functional as F
@@ -83,6 +84,8 @@ def compute(node: Node, inputs: Sequence[Tensor], constants: Constants | None = 
             return F.max_pool2d(inputs[0], kernel, stride)
         case Resize(size=size):
             return F.interpolate(inputs[0], size, mode="bilinear", align_corners=False)
+        case _:
+            assert_never(node)
 
 
 def convolve(node: Conv, image: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import assert_never
 
 import numpy as np
 import torch
@@ -89,8 +90,19 @@ def error_bound(graph: Graph, quantization: Quantization) -> float:
                 bound = inputs[0] ** 0.5
             case Pointwise():
                 bound = inputs[0] * 1.13  # the greatest slope, that of GELU
-            case _:
+            case (
+                Clip()
+                | MinMax()
+                | Concat()
+                | DepthToSpace()
+                | Pad()
+                | Mean()
+                | MaxPool()
+                | Resize()
+            ):
                 bound = max(inputs)
+            case _:
+                assert_never(node)
         bounds[node.output] = bound + quantization.tensors[node.output].scale
     return bounds[graph.output]
 
@@ -140,6 +152,8 @@ def _compute(
                 values = F.max_pool2d(inputs[0], node.kernel, node.stride)
             case Resize():
                 values = F.interpolate(inputs[0], node.size, mode="bilinear", align_corners=False)
+            case _:
+                assert_never(node)
         tensors[node.output] = observe(node.output, values)
     return {name: values[0].permute(1, 2, 0).numpy() for name, values in tensors.items()}
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,7 @@ from ailsr.export.graph.graph import (
     Concat,
     Conv,
     DepthToSpace,
+    Function,
     Graph,
     MaxPool,
     Mean,
@@ -47,7 +48,6 @@ from ailsr.export.graph.graph import (
 )
 from ailsr.export.graph.padding import padded_by_slices
 from ailsr.export.graph.quantization import PIXELS, Quantization, quantize_bias
-from ailsr.runtime.errors import UnsupportedOperatorError
 
 Var = Any  # coremltools has no types
 """A tensor of a MIL program."""
@@ -145,7 +145,7 @@ class _Translator:
         return node.weight.astype(self.number), node.bias.astype(self.number)
 
     def emit(self, node: Node, inputs: list[Var], name: str) -> Var:
-        """The result of one node. Raises UnsupportedOperatorError when there is no translation."""
+        """The result of one node."""
         match node:
             case Conv(pads=(top, left, bottom, right)):
                 weight, bias = self.parameters(node)
@@ -167,16 +167,11 @@ class _Translator:
             case Mul(clamp=clamp):
                 out = self.mb.mul(x=inputs[0], y=inputs[1], name=self.linear(name, clamp))
                 return self.clamp(out, clamp, name)
-            case MinMax(function="max"):
-                return self.mb.maximum(x=inputs[0], y=inputs[1], name=name)
-            case MinMax(function="min"):
-                return self.mb.minimum(x=inputs[0], y=inputs[1], name=name)
-            case Pointwise(function="gelu"):
-                return self.mb.gelu(x=inputs[0], mode="EXACT", name=name)
-            case Pointwise(function="gelu_tanh"):
-                return self.mb.gelu(x=inputs[0], mode="TANH_APPROXIMATION", name=name)
-            case Pointwise(function=function):
-                return getattr(self.mb, function)(x=inputs[0], name=name)
+            case MinMax():
+                choose = self.mb.maximum if node.function == "max" else self.mb.minimum
+                return choose(x=inputs[0], y=inputs[1], name=name)
+            case Pointwise():
+                return self.pointwise(node.function, inputs[0], name)
             case Clip(clamp=clamp):
                 return self.clamp(inputs[0], clamp, name)
             case PRelu(slope=slope):
@@ -186,7 +181,7 @@ class _Translator:
             case DepthToSpace(block=block):
                 # DCR, as in TensorFlow: coremltools translates TensorFlow's operator to this one.
                 return self.mb.depth_to_space(x=inputs[0], block_size=block, name=name)
-            case Pad(sliced=True):
+            case Pad() if node.sliced:
                 return self.pad_by_slices(node, inputs[0], name)
             case Pad(pads=(top, left, bottom, right), mode=mode):
                 return self.mb.pad(
@@ -211,9 +206,23 @@ class _Translator:
                     name=name,
                 )
             case _:
-                raise UnsupportedOperatorError(
-                    f"Core ML: no translation of {type(node).__name__} at tensor {node.output!r}"
-                )
+                assert_never(node)
+
+    def pointwise(self, function: Function, x: Var, name: str) -> Var:
+        """``function`` of each sample of ``x``."""
+        match function:
+            case "gelu":
+                return self.mb.gelu(x=x, mode="EXACT", name=name)
+            case "gelu_tanh":
+                return self.mb.gelu(x=x, mode="TANH_APPROXIMATION", name=name)
+            case "sigmoid":
+                return self.mb.sigmoid(x=x, name=name)
+            case "tanh":
+                return self.mb.tanh(x=x, name=name)
+            case "sqrt":
+                return self.mb.sqrt(x=x, name=name)
+            case _:
+                assert_never(function)
 
     def pad_by_slices(self, node: Pad, x: Var, name: str) -> Var:
         """The border of ``node`` around ``x`` as slices joined to it."""

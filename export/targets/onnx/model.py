@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, assert_never
 
 import numpy as np
 import onnx
@@ -81,7 +81,7 @@ class OnnxModel:
                     "PRelu", [*inputs, self.constant(f"{node.output}_slope", slope)], output
                 )
             case Clip():
-                return self.bound(node.clamp, inputs[0], output, dtype)
+                return self.clip(node.clamp, inputs[0], output, dtype)
             case Pointwise(function=function):
                 if function in FUNCTIONS:
                     return self.add(FUNCTIONS[function], inputs, output)
@@ -96,7 +96,7 @@ class OnnxModel:
                 return self.add("Concat", inputs, output, axis=1)
             case DepthToSpace():
                 return self.add("DepthToSpace", inputs, output, blocksize=node.block, mode="DCR")
-            case Pad(sliced=True):
+            case Pad() if node.sliced:
                 return self.pad_by_slices(node, inputs[0], output)
             case Pad(pads=(top, left, bottom, right)):
                 pads = np.array([0, 0, top, left, 0, 0, bottom, right], np.int64)
@@ -121,6 +121,8 @@ class OnnxModel:
                     mode="linear",
                     coordinate_transformation_mode="half_pixel",
                 )
+            case _:
+                assert_never(node)
 
     def convolve(self, node: Conv, inputs: Sequence[str], output: str) -> str:
         """Append the convolution of ``inputs``: picture, weight, bias."""
@@ -135,7 +137,7 @@ class OnnxModel:
             group=node.groups,
         )
 
-    def bound(self, clamp: Clamp, input: str, output: str, dtype: DTypeLike) -> str:
+    def clip(self, clamp: Clamp, input: str, output: str, dtype: DTypeLike) -> str:
         """Append ``input`` clamped, as Relu where that is enough."""
         if clamp == (0, np.inf):
             return self.add("Relu", [input], output)
@@ -234,7 +236,7 @@ def float_model(
             model.compute(node, inputs, output, dtype)
         else:
             unbounded = model.compute(node, inputs, f"{output}_unbounded", dtype)
-            model.bound(clamp, unbounded, output, dtype)
+            model.clip(clamp, unbounded, output, dtype)
     if ends:
         model.add("Cast", [names[graph.output]], graph.output, to=TensorProto.FLOAT)
     return model.proto(TensorProto.FLOAT, open_size)
