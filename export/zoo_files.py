@@ -24,7 +24,7 @@ def exported(model: str, say: Callable[[str], None]) -> Path:
         from ailsr.export.options import ExportConfig
 
         say(f"{model}: exporting it to {folder}, this once")
-        wanted = ExportConfig(Path(model), target="onnx", precision="float32", output=folder)
+        wanted = ExportConfig(Path(model), target=["onnx"], precision=["float32"], output=folder)
         made = Path(export(wanted, lambda doing, done, total: None).files[0].file)
     return made
 

@@ -60,7 +60,7 @@ def abpn(depth: int, width: int, scale: int, size: Size) -> Graph:
 
 
 ARCHITECTURES = {"sesr": sesr, "quicksrnet": quicksrnet, "abpn": abpn}
-"""By the family's name in ``ailsr.train.networks``."""
+"""By the name in ``FAMILIES`` of ``ailsr.train.networks``: the families that are proposed."""
 
 
 def pinned(graph: Graph) -> Quantization:

@@ -35,6 +35,7 @@ from ailsr.runtime.fit.latency_model import (
     Workload,
 )
 from ailsr.runtime.fit.measure import PASSES, Timed
+from ailsr.runtime.formats import FORMATS
 from ailsr.runtime.upscaling.tiles import Size
 from ailsr.runtime.version import VERSION
 from ailsr.train.openmp import let_waiting_threads_sleep
@@ -64,8 +65,8 @@ class MeasureConfig:
         typer.Option("--output", "-o", help="The table.", metavar="FILE", show_default=False),
     ]
     target: Annotated[
-        Literal["tflite", "onnx"], typer.Option(help="What the networks are exported to.")
-    ] = "tflite"
+        probes.TimedTarget, typer.Option(help="What the networks are exported to.")
+    ] = probes.PREFERRED
     precision: Annotated[
         Literal["int8", "float16", "float32"], typer.Option(help="Their precision.")
     ] = "int8"
@@ -240,7 +241,7 @@ def workload_of(name: str, scale: int | None, output_size: Size) -> Workload:
         if scale is None:
             raise UsageError(f"{name} is the name of a network: add --scale 2, 3 or 4")
         source = network_source(create(name, scale).eval())
-    elif Path(name).suffix.lower() in (".tflite", ".mlpackage", ".pb"):
+    elif Path(name).suffix.lower() in FORMATS.keys() - {".onnx"}:
         raise UsageError(
             f"{name} is an exported file: measure it with ailsr-bench, or give the network that "
             "it was made of"

@@ -1,4 +1,4 @@
-"""The small networks whose latency tells that of others: which there are, and their files."""
+"""The small networks whose latency tells that of others, and their files."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ from ailsr.runtime.fit.latency_model import Kind, Operator, Workload
 from ailsr.runtime.upscaling.tiles import Size
 from ailsr.runtime.upscaling.upscaler import UNKNOWN_RADIUS
 
-Target = Literal["tflite", "onnx"]
+TimedTarget = Literal["tflite", "onnx"]
+"""The targets whose files an engine on Linux can time."""
+PREFERRED: TimedTarget = "tflite"
 _RELU = (0.0, math.inf)
 
 
@@ -84,7 +86,9 @@ PROBES: tuple[ProbeNetwork, ...] = (
 )
 
 
-def write(graph: Graph, scale: int, target: Target, precision: Precision, folder: Path) -> Path:
+def write(
+    graph: Graph, scale: int, target: TimedTarget, precision: Precision, folder: Path
+) -> Path:
     """A file of ``graph`` in ``folder``, to be timed only.
 
     Raises EngineError when a package is missing that writes it; torch is not one of them.
@@ -97,15 +101,15 @@ def write(graph: Graph, scale: int, target: Target, precision: Precision, folder
     try:
         targets.write(target, graph, card, path, pinned(graph) if is_int8 else None)
     except ImportError as error:
-        packages = {"tflite": "ai-edge-litert flatbuffers", "onnx": "onnx onnxruntime"}[target]
         raise EngineError(
-            f"{target} files need {error.name or error}: pip install {packages}"
+            f"{target} files need {error.name or error}: pip install "
+            f"{targets.TARGETS[target].distributions}"
         ) from error
     return path
 
 
 def workload(graph: Graph, size: Size | None = None) -> Workload:
-    """What ``graph`` computes; ``size`` (height, width) replaces that of its input."""
+    """The workload of ``graph``; ``size`` (height, width) replaces that of its input."""
     _, height, width = graph.input_shape
     pixels = height * width if size is None else math.prod(size)
     ratio = pixels / (height * width)

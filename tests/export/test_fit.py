@@ -164,6 +164,7 @@ def test_candidates_fit_and_the_next_deeper_does_not(model):
 @pytest.mark.parametrize("target", ["tflite", "onnx"])
 @pytest.mark.parametrize("precision", ["int8", "float32"])
 def test_probes_run(tmp_path, target, precision):
+    assert {*ARCHITECTURES} == {*FAMILIES}
     for family in ARCHITECTURES:
         graph = ProbeNetwork(family, 1, 5, 2, (10, 12)).graph
         path = probes.write(graph, 2, target, precision, tmp_path)

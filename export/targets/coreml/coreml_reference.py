@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from ailsr.export.targets.coreml.mil_interpreter import Interpreter
-from ailsr.export.targets.coreml.program import UNIT
+from ailsr.export.targets.coreml.nodes import UNIT
 from ailsr.export.targets.coreml.writer import WEIGHTS, coremltools
 from ailsr.runtime.anatomy.coreml import blobs, specification_path
 from ailsr.runtime.card import METADATA_KEY, Card, PixelType

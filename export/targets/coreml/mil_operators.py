@@ -1,6 +1,6 @@
 """The operators of a MIL program as torch functions, with MIL's parameter names.
 
-One function per operator that ``program`` emits, under its name in ``OPERATORS``. Tensors
+One function per operator that the writer emits, under its name in ``OPERATORS``. Tensors
 are float32, also those that stand for float16 (rounded by the caller) and for int8 (whole
 numbers). Defined by coremltools' ``converters/mil/mil/ops/defs``.
 """

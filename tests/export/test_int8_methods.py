@@ -1,4 +1,4 @@
-"""What keeps int8 close to the network: equalisation, correction, fine-tuning, 16 bits."""
+"""Methods that keep int8 close to the network: equalisation, correction, fine-tuning, 16 bits."""
 
 from __future__ import annotations
 
@@ -103,8 +103,8 @@ def test_correction_at_least_halves_the_error_of_coarse_weights(pictures, clamp)
         nodes[place] = replace(nodes[place], weight=weight.astype(np.float32))
     graph = replace(graph, nodes=tuple(nodes))
     quantization = quantization_of(graph, ranges(channel_ranges(graph, pictures)), bits=16)
-    means = [(graph, quantization), corrected(graph, quantization, pictures)]
-    errors = [error(*made, graph, pictures[1][40:]) for made in means]
+    methods = [(graph, quantization), corrected(graph, quantization, pictures)]
+    errors = [error(*made, graph, pictures[1][40:]) for made in methods]
     assert errors[1] < errors[0] / 2
 
 
