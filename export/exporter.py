@@ -1,4 +1,4 @@
-"""One network on its way into files: one graph, one calibration, one reference for all of them."""
+"""The exporter of a network: one graph, one calibration and one reference for all its files."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ class ExportConfig:
         typer.Option(
             help="Input size of the files in pixels. One fixed size is what NPUs and GPUs of "
             "phones compile for. Given several times, a file takes each of these sizes, "
-            "such as 360x640 and 640x360, the first unless it is told otherwise; larger "
+            "such as 360x640 and 640x360, the first by default; larger "
             "pictures are tiled by the one that computes the fewest pixels.",
             metavar="HxW",
             show_default="360x640 at x2, 240x426 at x3, 180x320 at x4: what 720p is made of",

@@ -64,8 +64,8 @@ ARCHITECTURES = {"sesr": sesr, "quicksrnet": quicksrnet, "abpn": abpn}
 
 
 def pinned(graph: Graph) -> Quantization:
-    """Quantisation parameters for which nothing has to be calibrated: what a graph computes by them
-    is of no use, how long it takes is the same."""
+    """Quantisation parameters without a calibration: the results of the graph are of no use, its
+    latency is the same."""
     return Quantization(dict.fromkeys(graph.shapes, PIXELS))
 
 

@@ -1,4 +1,4 @@
-"""``ailsr-fit``: which network fits into a budget, from a latency table of the device."""
+"""``ailsr-fit``: networks that fit into a budget, from a latency table of the device."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ SizeOption = Annotated[
     str, typer.Option(help="Height and width of the upscaled picture.", metavar="HxW")
 ]
 QUIET_SPREAD, QUIET_ERROR = 1.2, 0.5
-"""What p90 / p50 and the error of a table stay below when nothing else runs on the device."""
+"""Limits of p90 / p50 and of a table's error when nothing else runs on the device."""
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document, no table.")]
 
 
@@ -228,7 +228,7 @@ def propose(config: ProposeConfig) -> None:
 
 
 def workload_of(name: str, scale: int | None, output_size: Size) -> Workload:
-    """What the network called ``name``, or in the file of that name, computes for an output of
+    """The workload of the network ``name``, or of the file of that name, for an output of
     ``output_size`` (height, width)."""
     from ailsr.export.reading.source import (  # torch, not needed to measure
         network_source,

@@ -87,17 +87,17 @@ class ChannelMap:
 
     @property
     def moves(self) -> bool:
-        """Whether a channel changes its place, or is left out."""
+        """True if a channel changes its place, or is left out."""
         return not np.array_equal(self.source, np.arange(self.channels))
 
     @property
     def scales(self) -> bool:
-        """Whether a channel is scaled, by more than the rounding of a product of constants."""
+        """True if a channel is scaled by more than the rounding of a product of constants."""
         return not np.allclose(self.scale, 1, rtol=1e-6, atol=0)
 
     @property
     def shifts(self) -> bool:
-        """Whether zero becomes something else."""
+        """True if zero becomes another value."""
         return bool(self.offset.any())
 
     def clamp(self, clamp: Clamp) -> Clamp | None:
@@ -165,7 +165,7 @@ def _reading_unmapped(reader: Conv, node: Conv, channel_map: ChannelMap) -> Conv
 def _pushed(
     tensor: str, channel_map: ChannelMap, producers: dict[str, Node], uses: Counter[str]
 ) -> Replacements | None:
-    """What makes ``tensor`` come out mapped; None when that needs as many nodes as the map is."""
+    """Nodes that compute ``tensor`` already mapped; None when that would save no node."""
     node = producers.get(tensor)
     if node is None or uses[tensor] != 1:
         return None

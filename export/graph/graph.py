@@ -136,7 +136,7 @@ class Pad(Unary):
     pads: tuple[int, int, int, int]  # top, left, bottom, right
     mode: Literal["reflect", "edge"] = "reflect"
     sliced: bool = False
-    """Whether files make it of slices of the picture, joined to it, instead of one operator."""
+    """True if files compute it by slices of the picture, joined to it, not by one operator."""
 
 
 @dataclass(frozen=True)
@@ -194,7 +194,7 @@ class Graph:
 
 
 def output_shape(node: Node, inputs: Sequence[Shape]) -> Shape:
-    """Shape of what ``node`` makes of tensors of the shapes ``inputs``."""
+    """Shape of the result of ``node`` for tensors of the shapes ``inputs``."""
     channels, height, width = inputs[0]
     match node:
         case Conv(weight=weight, pads=(top, left, bottom, right)):

@@ -120,8 +120,8 @@ def with_separate_pixels(graph: Graph) -> Graph:
     """An equal graph for int8, where pixels share their parameters with nothing else.
 
     Concat and DepthToSpace make their tensors share parameters, and those of the input and the
-    output are fixed. A tensor that would be drawn into that, though other nodes need it finer or
-    wider, is copied first, by a 1×1 convolution.
+    output are fixed. A tensor that would share them, though other nodes need it finer or wider, is
+    copied first, by a 1×1 convolution.
     """
     pixels = {graph.input}
     for node in graph.nodes:

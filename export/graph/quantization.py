@@ -47,7 +47,7 @@ Range = tuple[float, float]
 
 
 DEAD = 1e-5
-"""A range of activations that is nothing, white being 1."""
+"""Range of activations, white being 1, within which they count as zero."""
 
 Bits = Literal[8, 16]
 """Of an activation."""
@@ -88,7 +88,7 @@ class QParams:
         return self.zero_point - (1 << self.bits - 1)
 
     def saturates_at(self, clamp: Clamp) -> bool:
-        """Whether the ends of the levels do what ``clamp`` does, within half a level."""
+        """True if saturation does the same as ``clamp``, within half a level."""
         low, high = self.ends
         return low >= clamp[0] - self.scale / 2 and high <= clamp[1] + self.scale / 2
 
@@ -100,7 +100,7 @@ WIDE_PIXELS = QParams(float(np.float32(1 / 255 / 2**7)), 2**15, 16)
 
 
 FIXED: dict[Function, QParams] = {"sigmoid": QParams(1 / 256, 0), "tanh": QParams(1 / 128, 128)}
-"""What TFLite prescribes for the results of these functions."""
+"""Parameters that TFLite prescribes for the results of these functions."""
 
 
 SAME_SCALE = (DepthToSpace, Pad, Concat, MaxPool, MinMax, Resize)
@@ -161,7 +161,7 @@ def quantization_of(graph: Graph, ranges: Mapping[str, Range], bits: Bits = 8) -
 
 
 def copies_channels(node: Node) -> TypeGuard[Conv]:
-    """Whether ``node`` is a convolution whose outputs are copies of samples of its input."""
+    """True if ``node`` is a convolution whose outputs are copies of samples of its input."""
     if not isinstance(node, Conv) or node.clamp != UNBOUNDED:
         return False
     rows = node.weight.reshape(len(node.weight), -1)

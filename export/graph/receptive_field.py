@@ -1,4 +1,4 @@
-"""How far a network sees: the receptive field of its graph."""
+"""The receptive field of a graph."""
 
 from __future__ import annotations
 
@@ -42,9 +42,10 @@ class _Field:
 
 
 def receptive_radius(graph: Graph) -> int | None:
-    """How many input pixels around a pixel can reach its output; an upper bound.
+    """Radius in input pixels around a pixel that can reach its output; an upper bound.
 
-    None when it has no bound, or when pixels do not all see alike, as behind a stride.
+    None when there is no bound, or when the field is not the same for all pixels, as behind a
+    stride.
     """
     radii = [_radius(graph, axis) for axis in (0, 1)]
     return None if None in radii else max(radius for radius in radii if radius is not None)

@@ -16,7 +16,7 @@ def renamed(nodes: Sequence[Node], names: Mapping[str, str]) -> list[Node]:
 
 
 def uses_of(nodes: Sequence[Node], output: str) -> Counter[str]:
-    """How often each tensor is read, being the output counted as once."""
+    """The number of times each tensor is read; the output counts once more."""
     return Counter([output, *(tensor for node in nodes for tensor in node.inputs)])
 
 

@@ -18,9 +18,9 @@ from ailsr.export.graph.graph import Array
 LARGEST = 127
 """Level of the largest weight; its negative is the least, so that both signs are alike."""
 PAIR_REACH = 128
-"""What the levels of a pair sum to at most, those above zero and those below: 255 · 128 < 2^15."""
+"""Largest sum of the levels of a pair, of those above zero and those below: 255 · 128 < 2^15."""
 SILENT = 1e-30
-"""A weight that is nothing: its 127th is no float32 to divide by."""
+"""A weight that counts as zero: a 127th of it is no float32 to divide by."""
 
 Levels = NDArray[np.int8]
 

@@ -22,8 +22,8 @@ EXACT = 2**24
 
 @torch.inference_mode()
 def integer_output(graph: Graph, quantization: Quantization, image: Rgb) -> Rgb:
-    """What ``graph`` makes of ``image`` [h, w, 3], [scale * h, scale * w, 3]. The size is free but
-    for graphs that resize to a size."""
+    """The result [scale * h, scale * w, 3] of ``graph`` for ``image`` [h, w, 3]. The size is free
+    but for graphs that resize to a size."""
     params = quantization.tensors
     start = torch.from_numpy(image.transpose(2, 0, 1)[None].astype(np.float32))
     start = start.contiguous(memory_format=torch.channels_last)

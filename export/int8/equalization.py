@@ -3,9 +3,10 @@
 One scale for a tensor gives a channel that reaches a tenth as far only a tenth of the levels. ReLU
 commutes with positive factors, so a channel may be made larger by the convolutions that write it
 and smaller again by those that read it (Nagel et al., arXiv 1906.04721). Weights have a scale for
-each output channel, so those that write a channel do not mind; those that read it do, wherever
-they become the largest of their output channel. The factor is the one that shares the burden
-between activations and the weights that read them (SmoothQuant's, arXiv 2211.10438, at α = 0.5).
+each output channel, so rescaling costs those that write a channel nothing; those that read it lose
+levels where they become the largest of their output channel. The factor is the one that shares the
+burden between activations and the weights that read them (SmoothQuant's, arXiv 2211.10438, at
+α = 0.5).
 """
 
 from __future__ import annotations

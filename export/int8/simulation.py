@@ -49,7 +49,7 @@ FUNCTIONS: dict[Function, Callable[[Tensor], Tensor]] = {
 
 
 def compute(node: Node, inputs: Sequence[Tensor], constants: Constants | None = None) -> Tensor:
-    """What ``node`` makes of ``inputs`` (n, c, h, w) before its clamp.
+    """The result of ``node`` for ``inputs`` (n, c, h, w), before its clamp.
 
     ``constants`` stand for a convolution's own.
     """

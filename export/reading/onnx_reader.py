@@ -1,4 +1,4 @@
-"""The tensors of an ONNX graph while its nodes are read one by one into nodes of ours."""
+"""The tensors of an ONNX graph while its nodes are read, one by one, into those of a Graph."""
 
 from __future__ import annotations
 
@@ -82,18 +82,18 @@ class OnnxReader:
         return self.shapes[self.tensor(name)]
 
     def moved(self, name: str) -> Rearrangement:
-        """The ONNX tensor ``name`` as a rearrangement of one of ours."""
+        """The ONNX tensor ``name`` as a rearrangement of one of our tensors."""
         if name in self._moved:
             return self._moved[name][0]
         tensor = self.tensor(name)
         return Rearrangement.of(tensor, self.shapes[tensor])
 
     def is_picture(self, name: str) -> bool:
-        """Whether the ONNX tensor ``name`` has four dimensions: batch, channels, height, width."""
+        """True if the ONNX tensor ``name`` has four dimensions: batch, channels, height, width."""
         return name not in self._moved or self._moved[name][0].numbers.ndim == 4
 
     def is_constant(self, name: str) -> bool:
-        """Whether the ONNX tensor ``name`` is a constant."""
+        """True if the ONNX tensor ``name`` is a constant."""
         return self._aliases.get(name, name) in self._constants
 
     def integers(self, node: onnx.NodeProto, index: int, attribute: str = "") -> list[int] | None:

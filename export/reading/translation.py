@@ -61,7 +61,7 @@ def _unfit(reader: OnnxReader, node: onnx.NodeProto, error: Exception) -> ModelE
     _, height, width = reader.shapes[reader.input]
     reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
     return ModelError(
-        f"{node.op_type} (node {node.name or next(iter(node.output), '')!r}) cannot be had of "
+        f"{node.op_type} (node {node.name or next(iter(node.output), '')!r}) cannot be computed on "
         f"{height}x{width} pixels ({reason}): give another --input-size, such as a multiple of "
         "8; at no size, the model is damaged"
     )

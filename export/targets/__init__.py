@@ -30,7 +30,7 @@ class Target(NamedTuple):
     distributions: str = ""
     """The arguments of pip that bring the writer and the engine."""
     precisions: tuple[Precision, ...] = get_args(Precision)
-    """Those that its files can have."""
+    """The precisions that its files can have."""
 
     @property
     def title(self) -> str:
@@ -88,7 +88,7 @@ def write(
 ) -> None:
     """Write ``graph`` to ``path``, in int8 where ``quantization`` is given.
 
-    Raises ImportError when a library is missing that the writer is made of.
+    Raises ImportError when a library of the writer is missing.
     """
     TARGETS[target].writer()(graph, card, path, quantization)
 

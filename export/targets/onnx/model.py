@@ -1,4 +1,4 @@
-"""The nodes of the graph as ONNX operators, and a float model made of them."""
+"""The nodes of the graph as ONNX operators, and a float model of them."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ OPSET_11 = frozenset(
 
 
 FUNCTIONS: dict[Function, str] = {"sigmoid": "Sigmoid", "tanh": "Tanh", "sqrt": "Sqrt"}
-"""Those that are one operator of this opset."""
+"""The functions that are one operator of this opset."""
 
 
 class OnnxModel:
-    """An ONNX model in the making: its operators and constants, in order."""
+    """An ONNX model under construction: its operators and constants, in order."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
@@ -66,7 +66,7 @@ class OnnxModel:
         return name
 
     def compute(self, node: Node, inputs: Sequence[str], output: str, dtype: DTypeLike) -> str:
-        """Append what ``node`` computes from ``inputs``, with constants of ``dtype``.
+        """Append the operators of ``node`` on ``inputs``, with constants of ``dtype``.
 
         The clamp of a Conv, an Add or a Mul is not part of it.
         """
