@@ -53,8 +53,8 @@ def write(graph: Graph, card: Card, path: Path, quantization: Quantization | Non
     says so (``pixels`` is ``uint8``). float32 and float16 need iOS 15 or macOS 12, int8 needs
     iOS 17 or macOS 14. The same graph and card give the same bytes.
 
-    Raises UsageError when ``card.precision`` and ``quantization`` do not fit together,
-    UnsupportedOperatorError for a node that has no translation, EngineError without coremltools.
+    Raises UsageError when ``card.precision`` and ``quantization`` do not fit together, EngineError
+    without coremltools.
     """
     if card.precision == "int8x16":
         raise UsageError(

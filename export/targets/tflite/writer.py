@@ -36,7 +36,7 @@ def write(graph: Graph, card: Card, path: Path, quantization: Quantization | Non
 
     Input and output are [1, height, width, channels]. Equal arguments give equal bytes. Raises
     UsageError when the arguments do not fit together, ModelError when a tensor has no quantisation
-    parameters, UnsupportedOperatorError for a node that TFLite does not have.
+    parameters.
     """
     bits = quantization and quantization.bits
     if bits != BITS.get(card.precision):
