@@ -46,7 +46,7 @@ ADVICE: dict[Precision, str] = {
     "accept more with --max-drop DB",
 }
 """The next step for a file that is not good enough."""
-SAMPLES = 4
+COMPARED_RUNS = 4
 """Runs that are compared value by value."""
 
 Tick = Callable[[], None]
@@ -86,7 +86,7 @@ class SourceEngine:
 
     def run(self, image: Pixels) -> Pixels:
         upscaled = self._run(image)
-        if len(self.samples) < SAMPLES:
+        if len(self.samples) < COMPARED_RUNS:
             self.samples.append((image, upscaled))
         return upscaled
 

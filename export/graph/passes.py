@@ -33,8 +33,8 @@ from ailsr.export.graph.quantization import SAME_SCALE
 from ailsr.export.graph.rewiring import renamed, uses_of, without_dead
 from ailsr.export.graph.splitting import in_parts
 
-SMALL = 4
-"""Up to so many channels, a dense 1×1 convolution is as fast as a depthwise one."""
+DENSE_CHANNELS = 4
+"""Channels up to which a dense 1×1 convolution is as fast as a depthwise one."""
 
 
 def optimized(nodes: Sequence[Node], output: str) -> tuple[list[Node], str]:
@@ -70,7 +70,7 @@ def _both(first: Clamp, second: Clamp) -> Clamp:
 
 def _depthwise(node: Node) -> Node:
     """``node`` with as few products as it needs: a map of channels in their place is depthwise."""
-    if not isinstance(node, Conv) or len(node.weight) <= SMALL:
+    if not isinstance(node, Conv) or len(node.weight) <= DENSE_CHANNELS:
         return node
     channel_map = ChannelMap.of(replace(node, clamp=UNBOUNDED))
     if channel_map is None or channel_map.moves:

@@ -46,7 +46,7 @@ Range = tuple[float, float]
 """Lowest and highest value of a tensor."""
 
 
-DEAD = 1e-5
+NEGLIGIBLE = 1e-5
 """Range of activations, white being 1, within which they count as zero."""
 
 Bits = Literal[8, 16]
@@ -67,14 +67,16 @@ class QParams:
     def of_range(cls, low: float, high: float, bits: Bits = 8) -> QParams:
         """Parameters that cover [low, high] and represent 0 exactly, symmetric those of 16 bits.
 
-        A range within DEAD of zero counts as zero: its scale would be too small for the int32
+        A range within NEGLIGIBLE of zero counts as zero: its scale would be too small for the int32
         biases of the next convolution.
         """
         low, high = min(low, 0.0), max(high, 0.0)
         if bits == 16:
             reach = max(-low, high)
-            return cls(float(np.float32((reach if reach > DEAD else 1) / (2**15 - 1))), 2**15, bits)
-        scale = float(np.float32((high - low) / 255 if high - low > DEAD else 1 / 255))
+            return cls(
+                float(np.float32((reach if reach > NEGLIGIBLE else 1) / (2**15 - 1))), 2**15, bits
+            )
+        scale = float(np.float32((high - low) / 255 if high - low > NEGLIGIBLE else 1 / 255))
         return cls(scale, int(np.clip(np.rint(-low / scale), 0, 255)))
 
     @property

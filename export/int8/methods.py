@@ -24,10 +24,10 @@ from ailsr.export.picture_sets import PictureSet
 from ailsr.runtime.card import Precision
 from ailsr.runtime.imaging.image import Rgb
 
-MANY = 200
-"""Pictures of a calibration folder that are looked at, evenly spaced among those by name."""
-SAMPLE = 32
-"""Of those, the pictures that weights and biases are corrected on."""
+MAX_PICTURES = 200
+"""Number of pictures of a calibration folder that are used, evenly spaced by name."""
+CORRECTION_PICTURES = 32
+"""Number of these that weights and biases are corrected on."""
 
 Progress = Callable[[str, int, int | None], None]
 """Called with (name of the step, rounds done, rounds in all if known)."""
@@ -105,7 +105,7 @@ class Int8Methods:
     @cached_property
     def _chosen(self) -> list[int]:
         """Places of the calibration pictures that are looked at."""
-        return _evenly(len(self.pictures.pairs), MANY)
+        return _evenly(len(self.pictures.pairs), MAX_PICTURES)
 
     def _corrected(self, bits: Bits) -> QuantizedGraph:
         graph, channels = equalized(self.graph, self._channels)
@@ -113,7 +113,7 @@ class Int8Methods:
         if any(isinstance(node, Resize) for node in graph.nodes):  # takes no parts of pictures
             return QuantizedGraph(graph, quantization)
         self._progress("correcting weights and biases", 0, None)
-        sample = [self._chosen[i] for i in _evenly(len(self._chosen), SAMPLE)]
+        sample = [self._chosen[i] for i in _evenly(len(self._chosen), CORRECTION_PICTURES)]
         pictures = [self.pictures.pairs[i].lr for i in sample]
         return QuantizedGraph(*corrected(graph, quantization, pictures))
 

@@ -18,14 +18,14 @@ from ailsr.export.reading.onnx_reader import Handler, OnnxReader, attributes_of
 from ailsr.export.reading.rearrangement import Numbers
 from ailsr.export.reading.resampling import interpolation, interpolation_kernel, nearest
 
-FEW = 4
-"""Up to so many channels, interpolation is cheaper as a convolution than as an operator."""
+CHEAP_CHANNELS = 4
+"""Channels up to which interpolation is cheaper as a convolution than as an operator."""
 COPYING = {
     ("asymmetric", "floor"),
     ("half_pixel", "round_prefer_floor"),
     ("half_pixel", "round_prefer_ceil"),
 }
-"""Of a nearest Resize by a whole factor: what repeats each sample."""
+"""(coordinates, rounding) by which a nearest Resize by a whole factor repeats each sample."""
 
 
 def concat(reader: OnnxReader, node: onnx.NodeProto) -> None:
@@ -180,7 +180,7 @@ def resize(reader: OnnxReader, node: onnx.NodeProto) -> None:
     rounding = attributes.get("nearest_mode", b"round_prefer_floor").decode()
     if mode == "nearest" and whole and (place, rounding) in COPYING:
         reader.emit(*nearest(tensor, output, whole))
-    elif mode == "linear" and centred and not (whole and channels <= FEW):
+    elif mode == "linear" and centred and not (whole and channels <= CHEAP_CHANNELS):
         reader.emit(Resize(tensor, output, size))
     elif mode in ("linear", "cubic") and centred and whole:
         cubic = attributes.get("cubic_coeff_a", -0.75) if mode == "cubic" else None

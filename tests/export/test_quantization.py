@@ -22,7 +22,7 @@ from ailsr.export.graph.graph import (
 )
 from ailsr.export.graph.passes import with_separate_pixels
 from ailsr.export.graph.quantization import (
-    DEAD,
+    NEGLIGIBLE,
     PIXELS,
     QParams,
     quantization_of,
@@ -52,7 +52,7 @@ def test_parameters_cover_their_range_and_hold_zero_exactly(low, high):
     lowest, highest = (params.scale * (q - params.zero_point) for q in (0, 255))
     assert 0 <= params.zero_point <= 255
     assert np.float32(params.scale) == params.scale
-    slack = params.scale * 0.501 + DEAD  # the zero point is rounded to a whole level
+    slack = params.scale * 0.501 + NEGLIGIBLE  # the zero point is rounded to a whole level
     assert lowest - slack <= min(low, 0) and max(high, 0) <= highest + slack
 
 
