@@ -73,9 +73,8 @@ class QParams:
         low, high = min(low, 0.0), max(high, 0.0)
         if bits == 16:
             reach = max(-low, high)
-            return cls(
-                float(np.float32((reach if reach > NEGLIGIBLE else 1) / (2**15 - 1))), 2**15, bits
-            )
+            step = (reach if reach > NEGLIGIBLE else 1) / (2**15 - 1)
+            return cls(float(np.float32(step)), 2**15, bits)
         scale = float(np.float32((high - low) / 255 if high - low > NEGLIGIBLE else 1 / 255))
         return cls(scale, int(np.clip(np.rint(-low / scale), 0, 255)))
 
