@@ -29,8 +29,8 @@ def main(names: list[str]) -> None:
             export(
                 ExportConfig(
                     model=Path(zoo.PREFIX + name),
-                    target="tflite",
-                    precision="int8",
+                    target=["tflite"],
+                    precision=["int8"],
                     output=made / "models",
                     calibration=pictures / "train",
                     images=pictures / "test",

@@ -2,7 +2,7 @@
 
     python benchmarks/int8_table.py --calibration T91 --test Set5/HR --test Set14/HR
 
-Every network is exported by each of the means that make int8 files; each file is run on every test
+Every network is exported by each method that makes int8 files; each file is run on every test
 folder. The files of the three targets are also compared with each other, sample by sample.
 
 Figures are kept under ``build/int8-table`` as soon as a network has them, and taken from there as
@@ -28,10 +28,11 @@ import typer
 from numpy.typing import NDArray
 from typer import Option
 
-from ailsr.export.exporter import FORMATS, Exporter
-from ailsr.export.int8.ladder import Means
+from ailsr.export.exporter import Exporter
+from ailsr.export.int8.methods import Int8Method
 from ailsr.export.reading.source import open_source
-from ailsr.export.verification import LARGEST_LOSS, SourceEngine
+from ailsr.export.targets import TARGETS
+from ailsr.export.verification import MAX_PSNR_DROP, SourceEngine
 from ailsr.runtime import load
 from ailsr.runtime.commands.command import entry_point, message
 from ailsr.runtime.files import atomic_output, sha256
@@ -41,11 +42,11 @@ from ailsr.runtime.upscaling.upscaler import Upscaler
 from ailsr.train import zoo
 
 KEPT = Path(__file__).resolve().parent.parent / "build" / "int8-table"
-MEANS: tuple[Means, ...] = ("correction", "calibration")
+METHODS: tuple[Int8Method, ...] = ("correction", "calibration")
 
 INTRODUCTION = """# int8
 
-What 8 bits cost. `ailsr-export --precision int8` tries these means, in this order, until the file
+What 8 bits cost. `ailsr-export --precision int8` tries these methods, in this order, until the file
 loses no more than `--max-drop` ({limit:g} dB unless told otherwise) on the pictures of `--images`;
 its table, JSON and card name the one it took. When none is enough, the target gets no file.
 
@@ -125,7 +126,7 @@ side in one target and to the other in the next, and the convolutions after it c
 pixels around. How Apple's kernels round is not documented.
 
 Choosing the pictures on which the float network's own activations reach furthest was tried for
-both means and not kept. The scales of `sesr_m5` ×2 from 8, 16 or 32 pictures of T91 lose between
+both methods and not kept. The scales of `sesr_m5` ×2 from 8, 16 or 32 pictures of T91 lose between
 0.058 and 0.063 dB on Set5 however they are chosen, those from all 91 lose 0.058 dB. Corrected on
 8, 16 or 32 evenly spaced pictures it loses 0.018, 0.016 and 0.019 dB, on the furthest-reaching
 ones 0.023, 0.017 and 0.030; `quicksrnet_small` ×2 0.084, 0.084 and 0.057 against 0.098, 0.054 and
@@ -166,10 +167,11 @@ class Int8Table:
 
 @dataclass(frozen=True)
 class Row:
-    """One network by one of the means."""
+    """One network by one of the methods."""
 
     network: str
-    means: Means
+    means: Int8Method
+    """The method, under its name in JSON documents"""
     floating: list[float]
     """dB of the network itself, by test set"""
     int8: dict[str, list[float]]
@@ -193,7 +195,7 @@ def main(config: Int8Table) -> None:
     if config.json:
         typer.echo(json.dumps([asdict(row) for row in rows]))
         return
-    page = INTRODUCTION.format(limit=LARGEST_LOSS["int8"], protocol=PROTOCOL)
+    page = INTRODUCTION.format(limit=MAX_PSNR_DROP["int8"], protocol=PROTOCOL)
     heading, lines = _table(rows, [set_name(folder) for folder in config.test])
     measured = {row.network for row in rows}
     lines += [line for line in _lines_before(config.output, heading) if _name(line) not in measured]
@@ -232,16 +234,16 @@ def rows_of(name: str, config: Int8Table) -> Iterator[Row]:
     exporter = Exporter(source, sizes[-1], other_sizes=sizes[:-1], calibration=config.calibration)
     network = SourceEngine(source.run, exporter.card("float32", "float32"))
     floating = _psnr(_upscaled(Upscaler(network, Path(name)), tests), tests)
-    for means in MEANS:
+    for method in METHODS:
         pictures = {}
         with tempfile.TemporaryDirectory() as folder:
-            for target in FORMATS:
+            for target in TARGETS:
                 start = time.perf_counter()
-                file = exporter.write_by(means, target, Path(folder))
+                file = exporter.write_by(method, target, Path(folder))
                 pictures[target] = _upscaled(load(file), tests)
-                message(f"  {means}, {target}: {time.perf_counter() - start:.0f} s")
+                message(f"  {method}, {target}: {time.perf_counter() - start:.0f} s")
         int8 = {str(target): _psnr(results, tests) for target, results in pictures.items()}
-        yield Row(name, means, floating, int8, *_agreement(list(pictures.values())))
+        yield Row(name, method, floating, int8, *_agreement(list(pictures.values())))
 
 
 def _upscaled(upscaler: Upscaler, tests: list[list[Pair]]) -> list[list[NDArray[np.uint8]]]:
@@ -275,8 +277,8 @@ def _name(line: str) -> str:
 
 def _table(rows: list[Row], tests: list[str]) -> tuple[list[str], list[str]]:
     """The heading, and a line for each of the rows."""
-    titles = [FORMATS[target].title for target in FORMATS]
-    header = ["network", "means", "float", *titles, "targets alike"]
+    titles = [TARGETS[target].title for target in TARGETS]
+    header = ["network", "method", "float", *titles, "targets alike"]
     heading = [
         f"PSNR on {' / '.join(tests)}:",
         "",
@@ -286,12 +288,12 @@ def _table(rows: list[Row], tests: list[str]) -> tuple[list[str], list[str]]:
     lines: list[str] = []
     taken: set[str] = set()
     for row in rows:
-        holds = all(row.floating[0] - p[0] <= LARGEST_LOSS["int8"] for p in row.int8.values())
-        means = row.means
+        holds = all(row.floating[0] - p[0] <= MAX_PSNR_DROP["int8"] for p in row.int8.values())
+        method: str = row.means
         if holds and row.network not in taken:
             taken.add(row.network)
-            means = f"**{means}**"  # type: ignore[assignment]
-        cells = [f"`{row.network}`", means, " / ".join(f"{psnr:.2f}" for psnr in row.floating)]
+            method = f"**{method}**"
+        cells = [f"`{row.network}`", method, " / ".join(f"{psnr:.2f}" for psnr in row.floating)]
         cells += [_cell(psnr, row.floating) for psnr in row.int8.values()]
         cells.append(f"{_floor(row.within_one)} %, {row.largest_difference}")
         lines.append(f"| {' | '.join(cells)} |")

@@ -76,8 +76,8 @@ def main(config: Int8Weights) -> None:
                     source, size, other_sizes=sorted(sizes - {size}), calibration=config.calibration
                 )
                 path = work.write_by("correction", "onnx", folder)
-                rung = work.ladder.rung("correction")
-                answers[title] = [integer_output(*rung, pair.lr) for pair in tests[-1]]
+                quantized = work.int8.quantized("correction")
+                answers[title] = [integer_output(*quantized, pair.lr) for pair in tests[-1]]
                 runs[title] = session(path.read_bytes(), config.threads)
                 if title == "full range":
                     content = with_unsigned_weights(path)

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from ailsr.export.exporter import default_input_size
 from ailsr.export.picture_sets import picture_set
-from ailsr.export.reading.hub import to_onnx
+from ailsr.export.reading.from_torch import to_onnx
 from ailsr.runtime.commands.command import message
 from ailsr.runtime.errors import EngineError
 from ailsr.runtime.files import size_bytes

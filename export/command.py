@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from itertools import product
 from typing import TYPE_CHECKING
 
-from ailsr.export.options import ExportConfig
-from ailsr.export.report import RefusedFile, Report, print_table, warnings
+from ailsr.export.options import ALL, ExportConfig
+from ailsr.export.report import RefusedFile, Report, document, print_table, warnings
+from ailsr.export.targets import TARGETS, check_installed, check_precision
 from ailsr.runtime.anatomy.anatomy import Anatomy, anatomy
 from ailsr.runtime.anatomy.lint import Lint, lint, reads
 from ailsr.runtime.anatomy.lint_rules import DelegateName
@@ -19,7 +19,7 @@ from ailsr.train import zoo
 from ailsr.train.openmp import limit_spinning
 
 if TYPE_CHECKING:  # it imports torch, which takes seconds that --help does not need
-    from ailsr.export.int8.ladder import Progress
+    from ailsr.export.int8.methods import Progress
 
 
 def main(config: ExportConfig) -> None:
@@ -35,7 +35,7 @@ def main(config: ExportConfig) -> None:
 
         report = export(config, show)
     if config.json:
-        print_json(asdict(report))
+        print_json(document(report))
     else:
         print_table(report)
     for warning in warnings(config, report):
@@ -55,21 +55,14 @@ def export(config: ExportConfig, progress: Progress) -> Report:
     model = zoo.resolve(config.model)
     limit_spinning()
     try:
-        from ailsr.export.exporter import (
-            FORMATS,
-            PRECISIONS,
-            Exporter,
-            check_installed,
-            check_precision,
-        )
+        from ailsr.export.exporter import Exporter
         from ailsr.export.reading.source import open_source
     except ModuleNotFoundError as error:
         raise EngineError(
             f'ailsr-export needs {error.name}: pip install "ailsr[export]"'
         ) from error
 
-    targets = FORMATS if config.target == "all" else [config.target]
-    for target in targets:
+    for target in config.targets:
         check_installed(target)
     source = open_source(model, config.network, config.name)
     exporter = Exporter(
@@ -80,16 +73,15 @@ def export(config: ExportConfig, progress: Progress) -> Report:
         images=config.images,
         max_drop=config.max_drop,
         rewrites=config.rewrite,
-        fall_back=config.int8x16,
+        fall_back=config.int8x16 and "int8x16" not in config.precisions,
         qat_steps=config.qat,
         progress=progress,
     )
-    precisions = PRECISIONS if config.precision == "all" else [config.precision]
     pixels = config.io or "uint8"
     wanted = [
         (target, precision)
-        for target, precision in product(targets, precisions)
-        if config.target != "all" or precision not in FORMATS[target].lacks
+        for target, precision in product(config.targets, config.precisions)
+        if ALL not in config.target or precision in TARGETS[target].precisions
     ]
     for target, precision in wanted:
         check_precision(target, precision)
@@ -137,7 +129,7 @@ def export(config: ExportConfig, progress: Progress) -> Report:
 
 
 def _lints(found: Anatomy, delegates: list[DelegateName]) -> Iterator[Lint]:
-    """What those of ``delegates`` that read such files make of one."""
+    """The findings of those ``delegates`` that read such files."""
     return (lint(found, delegate) for delegate in delegates if reads(delegate, found))
 
 

@@ -1,4 +1,4 @@
-"""One network on its way into files: one graph, one calibration, one reference for all of them."""
+"""The exporter of a network: one graph, one calibration and one reference for all its files."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal, NamedTuple
 
 from ailsr.export import targets
 from ailsr.export.graph.graph import Graph
@@ -19,13 +17,14 @@ from ailsr.export.graph.quantization import BITS, Quantization, quantization_of
 from ailsr.export.graph.receptive_field import receptive_radius
 from ailsr.export.graph.rewrites import RewriteName, rewritten
 from ailsr.export.int8.arithmetic import integer_output
-from ailsr.export.int8.ladder import Ladder, Means, Progress, precision_by
+from ailsr.export.int8.methods import Int8Method, Int8Methods, Progress, precision_of
 from ailsr.export.picture_sets import picture_set
 from ailsr.export.reading.source import Source
-from ailsr.export.verification import ADVICE, LARGEST_LOSS, LossError, Reference
+from ailsr.export.targets import TARGETS, TargetName, check_precision
+from ailsr.export.verification import ADVICE, MAX_PSNR_DROP, PsnrDropError, Reference
 from ailsr.runtime.anatomy.anatomy import Anatomy, anatomy
 from ailsr.runtime.card import Card, PixelType, Precision
-from ailsr.runtime.errors import AilsrError, EngineError, ParityError, UsageError
+from ailsr.runtime.errors import AilsrError, ParityError, UsageError
 from ailsr.runtime.files import atomic_output, remove, size_bytes
 from ailsr.runtime.imaging.protocol import PROTOCOL
 from ailsr.runtime.probe import Probe, probe_picture
@@ -33,45 +32,20 @@ from ailsr.runtime.upscaling.tiles import Size
 from ailsr.runtime.upscaling.upscaler import UNKNOWN_RADIUS, from_pixels, to_pixels
 from ailsr.runtime.version import VERSION
 
-Target = Literal["onnx", "tflite", "coreml"]
-
-
-class Format(NamedTuple):
-    """How the files of a target are made."""
-
-    title: str
-    ending: str
-    packages: tuple[str, ...]
-    """What writing and running such a file takes besides PACKAGES."""
-    lacks: tuple[Precision, ...] = ()
-    """What it cannot hold."""
-
-
-FORMATS: dict[Target, Format] = {
-    "onnx": Format("ONNX", ".onnx", ()),
-    "tflite": Format("TFLite", ".tflite", ("flatbuffers", "ai_edge_litert")),
-    "coreml": Format("Core ML", ".mlpackage", ("coremltools",), ("int8x16",)),
-}
-
-PACKAGES = ("onnxscript", "onnxruntime")
-"""What every target takes."""
-PRECISIONS: tuple[Precision, ...] = ("float32", "float16", "int8")
-"""Those for everybody: int8x16 is for some NPUs."""
-
 
 @dataclass(frozen=True)
 class ExportedFile:
     """A file that was written and verified."""
 
     file: str
-    target: Target
+    target: TargetName
     precision: Precision
-    means: str | None
-    """What kept an int8 file close to the network"""
+    method: str | None
+    """The one that kept an int8 file close to the network"""
     bytes: int
     psnr: float
     """dB, of the file on the verification pictures"""
-    loss: float
+    psnr_drop: float
     """dB that it loses against the network"""
     max_difference: float
     """Largest difference of an output value from the network's, white being 1"""
@@ -97,7 +71,7 @@ class Exporter:
         """``calibration`` and ``images`` are folders of pictures, None the default ones;
         ``rewrites`` are applied to the graph; files can take each of ``other_sizes``, too.
 
-        ``fall_back`` and ``qat_steps`` are those of ``Ladder``.
+        ``fall_back`` and ``qat_steps`` are those of ``Int8Methods``.
 
         Raises UsageError for an input size that is too small, ImageError for a folder without
         pictures.
@@ -113,12 +87,12 @@ class Exporter:
         self.max_drop = max_drop
         self.rewrites = rewrites
         self._fall_back, self._qat_steps = fall_back, qat_steps
-        self._taken: set[Means] = set()
-        """What was enough for an int8 file of some target"""
+        self._sufficient: set[Int8Method] = set()
+        """The methods that were enough for an int8 file of some target"""
         self.calibration_pictures = picture_set(calibration, "calibration", source.scale)
         self.pictures = picture_set(images, "verification", source.scale, calibration)
         self._progress = progress
-        self._int8_probes: dict[Means, Probe] = {}
+        self._int8_probes: dict[Int8Method, Probe] = {}
         least = 2 * (self.radius or 0) + 1
         for size in (self.input_size, *self.other_sizes):
             if min(size) < least and source.input_size is None:
@@ -141,9 +115,9 @@ class Exporter:
         return rewritten(self.source.graph(self.input_size), self.rewrites)
 
     @cached_property
-    def ladder(self) -> Ladder:
-        """The means for int8."""
-        return Ladder(
+    def int8(self) -> Int8Methods:
+        """The network quantised, for int8 files."""
+        return Int8Methods(
             with_separate_pixels(self.graph),
             self.calibration_pictures,
             self._progress,
@@ -153,7 +127,7 @@ class Exporter:
 
     @cached_property
     def reference(self) -> Reference:
-        """What the network makes of the verification pictures."""
+        """The network's own results on the verification pictures."""
         card = self.card("float32", "float32")
         return Reference(self.source.run, card, self.pictures, self._ticks("running the network"))
 
@@ -163,11 +137,11 @@ class Exporter:
         upscaled = self.source.run(to_pixels(probe_picture(*self.input_size), "float32"))
         return Probe.of(from_pixels(upscaled, "float32"))
 
-    def _int8_probe(self, means: Means) -> Probe:
-        if means not in self._int8_probes:
-            upscaled = integer_output(*self.ladder.rung(means), probe_picture(*self.input_size))
-            self._int8_probes[means] = Probe.of(upscaled)
-        return self._int8_probes[means]
+    def _int8_probe(self, method: Int8Method) -> Probe:
+        if method not in self._int8_probes:
+            upscaled = integer_output(*self.int8.quantized(method), probe_picture(*self.input_size))
+            self._int8_probes[method] = Probe.of(upscaled)
+        return self._int8_probes[method]
 
     def card(self, precision: Precision, pixels: PixelType) -> Card:
         """The card of a file, still without its PSNR and its probe."""
@@ -188,13 +162,13 @@ class Exporter:
             ailsr_version=VERSION,
         )
 
-    def path(self, target: Target, precision: Precision, folder: Path) -> Path:
-        """Where ``export`` writes: ``folder``/<network>_x<scale>_<precision>.<ending>."""
+    def path(self, target: TargetName, precision: Precision, folder: Path) -> Path:
+        """The file of ``export``: ``folder``/<network>_x<scale>_<precision>.<ending>."""
         name = f"{self.source.name}_x{self.source.scale}_{precision}"
-        return folder / f"{name}{FORMATS[target].ending}"
+        return folder / f"{name}{TARGETS[target].ending}"
 
     def export(
-        self, target: Target, precision: Precision, folder: Path, pixels: PixelType = "uint8"
+        self, target: TargetName, precision: Precision, folder: Path, pixels: PixelType = "uint8"
     ) -> ExportedFile:
         """Write the file at ``path(target, precision, folder)`` and verify it.
 
@@ -207,7 +181,7 @@ class Exporter:
         path = self.path(target, precision, folder)
         try:
             if precision in BITS:
-                file = self._climb(target, precision, folder, pixels)
+                file = self._export_int8(target, precision, folder, pixels)
             else:
                 file = self._export(target, precision, folder, "float32", self.graph)
         except ParityError:
@@ -217,56 +191,58 @@ class Exporter:
             _remove_ours(path)
         return file
 
-    def _climb(
-        self, target: Target, precision: Precision, folder: Path, pixels: PixelType
+    def _export_int8(
+        self, target: TargetName, precision: Precision, folder: Path, pixels: PixelType
     ) -> ExportedFile:
-        """The file by the first of the ladder's means that is enough for ``target``.
+        """The file by the first method that is enough for ``target``.
 
-        What was not enough for another target is tried all the same: that may have been its engine.
-        What was enough for one comes first, so that files hold the same numbers where they can.
-        Nothing but a LossError leads to the next means, for none mends an engine.
+        A method that was not enough for another target is tried all the same: that may have been
+        its engine. One that was enough comes first, so that files hold the same numbers where they
+        can. Nothing but a PsnrDropError leads to the next method, for none mends an engine.
         """
-        lacks, missed = FORMATS[target].lacks, dict[Means, float]()
-        for means in sorted(self.ladder.means(precision), key=lambda m: m not in self._taken):
-            if precision_by(means) in lacks:
+        possible, drops = TARGETS[target].precisions, dict[Int8Method, float]()
+        for method in sorted(self.int8.order(precision), key=lambda m: m not in self._sufficient):
+            if precision_of(method) not in possible:
                 continue
             try:
-                file = self.export_by(means, target, folder, pixels)
-            except LossError as error:
-                missed[means] = error.loss
+                file = self.export_by(method, target, folder, pixels)
+            except PsnrDropError as error:
+                drops[method] = error.psnr_drop
                 continue
             if file.precision == "int8":
-                self._taken.add(means)
+                self._sufficient.add(method)
             return file
-        losses = ", ".join(f"{loss:.3f} by {means}" for means, loss in missed.items())
-        if "int8x16" in lacks:
-            losses += f" ({FORMATS[target].title} has no int8x16)"
-        allowed = LARGEST_LOSS[precision] if self.max_drop is None else self.max_drop
+        losses = ", ".join(f"{drop:.3f} by {method}" for method, drop in drops.items())
+        if "int8x16" not in possible:
+            losses += f" ({TARGETS[target].title} has no int8x16)"
+        allowed = MAX_PSNR_DROP[precision] if self.max_drop is None else self.max_drop
         raise ParityError(
             f"the {precision} file loses too much PSNR on {self.pictures.name}, in dB {losses}; "
             f"allowed is {allowed:g}: no file was written; {ADVICE[precision]}"
         )
 
     def export_by(
-        self, means: Means, target: Target, folder: Path, pixels: PixelType = "uint8"
+        self, method: Int8Method, target: TargetName, folder: Path, pixels: PixelType = "uint8"
     ) -> ExportedFile:
-        """Write and verify the file that ``means`` alone gives. Raises as ``export`` does."""
-        rung = self.ladder.rung(means)
-        return self._export(target, precision_by(means), folder, pixels, *rung, means)
+        """Write and verify the file that ``method`` alone gives. Raises as ``export`` does."""
+        quantized = self.int8.quantized(method)
+        return self._export(target, precision_of(method), folder, pixels, *quantized, method)
 
-    def write_by(self, means: Means, target: Target, folder: Path) -> Path:
-        """The file that ``means`` alone gives, not verified: for measurements of one's own."""
-        graph, quantization = self.ladder.rung(means)
-        path = self.path(target, precision_by(means), folder)
-        card = replace(self.card(precision_by(means), "uint8"), means=means)
+    def write_by(self, method: Int8Method, target: TargetName, folder: Path) -> Path:
+        """The file that ``method`` alone gives, not verified: for measurements of one's own."""
+        graph, quantization = self.int8.quantized(method)
+        path = self.path(target, precision_of(method), folder)
+        card = replace(self.card(precision_of(method), "uint8"), means=method)
         targets.write(target, graph, card, path, quantization)
         return path
 
-    def draft(self, target: Target, precision: Precision, pixels: PixelType = "uint8") -> Anatomy:
-        """What a file will be made of, before anything is calibrated: its ranges are made up."""
+    def draft(
+        self, target: TargetName, precision: Precision, pixels: PixelType = "uint8"
+    ) -> Anatomy:
+        """The operators of a file before anything is calibrated: its ranges are made up."""
         graph, quantization = self.graph, None
         if precision in BITS:
-            graph = self.ladder.graph
+            graph = self.int8.graph
             made_up = dict.fromkeys(graph.shapes, (-1.0, 1.0))
             quantization = quantization_of(graph, made_up, BITS[precision])
         card = self.card(precision, pixels if precision in BITS else "float32")
@@ -277,17 +253,17 @@ class Exporter:
 
     def _export(
         self,
-        target: Target,
+        target: TargetName,
         precision: Precision,
         folder: Path,
         pixels: PixelType,
         graph: Graph,
         quantization: Quantization | None = None,
-        means: Means | None = None,
+        method: Int8Method | None = None,
     ) -> ExportedFile:
         path = self.path(target, precision, folder)
-        probe = self._int8_probe(means) if means else self._probe
-        card = replace(self.card(precision, pixels), means=means, probe=probe)
+        probe = self._int8_probe(method) if method else self._probe
+        card = replace(self.card(precision, pixels), means=method, probe=probe)
         reference = self.reference
         tick = self._ticks(f"verifying {path.name}")
         with atomic_output(path) as temporary:
@@ -300,10 +276,10 @@ class Exporter:
             str(path),
             target,
             precision,
-            means,
+            method,
             size_bytes(path),
             verified.psnr,
-            verified.loss,
+            verified.psnr_drop,
             verified.difference,
         )
 
@@ -336,23 +312,3 @@ def _named(size: Size) -> str:
 def default_input_size(scale: int) -> Size:
     """(height, width) that becomes 1280×720, or the most of it that ``scale`` allows."""
     return 720 // scale, 1280 // scale
-
-
-def check_precision(target: Target, precision: Precision) -> None:
-    """Raise UsageError when a file of ``target`` cannot hold ``precision``."""
-    if precision in FORMATS[target].lacks:
-        raise UsageError(
-            f"{FORMATS[target].title} has no {precision}, activations of 16-bit integers: choose "
-            "--precision float16 or int8 for it"
-        )
-
-
-def check_installed(target: Target) -> None:
-    """Raise EngineError when a package is missing that ``target`` needs."""
-    packages = (*PACKAGES, *FORMATS[target].packages)
-    missing = [name for name in packages if find_spec(name) is None]
-    if missing:
-        raise EngineError(
-            f"{FORMATS[target].title} files need {' and '.join(missing)}: pip install "
-            '"ailsr[export]"'
-        )

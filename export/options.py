@@ -5,20 +5,19 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, get_args
 
 import typer
 
 from ailsr.export.graph.rewrites import RewriteName
+from ailsr.export.targets import PRECISIONS, TARGETS, TargetName
 from ailsr.runtime.anatomy.lint_rules import DELEGATES, DelegateName
-from ailsr.runtime.card import PixelType
+from ailsr.runtime.card import PixelType, Precision
 from ailsr.runtime.errors import UsageError
 
-Targets = Literal["onnx", "tflite", "coreml", "all"]
-Precisions = Literal["float32", "float16", "int8", "int8x16", "all"]
-
-LINTED: dict[str, Targets] = {"TFLite": "tflite", "Core ML": "coreml"}
-"""The target that makes files of a kind that ``--lint`` reads."""
+ALL = "all"
+TARGET_CHOICES = (*TARGETS, ALL)
+PRECISION_CHOICES: tuple[str, ...] = (*get_args(Precision), ALL)
 
 
 @dataclass(frozen=True)
@@ -63,19 +62,29 @@ class ExportConfig:
             show_default="the checkpoint's, or that of the file",
         ),
     ] = None
-    target: Annotated[Targets, typer.Option(help="Format of the files.")] = "all"
+    target: Annotated[
+        list[str],
+        typer.Option(
+            help="Format of the files; may be repeated.",
+            metavar=f"<{'|'.join(TARGET_CHOICES)}>",
+            show_default=ALL,
+        ),
+    ] = field(default_factory=lambda: [ALL])
     precision: Annotated[
-        Precisions,
+        list[str],
         typer.Option(
             help="Arithmetic of the files; int8 needs no training data. all: float32, float16 and "
-            "int8. int8x16 has activations of 16 bits, for NPUs that have them: slow on a CPU."
+            "int8. int8x16 has activations of 16 bits, for NPUs that have them: slow on a CPU. May "
+            "be repeated.",
+            metavar=f"<{'|'.join(PRECISION_CHOICES)}>",
+            show_default=ALL,
         ),
-    ] = "all"
+    ] = field(default_factory=lambda: [ALL])
     output: Annotated[
         Path,
         typer.Option(
             help="Folder for the files, which are called <network>_x<scale>_<precision> and end in "
-            ".onnx, .tflite or .mlpackage.",
+            f"{' or '.join(target.ending for target in TARGETS.values())}.",
             metavar="DIR",
         ),
     ] = Path("exported")
@@ -111,7 +120,7 @@ class ExportConfig:
         typer.Option(
             help="Input size of the files in pixels. One fixed size is what NPUs and GPUs of "
             "phones compile for. Given several times, a file takes each of these sizes, "
-            "such as 360x640 and 640x360, the first unless it is told otherwise; larger "
+            "such as 360x640 and 640x360, the first by default; larger "
             "pictures are tiled by the one that computes the fewest pixels.",
             metavar="HxW",
             show_default="360x640 at x2, 240x426 at x3, 180x320 at x4: what 720p is made of",
@@ -167,24 +176,44 @@ class ExportConfig:
     def __post_init__(self) -> None:
         if self.name is not None and not re.fullmatch(r"\w[\w.-]*", self.name):
             raise UsageError(f"--name {self.name}: give letters, digits, '_', '-' and '.' only")
+        for option, wanted, choices in (
+            ("--target", self.target, TARGET_CHOICES),
+            ("--precision", self.precision, PRECISION_CHOICES),
+        ):
+            for choice in wanted:
+                if choice not in choices:
+                    raise UsageError(f"{option} {choice}: choose one of {', '.join(choices)}")
         for size in self.input_size:
             if not re.fullmatch(r"[1-9]\d{0,3}x[1-9]\d{0,3}", size):
                 raise UsageError(
                     f"--input-size {size}: give height x width in pixels, as in 360x640"
                 )
-        if self.io not in (None, "float32") and self.precision in ("float32", "float16"):
+        if self.io not in (None, "float32") and {*self.precisions} <= {"float32", "float16"}:
             raise UsageError(
                 f"--io {self.io} is for int8 files: add --precision int8, or leave --io out"
             )
         for delegate in self.lint:
-            target = LINTED[DELEGATES[delegate].kind]
-            if self.target not in (target, "all"):
+            kind = DELEGATES[delegate].kind
+            target = next(name for name in TARGETS if TARGETS[name].title == kind)
+            if target not in self.targets:
+                given = " and ".join(self.targets)
                 raise UsageError(
-                    f"--lint {delegate} reads {target} files, and --target is {self.target}: "
+                    f"--lint {delegate} reads {target} files, and --target is {given}: "
                     f"give --target {target} or all"
                 )
         if self.max_drop is not None and not self.max_drop < float("inf"):
             raise UsageError(f"--max-drop {self.max_drop}: give a number of dB, as in 0.3")
+
+    @property
+    def targets(self) -> list[TargetName]:
+        """Each target asked for, once."""
+        return [name for name in TARGETS if {name, ALL} & {*self.target}]
+
+    @property
+    def precisions(self) -> list[Precision]:
+        """Each precision asked for, once."""
+        every = PRECISIONS if ALL in self.precision else ()
+        return [name for name in get_args(Precision) if name in (*self.precision, *every)]
 
     @property
     def sizes(self) -> list[tuple[int, int]]:

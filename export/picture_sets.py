@@ -29,8 +29,8 @@ PHOTOGRAPHS: dict[Purpose, tuple[str, ...]] = {
 """Functions of ``skimage.data``."""
 SEEDS: dict[Purpose, tuple[int, ...]] = {"calibration": (0, 1, 2), "verification": (3, 4)}
 """Of generated pictures."""
-SOME = 4
-"""Pictures of the calibration that stand in for those to verify with."""
+SUBSTITUTES = 4
+"""Number of calibration pictures that a file is verified on when there are no others."""
 SIDE = 384
 """Of a generated picture, in pixels."""
 
@@ -58,7 +58,7 @@ def picture_set(
         return PictureSet(f"scikit-image ({', '.join(PHOTOGRAPHS[purpose])})", pairs)
     if instead is not None:
         others = protocol.pairs(instead, scale)
-        count = min(SOME, len(others))
+        count = min(SUBSTITUTES, len(others))
         chosen = [others[i * len(others) // count] for i in range(count)]
         return PictureSet(f"{count} pictures of {set_name(instead.resolve())}", chosen)
     pairs = [_pair(f"generated {seed}", generated(seed), scale) for seed in SEEDS[purpose]]

@@ -1,21 +1,24 @@
-"""What ``ailsr-export`` says of its files: a table, a JSON document, warnings."""
+"""The report of ``ailsr-export``: a table, a JSON document, warnings."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 from ailsr.export.options import ExportConfig
+from ailsr.export.targets import TARGETS
 from ailsr.runtime.anatomy.lint import Lint
-from ailsr.runtime.commands.command import print_table as draw_table
+from ailsr.runtime.commands import command
 from ailsr.runtime.commands.command import stdout
 
 if TYPE_CHECKING:  # it imports torch, which takes seconds that --help does not need
     from ailsr.export.exporter import ExportedFile
 
-NOTABLE_LOSS = 0.3
-"""dB from which a file's loss is worth a warning."""
+NOTABLE_DROP = 0.3
+"""dB of PSNR from which a file's drop is worth a warning."""
+JSON_KEYS = {"method": "means", "psnr_drop": "loss"}
+"""Of a file's fields that have other names in the JSON document."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,7 @@ class RefusedFile:
     """A file that was asked for and is not good enough: it was not written."""
 
     file: str
-    """Where it would lie"""
+    """The path that it would have"""
     target: str
     precision: str
     reason: str
@@ -32,7 +35,7 @@ class RefusedFile:
 
 @dataclass(frozen=True)
 class Report:
-    """What was exported; printed as the JSON document."""
+    """The files of one run of ``ailsr-export``."""
 
     model: str
     network: str
@@ -49,7 +52,16 @@ class Report:
     files: list[ExportedFile]
     refused: list[RefusedFile]
     lint: dict[str, list[Lint]]
-    """By file: what each delegate asked for makes of it."""
+    """By file: the finding of each delegate asked for."""
+
+
+def document(report: Report) -> dict[str, Any]:
+    """``report`` as the JSON document."""
+    files = [
+        {JSON_KEYS.get(key, key): value for key, value in asdict(file).items()}
+        for file in report.files
+    ]
+    return asdict(report) | {"files": files}
 
 
 def print_table(report: Report) -> None:
@@ -60,18 +72,18 @@ def print_table(report: Report) -> None:
         f"{report.network_psnr:.2f} dB PSNR ({report.protocol}) on {report.images}",
         soft_wrap=True,
     )
-    headers = ["file", "target", "precision", "means"]
-    draw_table(
+    headers = ["file", "target", "precision", "method"]
+    command.print_table(
         [*headers, "size\nkB", "PSNR\ndB", "loss\ndB", "largest\ndifference"],
         [
             [
                 file.file,
                 file.target,
                 file.precision,
-                file.means or "",
+                file.method or "",
                 f"{file.bytes / 1000:.1f}",
                 f"{file.psnr:.2f}",
-                f"{round(file.loss, 3) + 0:.3f}",  # + 0: no "-0.000"
+                f"{round(file.psnr_drop, 3) + 0:.3f}",  # + 0: no "-0.000"
                 f"{file.max_difference * 255:.4f}",
             ]
             for file in report.files
@@ -97,14 +109,16 @@ def print_table(report: Report) -> None:
 
 
 def warnings(config: ExportConfig, report: Report) -> Iterator[str]:
-    """What to mind about the files of ``report``, which ``config`` asked for."""
+    """Remarks on the files of ``report``, which ``config`` asked for."""
     same = config.images and config.calibration and config.images.samefile(config.calibration)
-    if same and any(file.means for file in report.files):
+    if same and any(file.method for file in report.files):
         yield "int8 was calibrated on the pictures it is judged by: give another folder to --images"
-    if config.target == "all" and config.precision == "int8x16":
-        yield "Core ML has no activations of 16-bit integers: no file was written for it"
+    for target in config.targets if "int8x16" in config.precisions else ():
+        if "int8x16" not in TARGETS[target].precisions:
+            title = TARGETS[target].title
+            yield f"{title} has no activations of 16-bit integers: no file was written for it"
     for file in report.files:
-        if file.precision == "int8x16" != config.precision:
+        if file.precision == "int8x16" and "int8x16" not in config.precisions:
             yield f"{file.file}: int8 loses more than allowed, so its activations have 16 bits"
     if report.radius is None:
         yield (
@@ -112,8 +126,8 @@ def warnings(config: ExportConfig, report: Report) -> Iterator[str]:
             "the input, cut into tiles, come out differently: export it at the size you use"
         )
     for file in report.files:
-        if file.loss >= NOTABLE_LOSS:
+        if file.psnr_drop >= NOTABLE_DROP:
             yield (
-                f"{file.file} loses {file.loss:.2f} dB: calibrate on pictures like yours "
+                f"{file.file} loses {file.psnr_drop:.2f} dB: calibrate on pictures like yours "
                 "(--calibration DIR), or use float16"
             )

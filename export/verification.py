@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,20 +23,20 @@ from ailsr.runtime.errors import ParityError
 from ailsr.runtime.imaging.protocol import Scores, evaluate
 from ailsr.runtime.upscaling.upscaler import Upscaler, from_pixels, load, to_pixels
 
-LARGEST_DIFFERENCE: dict[Precision, float] = {
+MAX_DIFFERENCE: dict[Precision, float] = {
     "float32": 1e-4,
     "float16": 2e-2,
     "int8": np.inf,
     "int8x16": np.inf,
 }
 """Of raw outputs, white being 1. float32 files come within 1e-6, float16 files within 2e-3."""
-LARGEST_LOSS: dict[Precision, float] = {
+MAX_PSNR_DROP: dict[Precision, float] = {
     "float32": 0.01,
     "float16": 0.05,
     "int8": 0.1,
     "int8x16": 0.1,
 }
-"""PSNR that a file may lose against the network, in dB, unless the user says otherwise."""
+"""dB of PSNR that a file may lose against the network, unless --max-drop says otherwise."""
 ADVICE: dict[Precision, str] = {
     "float32": "this is a fault of ailsr: please report it with the model",
     "float16": "the network's values are beyond float16: use --precision float32",
@@ -44,27 +45,27 @@ ADVICE: dict[Precision, str] = {
     "int8x16": "calibrate on pictures like yours (--calibration DIR), use --precision float16, or "
     "accept more with --max-drop DB",
 }
-"""What to do when a file is not good enough."""
-SAMPLES = 4
-"""How many runs are compared value by value."""
+"""The next step for a file that is not good enough."""
+COMPARED_RUNS = 4
+"""Runs that are compared value by value."""
 
 Tick = Callable[[], None]
 """Called after each picture."""
 
 
-class LossError(ParityError):
+class PsnrDropError(ParityError):
     """An exported file that loses more PSNR than it may."""
 
-    def __init__(self, message: str, loss: float) -> None:
+    def __init__(self, message: str, psnr_drop: float) -> None:
         super().__init__(message)
-        self.loss = loss
+        self.psnr_drop = psnr_drop
         """dB"""
 
 
 class EngineParityError(ParityError):
     """An engine that computes a file wrongly on this CPU: the file may be right elsewhere.
 
-    No other means of int8 is tried then: none mends an engine.
+    No other int8 method is tried then: none mends an engine.
     """
 
 
@@ -85,7 +86,7 @@ class SourceEngine:
 
     def run(self, image: Pixels) -> Pixels:
         upscaled = self._run(image)
-        if len(self.samples) < SAMPLES:
+        if len(self.samples) < COMPARED_RUNS:
             self.samples.append((image, upscaled))
         return upscaled
 
@@ -94,20 +95,29 @@ class SourceEngine:
         self.samples.append((image, self._run(image)))
 
 
+@runtime_checkable
+class ExactEngine(Protocol):
+    """An engine that rounds to pixels when it runs, and can do without."""
+
+    def evaluate(self, image: Pixels) -> Pixels:
+        """``run`` in float32, white being 1, not rounded."""
+        ...
+
+
 @dataclass(frozen=True)
 class Verification:
-    """How an exported file compares with the network it was made from."""
+    """An exported file compared with the network that it was made from."""
 
     psnr: float
     """dB of the file, over the pictures"""
-    loss: float
+    psnr_drop: float
     """dB of PSNR that the file loses against the network; negative when it gains"""
     difference: float
     """Largest difference of two output values, white being 1"""
 
 
 class Reference:
-    """What the network makes of the pictures by ``run``; files are verified against it."""
+    """The network's own results, by ``run``, on the pictures; files are verified against them."""
 
     def __init__(
         self, run: Run, card: Card, pictures: PictureSet, tick: Tick = lambda: None
@@ -128,20 +138,20 @@ class Reference:
         tick: Tick = lambda: None,
     ) -> Verification:
         """The figures of the file at ``path``. Raises ParityError when it is not good enough,
-        LossError, which is one, when that is a matter of PSNR, and EngineParityError, which is
+        PsnrDropError, which is one, when that is a matter of PSNR, and EngineParityError, which is
         one, when it is the engine's fault.
 
-        ``max_drop`` is the PSNR in dB that it may lose; None stands for LARGEST_LOSS.
+        ``max_drop`` is the PSNR in dB that it may lose; None stands for MAX_PSNR_DROP.
         """
         upscaler = load(path, trusted=True)
         difference = max(
             float(np.abs(_raw(upscaler.engine, image) - _as_exact(expected, precision)).max())
             for image, expected in self._engine.samples
         )
-        if not difference <= LARGEST_DIFFERENCE[precision]:  # not: NaN is refused too
+        if not difference <= MAX_DIFFERENCE[precision]:  # not: NaN is refused too
             raise ParityError(
                 f"the {precision} file differs from the network by {difference:.2g} (white is 1), "
-                f"allowed is {LARGEST_DIFFERENCE[precision]:.2g}: no file was written; "
+                f"allowed is {MAX_DIFFERENCE[precision]:.2g}: no file was written; "
                 f"{ADVICE[precision]}"
             )
         fidelity = upscaler.fidelity()
@@ -152,18 +162,18 @@ class Reference:
                 "may compute it rightly; update the engine, or export to another target"
             )
         psnr = self._evaluate(upscaler, tick).psnr
-        loss = self.scores.psnr - psnr if psnr != self.scores.psnr else 0.0  # both may be inf
-        limit = LARGEST_LOSS[precision]
+        drop = self.scores.psnr - psnr if psnr != self.scores.psnr else 0.0  # both may be inf
+        limit = MAX_PSNR_DROP[precision]
         if max_drop is not None:
             limit = max_drop if precision in BITS else min(max_drop, limit)
-        if not loss <= limit:
-            raise LossError(
-                f"the {precision} file loses {loss:.3f} dB of PSNR ({psnr:.2f} instead of "
+        if not drop <= limit:
+            raise PsnrDropError(
+                f"the {precision} file loses {drop:.3f} dB of PSNR ({psnr:.2f} instead of "
                 f"{self.scores.psnr:.2f} on {self.pictures.name}), allowed is {limit:g}: no file "
                 f"was written; {ADVICE[precision]}",
-                loss,
+                drop,
             )
-        return Verification(psnr, loss, difference)
+        return Verification(psnr, drop, difference)
 
     def _evaluate(self, upscaler: Upscaler, tick: Tick) -> Scores:
         def upscale(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -175,11 +185,9 @@ class Reference:
 
 
 def _raw(engine: Engine, image: Pixels) -> Pixels:
-    """What ``engine`` makes of the float ``image``, as exactly as it can give it, white being 1."""
-    evaluate_exactly = getattr(engine, "evaluate", None)
-    if evaluate_exactly is not None:  # an engine that otherwise rounds to pixels
-        exact: Pixels = evaluate_exactly(image)
-        return exact
+    """The result of ``engine`` for the float ``image``, as exact as it can be, white being 1."""
+    if isinstance(engine, ExactEngine):
+        return engine.evaluate(image)
     if engine.pixels == "float32":
         return engine.run(image)
     rgb = np.rint(image * 255).astype(np.uint8)

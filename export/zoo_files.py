@@ -14,8 +14,8 @@ from ailsr.train import zoo
 def exported(model: str, say: Callable[[str], None]) -> Path:
     """The float32 ONNX file of ``model``, such as zoo:sesr_m5_x2, which loses nothing to it.
 
-    ``say`` is told when it has yet to be exported. Raises UsageError when there is no such network,
-    EngineError when what exports it is not installed.
+    ``say`` is called with a message when it has yet to be exported. Raises UsageError when there is
+    no such network, EngineError when a package that exports it is missing.
     """
     checkpoint = zoo.path(model)
     folder = cache() / f"{checkpoint.stem}-{VERSION}-{sha256(checkpoint)[:12]}"
@@ -24,7 +24,7 @@ def exported(model: str, say: Callable[[str], None]) -> Path:
         from ailsr.export.options import ExportConfig
 
         say(f"{model}: exporting it to {folder}, this once")
-        wanted = ExportConfig(Path(model), target="onnx", precision="float32", output=folder)
+        wanted = ExportConfig(Path(model), target=["onnx"], precision=["float32"], output=folder)
         made = Path(export(wanted, lambda doing, done, total: None).files[0].file)
     return made
 

@@ -69,7 +69,7 @@ NETWORKS: dict[str, tuple[Precision, ...]] = {
 }
 SIDE = 64
 """Of the low-resolution pictures: the middle of each photograph."""
-LARGEST_LOSS = 0.5
+MAX_PSNR_DROP = 0.5
 """dB; the pictures are few, and the files need not be good ones."""
 CPUINFO = """processor\t: {n}
 Features\t: fp asimd evtstrm crc32 cpuid
@@ -218,15 +218,15 @@ def write(folder: Path, network: str) -> list[Path]:
         for pixels, times, place in (pair.hr, scale, "HR"), (pair.lr, 1, f"LR_bicubic/X{scale}"):
             rows, columns = (slice(n * times, (n + SIDE) * times) for n in (top, left))
             image.write(pixels[rows, columns].copy(), images / place / f"{pair.name}.png")
-    exporter = Exporter(source, (SIDE, SIDE), images=images, max_drop=LARGEST_LOSS)
+    exporter = Exporter(source, (SIDE, SIDE), images=images, max_drop=MAX_PSNR_DROP)
     files = []
     for precision in NETWORKS[network]:
         tflite = exporter.export("tflite", precision, folder)
         files.append(Path(tflite.file))
-        if tflite.means is None:
+        if tflite.method is None:
             files.append(Path(exporter.export("onnx", precision, folder).file))
         else:  # not verified: onnxruntime may be what is wrong on this machine
-            files.append(exporter.write_by(tflite.means, "onnx", folder))
+            files.append(exporter.write_by(tflite.method, "onnx", folder))
     return files
 
 

@@ -1,1 +1,1 @@
-"""Which network fits into a budget of milliseconds: ``ailsr-fit``."""
+"""Networks that fit into a budget of milliseconds: ``ailsr-fit``."""

@@ -60,12 +60,12 @@ def abpn(depth: int, width: int, scale: int, size: Size) -> Graph:
 
 
 ARCHITECTURES = {"sesr": sesr, "quicksrnet": quicksrnet, "abpn": abpn}
-"""By the family's name in ``ailsr.train.networks``."""
+"""By the name in ``FAMILIES`` of ``ailsr.train.networks``: the families that are proposed."""
 
 
 def pinned(graph: Graph) -> Quantization:
-    """Quantisation parameters for which nothing has to be calibrated: what a graph computes by them
-    is of no use, how long it takes is the same."""
+    """Quantisation parameters without a calibration: the results of the graph are of no use, its
+    latency is the same."""
     return Quantization(dict.fromkeys(graph.shapes, PIXELS))
 
 

@@ -1,4 +1,4 @@
-"""What could be trained for a budget: of each family and width the deepest network that fits."""
+"""Networks to train for a budget: of each family and width the deepest that fits."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SIDE = 32  # of the pictures that workloads are counted on
 
 @dataclass(frozen=True)
 class Candidate:
-    """A network of a family, and what it would take."""
+    """A network of a family with its predicted latency."""
 
     family: str
     depth: int
@@ -43,11 +43,11 @@ def candidates(
     if scale not in SCALES:
         raise UsageError(f"scale {scale} is not supported: choose 2, 3 or 4")
     for family in families:
-        if family not in FAMILIES:
-            raise UsageError(f"--family {family}: choose one of {', '.join(FAMILIES)}")
+        if family not in ARCHITECTURES:
+            raise UsageError(f"--family {family}: choose one of {', '.join(ARCHITECTURES)}")
     size = (output_size[0] // scale, output_size[1] // scale)
     found = []
-    for family in dict.fromkeys(families or FAMILIES):
+    for family in dict.fromkeys(families or ARCHITECTURES):
         for width in WIDTHS:
             fitting = None
             for depth in DEPTHS:

@@ -1,4 +1,4 @@
-"""``ailsr-fit``: which network fits into a budget, from a latency table of the device."""
+"""``ailsr-fit``: networks that fit into a budget, from a latency table of the device."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ from ailsr.runtime.fit.latency_model import (
     Workload,
 )
 from ailsr.runtime.fit.measure import PASSES, Timed
+from ailsr.runtime.formats import FORMATS
 from ailsr.runtime.upscaling.tiles import Size
 from ailsr.runtime.version import VERSION
 from ailsr.train.openmp import limit_spinning
@@ -46,7 +47,7 @@ SizeOption = Annotated[
     str, typer.Option(help="Height and width of the upscaled picture.", metavar="HxW")
 ]
 QUIET_SPREAD, QUIET_ERROR = 1.2, 0.5
-"""What p90 / p50 and the error of a table stay below when nothing else runs on the device."""
+"""Limits of p90 / p50 and of a table's error when nothing else runs on the device."""
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document, no table.")]
 
 
@@ -64,8 +65,8 @@ class MeasureConfig:
         typer.Option("--output", "-o", help="The table.", metavar="FILE", show_default=False),
     ]
     target: Annotated[
-        Literal["tflite", "onnx"], typer.Option(help="What the networks are exported to.")
-    ] = "tflite"
+        probes.TimedTarget, typer.Option(help="What the networks are exported to.")
+    ] = probes.PREFERRED
     precision: Annotated[
         Literal["int8", "float16", "float32"], typer.Option(help="Their precision.")
     ] = "int8"
@@ -227,7 +228,7 @@ def propose(config: ProposeConfig) -> None:
 
 
 def workload_of(name: str, scale: int | None, output_size: Size) -> Workload:
-    """What the network called ``name``, or in the file of that name, computes for an output of
+    """The workload of the network ``name``, or of the file of that name, for an output of
     ``output_size`` (height, width)."""
     from ailsr.export.reading.source import (  # torch, not needed to measure
         network_source,
@@ -240,7 +241,7 @@ def workload_of(name: str, scale: int | None, output_size: Size) -> Workload:
         if scale is None:
             raise UsageError(f"{name} is the name of a network: add --scale 2, 3 or 4")
         source = network_source(create(name, scale).eval())
-    elif Path(name).suffix.lower() in (".tflite", ".mlpackage", ".pb"):
+    elif Path(name).suffix.lower() in FORMATS.keys() - {".onnx"}:
         raise UsageError(
             f"{name} is an exported file: measure it with ailsr-bench, or give the network that "
             "it was made of"

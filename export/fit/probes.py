@@ -1,22 +1,32 @@
-"""The small networks whose latency tells that of others: which there are, and their files."""
+"""The small networks whose latency tells that of others, and their files."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, assert_never
 
 from ailsr.export import targets
 from ailsr.export.fit.architectures import ARCHITECTURES, pinned
 from ailsr.export.graph.graph import (
     UNBOUNDED,
-    Bound,
+    Add,
     Clamped,
+    Clip,
+    Concat,
     Conv,
     DepthToSpace,
     Graph,
+    MaxPool,
+    Mean,
+    MinMax,
+    Mul,
     Node,
+    Pad,
+    Pointwise,
+    PRelu,
+    Resize,
 )
 from ailsr.export.graph.quantization import BITS
 from ailsr.runtime.card import Card, PixelType, Precision
@@ -25,7 +35,9 @@ from ailsr.runtime.fit.latency_model import Kind, Operator, Workload
 from ailsr.runtime.upscaling.tiles import Size
 from ailsr.runtime.upscaling.upscaler import UNKNOWN_RADIUS
 
-Target = Literal["tflite", "onnx"]
+TimedTarget = Literal["tflite", "onnx"]
+"""The targets whose files an engine on Linux can time."""
+PREFERRED: TimedTarget = "tflite"
 _RELU = (0.0, math.inf)
 
 
@@ -74,7 +86,9 @@ PROBES: tuple[ProbeNetwork, ...] = (
 )
 
 
-def write(graph: Graph, scale: int, target: Target, precision: Precision, folder: Path) -> Path:
+def write(
+    graph: Graph, scale: int, target: TimedTarget, precision: Precision, folder: Path
+) -> Path:
     """A file of ``graph`` in ``folder``, to be timed only.
 
     Raises EngineError when a package is missing that writes it; torch is not one of them.
@@ -87,15 +101,15 @@ def write(graph: Graph, scale: int, target: Target, precision: Precision, folder
     try:
         targets.write(target, graph, card, path, pinned(graph) if is_int8 else None)
     except ImportError as error:
-        packages = {"tflite": "ai-edge-litert flatbuffers", "onnx": "onnx onnxruntime"}[target]
         raise EngineError(
-            f"{target} files need {error.name or error}: pip install {packages}"
+            f"{target} files need {error.name or error}: pip install "
+            f"{targets.TARGETS[target].distributions}"
         ) from error
     return path
 
 
 def workload(graph: Graph, size: Size | None = None) -> Workload:
-    """What ``graph`` computes; ``size`` (height, width) replaces that of its input."""
+    """The workload of ``graph``; ``size`` (height, width) replaces that of its input."""
     _, height, width = graph.input_shape
     pixels = height * width if size is None else math.prod(size)
     ratio = pixels / (height * width)
@@ -109,16 +123,22 @@ def _operators(node: Node, graph: Graph) -> list[Operator]:
     """``node``, and the clamp after it where it is not one that every engine fuses."""
     shapes = [graph.shapes[name] for name in node.inputs]
     outputs, height, width = graph.shapes[node.output]
+    kind: Kind
     kernel, inputs = 1, shapes[0][0]
-    kind: Kind = "add"  # and whatever else moves samples
     match node:
         case Conv():
             kind, inputs = "conv", node.weight.shape[1]
             kernel = round(math.sqrt(math.prod(node.weight.shape[2:])))
-        case Bound():
+        case Clip():
             kind = "clamp"
         case DepthToSpace():
             kind, inputs = "depth_to_space", outputs
+        case Add() | PRelu() | Pointwise() | Mul() | MinMax() | Concat():
+            kind = "add"
+        case Pad() | Mean() | MaxPool() | Resize():  # no probe has them: counted as additions
+            kind = "add"
+        case _:
+            assert_never(node)
     found = [Operator(kind, kernel, inputs, outputs, height * width)]
     if isinstance(node, Clamped) and node.clamp not in (_RELU, UNBOUNDED):
         found.append(Operator("clamp", 1, outputs, outputs, height * width))

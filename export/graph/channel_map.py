@@ -1,14 +1,15 @@
 """Constants that scale, shift, reorder or select channels, and folding them into convolutions.
 
-The hub translates such constants, slices, and torch's channel order of a pixel shuffle, into 1×1
-convolutions; ``fold_back`` and ``fold_forward`` make those disappear, exactly. One that cannot be
-folded stays and is computed.
+Such constants, slices, and torch's channel order of a pixel shuffle are read as 1×1 convolutions;
+``fold_back`` and ``fold_forward`` make those disappear, exactly. One that cannot be folded stays
+and is computed.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
+from typing import assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +18,14 @@ from ailsr.export.graph.graph import (
     UNBOUNDED,
     Add,
     Array,
-    Bound,
     Clamp,
+    Clip,
+    Concat,
     Conv,
     DepthToSpace,
+    MaxPool,
     Mean,
+    MinMax,
     Mul,
     Node,
     Pad,
@@ -83,17 +87,17 @@ class ChannelMap:
 
     @property
     def moves(self) -> bool:
-        """Whether a channel changes its place, or is left out."""
+        """True if a channel changes its place, or is left out."""
         return not np.array_equal(self.source, np.arange(self.channels))
 
     @property
     def scales(self) -> bool:
-        """Whether a channel is scaled, by more than the rounding of a product of constants."""
+        """True if a channel is scaled by more than the rounding of a product of constants."""
         return not np.allclose(self.scale, 1, rtol=1e-6, atol=0)
 
     @property
     def shifts(self) -> bool:
-        """Whether zero becomes something else."""
+        """True if zero becomes another value."""
         return bool(self.offset.any())
 
     def clamp(self, clamp: Clamp) -> Clamp | None:
@@ -161,7 +165,7 @@ def _reading_unmapped(reader: Conv, node: Conv, channel_map: ChannelMap) -> Conv
 def _pushed(
     tensor: str, channel_map: ChannelMap, producers: dict[str, Node], uses: Counter[str]
 ) -> Replacements | None:
-    """What makes ``tensor`` come out mapped; None when that needs as many nodes as the map is."""
+    """Nodes that compute ``tensor`` already mapped; None when that would save no node."""
     node = producers.get(tensor)
     if node is None or uses[tensor] != 1:
         return None
@@ -180,7 +184,7 @@ def _pushed(
             return _pushed(node.input, channel_map, producers, uses)
         case Pointwise() if not channel_map.scales and not channel_map.shifts:
             return _pushed(node.input, channel_map, producers, uses)
-        case Bound():
+        case Clip():
             clamp = channel_map.clamp(node.clamp)
             before = _pushed(node.input, channel_map, producers, uses)
             if clamp is None or before is None:
@@ -195,8 +199,12 @@ def _pushed(
             scale, offset = (np.tile(v, block**2) for v in (channel_map.scale, channel_map.offset))
             wide = ChannelMap.in_place(len(scale), scale, offset)
             return _pushed(node.input, wide, producers, uses)
-        case _:
+        case Concat() | MinMax() | MaxPool():
             return None
+        case Conv() | Mul() | Pointwise() | PRelu() | DepthToSpace():  # not such a map
+            return None
+        case _:
+            assert_never(node)
 
 
 def _pushed_into_conv(node: Conv, channel_map: ChannelMap) -> Replacements | None:

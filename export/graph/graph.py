@@ -1,16 +1,16 @@
 """The graph of a super-resolution network: the few operators that every target has.
 
-A network becomes a ``Graph`` once (``hub.py``); each target is one translator of it. Tensors are
-named and have the shape (channels, height, width); the batch is always one image. Constants live
-in the nodes that use them. Channels of a ``DepthToSpace`` are in DCR order, as TFLite, ONNX and
-Core ML all have it: channel ``(i * block + j) * C + c`` becomes pixel (i, j) of channel c.
+A network becomes a ``Graph`` once (``from_torch.py``); each target is one translator of it. Tensors
+are named and have the shape (channels, height, width); the batch is always one image. Constants
+live in the nodes that use them. Channels of a ``DepthToSpace`` are in DCR order, as ONNX, TFLite
+and Core ML have it: channel ``(i * block + j) * C + c`` becomes pixel (i, j) of channel c.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,7 +69,7 @@ class PRelu(Unary):
 
 
 @dataclass(frozen=True)
-class Bound(Unary):
+class Clip(Unary):
     """A clamp that could not be fused into the node before it."""
 
     clamp: Clamp
@@ -108,7 +108,7 @@ class Mul(Binary):
 
 
 @dataclass(frozen=True)
-class Extreme(Binary):
+class MinMax(Binary):
     """The greater, or lesser, of two samples, of tensors of equal shape."""
 
     function: Literal["max", "min"]
@@ -136,7 +136,7 @@ class Pad(Unary):
     pads: tuple[int, int, int, int]  # top, left, bottom, right
     mode: Literal["reflect", "edge"] = "reflect"
     sliced: bool = False
-    """Whether files make it of slices of the picture, joined to it, instead of one operator."""
+    """True if files compute it by slices of the picture, joined to it, not by one operator."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ class Resize(Unary):
 Clamped = Conv | Add | Mul
 """Nodes that apply a clamp to what they compute."""
 Node = (
-    Conv | PRelu | Bound | Pointwise | Add | Mul | Extreme | Concat | DepthToSpace | Pad
+    Conv | PRelu | Clip | Pointwise | Add | Mul | MinMax | Concat | DepthToSpace | Pad
     | Mean | MaxPool | Resize
 )  # fmt: skip
 
@@ -194,7 +194,7 @@ class Graph:
 
 
 def output_shape(node: Node, inputs: Sequence[Shape]) -> Shape:
-    """Shape of what ``node`` makes of tensors of the shapes ``inputs``."""
+    """Shape of the result of ``node`` for tensors of the shapes ``inputs``."""
     channels, height, width = inputs[0]
     match node:
         case Conv(weight=weight, pads=(top, left, bottom, right)):
@@ -220,5 +220,7 @@ def output_shape(node: Node, inputs: Sequence[Shape]) -> Shape:
             )
         case Resize(size=size):
             return channels, *size
-        case _:
+        case PRelu() | Clip() | Pointwise() | Add() | Mul() | MinMax():
             return inputs[0]
+        case _:
+            assert_never(node)

@@ -1,4 +1,4 @@
-"""A border made of slices of the picture, for accelerators that have no operator for it."""
+"""A border joined from slices of the picture, for accelerators without an operator for it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def padded_by_slices(
 
 
 def _places(node: Pad, axis: int) -> tuple[list[int], list[int]]:
-    """Where the lines before the picture are copied from, and those after it."""
+    """(sources of the lines before the picture, sources of those after it)."""
     before, after = node.pads[axis - 1], node.pads[axis + 1]
     if node.mode == "edge":
         return [0] * before, [-1] * after

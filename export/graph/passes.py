@@ -1,53 +1,60 @@
-"""Rewrites of the hub's graph that leave its function as it is and make it cheaper."""
+"""Rewrites of a graph that leave its function as it is and make it cheaper."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import assert_never
 
 import numpy as np
 
 from ailsr.export.graph.channel_map import ChannelMap, fold_back, fold_forward
 from ailsr.export.graph.graph import (
     UNBOUNDED,
-    Bound,
+    Add,
     Clamp,
     Clamped,
+    Clip,
     Concat,
     Conv,
     DepthToSpace,
     Graph,
+    MaxPool,
+    Mean,
+    MinMax,
     Mul,
     Node,
     Pad,
     Pointwise,
+    PRelu,
+    Resize,
 )
-from ailsr.export.graph.quantization import REARRANGING
+from ailsr.export.graph.quantization import SAME_SCALE
 from ailsr.export.graph.rewiring import renamed, uses_of, without_dead
 from ailsr.export.graph.splitting import in_parts
 
-SMALL = 4
-"""Up to so many channels, a dense 1×1 convolution is as fast as a depthwise one."""
+DENSE_CHANNELS = 4
+"""Channels up to which a dense 1×1 convolution is as fast as a depthwise one."""
 
 
 def optimized(nodes: Sequence[Node], output: str) -> tuple[list[Node], str]:
     """Equal nodes with everything folded that can be, and the name of their output."""
     remaining, output = fold_back(in_parts(without_dead(nodes, output), output), output)
-    remaining = fold_forward(fuse_bounds(remaining, output), output)
+    remaining = fold_forward(fuse_clips(remaining, output), output)
     return [_depthwise(node) for node in remaining], output
 
 
-def fuse_bounds(nodes: list[Node], output: str) -> list[Node]:
-    """Move each Bound into the node before it, past a DepthToSpace or Pad if need be."""
-    for name in [node.output for node in nodes if isinstance(node, Bound)]:
+def fuse_clips(nodes: list[Node], output: str) -> list[Node]:
+    """Move each Clip into the node before it, past a DepthToSpace or Pad if need be."""
+    for name in [node.output for node in nodes if isinstance(node, Clip)]:
         producers, uses = {node.output: node for node in nodes}, uses_of(nodes, output)
         bound = producers[name]
-        assert isinstance(bound, Bound)
+        assert isinstance(bound, Clip)
         tensor = bound.input
         while uses[tensor] == 1 and isinstance(passed := producers.get(tensor), DepthToSpace | Pad):
             tensor = passed.input
         target = producers.get(tensor)
-        if uses[tensor] != 1 or not isinstance(target, Clamped | Bound):
+        if uses[tensor] != 1 or not isinstance(target, Clamped | Clip):
             continue
         fused = replace(target, clamp=_both(target.clamp, bound.clamp))
         nodes = [fused if node is target else node for node in nodes if node is not bound]
@@ -63,7 +70,7 @@ def _both(first: Clamp, second: Clamp) -> Clamp:
 
 def _depthwise(node: Node) -> Node:
     """``node`` with as few products as it needs: a map of channels in their place is depthwise."""
-    if not isinstance(node, Conv) or len(node.weight) <= SMALL:
+    if not isinstance(node, Conv) or len(node.weight) <= DENSE_CHANNELS:
         return node
     channel_map = ChannelMap.of(replace(node, clamp=UNBOUNDED))
     if channel_map is None or channel_map.moves:
@@ -77,20 +84,33 @@ def in_units_of(
 ) -> tuple[list[Node], str, str]:
     """(nodes, input, output) that do for white = 1 what ``nodes`` do for ``white``.
 
-    Most nodes give a multiple of their result for a multiple of their input once their biases and
-    bounds are multiples too; with others among them, the two ends are scaled.
+    The biases and bounds of homogeneous nodes are divided; with others among them, the two ends are
+    scaled.
     """
-    if not any(isinstance(node, Mul | Pointwise) for node in nodes):
+    if all(map(_is_homogeneous, nodes)):
         return [_divided(node, white) for node in nodes], input, output
     first = ChannelMap.in_place(3, white).conv(f"{input}, of 1", input)
     last = ChannelMap.in_place(3, 1 / white).conv(output, f"{output}, of 1")
     return [first, *nodes, last], first.input, last.output
 
 
+def _is_homogeneous(node: Node) -> bool:
+    """f(c x) = c f(x) for c > 0, once biases and bounds are multiplied by c too."""
+    match node:
+        case Mul() | Pointwise():
+            return False
+        case Conv() | Add() | Clip() | PRelu() | MinMax() | Concat() | DepthToSpace():
+            return True
+        case Pad() | Mean() | MaxPool() | Resize():
+            return True
+        case _:
+            assert_never(node)
+
+
 def _divided(node: Node, divisor: float) -> Node:
     if isinstance(node, Conv):
         node = replace(node, bias=(node.bias / divisor).astype(np.float32))
-    if isinstance(node, Clamped | Bound):
+    if isinstance(node, Clamped | Clip):
         low, high = node.clamp
         node = replace(node, clamp=(low / divisor, high / divisor))
     return node
@@ -100,12 +120,12 @@ def with_separate_pixels(graph: Graph) -> Graph:
     """An equal graph for int8, where pixels share their parameters with nothing else.
 
     Concat and DepthToSpace make their tensors share parameters, and those of the input and the
-    output are fixed. A tensor that would be drawn into that, though other nodes need it finer or
-    wider, is copied first, by a 1×1 convolution.
+    output are fixed. A tensor that would share them, though other nodes need it finer or wider, is
+    copied first, by a 1×1 convolution.
     """
     pixels = {graph.input}
     for node in graph.nodes:
-        if isinstance(node, REARRANGING) and pixels.issuperset(node.inputs):
+        if isinstance(node, SAME_SCALE) and pixels.issuperset(node.inputs):
             pixels.add(node.output)
     shared: dict[tuple[str, str], Conv] = {}  # (tensor, output of its reader) -> the copy to read
     for node in graph.nodes:
@@ -115,7 +135,7 @@ def with_separate_pixels(graph: Graph) -> Graph:
     tensors = [graph.output]
     while tensors:
         producer = graph.producer(tensors.pop())
-        if not isinstance(producer, REARRANGING):
+        if not isinstance(producer, SAME_SCALE):
             continue
         for tensor in set(producer.inputs) - pixels:
             if len(graph.consumers(tensor)) > 1:

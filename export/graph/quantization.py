@@ -19,20 +19,24 @@ from numpy.typing import NDArray
 
 from ailsr.export.graph.graph import (
     UNBOUNDED,
+    Add,
     Array,
-    Bound,
     Clamp,
     Clamped,
+    Clip,
     Concat,
     Conv,
     DepthToSpace,
-    Extreme,
     Function,
     Graph,
     MaxPool,
+    Mean,
+    MinMax,
+    Mul,
     Node,
     Pad,
     Pointwise,
+    PRelu,
     Resize,
 )
 from ailsr.export.graph.weights import Levels, quantize_weight
@@ -42,8 +46,8 @@ Range = tuple[float, float]
 """Lowest and highest value of a tensor."""
 
 
-DEAD = 1e-5
-"""A range of activations that is nothing, white being 1."""
+NEGLIGIBLE = 1e-5
+"""Range of activations, white being 1, within which they count as zero."""
 
 Bits = Literal[8, 16]
 """Of an activation."""
@@ -63,14 +67,15 @@ class QParams:
     def of_range(cls, low: float, high: float, bits: Bits = 8) -> QParams:
         """Parameters that cover [low, high] and represent 0 exactly, symmetric those of 16 bits.
 
-        A range within DEAD of zero counts as zero: its scale would be too small for the int32
+        A range within NEGLIGIBLE of zero counts as zero: its scale would be too small for the int32
         biases of the next convolution.
         """
         low, high = min(low, 0.0), max(high, 0.0)
         if bits == 16:
             reach = max(-low, high)
-            return cls(float(np.float32((reach if reach > DEAD else 1) / (2**15 - 1))), 2**15, bits)
-        scale = float(np.float32((high - low) / 255 if high - low > DEAD else 1 / 255))
+            step = (reach if reach > NEGLIGIBLE else 1) / (2**15 - 1)
+            return cls(float(np.float32(step)), 2**15, bits)
+        scale = float(np.float32((high - low) / 255 if high - low > NEGLIGIBLE else 1 / 255))
         return cls(scale, int(np.clip(np.rint(-low / scale), 0, 255)))
 
     @property
@@ -84,7 +89,7 @@ class QParams:
         return self.zero_point - (1 << self.bits - 1)
 
     def saturates_at(self, clamp: Clamp) -> bool:
-        """Whether the ends of the levels do what ``clamp`` does, within half a level."""
+        """True if saturation does the same as ``clamp``, within half a level."""
         low, high = self.ends
         return low >= clamp[0] - self.scale / 2 and high <= clamp[1] + self.scale / 2
 
@@ -96,12 +101,14 @@ WIDE_PIXELS = QParams(float(np.float32(1 / 255 / 2**7)), 2**15, 16)
 
 
 FIXED: dict[Function, QParams] = {"sigmoid": QParams(1 / 256, 0), "tanh": QParams(1 / 128, 128)}
-"""What TFLite prescribes for the results of these functions."""
+"""Parameters that TFLite prescribes for the results of these functions."""
 
 
-REARRANGING = (DepthToSpace, Pad, Concat, MaxPool, Extreme, Resize)
+SAME_SCALE = (DepthToSpace, Pad, Concat, MaxPool, MinMax, Resize)
 """Nodes whose results are among, or between, samples that they read: in int8 their tensors share
 scale and zero point."""
+OWN_SCALE = (Conv, PRelu, Clip, Pointwise, Add, Mul, Mean)
+"""Nodes whose results have a range of their own. Every node is in one of the two."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +131,7 @@ class Quantization:
 def quantization_of(graph: Graph, ranges: Mapping[str, Range], bits: Bits = 8) -> Quantization:
     """The parameters of each tensor of ``graph`` for the calibrated ``ranges``.
 
-    Tensors that an operator only rearranges (REARRANGING) share theirs. The input and the output
+    Tensors that an operator only rearranges (SAME_SCALE) share theirs. The input and the output
     are pixels, and so is what is only rearranged into the output or copied from the input by a
     convolution. Results of FIXED functions have those of their function. Otherwise a tensor covers
     its range within its clamp; that of [0, 1] it covers whole.
@@ -138,7 +145,7 @@ def quantization_of(graph: Graph, ranges: Mapping[str, Range], bits: Bits = 8) -
     for node in graph.nodes:
         if group[node.output] in params:
             continue
-        makers = [m for m in members[group[node.output]] if not isinstance(m, REARRANGING)]
+        makers = [m for m in members[group[node.output]] if not isinstance(m, SAME_SCALE)]
         copied = {params[group[maker.input]] for maker in makers if copies_channels(maker)}
         fixed = {
             FIXED.get(m.function) if isinstance(m, Pointwise) and bits == 8 else None
@@ -155,7 +162,7 @@ def quantization_of(graph: Graph, ranges: Mapping[str, Range], bits: Bits = 8) -
 
 
 def copies_channels(node: Node) -> TypeGuard[Conv]:
-    """Whether ``node`` is a convolution whose outputs are copies of samples of its input."""
+    """True if ``node`` is a convolution whose outputs are copies of samples of its input."""
     if not isinstance(node, Conv) or node.clamp != UNBOUNDED:
         return False
     rows = node.weight.reshape(len(node.weight), -1)
@@ -167,14 +174,14 @@ def _groups(graph: Graph) -> dict[str, str]:
     """For each tensor one tensor that stands for all that share its parameters."""
     group = {tensor: tensor for tensor in graph.shapes}
     for node in graph.nodes:
-        if isinstance(node, REARRANGING):
+        if isinstance(node, SAME_SCALE):
             tied = {group[tensor] for tensor in (*node.inputs, node.output)}
             group = {t: group[node.output] if g in tied else g for t, g in group.items()}
     return group
 
 
 def _clamped_range(node: Node, calibrated: Range) -> Range:
-    clamp = node.clamp if isinstance(node, Clamped | Bound) else UNBOUNDED
+    clamp = node.clamp if isinstance(node, Clamped | Clip) else UNBOUNDED
     if clamp == (0, 1):  # pixels, which 0..255 stand for exactly
         return clamp
     low, high = np.clip(calibrated, *clamp)

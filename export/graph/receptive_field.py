@@ -1,25 +1,28 @@
-"""How far a network sees: the receptive field of its graph."""
+"""The receptive field of a graph."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import assert_never
 
 from ailsr.export.graph.graph import (
     Add,
-    Bound,
+    Clip,
     Concat,
     Conv,
     DepthToSpace,
-    Extreme,
     Graph,
     MaxPool,
+    Mean,
+    MinMax,
     Mul,
     Node,
     Pad,
     Pointwise,
     PRelu,
+    Resize,
 )
 
 
@@ -39,9 +42,10 @@ class _Field:
 
 
 def receptive_radius(graph: Graph) -> int | None:
-    """How many input pixels around a pixel can reach its output; an upper bound.
+    """Radius in input pixels around a pixel that can reach its output; an upper bound.
 
-    None when it has no bound, or when pixels do not all see alike, as behind a stride.
+    None when there is no bound, or when the field is not the same for all pixels, as behind a
+    stride.
     """
     radii = [_radius(graph, axis) for axis in (0, 1)]
     return None if None in radii else max(radius for radius in radii if radius is not None)
@@ -65,16 +69,20 @@ def _radius(graph: Graph, axis: int) -> int | None:
 
 def _field(node: Node, source: _Field, axis: int) -> _Field | None:
     match node:
-        case Conv() if node.stride[axis] == 1:
+        case Conv() | MaxPool() if node.stride[axis] != 1:
+            return None
+        case Conv():
             first, extent = -node.pads[axis], node.weight.shape[2:][axis] - 1
             return source.seen(1, first, first + extent * node.dilation[axis])
         case Pad():  # what the border repeats lies nearer than the border
             return source.seen(1, -node.pads[axis], -node.pads[axis])
         case DepthToSpace(block=block):
             return source.seen(block, 0, 0)
-        case MaxPool() if node.stride[axis] == 1:
+        case MaxPool():
             return source.seen(1, 0, node.kernel[axis] - 1)
-        case Add() | Mul() | Extreme() | Bound() | Concat() | PRelu() | Pointwise():
+        case Add() | Mul() | MinMax() | Clip() | Concat() | PRelu() | Pointwise():
             return source
-        case _:
+        case Mean() | Resize():
             return None
+        case _:
+            assert_never(node)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import assert_never
 
-from ailsr.export.graph.graph import Binary, Concat, Node
+from ailsr.export.graph.graph import Binary, Concat, Node, Unary
 
 
 def renamed(nodes: Sequence[Node], names: Mapping[str, str]) -> list[Node]:
@@ -15,7 +16,7 @@ def renamed(nodes: Sequence[Node], names: Mapping[str, str]) -> list[Node]:
 
 
 def uses_of(nodes: Sequence[Node], output: str) -> Counter[str]:
-    """How often each tensor is read, being the output counted as once."""
+    """The number of times each tensor is read; the output counts once more."""
     return Counter([output, *(tensor for node in nodes for tensor in node.inputs)])
 
 
@@ -39,5 +40,7 @@ def _renamed(node: Node, names: Mapping[str, str]) -> Node:
             return replace(node, first=name(node.first), second=name(node.second), output=output)
         case Concat():
             return replace(node, inputs=tuple(map(name, node.inputs)), output=output)
-        case _:
+        case Unary():
             return replace(node, input=name(node.input), output=output)
+        case _:
+            assert_never(node)

@@ -16,7 +16,7 @@ from ailsr.export.graph.rewiring import uses_of
 
 
 class RewriteName(StrEnum):
-    """What users call a rewrite; they are applied in this order."""
+    """Names of the rewrites for users, in the order in which they are applied."""
 
     PRELU = "prelu"
     GROUPS = "groups"

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ailsr.export.graph.channel_map import ChannelMap
-from ailsr.export.graph.graph import Bound, Conv, Node, Pointwise, PRelu
+from ailsr.export.graph.graph import Clip, Conv, Node, Pointwise, PRelu
 from ailsr.export.graph.rewiring import renamed, uses_of
+
+ChannelWise = Conv | PRelu | Clip | Pointwise
+"""Nodes that can compute a part of their channels alone."""
 
 
 def in_parts(nodes: list[Node], output: str) -> list[Node]:
@@ -45,11 +49,11 @@ def _parts(readers: Sequence[Node]) -> list[NDArray[np.intp]] | None:
     return parts if len(parts) == len(maps) and len(taken) == len(set(taken)) else None
 
 
-def _chain(nodes: Sequence[Node], tensor: str, output: str) -> list[Node] | None:
+def _chain(nodes: Sequence[Node], tensor: str, output: str) -> list[ChannelWise] | None:
     """The convolution behind ``tensor`` and what follows it channel by channel, if only that."""
     producers, uses = {node.output: node for node in nodes}, uses_of(nodes, output)
-    chain: list[Node] = []
-    while isinstance(node := producers.get(tensor), PRelu | Bound | Pointwise | Conv):
+    chain: list[ChannelWise] = []
+    while isinstance(node := producers.get(tensor), ChannelWise):
         if chain and uses[tensor] > 1:
             return None
         chain.insert(0, node)
@@ -59,7 +63,7 @@ def _chain(nodes: Sequence[Node], tensor: str, output: str) -> list[Node] | None
     return None
 
 
-def _part_of(chain: Sequence[Node], part: NDArray[np.intp], output: str) -> list[Node]:
+def _part_of(chain: Sequence[ChannelWise], part: NDArray[np.intp], output: str) -> list[Node]:
     """``chain`` for the channels ``part`` alone, ending in the tensor ``output``."""
     source, result = chain[0].inputs[0], list[Node]()
     for node in chain:
@@ -71,6 +75,10 @@ def _part_of(chain: Sequence[Node], part: NDArray[np.intp], output: str) -> list
                 node = replace(node, weight=node.weight[part], bias=node.bias[part])
             case PRelu():
                 node = replace(node, slope=node.slope[part])
+            case Clip() | Pointwise():
+                pass
+            case _:
+                assert_never(node)
         result += renamed([node], names)
         source = names[node.output]
     return result

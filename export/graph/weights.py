@@ -18,9 +18,9 @@ from ailsr.export.graph.graph import Array
 LARGEST = 127
 """Level of the largest weight; its negative is the least, so that both signs are alike."""
 PAIR_REACH = 128
-"""What the levels of a pair sum to at most, those above zero and those below: 255 · 128 < 2^15."""
-SILENT = 1e-30
-"""A weight that is nothing: its 127th is no float32 to divide by."""
+"""Largest sum of the levels of a pair, of those above zero and those below: 255 · 128 < 2^15."""
+NEGLIGIBLE = 1e-30
+"""A weight that counts as zero: a 127th of it is no float32 to divide by."""
 
 Levels = NDArray[np.int8]
 
@@ -56,7 +56,7 @@ def weight_scale(weight: Array, groups: int = 1) -> Array:
     for sign in (1, -1):
         sums = np.maximum(sign * first, 0) + np.maximum(sign * second, 0)
         reach = np.maximum(reach, sums.max(axis=1, initial=0) / PAIR_REACH)
-    scale: Array = np.where(reach * LARGEST > SILENT, reach, 1 / LARGEST).astype(np.float32)
+    scale: Array = np.where(reach * LARGEST > NEGLIGIBLE, reach, 1 / LARGEST).astype(np.float32)
     return scale
 
 

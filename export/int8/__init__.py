@@ -1,1 +1,1 @@
-"""int8: calibration, parameters, and the means that keep it close to the network."""
+"""int8: calibration, parameters, and the methods that keep it close to the network."""

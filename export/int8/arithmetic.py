@@ -16,14 +16,14 @@ from ailsr.export.graph.quantization import QParams, Quantization, quantize_bias
 from ailsr.export.int8.simulation import clamped, compute, convolve
 from ailsr.runtime.imaging.image import Rgb
 
-EXACT = 2**24
+FLOAT32_INTEGERS = 2**24
 """Whole numbers below it, and their sums, are exact in float32."""
 
 
 @torch.inference_mode()
 def integer_output(graph: Graph, quantization: Quantization, image: Rgb) -> Rgb:
-    """What ``graph`` makes of ``image`` [h, w, 3], [scale * h, scale * w, 3]. The size is free but
-    for graphs that resize to a size."""
+    """The result [scale * h, scale * w, 3] of ``graph`` for ``image`` [h, w, 3]. The size is free
+    but for graphs that resize to a size."""
     params = quantization.tensors
     start = torch.from_numpy(image.transpose(2, 0, 1)[None].astype(np.float32))
     start = start.contiguous(memory_format=torch.channels_last)
@@ -53,7 +53,7 @@ def _convolved(node: Conv, levels: Tensor, quantization: Quantization) -> Tensor
     weight, scale = quantization.weight(node)
     bias = quantize_bias(node.bias, source.scale, scale)
     reach = np.abs(weight).reshape(len(weight), -1).sum(axis=1) * (2**source.bits - 1)
-    exact = torch.float32 if (reach + np.abs(bias)).max() < EXACT else torch.float64
+    exact = torch.float32 if (reach + np.abs(bias)).max() < FLOAT32_INTEGERS else torch.float64
     constants = torch.from_numpy(weight).to(exact), torch.from_numpy(bias).to(exact)
     sums = convolve(node, levels.to(exact) - source.zero_point, *constants)
     factor = np.float32(source.scale) * scale / np.float32(result.scale)

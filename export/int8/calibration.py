@@ -3,7 +3,7 @@
 The float32 file is run with a ReduceMin and a ReduceMax on each tensor, so only two numbers per
 channel leave onnxruntime and memory stays that of one inference. A tensor's range is that of its
 furthest-reaching channels and pictures: the pictures on which the float network's own activations
-reach furthest decide. Those of a folder with more than MANY are not all looked at.
+reach furthest decide. Those of a folder with more than MAX_PICTURES are not all used.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper
 
 from ailsr.export.graph.graph import Array, Graph, Resize
-from ailsr.export.graph.quantization import REARRANGING, Range
+from ailsr.export.graph.quantization import SAME_SCALE, Range
 from ailsr.export.targets.onnx.model import float_model
 from ailsr.runtime.engines.engine import available_cores
 from ailsr.runtime.errors import UsageError
@@ -26,8 +26,8 @@ from ailsr.runtime.upscaling.tiles import Size
 
 TILE = 256
 """Larger pictures are cut into tiles of this side, to bound the memory."""
-SMALLEST = 8
-"""Pictures with a smaller side are passed over: they are mostly border."""
+MIN_SIDE = 8
+"""Pixels; pictures with a smaller side are passed over: they are mostly border."""
 
 ChannelRanges = dict[str, tuple[Array, Array]]
 """By tensor: the lowest and the highest value of each channel, (channels,)."""
@@ -39,7 +39,7 @@ def channel_ranges(graph: Graph, pictures: Iterable[Rgb]) -> ChannelRanges:
     Only tensors that a node computes: the input is left out, and what is only rearranged. Raises
     UsageError when no picture is large enough.
     """
-    tensors = [node.output for node in graph.nodes if not isinstance(node, REARRANGING)]
+    tensors = [node.output for node in graph.nodes if not isinstance(node, SAME_SCALE)]
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = available_cores()
     options.log_severity_level = 4  # fatal: errors come as exceptions
@@ -59,7 +59,7 @@ def channel_ranges(graph: Graph, pictures: Iterable[Rgb]) -> ChannelRanges:
             highest = list(map(np.maximum, highest, extremes[len(tensors) :]))
     if np.isinf(lowest[0]).any():
         raise UsageError(
-            f"no picture to calibrate with: each is under {SMALLEST} pixels a side after it is "
+            f"no picture to calibrate with: each is under {MIN_SIDE} pixels a side after it is "
             "reduced by the scale; name a folder of larger ones with --calibration"
         )
     return dict(zip(tensors, zip(lowest, highest, strict=True), strict=True))
@@ -94,7 +94,7 @@ def _tiles(picture: Rgb, size: Size | None) -> Iterator[NDArray[np.uint8]]:
     With a ``size``, (height, width), they are of that, the picture mirrored where it is smaller.
     """
     height, width = picture.shape[:2]
-    if min(height, width) < SMALLEST:
+    if min(height, width) < MIN_SIDE:
         return
     down, right = size or (TILE, TILE)
     if size is not None:

@@ -3,9 +3,10 @@
 One scale for a tensor gives a channel that reaches a tenth as far only a tenth of the levels. ReLU
 commutes with positive factors, so a channel may be made larger by the convolutions that write it
 and smaller again by those that read it (Nagel et al., arXiv 1906.04721). Weights have a scale for
-each output channel, so those that write a channel do not mind; those that read it do, wherever
-they become the largest of their output channel. The factor is the one that shares the burden
-between activations and the weights that read them (SmoothQuant's, arXiv 2211.10438, at α = 0.5).
+each output channel, so rescaling costs those that write a channel nothing; those that read it lose
+levels where they become the largest of their output channel. The factor is the one that shares the
+burden between activations and the weights that read them (SmoothQuant's, arXiv 2211.10438, at
+α = 0.5).
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from ailsr.export.graph.graph import (
     UNBOUNDED,
     Add,
     Array,
-    Bound,
     Clamp,
     Clamped,
+    Clip,
     Conv,
     Graph,
     Node,
@@ -62,7 +63,7 @@ def scalable(graph: Graph) -> Iterator[set[str]]:
     for node in graph.nodes:
         if isinstance(node, Conv) and node.groups == 1:
             fixed.update(() if _commutes(node.clamp) else {node.output})
-        elif isinstance(node, Add | Bound | PRelu | Pad) and _commutes(_clamp(node)):
+        elif isinstance(node, Add | Clip | PRelu | Pad) and _commutes(_clamp(node)):
             tied = group[node.output].union(*(group[tensor] for tensor in node.inputs))
             group.update(dict.fromkeys(tied, tied))
         else:
@@ -79,7 +80,7 @@ def _commutes(clamp: Clamp) -> bool:
 
 
 def _clamp(node: Node) -> Clamp:
-    return node.clamp if isinstance(node, Clamped | Bound) else UNBOUNDED
+    return node.clamp if isinstance(node, Clamped | Clip) else UNBOUNDED
 
 
 def _factors(

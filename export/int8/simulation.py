@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import assert_never
 
 import torch
 import torch.nn.functional as F
@@ -17,16 +18,16 @@ from torch import Tensor
 from ailsr.export.graph.graph import (
     UNBOUNDED,
     Add,
-    Bound,
     Clamp,
     Clamped,
+    Clip,
     Concat,
     Conv,
     DepthToSpace,
-    Extreme,
     Function,
     MaxPool,
     Mean,
+    MinMax,
     Mul,
     Node,
     Pad,
@@ -48,7 +49,7 @@ FUNCTIONS: dict[Function, Callable[[Tensor], Tensor]] = {
 
 
 def compute(node: Node, inputs: Sequence[Tensor], constants: Constants | None = None) -> Tensor:
-    """What ``node`` makes of ``inputs`` (n, c, h, w) before its clamp.
+    """The result of ``node`` for ``inputs`` (n, c, h, w), before its clamp.
 
     ``constants`` stand for a convolution's own.
     """
@@ -58,7 +59,7 @@ def compute(node: Node, inputs: Sequence[Tensor], constants: Constants | None = 
             return convolve(node, inputs[0], weight, bias)
         case PRelu():
             return F.prelu(inputs[0], torch.from_numpy(node.slope))
-        case Bound():
+        case Clip():
             return inputs[0]
         case Pointwise(function=function):
             return FUNCTIONS[function](inputs[0])
@@ -66,7 +67,7 @@ def compute(node: Node, inputs: Sequence[Tensor], constants: Constants | None = 
             return inputs[0] + inputs[1]
         case Mul():
             return inputs[0] * inputs[1]
-        case Extreme(function=function):
+        case MinMax(function=function):
             return (torch.maximum if function == "max" else torch.minimum)(inputs[0], inputs[1])
         case Concat():
             return torch.cat(list(inputs), dim=1)
@@ -83,6 +84,8 @@ def compute(node: Node, inputs: Sequence[Tensor], constants: Constants | None = 
             return F.max_pool2d(inputs[0], kernel, stride)
         case Resize(size=size):
             return F.interpolate(inputs[0], size, mode="bilinear", align_corners=False)
+        case _:
+            assert_never(node)
 
 
 def convolve(node: Conv, image: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -94,7 +97,7 @@ def convolve(node: Conv, image: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 def clamped(values: Tensor, node: Node) -> Tensor:
     """``values`` within the clamp of ``node``."""
-    clamp: Clamp = node.clamp if isinstance(node, Clamped | Bound) else UNBOUNDED
+    clamp: Clamp = node.clamp if isinstance(node, Clamped | Clip) else UNBOUNDED
     return values if clamp == UNBOUNDED else values.clamp(*clamp)
 
 

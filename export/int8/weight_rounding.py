@@ -20,7 +20,7 @@ from ailsr.export.graph.graph import Array, Conv
 from ailsr.export.graph.weights import LARGEST, PAIR_REACH, pairs, weight_scale
 
 POSITIONS = 20_000
-"""Places of the inputs' pictures that the covariance is taken over."""
+"""Pixels that the covariance is taken over."""
 DAMPING = 0.01
 """Of the covariance, as a share of the mean variance: what was not seen costs something, too."""
 SCALES = (0.8, 0.85, 0.9, 0.95, 1, 1.02, 1.04, 1.07, 1.1)

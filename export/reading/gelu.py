@@ -26,7 +26,7 @@ OPERATORS: dict[str, Callable[..., Samples]] = {
     "Pow": np.power,
     "Tanh": np.tanh,
 }
-"""Those of which GELU is made."""
+"""The operators that GELU consists of."""
 FORMS: dict[str, Samples] = {
     "none": GRID / 2 * (1 + erf(GRID / 2**0.5)),
     "tanh": GRID / 2 * (1 + np.tanh((2 / np.pi) ** 0.5 * (GRID + 0.044715 * GRID**3))),

@@ -1,8 +1,8 @@
-"""The tensors of an ONNX graph while its nodes are read one by one into nodes of ours."""
+"""The tensors of an ONNX graph while its nodes are read, one by one, into those of a Graph."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -38,11 +38,11 @@ SUBSTITUTES = {
     "Tile": MOVEMENTS,
     "Transpose": MOVEMENTS,
 }
-"""What could stand for an operator that not all targets have."""
+"""By ONNX operator that not all targets have: its substitute."""
 
 
 class OnnxReader:
-    """What is known while an ONNX graph is read: constants, tensors by name, and their shapes."""
+    """The state while an ONNX graph is read: constants, tensors by name, and their shapes."""
 
     nodes: list[Node]
 
@@ -82,18 +82,18 @@ class OnnxReader:
         return self.shapes[self.tensor(name)]
 
     def moved(self, name: str) -> Rearrangement:
-        """The ONNX tensor ``name`` as a rearrangement of one of ours."""
+        """The ONNX tensor ``name`` as a rearrangement of one of our tensors."""
         if name in self._moved:
             return self._moved[name][0]
         tensor = self.tensor(name)
         return Rearrangement.of(tensor, self.shapes[tensor])
 
     def is_picture(self, name: str) -> bool:
-        """Whether the ONNX tensor ``name`` has four dimensions: batch, channels, height, width."""
+        """True if the ONNX tensor ``name`` has four dimensions: batch, channels, height, width."""
         return name not in self._moved or self._moved[name][0].numbers.ndim == 4
 
     def is_constant(self, name: str) -> bool:
-        """Whether the ONNX tensor ``name`` is a constant."""
+        """True if the ONNX tensor ``name`` is a constant."""
         return self._aliases.get(name, name) in self._constants
 
     def integers(self, node: onnx.NodeProto, index: int, attribute: str = "") -> list[int] | None:
@@ -169,3 +169,13 @@ class OnnxReader:
             f"{' '.join(filter(None, [node.op_type, detail]))} (node "
             f"{node.name or node.output[0]!r}{where}) is not an operator of all targets{advice}"
         )
+
+
+Handler = Callable[[OnnxReader, onnx.NodeProto], None]
+"""Appends the nodes of the graph for one ONNX node. A node whose numbers do not go together may
+raise ValueError and its like."""
+
+
+def attributes_of(node: onnx.NodeProto) -> dict[str, Any]:
+    """The attributes of ``node`` by name."""
+    return {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch.export import ExportedProgram
 
-from ailsr.export.reading.hub import quiet
+from ailsr.export.reading.from_torch import quiet
 from ailsr.runtime.errors import ModelError
 from ailsr.runtime.upscaling.tiles import Size
 
@@ -36,7 +36,7 @@ TARGETS = re.compile(
     r"|_operator\.(getitem|add|sub|mul|neg|floordiv|truediv|mod|pow|eq|ne|le|ge|lt|gt|and_|or_)"
     r"|torch\.sym_(int|float|max|min|not|ite|sqrt)|math\.(ceil|floor|trunc)"
 )
-"""What a node may call."""
+"""The functions that a node may call."""
 NAME = re.compile(r"[\w.+-]*")
 """Any other text: it cannot leave the line of Python that torch makes of it."""
 SYMBOL = re.compile(r"Symbol\('[su]\d+'(, (positive|nonnegative|integer)=(True|False))*\)")
@@ -142,7 +142,7 @@ def _check_text(text: str, key: str) -> None:
 
 
 def _is_plain(structure: dict[str, Any]) -> bool:
-    """Whether a description of nested containers has none but Python's own."""
+    """True if a description of nested containers has none but Python's own."""
     return (
         structure["type"] in CONTAINERS
         and KEYS.fullmatch(structure["context"] or "") is not None

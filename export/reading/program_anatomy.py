@@ -1,4 +1,4 @@
-"""What a torch.export program (.pt2) is made of, for ``ailsr-show``."""
+"""The parts of a torch.export program (.pt2), for ``ailsr-show``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ailsr.runtime.files import size_bytes
 
 
 def program_anatomy(model: str) -> Anatomy:
-    """What the program ``model`` is made of; nothing in it is run. Raises ModelError."""
+    """The parts of the program ``model``; nothing in it is run. Raises ModelError."""
     program, _ = load_program(Path(model))
     signature = program.graph_signature
     weights = [*program.state_dict.values(), *program.constants.values()]

@@ -1,7 +1,7 @@
-"""What is exported: a checkpoint of ours, a torch.export program or an ONNX model of anyone's.
+"""The networks that are exported: checkpoints of ailsr-train, torch.export programs, ONNX models.
 
-All the exporter needs of them is a graph for an input size, and the network itself to run, as its
-author would, for files to be compared with.
+Of each the exporter needs a graph for an input size, and the network itself to run, for files to be
+compared with.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from ailsr.export.graph.graph import Graph
-from ailsr.export.reading.hub import from_onnx, graph_of, to_onnx
+from ailsr.export.reading.from_torch import from_onnx, graph_of, to_onnx
 from ailsr.export.reading.program import load_program
 from ailsr.runtime.card import Card
 from ailsr.runtime.engines.engine import Pixels, available_cores
@@ -43,7 +43,7 @@ QUANTIZED = {
 
 @dataclass(frozen=True)
 class Source:
-    """A network to export, and what a file's card says of where it comes from."""
+    """A network to export, with the entries of its card that tell its origin."""
 
     name: str
     """In file names and on cards."""
@@ -91,7 +91,7 @@ def open_source(model: Path, network: str | None = None, name: str | None = None
 def network_source(
     network: Network, training: Mapping[str, Any] | None = None, sha256: str | None = None
 ) -> Source:
-    """A network of ours, in eval mode; ``training`` and ``sha256`` of its checkpoint."""
+    """The source of ``network``, in eval mode; ``training`` and ``sha256`` of its checkpoint."""
     deployed = network.deploy()
     return Source(
         name=network.name,
@@ -156,7 +156,7 @@ def _onnx_source(path: Path) -> Source:
 
 
 def _as_on_card(source: Source, card: Card) -> Source:
-    """``source``, an exported file of ours, as its card describes it."""
+    """``source``, a file that ailsr exported, as its card describes it."""
     return replace(
         source,
         name=card.network,

@@ -9,9 +9,8 @@ from pathlib import Path
 from ailsr.runtime.bench.request import Measurement, Quality
 from ailsr.runtime.bench.results import Results
 from ailsr.runtime.bench.table import decibels, milliseconds, size
+from ailsr.runtime.formats import format_of
 
-FORMATS = {".onnx": "ONNX", ".tflite": "TFLite", ".mlpackage": "Core ML"}
-"""What people call a file, by its ending."""
 PRECISIONS = ("float32", "float16", "int8x16", "int8")
 """From the most exact to the fastest."""
 QUIET_PERCENT = 2.0
@@ -164,8 +163,7 @@ def title(results: Results, file: Measurement) -> str:
 
 def format_name(file: Measurement) -> str:
     """ONNX, TFLite, Core ML, or the file's ending."""
-    ending = Path(file.file).suffix.lower()
-    return FORMATS.get(ending, ending.removeprefix("."))
+    return format_of(Path(file.file).suffix.lower()).title
 
 
 def _range(percents: Sequence[float]) -> str:

@@ -1,10 +1,10 @@
 """Engines: what runs an exported file. One class per file format, one interface for all.
 
 ``open_engine`` picks the class by the file's ending, and by the engine's name where an ending has
-several (``ENGINES``). A format that needs more than numpy and one engine registers its class in the
-entry-point group ``ailsr.engines`` (the name is the ending without its dot, the engine is named
-like the class's module; the class is called with the path and the number of threads, and, if it has
-a parameter of that name, with the ``size`` that is to replace the file's own).
+several (``runtime.formats``). A format that needs more than numpy and one engine registers its
+class in the entry-point group ``ailsr.engines`` (the name is the ending without its dot, the engine
+is named like the class's module; the class is called with the path and the number of threads, and,
+if it has a parameter of that name, with the ``size`` that is to replace the file's own).
 """
 
 from __future__ import annotations
@@ -26,24 +26,12 @@ from numpy.typing import NDArray
 from ailsr.runtime.card import Card, PixelType
 from ailsr.runtime.engines.named_files import missing
 from ailsr.runtime.errors import EngineError, ModelError, UsageError
+from ailsr.runtime.formats import FORMATS, format_of
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 ENTRY_POINTS = "ailsr.engines"
-
-ENGINES: dict[str, dict[str, str]] = {
-    ".onnx": {"onnxruntime": "onnxruntime"},
-    ".tflite": {
-        "litert": "ai_edge_litert.interpreter",
-        "tflite-runtime": "tflite_runtime.interpreter",
-        "compiled": "ai_edge_litert.compiled_model",
-    },
-    ".mlpackage": {"coreml": "coremltools"},
-    ".pb": {"dnn_superres": "cv2"},
-}
-"""The module that an engine imports, by the file's ending and the engine's name, the preferred one
-first. ``litert`` and ``compiled`` are the Interpreter and the CompiledModel of ai-edge-litert."""
 
 Pixels = NDArray[Any]
 """H×W×3, elements of the file's ``PixelType``: float32 [0, 1], uint8 or int8 (uint8 - 128)."""
@@ -136,7 +124,7 @@ def open_engine(
 def engine_names(path: Path) -> list[str]:
     """The engines that there are for files like ``path``, installed or not."""
     ending = path.suffix.lower()
-    names = list(ENGINES.get(ending, ()))
+    names = list(format_of(ending).engines)
     if ending not in (".onnx", ".tflite"):
         names += [_module_name(point) for point in _registered() if f".{point.name}" == ending]
     return names
@@ -154,7 +142,9 @@ def chosen_engines(choices: Sequence[str]) -> dict[str, str]:
         names = engine_names(Path(f"file{ending}"))
         if engine not in names:
             examples = names and [f"{ending[1:]}={name}" for name in names]
-            known = examples or [f"{end[1:]}={name}" for end in ENGINES for name in ENGINES[end]]
+            known = examples or [
+                f"{end[1:]}={name}" for end in FORMATS for name in FORMATS[end].engines
+            ]
             raise UsageError(f"--engine {choice}: choose one of {', '.join(known)}")
         chosen[ending] = engine
     return chosen
@@ -170,8 +160,8 @@ def timed_engine(path: Path) -> str | None:
 def import_library(path: Path, engine: str | None = None) -> None:
     """Import what runs ``path``, so that it does not count as loading the file; when there is
     none, ``load`` says so."""
-    modules = ENGINES.get(path.suffix.lower(), {})
-    for module in [modules[engine]] if engine in modules else modules.values():
+    modules = format_of(path.suffix.lower()).engines
+    for module in [modules[engine]] if engine and engine in modules else modules.values():
         with contextlib.suppress(ImportError):
             importlib.import_module(module)
             return
@@ -214,7 +204,7 @@ def _engine_class(path: Path, trusted: bool, engine: str | None) -> Callable[...
                 ) from error
     if ending in (".pt", ".pt2"):
         raise ModelError(f"{path} is a network, not an exported file: run ailsr-export {path}")
-    known = {*ENGINES, *(f".{point.name}" for point in _registered())}
+    known = {*FORMATS, *(f".{point.name}" for point in _registered())}
     raise ModelError(
         f"{path}: no engine for files ending in '{path.suffix}'; known are "
         f"{', '.join(sorted(known))}"

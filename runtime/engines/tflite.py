@@ -46,7 +46,7 @@ class TFLiteEngine:
         """``size`` suits files of a fixed size, too, unless a constant in them depends on it.
 
         ``trusted``: load the file without a trial (see ``trial.py``). ``library``: an
-        engine of ``ENGINES``; None: the first that is installed.
+        engine of ``runtime.formats``; None: the first that is installed.
         """
         interpreter_class, self.name = _installed(path, library)
         data = path.read_bytes()

@@ -11,10 +11,9 @@ from ailsr.runtime.bench import findings
 from ailsr.runtime.bench.request import Measurement
 from ailsr.runtime.bench.results import Results
 from ailsr.runtime.bench.table import decibels, size
-from ailsr.runtime.report.scatter import Point, Shape, mark, scatter
+from ailsr.runtime.formats import FileFormat, format_of
+from ailsr.runtime.report.scatter import Point, mark, scatter
 
-SHAPES: dict[str, Shape] = {"ONNX": "circle", "TFLite": "square", "Core ML": "triangle"}
-"""Mark of each format; others get a diamond."""
 WIDTHS = {"wide": (1200, 420), "medium": (690, 380), "narrow": (340, 340)}
 """Class and (width, height) in pixels of the drawings: the style sheet shows the one that fits."""
 
@@ -63,7 +62,7 @@ def _plot(results: Results, files: Sequence[Measurement], scale: int) -> str:
                 y=file.quality.psnr_db,
                 label=label,
                 style=_style(file),
-                shape=SHAPES.get(findings.format_name(file), "diamond"),
+                shape=_format(file).shape,
                 on_front=file in front,
             )
         )
@@ -86,15 +85,19 @@ def _legend(files: Sequence[Measurement]) -> str:
     """What colours and shapes stand for."""
     used = {_style(file) for file in files}
     styles = [style for style in (*findings.PRECISIONS, "other") if style in used]
-    formats = sorted({findings.format_name(file) for file in files})
+    shapes = {_format(file).title: _format(file).shape for file in files}
     key = {"no card" if s == "other" else s: mark(8, 8, "circle", s) for s in styles}
-    key |= {name: mark(8, 8, SHAPES.get(name, "diamond"), "shape") for name in formats}
+    key |= {name: mark(8, 8, shapes[name], "shape") for name in sorted(shapes)}
     items = "".join(
         f'<span><svg viewBox="0 0 16 16" aria-hidden="true">{drawing}</svg>{escape(name)}</span>'
         for name, drawing in key.items()
         if name  # interpolation is of no format
     )
     return f'<p class="legend">{items}</p>'
+
+
+def _format(file: Measurement) -> FileFormat:
+    return format_of(Path(file.file).suffix.lower())
 
 
 def _style(file: Measurement) -> str:

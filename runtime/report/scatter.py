@@ -10,9 +10,9 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Literal
 
-Shape = Literal["circle", "square", "triangle", "diamond"]
+from ailsr.runtime.formats import Shape
+
 LEFT, RIGHT, TOP, BOTTOM = 58, 18, 20, 46  # margins around the plot area, in pixels
 TEXT_WIDTH, TEXT_HEIGHT = 6.6, 14  # of a character at 12 px
 RADIUS = 6

@@ -16,13 +16,12 @@ from ai_edge_litert.interpreter import Interpreter
 from graph_reference import error_bound, run, simulate
 from numpy.typing import NDArray
 
+from ailsr.export import targets
 from ailsr.export.graph.graph import Graph
 from ailsr.export.graph.passes import with_separate_pixels
 from ailsr.export.graph.quantization import Quantization, quantization_of
-from ailsr.export.targets.coreml import writer as coreml_writer
+from ailsr.export.targets import TARGETS, TargetName
 from ailsr.export.targets.coreml.coreml_reference import CoreMLReference
-from ailsr.export.targets.onnx import writer as onnx_writer
-from ailsr.export.targets.tflite import writer as tflite_writer
 from ailsr.runtime.card import Card, Precision
 
 
@@ -69,19 +68,16 @@ def outputs(
     folder: Path,
     precision: Precision = "float32",
     quantization: Quantization | None = None,
-) -> dict[str, NDArray[np.float32]]:
+) -> dict[TargetName, NDArray[np.float32]]:
     """By target: the output (h, w, 3), white being 1, of a file with float32 pixels."""
     size = (graph.input_shape[1], graph.input_shape[2])
     card = Card("network", 2, "rgb", precision, "float32", size, 1)
-    onnx_writer.write(graph, card, folder / "file.onnx", quantization)
-    tflite_writer.write(graph, card, folder / "file.tflite", quantization)
-    coreml_writer.write(graph, card, folder / "file.mlpackage", quantization)
-    run: dict[str, Callable[[Path, NDArray[np.float32]], NDArray[np.float32]]] = {
-        "onnx": _onnx,
-        "tflite": _tflite,
-        "mlpackage": lambda path, image: CoreMLReference(path).evaluate(image),
-    }
-    return {ending: compute(folder / f"file.{ending}", image) for ending, compute in run.items()}
+    results = {}
+    for name, target in TARGETS.items():
+        path = folder / f"file{target.ending}"
+        targets.write(name, graph, card, path, quantization)
+        results[name] = EVALUATE[name](path, image)
+    return results
 
 
 def _onnx(path: Path, image: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -102,3 +98,15 @@ def _tflite(path: Path, image: NDArray[np.float32]) -> NDArray[np.float32]:
     interpreter.invoke()
     upscaled: NDArray[np.float32] = interpreter.get_tensor(result["index"])[0]
     return upscaled
+
+
+def _coreml(path: Path, image: NDArray[np.float32]) -> NDArray[np.float32]:
+    return CoreMLReference(path).evaluate(image)
+
+
+EVALUATE: dict[TargetName, Callable[[Path, NDArray[np.float32]], NDArray[np.float32]]] = {
+    "onnx": _onnx,
+    "tflite": _tflite,
+    "coreml": _coreml,
+}
+"""The output (h, w, 3) of a file with float32 pixels, white being 1."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import assert_never
 
 import numpy as np
 import torch
@@ -12,16 +13,16 @@ from torch import Tensor
 
 from ailsr.export.graph.graph import (
     Add,
-    Bound,
     Clamp,
+    Clip,
     Concat,
     Conv,
     DepthToSpace,
-    Extreme,
     Function,
     Graph,
     MaxPool,
     Mean,
+    MinMax,
     Mul,
     Pad,
     Pointwise,
@@ -89,8 +90,19 @@ def error_bound(graph: Graph, quantization: Quantization) -> float:
                 bound = inputs[0] ** 0.5
             case Pointwise():
                 bound = inputs[0] * 1.13  # the greatest slope, that of GELU
-            case _:
+            case (
+                Clip()
+                | MinMax()
+                | Concat()
+                | DepthToSpace()
+                | Pad()
+                | Mean()
+                | MaxPool()
+                | Resize()
+            ):
                 bound = max(inputs)
+            case _:
+                assert_never(node)
         bounds[node.output] = bound + quantization.tensors[node.output].scale
     return bounds[graph.output]
 
@@ -113,15 +125,15 @@ def _compute(
                 values = _clamp(values, node.clamp)
             case PRelu():
                 values = F.prelu(inputs[0], torch.from_numpy(node.slope).double())
-            case Bound():
+            case Clip():
                 values = _clamp(inputs[0], node.clamp)
             case Add():
                 values = _clamp(inputs[0] + inputs[1], node.clamp)
             case Mul():
                 values = _clamp(inputs[0] * inputs[1], node.clamp)
-            case Extreme(function="max"):
+            case MinMax(function="max"):
                 values = torch.maximum(*inputs)
-            case Extreme(function="min"):
+            case MinMax(function="min"):
                 values = torch.minimum(*inputs)
             case Pointwise(function=function):
                 values = FUNCTIONS[function](inputs[0])
@@ -140,6 +152,8 @@ def _compute(
                 values = F.max_pool2d(inputs[0], node.kernel, node.stride)
             case Resize():
                 values = F.interpolate(inputs[0], node.size, mode="bilinear", align_corners=False)
+            case _:
+                assert_never(node)
         tensors[node.output] = observe(node.output, values)
     return {name: values[0].permute(1, 2, 0).numpy() for name, values in tensors.items()}
 

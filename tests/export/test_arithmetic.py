@@ -27,7 +27,7 @@ def work(request):
 @pytest.mark.parametrize("target", ["onnx", "tflite", "coreml"])
 def test_every_engine_gives_the_answer_of_integer_arithmetic(work, tmp_path, target):
     """On every CPU: those without VNNI included, where pairs of products may saturate."""
-    graph, quantization = work.ladder.rung("correction")
+    graph, quantization = work.int8.quantized("correction")
     picture = probe_picture(*SIZE)
     wanted = integer_output(graph, quantization, picture).astype(int)
     difference = np.abs(
@@ -38,7 +38,7 @@ def test_every_engine_gives_the_answer_of_integer_arithmetic(work, tmp_path, tar
 
 
 def test_the_answer_of_sixteen_bits(work, tmp_path):
-    graph, quantization = work.ladder.rung("16-bit activations")
+    graph, quantization = work.int8.quantized("16-bit activations")
     picture = probe_picture(*SIZE)
     wanted = integer_output(graph, quantization, picture).astype(int)
     found = load(work.write_by("16-bit activations", "onnx", tmp_path)).upscale(picture)
@@ -76,7 +76,7 @@ def test_the_probe_catches_saturation_and_pairs_of_today_have_none(work, monkeyp
     """Weights on 127 levels without regard to pairs, computed as x86 does without VNNI."""
     from ailsr.export.int8 import arithmetic
 
-    graph, quantization = work.ladder.rung("calibration")
+    graph, quantization = work.int8.quantized("calibration")
     picture = probe_picture(*SIZE)
 
     def answers() -> list[np.ndarray]:
@@ -104,7 +104,7 @@ def test_the_probe_catches_saturation_and_pairs_of_today_have_none(work, monkeyp
 
 
 def test_a_missing_border_and_a_swapped_colour_order_are_wrong(work):
-    graph, quantization = work.ladder.rung("calibration")
+    graph, quantization = work.int8.quantized("calibration")
     picture = probe_picture(*SIZE)
     right = Probe.of(integer_output(graph, quantization, picture))
     assert right.fidelity(integer_output(graph, quantization, picture)).verdict == "exact"

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,8 @@ from hypothesis import strategies as st
 from ailsr.export.graph.graph import (
     UNBOUNDED,
     Add,
-    Bound,
     Clamp,
+    Clip,
     Concat,
     Conv,
     DepthToSpace,
@@ -95,7 +95,7 @@ GRAPHS = {
     "replicate, sliced": picture_to_picture(Pad("x", "y", (1, 0, 3, 2), "edge", sliced=True)),
     **{f"conv {c}": picture_to_picture(conv("x", "y", 5, 6, clamp=c)) for c in CLAMPS},
     **{f"add {c}": picture_to_picture(conv("x", "z", 5, 5), Add("x", "z", "y", c)) for c in CLAMPS},
-    **{f"bound {c}": picture_to_picture(Bound("x", "y", c)) for c in CLAMPS[1:]},
+    **{f"bound {c}": picture_to_picture(Clip("x", "y", c)) for c in CLAMPS[1:]},
     "relu6, reached": picture_to_picture(
         replace(conv("x", "y", 5, 6, clamp=(0.0, 6.0)), bias=np.float32([5, 5.5, 5.9, 6, 6.1, 7]))
     ),
@@ -408,8 +408,8 @@ def test_writing_replaces_a_package_and_failing_leaves_it(tmp_path):
     assert CoreMLReference(path).input_size == (8, 10)
 
     before = (path / SPECIFICATION).read_bytes()
-    with pytest.raises(UnsupportedOperatorError, match="FourierTransform at tensor 'upscaled'"):
-        saved(Graph((FourierTransform(),), (3, 8, 8)), tmp_path)
+    with pytest.raises(UsageError, match="precision int8 was given no quantisation"):
+        saved(abpn(8, 8), tmp_path, precision="int8")
     assert (path / SPECIFICATION).read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["file.mlpackage"]
 
@@ -421,14 +421,6 @@ def test_precision_and_quantisation_must_fit(precision, tmp_path):
     with pytest.raises(UsageError, match=f"precision {precision}"):
         saved(graph, tmp_path, quantization, precision=precision)
     assert not list(tmp_path.iterdir())
-
-
-@dataclass(frozen=True)
-class FourierTransform:
-    """A node that no target has."""
-
-    inputs: tuple[str, ...] = ("image",)
-    output: str = "upscaled"
 
 
 def cut(path: Path, length: int) -> None:

@@ -9,6 +9,7 @@ import sys
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -17,11 +18,14 @@ import torch
 from numpy.typing import NDArray
 
 from ailsr.export import command, exporter
-from ailsr.export.exporter import FORMATS, PRECISIONS, default_input_size
+from ailsr.export.exporter import default_input_size
 from ailsr.export.graph.graph import Conv
+from ailsr.export.options import ExportConfig
 from ailsr.export.reading.source import network_source, open_source
+from ailsr.export.targets import PRECISIONS, TARGETS
 from ailsr.export.verification import EngineParityError
 from ailsr.runtime import Upscaler, load
+from ailsr.runtime.card import Precision
 from ailsr.runtime.errors import AilsrError, ParityError
 from ailsr.runtime.imaging.image import write
 from ailsr.runtime.imaging.protocol import evaluate, pairs
@@ -83,7 +87,7 @@ def exported(model, folders, tmp_path_factory):
 
 def test_all_files_are_written_under_their_names_and_nothing_else(exported):
     report, output = exported
-    expected = {f"sesr_m5_x2_{p}{f.ending}" for p in PRECISIONS for f in FORMATS.values()}
+    expected = {f"sesr_m5_x2_{p}{f.ending}" for p in PRECISIONS for f in TARGETS.values()}
     assert {path.name for path in output.iterdir()} == expected
     assert {Path(file["file"]).name for file in report["files"]} == expected
     assert all(file["bytes"] > 10_000 for file in report["files"])
@@ -204,10 +208,10 @@ def test_int8_that_misses_the_limit_becomes_int8x16_and_says_so(folders, tmp_pat
     source = open_source(zoo.path("sesr_m3_x2"))
     earlier = exporter.Exporter(source, (64, 72), **folders).export("onnx", "int8", tmp_path)
     path = Path(earlier.file)
-    work = exporter.Exporter(source, (64, 72), max_drop=earlier.loss / 3, **folders)
+    work = exporter.Exporter(source, (64, 72), max_drop=earlier.psnr_drop / 3, **folders)
     found = work.export("onnx", "int8", tmp_path)
-    assert (found.precision, found.means) == ("int8x16", "16-bit activations")
-    assert found.loss <= earlier.loss / 3
+    assert (found.precision, found.method) == ("int8x16", "16-bit activations")
+    assert found.psnr_drop <= earlier.psnr_drop / 3
     assert not path.exists() and Path(found.file).name == "sesr_m3_x2_int8x16.onnx"
     card = load(found.file).card
     assert card is not None
@@ -220,11 +224,11 @@ def test_int8_that_misses_the_limit_becomes_int8x16_and_says_so(folders, tmp_pat
     assert list(tmp_path.iterdir()) == [Path(found.file)]
 
 
-def test_the_means_that_one_target_took_come_first_for_the_next(sane, folders, tmp_path):
+def test_the_method_that_was_enough_for_one_target_comes_first(sane, folders, tmp_path):
     network = network_source(sane("sesr_m3"))
     work = exporter.Exporter(network, (64, 72), max_drop=5, **folders)
-    work._taken.add("calibration")
-    took = [work.export(target, "int8", tmp_path).means for target in ("tflite", "coreml")]
+    work._sufficient.add("calibration")
+    took = [work.export(target, "int8", tmp_path).method for target in ("tflite", "coreml")]
     assert took == ["calibration", "calibration"]
 
 
@@ -258,7 +262,7 @@ def test_an_engine_that_is_wrong_on_this_cpu_spoils_no_other_target(sane, folder
     with pytest.raises(EngineParityError, match=r"onnxruntime .* on this CPU does not compute"):
         work.export("onnx", "int8", tmp_path)
     assert list(tmp_path.iterdir()) == []
-    assert work.export("tflite", "int8", tmp_path).means == "correction"
+    assert work.export("tflite", "int8", tmp_path).method == "correction"
 
 
 def test_what_is_not_ours_is_left_alone(sane, folders, tmp_path, spoil):
@@ -306,6 +310,47 @@ def test_of_several_files_the_good_ones_are_written_and_the_others_named(
     assert f"{lost}: {refused['reason']}" in lines
 
 
+def test_targets_and_precisions_can_be_repeated(model, folders, tmp_path, capsys):
+    flags = ["--target=tflite", "--target=onnx", "--target=tflite", "--precision=float16"]
+    flags += ["--precision=float32", "--precision=float16", f"--images={folders['images']}"]
+    assert ailsr_export(model, *flags, f"--input-size={SIZE}", f"--output={tmp_path}") == 0
+    capsys.readouterr()
+    kinds = ("float32", "float16")
+    expected = {f"sesr_m5_x2_{kind}.{end}" for kind in kinds for end in ("onnx", "tflite")}
+    assert {path.name for path in tmp_path.iterdir()} == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "targets", "precisions"),
+    [
+        ({}, list(TARGETS), ["float32", "float16", "int8"]),
+        (
+            {"target": ["coreml", "onnx"], "precision": ["int8x16", "int8"]},
+            ["onnx", "coreml"],
+            ["int8", "int8x16"],
+        ),
+        (
+            {"target": ["onnx", "all"], "precision": ["all", "int8x16"]},
+            list(TARGETS),
+            list(get_args(Precision)),
+        ),
+    ],
+)
+def test_all_stands_for_every_target_and_for_the_usual_precisions(given, targets, precisions):
+    config = ExportConfig(Path("m.pt"), **given)
+    assert (config.targets, config.precisions) == (targets, precisions)
+
+
+def test_int8x16_that_is_asked_for_beside_int8_does_not_stand_in_for_it(folders, tmp_path, capsys):
+    flags = ["--target=tflite", "--precision=int8", "--precision=int8x16", "--max-drop=0.02"]
+    where = [f"--{option}={folder}" for option, folder in folders.items()]
+    model = "zoo:sesr_m3_x2"
+    code = ailsr_export(model, *flags, *where, f"--input-size={SIZE}", f"--output={tmp_path}")
+    error = capsys.readouterr().err
+    assert code == 1 and "1 of 2 files were not written" in error
+    assert [path.name for path in tmp_path.iterdir()] == ["sesr_m3_x2_int8x16.tflite"]
+
+
 def test_core_ml_has_no_int8x16(model, folders, tmp_path, capsys):
     common = [f"--input-size={SIZE}", f"--output={tmp_path}", f"--images={folders['images']}"]
     assert ailsr_export(model, "--target=coreml", "--precision=int8x16", *common) == 1
@@ -322,16 +367,16 @@ def test_core_ml_has_no_int8x16(model, folders, tmp_path, capsys):
 
 def test_fine_tuning_takes_the_place_of_int8x16(sane, folders, tmp_path):
     work = exporter.Exporter(network_source(sane("sesr_m3")), (64, 72), qat_steps=2, **folders)
-    assert work.ladder.means("int8") == ["correction", "calibration", "fine-tuning"]
+    assert work.int8.order("int8") == ["correction", "calibration", "fine-tuning"]
     file = work.export_by("fine-tuning", "tflite", tmp_path)
-    assert file.means == "fine-tuning" and abs(file.loss) < 0.1
+    assert file.method == "fine-tuning" and abs(file.psnr_drop) < 0.1
 
 
 def test_int8_files_of_all_targets_come_to_the_same_levels_but_for_ties_on_set14(data, tmp_path):
     source = open_source(zoo.path("sesr_m5_x4"))
     work = exporter.Exporter(source, (128, 128), calibration=data / "benchmark" / "Set5")
-    for means in ("calibration", "correction"):
-        files = [load(work.write_by(means, t, tmp_path)) for t in FORMATS]
+    for method in ("calibration", "correction"):
+        files = [load(work.write_by(method, t, tmp_path)) for t in TARGETS]
         results = [_samples(file, data / "benchmark" / "Set14", 4) for file in files]
         for first, second in combinations(results, 2):
             difference = np.abs(first - second)
@@ -385,6 +430,8 @@ def test_lint_speaks_before_the_export_as_after_it(model, folders, tmp_path, cap
         (["MODEL", "--target=onnx", "--input-size=40x40", "--input-size=9x40"], "19x19 is the"),
         (["MODEL", "--precision=float32", "--io=uint8"], "--io uint8 is for int8 files"),
         (["MODEL", "--target=onnx", "--lint=gpu"], "give --target tflite or all"),
+        (["MODEL", "--target=pb"], "--target pb: choose one of onnx, tflite, coreml, all"),
+        (["MODEL", "--precision=int8", "--precision=int4"], "--precision int4: choose one of"),
         (["MODEL", "--images=MISSING"], "no folder of pictures at MISSING"),
         (["MODEL", "--calibration=MISSING"], "no folder of pictures at MISSING"),
     ],
@@ -398,8 +445,8 @@ def test_a_mistake_gets_one_line(model, tmp_path, capsys, arguments, message):
 
 
 def test_a_missing_package_is_named_with_its_remedy(model, tmp_path, capsys, monkeypatch):
-    missing = FORMATS["coreml"]._replace(packages=("coremltools_that_is_missing",))
-    monkeypatch.setitem(FORMATS, "coreml", missing)
+    missing = TARGETS["coreml"]._replace(packages=("coremltools_that_is_missing",))
+    monkeypatch.setitem(TARGETS, "coreml", missing)
     assert ailsr_export(model, "--target=all", f"--output={tmp_path / 'out'}") == 1
     error = capsys.readouterr().err
     assert "Core ML files need coremltools_that_is_missing" in error
@@ -450,4 +497,6 @@ def test_the_other_families_pass_too(sane, folders, tmp_path, name):
     for target in ("onnx", "tflite"):
         for precision in PRECISIONS:
             found = work.export(target, precision, tmp_path)
-            assert abs(found.loss) <= {"float32": 1e-3, "float16": 0.01, "int8": 0.3}[precision]
+            assert (
+                abs(found.psnr_drop) <= {"float32": 1e-3, "float16": 0.01, "int8": 0.3}[precision]
+            )

@@ -18,7 +18,7 @@ from ailsr.export.fit.architectures import ARCHITECTURES
 from ailsr.export.fit.candidates import candidates
 from ailsr.export.fit.command import MeasureConfig, PredictConfig, measure_table, predict
 from ailsr.export.fit.probes import PROBES, ProbeNetwork, workload
-from ailsr.export.reading.hub import graph_of
+from ailsr.export.reading.from_torch import graph_of
 from ailsr.runtime import AilsrError, UsageError
 from ailsr.runtime.fit.latency_model import (
     Device,
@@ -164,6 +164,7 @@ def test_candidates_fit_and_the_next_deeper_does_not(model):
 @pytest.mark.parametrize("target", ["tflite", "onnx"])
 @pytest.mark.parametrize("precision", ["int8", "float32"])
 def test_probes_run(tmp_path, target, precision):
+    assert {*ARCHITECTURES} == {*FAMILIES}
     for family in ARCHITECTURES:
         graph = ProbeNetwork(family, 1, 5, 2, (10, 12)).graph
         path = probes.write(graph, 2, target, precision, tmp_path)

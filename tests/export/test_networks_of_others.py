@@ -14,7 +14,7 @@ from graph_reference import run
 from networks_of_others import NETWORKS
 from numpy.typing import NDArray
 
-from ailsr.export.reading.hub import quiet, to_onnx
+from ailsr.export.reading.from_torch import quiet, to_onnx
 from ailsr.export.reading.source import open_source
 
 SIZE = (24, 32)

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from ailsr.export.graph.graph import (
     UNBOUNDED,
     Add,
-    Bound,
     Clamp,
+    Clip,
     Concat,
     Conv,
     DepthToSpace,
@@ -72,14 +72,14 @@ def vdsr() -> Graph:
 
 
 def everything() -> Graph:
-    """Each node and each option that the hub can make, odd numbers of channels among them."""
+    """Each node and each option that a network can become, odd numbers of channels among them."""
     slope = np.linspace(-0.2, 1.2, 10, dtype=np.float32)
     return network(
         conv("image", "a", 3, 10),
         PRelu("a", "b", slope),
         conv("b", "c", 10, 10, groups=5, clamp=(0.0, 6.0)),
         Concat(("b", "c", "image"), "d"),
-        Bound("d", "e", (-0.5, 0.4)),
+        Clip("d", "e", (-0.5, 0.4)),
         conv("e", "f", 23, 7, clamp=(-1.0, 1.0)),
         conv("f", "g", 7, 7, dilation=(2, 2), pads=(2, 2, 2, 2), clamp=RELU),
         Add("f", "g", "h", clamp=(0.1, 0.7)),

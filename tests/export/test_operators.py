@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ailsr.export.reading.hub import graph_of
+from ailsr.export.reading.from_torch import graph_of
 
 SIZE = (12, 16)
 CHANNELS = 8

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ailsr.export.graph.graph import (
     UNBOUNDED,
     Add,
-    Bound,
+    Clip,
     Concat,
     Conv,
     DepthToSpace,
@@ -22,7 +22,7 @@ from ailsr.export.graph.graph import (
 )
 from ailsr.export.graph.passes import with_separate_pixels
 from ailsr.export.graph.quantization import (
-    DEAD,
+    NEGLIGIBLE,
     PIXELS,
     QParams,
     quantization_of,
@@ -52,7 +52,7 @@ def test_parameters_cover_their_range_and_hold_zero_exactly(low, high):
     lowest, highest = (params.scale * (q - params.zero_point) for q in (0, 255))
     assert 0 <= params.zero_point <= 255
     assert np.float32(params.scale) == params.scale
-    slack = params.scale * 0.501 + DEAD  # the zero point is rounded to a whole level
+    slack = params.scale * 0.501 + NEGLIGIBLE  # the zero point is rounded to a whole level
     assert lowest - slack <= min(low, 0) and max(high, 0) <= highest + slack
 
 
@@ -97,7 +97,7 @@ def test_a_range_ends_at_its_clamp():
     nodes = (
         conv("image", "a", 3, 3, (-0.5, 0.5)),
         conv("a", "b", 3, 3, (0.0, 1.0)),
-        Bound("b", "c", (0.0, 0.5)),
+        Clip("b", "c", (0.0, 0.5)),
         conv("c", "upscaled", 3, 3),
     )
     ranges = {"a": (-9.0, 0.25), "b": (0.1, 0.2), "c": (0.1, 0.2), "upscaled": (0.0, 1.0)}

@@ -10,7 +10,7 @@ from torch import nn
 
 from ailsr.export.graph.graph import Add, Conv, DepthToSpace, Graph, Mean
 from ailsr.export.graph.receptive_field import receptive_radius
-from ailsr.export.reading.hub import graph_of
+from ailsr.export.reading.from_torch import graph_of
 
 SIZE = (41, 37)
 

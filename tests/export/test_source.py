@@ -23,7 +23,7 @@ from torch import nn
 from torch.export import Dim
 
 from ailsr.export import command
-from ailsr.export.reading.hub import graph_of, quiet, to_onnx
+from ailsr.export.reading.from_torch import graph_of, quiet, to_onnx
 from ailsr.export.reading.source import open_source
 from ailsr.export.targets.onnx import writer as onnx_writer
 from ailsr.runtime import load

@@ -12,7 +12,7 @@ import torch
 from ailsr.export.graph.graph import Conv, Graph
 from ailsr.export.graph.quantization import quantization_of
 from ailsr.export.picture_sets import PictureSet
-from ailsr.export.reading.hub import graph_of
+from ailsr.export.reading.from_torch import graph_of
 from ailsr.export.reading.source import module_run
 from ailsr.export.targets.onnx import writer as onnx_writer
 from ailsr.export.verification import Reference, SourceEngine
@@ -66,7 +66,7 @@ def test_a_true_file_passes(tmp_path, graph, card, reference, precision, differe
     onnx_writer.write(graph, replace(card, precision=precision), path)
     found = reference.verify(path, precision)
     assert 0 < found.difference < difference
-    assert abs(found.loss) < 5e-3
+    assert abs(found.psnr_drop) < 5e-3
     assert found.psnr == pytest.approx(reference.scores.psnr, abs=5e-3)
 
 
@@ -96,7 +96,7 @@ def test_a_picture_that_comes_out_perfectly_loses_nothing(tmp_path, sane, card):
     path = tmp_path / "f.onnx"
     onnx_writer.write(graph_of(network, SIZE), card, path)
     found = reference.verify(path, "float32")
-    assert found.psnr == reference.scores.psnr == float("inf") and found.loss == 0
+    assert found.psnr == reference.scores.psnr == float("inf") and found.psnr_drop == 0
 
 
 def test_int8_is_judged_by_its_loss(tmp_path, graph, card, reference):
@@ -105,9 +105,9 @@ def test_int8_is_judged_by_its_loss(tmp_path, graph, card, reference):
     int8 = replace(card, precision="int8", pixels="uint8")
     onnx_writer.write(graph, int8, path, quantization_of(graph, wide))
     found = reference.verify(path, "int8", max_drop=50)
-    assert found.loss > 0.01
+    assert found.psnr_drop > 0.01
     with pytest.raises(ParityError, match=r"loses .* dB of PSNR .* on crops.*--calibration"):
-        reference.verify(path, "int8", max_drop=found.loss / 2)
+        reference.verify(path, "int8", max_drop=found.psnr_drop / 2)
 
 
 def test_the_reference_is_the_network_on_whole_pictures(network, card, pictures, reference):

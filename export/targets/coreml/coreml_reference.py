@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from ailsr.export.targets.coreml.mil_interpreter import Interpreter
-from ailsr.export.targets.coreml.program import UNIT
+from ailsr.export.targets.coreml.nodes import UNIT
 from ailsr.export.targets.coreml.writer import WEIGHTS, coremltools
 from ailsr.runtime.anatomy.coreml import blobs, specification_path
 from ailsr.runtime.card import METADATA_KEY, Card, PixelType
@@ -54,7 +54,7 @@ class CoreMLReference:
         self.scale = height // self.input_size[0]
 
     def run(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The picture [scale*h, scale*w, 3] made of ``image`` [h, w, 3].
+        """The result [scale*h, scale*w, 3] for ``image`` [h, w, 3].
 
         Raises EngineError when the file computes something that is not a number.
         """
@@ -64,7 +64,7 @@ class CoreMLReference:
         return np.clip(np.rint(result), 0, 255).astype(np.uint8)
 
     def evaluate(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
-        """What the network makes of ``image``, both [h, w, 3] with 1 as white.
+        """The network's result for ``image``, both [h, w, 3] with 1 as white.
 
         For comparison with other computations: taken before a float program clips and rounds to
         whole pixels. The result of an int8 program is on its 256 levels.

@@ -101,7 +101,7 @@ class _Step:
     operator: Callable[..., Tensor]
     output: str
     half: bool
-    """Whether the result is float16."""
+    """True if the result is float16."""
     reads: dict[str, str | list[str]] = field(default_factory=dict)
     """Name of the tensor, or tensors, for each parameter that is not a constant."""
     constants: dict[str, Any] = field(default_factory=dict)

@@ -1,6 +1,6 @@
 """The operators of a MIL program as torch functions, with MIL's parameter names.
 
-One function per operator that ``program`` emits, under its name in ``OPERATORS``. Tensors
+One function per operator that the writer emits, under its name in ``OPERATORS``. Tensors
 are float32, also those that stand for float16 (rounded by the caller) and for int8 (whole
 numbers). Defined by coremltools' ``converters/mil/mil/ops/defs``.
 """
@@ -61,8 +61,8 @@ def conv_of_levels(
 
     Its sums are whole numbers, so float32 has them exactly as long as they are short. With an
     ``output_scale``, that of the levels that it is going to have, it is rounded as onnxruntime and
-    XNNPACK do, which multiply the sum, bias included, by one float32 factor: a product that falls
-    within 1e-5 of the middle between two levels goes their way.
+    XNNPACK do, which multiply the sum, bias included, by one float32 factor: a product within 1e-5
+    of the middle between two levels is rounded as theirs.
     """
     x = (x - x_levels.get("zero_point", 0)).float()
     weight: Tensor = weight_levels["quantized_data"]

@@ -23,7 +23,8 @@ import numpy as np
 
 from ailsr.export.graph.graph import Graph
 from ailsr.export.graph.quantization import Quantization
-from ailsr.export.targets.coreml import program as coreml_program
+from ailsr.export.targets.coreml.nodes import Number
+from ailsr.export.targets.coreml.program import build
 from ailsr.runtime.anatomy.coreml import blobs
 from ailsr.runtime.card import METADATA_KEY, Card, Precision
 from ailsr.runtime.errors import EngineError, UsageError
@@ -35,7 +36,7 @@ CONTENT = "com.apple.CoreML"
 """Folder of a package's files, in its folder ``Data``."""
 SPECIFICATION = "model.mlmodel"
 WEIGHTS = "weights"
-NUMBERS: dict[Precision, coreml_program.Number] = {
+NUMBERS: dict[Precision, Number] = {
     "float32": np.float32,
     "float16": np.float16,
     "int8": np.float32,
@@ -52,8 +53,8 @@ def write(graph: Graph, card: Card, path: Path, quantization: Quantization | Non
     says so (``pixels`` is ``uint8``). float32 and float16 need iOS 15 or macOS 12, int8 needs
     iOS 17 or macOS 14. The same graph and card give the same bytes.
 
-    Raises UsageError when ``card.precision`` and ``quantization`` do not fit together,
-    UnsupportedOperatorError for a node that has no translation, EngineError without coremltools.
+    Raises UsageError when ``card.precision`` and ``quantization`` do not fit together, EngineError
+    without coremltools.
     """
     if card.precision == "int8x16":
         raise UsageError(
@@ -70,7 +71,7 @@ def write(graph: Graph, card: Card, path: Path, quantization: Quantization | Non
     target = ct.target.iOS17 if quantization else ct.target.iOS15
     image = _image_type(graph, card)
     shape, number = image.shape.symbolic_shape, NUMBERS[card.precision]
-    program = coreml_program.build(graph, number, quantization, target, shape)
+    program = build(graph, number, quantization, target, shape)
     with tempfile.TemporaryDirectory() as weights, atomic_output(path) as package:
         spec = _specification(program, image, weights, target)
         _describe(spec.description, replace(card, pixels="uint8"))

@@ -130,7 +130,7 @@ class _Int8Model(OnnxModel):
         if not params.saturates_at(clamp):
             self._quantize(result, params, f"{levels}_unbounded")
             real = self._real(f"{levels}_unbounded", params)
-            result = self.bound(clamp, real, f"{levels}_bounded", np.float32)
+            result = self.clip(clamp, real, f"{levels}_bounded", np.float32)
         self._quantize(result, params, levels)
 
     def _widened(self, tensor: str) -> str:

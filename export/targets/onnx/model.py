@@ -1,9 +1,9 @@
-"""The nodes of the graph as ONNX operators, and a float model made of them."""
+"""The nodes of the graph as ONNX operators, and a float model of them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, assert_never
 
 import numpy as np
 import onnx
@@ -13,17 +13,17 @@ from onnx import TensorProto, helper, numpy_helper
 from ailsr.export.graph.graph import (
     UNBOUNDED,
     Add,
-    Bound,
     Clamp,
     Clamped,
+    Clip,
     Concat,
     Conv,
     DepthToSpace,
-    Extreme,
     Function,
     Graph,
     MaxPool,
     Mean,
+    MinMax,
     Mul,
     Node,
     Pad,
@@ -44,11 +44,11 @@ OPSET_11 = frozenset(
 
 
 FUNCTIONS: dict[Function, str] = {"sigmoid": "Sigmoid", "tanh": "Tanh", "sqrt": "Sqrt"}
-"""Those that are one operator of this opset."""
+"""The functions that are one operator of this opset."""
 
 
 class OnnxModel:
-    """An ONNX model in the making: its operators and constants, in order."""
+    """An ONNX model under construction: its operators and constants, in order."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
@@ -66,7 +66,7 @@ class OnnxModel:
         return name
 
     def compute(self, node: Node, inputs: Sequence[str], output: str, dtype: DTypeLike) -> str:
-        """Append what ``node`` computes from ``inputs``, with constants of ``dtype``.
+        """Append the operators of ``node`` on ``inputs``, with constants of ``dtype``.
 
         The clamp of a Conv, an Add or a Mul is not part of it.
         """
@@ -80,8 +80,8 @@ class OnnxModel:
                 return self.add(
                     "PRelu", [*inputs, self.constant(f"{node.output}_slope", slope)], output
                 )
-            case Bound():
-                return self.bound(node.clamp, inputs[0], output, dtype)
+            case Clip():
+                return self.clip(node.clamp, inputs[0], output, dtype)
             case Pointwise(function=function):
                 if function in FUNCTIONS:
                     return self.add(FUNCTIONS[function], inputs, output)
@@ -90,13 +90,13 @@ class OnnxModel:
                 return self.add("Add", inputs, output)
             case Mul():
                 return self.add("Mul", inputs, output)
-            case Extreme(function=function):
+            case MinMax(function=function):
                 return self.add(function.capitalize(), inputs, output)
             case Concat():
                 return self.add("Concat", inputs, output, axis=1)
             case DepthToSpace():
                 return self.add("DepthToSpace", inputs, output, blocksize=node.block, mode="DCR")
-            case Pad(sliced=True):
+            case Pad() if node.sliced:
                 return self.pad_by_slices(node, inputs[0], output)
             case Pad(pads=(top, left, bottom, right)):
                 pads = np.array([0, 0, top, left, 0, 0, bottom, right], np.int64)
@@ -121,6 +121,8 @@ class OnnxModel:
                     mode="linear",
                     coordinate_transformation_mode="half_pixel",
                 )
+            case _:
+                assert_never(node)
 
     def convolve(self, node: Conv, inputs: Sequence[str], output: str) -> str:
         """Append the convolution of ``inputs``: picture, weight, bias."""
@@ -135,7 +137,7 @@ class OnnxModel:
             group=node.groups,
         )
 
-    def bound(self, clamp: Clamp, input: str, output: str, dtype: DTypeLike) -> str:
+    def clip(self, clamp: Clamp, input: str, output: str, dtype: DTypeLike) -> str:
         """Append ``input`` clamped, as Relu where that is enough."""
         if clamp == (0, np.inf):
             return self.add("Relu", [input], output)
@@ -234,7 +236,7 @@ def float_model(
             model.compute(node, inputs, output, dtype)
         else:
             unbounded = model.compute(node, inputs, f"{output}_unbounded", dtype)
-            model.bound(clamp, unbounded, output, dtype)
+            model.clip(clamp, unbounded, output, dtype)
     if ends:
         model.add("Cast", [names[graph.output]], graph.output, to=TensorProto.FLOAT)
     return model.proto(TensorProto.FLOAT, open_size)

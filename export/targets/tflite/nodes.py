@@ -7,7 +7,7 @@ times in the comments are those of ai-edge-litert 2.3.0 on one x86 core.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, assert_never
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
@@ -16,17 +16,17 @@ from ai_edge_litert.schema_py_generated import ActivationFunctionType, BuiltinOp
 from ailsr.export.graph.graph import (
     UNBOUNDED,
     Add,
-    Bound,
     Clamp,
     Clamped,
+    Clip,
     Concat,
     Conv,
     DepthToSpace,
-    Extreme,
     Function,
     Graph,
     MaxPool,
     Mean,
+    MinMax,
     Mul,
     Node,
     Pad,
@@ -44,7 +44,6 @@ from ailsr.export.targets.tflite.model import (
     ModelBuilder,
 )
 from ailsr.export.targets.tflite.tensors import GraphTensors
-from ailsr.runtime.errors import UnsupportedOperatorError
 
 _ACTIVATIONS: dict[Clamp, tuple[int, int]] = {  # fused, and as an operator
     (0.0, np.inf): (ActivationFunctionType.RELU, BuiltinOperator.RELU),
@@ -72,7 +71,7 @@ class NodeTranslator:
         self._quantized = tensors.quantized
 
     def translate(self, node: Node) -> None:
-        """Append the operators that compute ``node``. Raises UnsupportedOperatorError."""
+        """Append the operators that compute ``node``."""
         match node:
             case Conv():
                 self._conv(node)
@@ -82,25 +81,25 @@ class NodeTranslator:
             case Mul():
                 inputs = [self._tensors.read(name) for name in node.inputs]
                 self._clamped(BuiltinOperator.MUL, inputs, node, schema.MulOptionsT())
-            case Extreme():
+            case MinMax():
                 self._move(_EXTREMES[node.function], node, schema.MaximumMinimumOptionsT())
             case Pointwise():
                 self._pointwise(node)
-            case Bound():
+            case Clip():
                 source = self._tensors.read(node.input, self._tensors.parameters(node.output))
-                self._bound(source, node.output, self._steps(node))
+                self._clip(source, node.output, self._steps(node))
             case PRelu():
                 self._prelu(node)
             case Concat():
                 self._concat(node)
             case DepthToSpace():
                 self._depth_to_space(node)
-            case Pad(mode="reflect", sliced=False):
+            case Pad() if node.sliced or node.mode == "edge":  # TFLite does not replicate edges
+                self._pad_by_slices(node)
+            case Pad():
                 options = schema.MirrorPadOptionsT(mode=schema.MirrorPadMode.REFLECT)
                 pads = self._tensors.pads(node.pads)
                 self._move(BuiltinOperator.MIRROR_PAD, node, options, [pads])
-            case Pad(mode="reflect" | "edge"):  # TFLite has no replication of the edge
-                self._pad_by_slices(node)
             case Mean():
                 axes = self._tensors.integers("height and width", [_HEIGHT, _WIDTH])
                 inputs = [self._tensors.read(node.input), axes]
@@ -121,15 +120,12 @@ class NodeTranslator:
                 size = self._tensors.integers(f"{node.output}/size", node.size)
                 self._move(BuiltinOperator.RESIZE_BILINEAR, node, options, [size])
             case _:
-                raise UnsupportedOperatorError(
-                    f"TFLite has no operator for {type(node).__name__}, which computes "
-                    f"{node.output!r}: replace it in the network"
-                )
+                assert_never(node)
 
     def _move(
         self,
         code: int,
-        node: Concat | DepthToSpace | Pad | Extreme | MaxPool | Resize,
+        node: Concat | DepthToSpace | Pad | MinMax | MaxPool | Resize,
         options: object,
         constants: Sequence[int] = (),
     ) -> None:
@@ -309,9 +305,9 @@ class NodeTranslator:
             f"{node.output}/unclamped" if steps else node.output, node.output
         )
         self._model.operator(code, inputs, result, options, kernel)
-        self._bound(result, node.output, steps)
+        self._clip(result, node.output, steps)
 
-    def _bound(self, source: int, output: str, steps: Sequence[Clamp]) -> None:
+    def _clip(self, source: int, output: str, steps: Sequence[Clamp]) -> None:
         """Make the tensor at ``source``, after the clamps ``steps``, the tensor ``output``."""
         for number, step in enumerate(steps, 1):
             label = output if number == len(steps) else f"{output}/clamped"
@@ -329,7 +325,7 @@ class NodeTranslator:
             source = result
         self._tensors.put(output, source)
 
-    def _steps(self, node: Clamped | Bound) -> list[Clamp]:
+    def _steps(self, node: Clamped | Clip) -> list[Clamp]:
         """The node's clamp as clamps of one operator each, none for what saturation does."""
         low, high = node.clamp
         parameters = self._tensors.parameters(node.output)

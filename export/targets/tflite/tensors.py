@@ -28,7 +28,7 @@ _PIXEL_TYPES: dict[PixelType, int] = {
 
 
 class GraphTensors:
-    """Where the tensors of a graph are in ``model``: every method returns indices into it."""
+    """The tensors of a graph in ``model``: every method returns indices into it."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class GraphTensors:
 
     @property
     def quantized(self) -> bool:
-        """Whether activations are integers."""
+        """True if activations are integers."""
         return self._quantization is not None
 
     def parameters(self, name: str) -> QParams | None:

@@ -36,7 +36,7 @@ def write(graph: Graph, card: Card, path: Path, quantization: Quantization | Non
 
     Input and output are [1, height, width, channels]. Equal arguments give equal bytes. Raises
     UsageError when the arguments do not fit together, ModelError when a tensor has no quantisation
-    parameters, UnsupportedOperatorError for a node that TFLite does not have.
+    parameters.
     """
     bits = quantization and quantization.bits
     if bits != BITS.get(card.precision):
@@ -57,7 +57,7 @@ def write(graph: Graph, card: Card, path: Path, quantization: Quantization | Non
 
 
 class _Translation:
-    """One graph on its way into one model."""
+    """The translation of one graph into a model."""
 
     def __init__(self, graph: Graph, card: Card, quantization: Quantization | None) -> None:
         self.graph = graph
@@ -106,5 +106,5 @@ class _Translation:
         return pixels
 
     def _is_direct(self, parameters: QParams | None) -> bool:
-        """Whether an app sees a tensor of these parameters as it is."""
+        """True if an app reads or fills a tensor of these parameters as it is."""
         return parameters is None or (self.card.pixels == "int8" and parameters == PIXELS)

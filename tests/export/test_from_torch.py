@@ -1,4 +1,4 @@
-"""The graph that the hub makes computes what the network computes, with fewer nodes."""
+"""The graph of a network computes what the network computes, with fewer nodes."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from ailsr.export.graph.graph import Bound, Conv, Graph, Pointwise, PRelu
-from ailsr.export.reading.hub import from_onnx, graph_of
+from ailsr.export.graph.graph import Clip, Conv, Graph, Pointwise, PRelu
+from ailsr.export.reading.from_torch import from_onnx, graph_of
 from ailsr.runtime.errors import ModelError, UnsupportedOperatorError
 
 SIZE = (13, 17)
@@ -264,7 +264,7 @@ def test_no_bound_and_no_1x1_convolution_is_left_where_it_can_be_folded():
     for operator in ["Conv", "Mul", "Relu", "Div", "Conv", "Neg", "Clip"]:
         chain.step(operator)
     graph = from_onnx(chain.model(), SIZE)
-    assert not [node for node in graph.nodes if isinstance(node, Bound | PRelu)]
+    assert not [node for node in graph.nodes if isinstance(node, Clip | PRelu)]
     assert kinds(graph)["Conv"] <= 4
 
 

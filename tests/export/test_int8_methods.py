@@ -1,4 +1,4 @@
-"""What keeps int8 close to the network: equalisation, correction, fine-tuning, 16 bits."""
+"""Methods that keep int8 close to the network: equalisation, correction, fine-tuning, 16 bits."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ailsr.export.int8.correction import corrected
 from ailsr.export.int8.equalization import equalized, scalable
 from ailsr.export.int8.simulation import rounded, rounded_weight
 from ailsr.export.int8.weight_rounding import compensated
-from ailsr.export.reading.hub import graph_of
+from ailsr.export.reading.from_torch import graph_of
 from ailsr.export.targets.onnx import writer as onnx_writer
 from ailsr.export.targets.tflite import writer as tflite_writer
 from ailsr.runtime import load
@@ -103,8 +103,8 @@ def test_correction_at_least_halves_the_error_of_coarse_weights(pictures, clamp)
         nodes[place] = replace(nodes[place], weight=weight.astype(np.float32))
     graph = replace(graph, nodes=tuple(nodes))
     quantization = quantization_of(graph, ranges(channel_ranges(graph, pictures)), bits=16)
-    means = [(graph, quantization), corrected(graph, quantization, pictures)]
-    errors = [error(*made, graph, pictures[1][40:]) for made in means]
+    methods = [(graph, quantization), corrected(graph, quantization, pictures)]
+    errors = [error(*made, graph, pictures[1][40:]) for made in methods]
     assert errors[1] < errors[0] / 2
 
 

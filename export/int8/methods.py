@@ -1,12 +1,12 @@
-"""The means by which an int8 file is kept close to the network, the best first.
+"""The methods that keep an int8 file close to the network, the best first.
 
     correction     channels equalised, weights rounded so that errors cancel, biases corrected
     calibration    scales from the furthest reach of the float network's activations, no more
     int8x16        activations of 16 bits; or, where the user asks for it:
     fine-tuning    training in int8 arithmetic
 
-Each costs nothing at run time but the third. All targets climb the same ladder, each as far as its
-own files need it.
+Each costs nothing at run time but the third. All targets try them in the same order, each until its
+own file is good enough.
 """
 
 from __future__ import annotations
@@ -24,32 +24,32 @@ from ailsr.export.picture_sets import PictureSet
 from ailsr.runtime.card import Precision
 from ailsr.runtime.imaging.image import Rgb
 
-MANY = 200
-"""Pictures of a calibration folder that are looked at, evenly spaced among those by name."""
-SAMPLE = 32
-"""Of those, the pictures that weights and biases are corrected on."""
+MAX_PICTURES = 200
+"""Number of pictures of a calibration folder that are used, evenly spaced by name."""
+CORRECTION_PICTURES = 32
+"""Number of these that weights and biases are corrected on."""
 
 Progress = Callable[[str, int, int | None], None]
-"""Called with (what is being done, steps done, steps in all if known)."""
+"""Called with (name of the step, rounds done, rounds in all if known)."""
 
 
-Means = Literal["calibration", "correction", "16-bit activations", "fine-tuning"]
+Int8Method = Literal["calibration", "correction", "16-bit activations", "fine-tuning"]
 
 
-def precision_by(means: Means) -> Precision:
-    """Of the files that ``means`` give."""
-    return "int8x16" if means == "16-bit activations" else "int8"
+def precision_of(method: Int8Method) -> Precision:
+    """The precision of the files that ``method`` gives."""
+    return "int8x16" if method == "16-bit activations" else "int8"
 
 
-class Rung(NamedTuple):
-    """What may be written as an int8 file."""
+class QuantizedGraph(NamedTuple):
+    """A graph for int8 and the parameters of its tensors."""
 
     graph: Graph
     quantization: Quantization
 
 
-class Ladder:
-    """The rungs for one network, each made when it is first asked for."""
+class Int8Methods:
+    """One network quantised by each method, computed when it is first asked for."""
 
     def __init__(
         self,
@@ -69,34 +69,34 @@ class Ladder:
         self._progress = progress
         self._qat_steps = qat_steps
         self._fall_back = fall_back and not qat_steps
-        self._made: dict[Means, Rung] = {}
+        self._made: dict[Int8Method, QuantizedGraph] = {}
 
-    def means(self, precision: Precision) -> list[Means]:
-        """What to try for files of ``precision``, in this order."""
+    def order(self, precision: Precision) -> list[Int8Method]:
+        """The methods to try for files of ``precision``, in this order."""
         if precision == "int8x16":
             return ["16-bit activations"]
-        means: list[Means] = ["correction", "calibration"]
+        methods: list[Int8Method] = ["correction", "calibration"]
         if self._qat_steps:
-            means.append("fine-tuning")
+            methods.append("fine-tuning")
         if self._fall_back:
-            means.append("16-bit activations")
-        return means
+            methods.append("16-bit activations")
+        return methods
 
-    def rung(self, means: Means) -> Rung:
-        """What ``means`` make of the network. Raises AilsrError as its part does."""
-        if means not in self._made:
-            match means:
+    def quantized(self, method: Int8Method) -> QuantizedGraph:
+        """The network quantised by ``method``. Raises AilsrError as its part does."""
+        if method not in self._made:
+            match method:
                 case "calibration":
                     quantization = quantization_of(self.graph, ranges(self._channels))
-                    made = Rung(self.graph, quantization)
+                    made = QuantizedGraph(self.graph, quantization)
                 case "correction":
                     made = self._corrected(bits=8)
                 case "16-bit activations":
                     made = self._corrected(bits=16)
                 case "fine-tuning":
                     made = self._fine_tuned()
-            self._made[means] = made
-        return self._made[means]
+            self._made[method] = made
+        return self._made[method]
 
     @cached_property
     def _channels(self) -> ChannelRanges:
@@ -105,22 +105,22 @@ class Ladder:
     @cached_property
     def _chosen(self) -> list[int]:
         """Places of the calibration pictures that are looked at."""
-        return _evenly(len(self.pictures.pairs), MANY)
+        return _evenly(len(self.pictures.pairs), MAX_PICTURES)
 
-    def _corrected(self, bits: Bits) -> Rung:
+    def _corrected(self, bits: Bits) -> QuantizedGraph:
         graph, channels = equalized(self.graph, self._channels)
         quantization = quantization_of(graph, ranges(channels), bits)
         if any(isinstance(node, Resize) for node in graph.nodes):  # takes no parts of pictures
-            return Rung(graph, quantization)
+            return QuantizedGraph(graph, quantization)
         self._progress("correcting weights and biases", 0, None)
-        sample = [self._chosen[i] for i in _evenly(len(self._chosen), SAMPLE)]
+        sample = [self._chosen[i] for i in _evenly(len(self._chosen), CORRECTION_PICTURES)]
         pictures = [self.pictures.pairs[i].lr for i in sample]
-        return Rung(*corrected(graph, quantization, pictures))
+        return QuantizedGraph(*corrected(graph, quantization, pictures))
 
-    def _fine_tuned(self) -> Rung:
+    def _fine_tuned(self) -> QuantizedGraph:
         from ailsr.export.int8.qat import fine_tuned
 
-        start, steps, done = self.rung("correction"), self._qat_steps, 0
+        start, steps, done = self.quantized("correction"), self._qat_steps, 0
         pictures = [self.pictures.pairs[i] for i in self._chosen]
 
         def tick() -> None:
@@ -137,7 +137,7 @@ class Ladder:
             steps,
             tick,
         )
-        return Rung(graph, start.quantization)
+        return QuantizedGraph(graph, start.quantization)
 
     def _low_resolution(self) -> Iterator[Rgb]:
         for done, index in enumerate(self._chosen):

@@ -1,4 +1,4 @@
-"""From a network to the graph that every target is written from.
+"""The graph that every target is written from, made of a PyTorch network or an ONNX model.
 
 network → torch.onnx → onnxsim → ``Graph``: constants folded, activations fused, pixel shuffles in
 DCR order, dead nodes gone, tensors named by what makes them (``conv_3``, ``add_1``).
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 import warnings
 from collections import Counter
 from collections.abc import Iterator
@@ -19,46 +20,14 @@ import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
-from ailsr.export.graph.graph import (
-    Add,
-    Bound,
-    Concat,
-    Conv,
-    DepthToSpace,
-    Extreme,
-    Graph,
-    MaxPool,
-    Mean,
-    Mul,
-    Node,
-    Pad,
-    Pointwise,
-    PRelu,
-    Resize,
-)
+from ailsr.export.graph.graph import Graph, Node
 from ailsr.export.graph.passes import in_units_of, optimized
 from ailsr.export.graph.rewiring import renamed
-from ailsr.export.reading.translation import Translation
+from ailsr.export.reading.translation import translated
 from ailsr.runtime.errors import ModelError
 
 OPSET = 20
 """The lowest that has Gelu."""
-
-NAMES: dict[type[Node], str] = {
-    Conv: "conv",
-    PRelu: "prelu",
-    Bound: "bound",
-    Pointwise: "pointwise",
-    Add: "add",
-    Mul: "mul",
-    Extreme: "extreme",
-    Concat: "concat",
-    DepthToSpace: "depth_to_space",
-    Pad: "pad",
-    Mean: "mean",
-    MaxPool: "max_pool",
-    Resize: "resize",
-}
 
 
 def graph_of(network: nn.Module, input_size: tuple[int, int]) -> Graph:
@@ -117,8 +86,8 @@ def from_onnx(
     except Exception as error:  # onnx and onnxsim raise a dozen kinds for a damaged model
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(f"the ONNX model cannot be read ({reason})") from error
-    translation = Translation(simplified.graph, places)
-    nodes, input, output = translation.nodes, translation.input, translation.output
+    reader, output = translated(simplified.graph, places)
+    nodes, input = reader.nodes, reader.input
     if white != 1:
         nodes, input, output = in_units_of(white, nodes, input, output)
     nodes, output = optimized(nodes, output)
@@ -151,7 +120,7 @@ def _named(nodes: list[Node], shape: tuple[int, int, int], input: str, output: s
     names = {input: "image"}
     counts: Counter[str] = Counter()
     for node in nodes:
-        kind = NAMES[type(node)]
+        kind = _kind(node)
         counts[kind] += 1
         names[node.output] = "upscaled" if node.output == output else f"{kind}_{counts[kind]}"
     if output not in names or output == input:
@@ -164,6 +133,11 @@ def _named(nodes: list[Node], shape: tuple[int, int, int], input: str, output: s
             "makes (3, scale * height, scale * width)"
         )
     return graph
+
+
+def _kind(node: Node) -> str:
+    """The class of ``node`` as the name of a tensor: ``depth_to_space``."""
+    return re.sub("(?<=[a-z])(?=[A-Z])", "_", type(node).__name__).lower()
 
 
 @contextmanager

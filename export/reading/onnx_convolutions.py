@@ -1,0 +1,164 @@
+"""ONNX convolutions, pooling, and sums over the picture or its channels."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+
+from ailsr.export.graph.graph import Conv, MaxPool, Mean
+from ailsr.export.reading.onnx_reader import Handler, OnnxReader, attributes_of
+from ailsr.export.reading.rearrangement import Rearrangement
+from ailsr.export.reading.resampling import transposed_convolution
+
+
+def conv(reader: OnnxReader, node: onnx.NodeProto) -> None:
+    attributes = attributes_of(node)
+    weight = reader.floats(node, 1)
+    bias = reader.floats(node, 2) if len(node.input) > 2 else np.zeros(len(weight), np.float32)
+    if weight.ndim != 4:
+        raise reader.unsupported(node, "that is not two-dimensional")
+    stride_y, stride_x = attributes.get("strides", (1, 1))
+    dilation_y, dilation_x = attributes.get("dilations", (1, 1))
+    extent = [
+        (k - 1) * d + 1 for k, d in zip(weight.shape[2:], (dilation_y, dilation_x), strict=True)
+    ]
+    match attributes.get("auto_pad", b"NOTSET"):
+        case b"NOTSET":
+            top, left, bottom, right = attributes.get("pads", (0, 0, 0, 0))
+        case b"VALID":
+            top = left = bottom = right = 0
+        case b"SAME_UPPER" if (stride_y, stride_x) == (1, 1):
+            top, left = (n // 2 for n in (extent[0] - 1, extent[1] - 1))
+            bottom, right = extent[0] - 1 - top, extent[1] - 1 - left
+        case other:
+            raise reader.unsupported(node, f"auto_pad {other.decode()}")
+    reader.emit(
+        Conv(
+            reader.tensor(node.input[0]),
+            node.output[0],
+            weight,
+            bias,
+            (top, left, bottom, right),
+            (stride_y, stride_x),
+            (dilation_y, dilation_x),
+            attributes.get("group", 1),
+        )
+    )
+
+
+def conv_transpose(reader: OnnxReader, node: onnx.NodeProto) -> None:
+    attributes = attributes_of(node)
+    weight, groups = reader.floats(node, 1), attributes.get("group", 1)
+    if weight.ndim != 4 or attributes.get("auto_pad", b"NOTSET") != b"NOTSET":
+        raise reader.unsupported(node, "without two-dimensional, explicit padding")
+    if max(attributes.get("dilations", (1, 1))) > 1 or "output_shape" in attributes:
+        raise reader.unsupported(node, "with dilation or output_shape")
+    inputs, outputs, *kernel = weight.shape
+    dense = np.zeros((groups, inputs // groups, groups, outputs, *kernel), np.float32)
+    for group, part in enumerate(np.split(weight, groups)):
+        dense[group, :, group] = part
+    dense = dense.reshape(inputs, groups * outputs, *kernel)
+    bias = reader.floats(node, 2) if len(node.input) > 2 else np.zeros(dense.shape[1], np.float32)
+    stride_y, stride_x = attributes.get("strides", (1, 1))
+    top, left, bottom, right = attributes.get("pads", (0, 0, 0, 0))
+    more_y, more_x = attributes.get("output_padding", (0, 0))
+    tensor = reader.tensor(node.input[0])
+    _, height, width = reader.shapes[tensor]
+    result = (
+        stride_y * (height - 1) + kernel[0] + more_y - top - bottom,
+        stride_x * (width - 1) + kernel[1] + more_x - left - right,
+    )
+    nodes = transposed_convolution(
+        tensor, node.output[0], dense, bias, (height, width), result,
+        (stride_y, stride_x), (top, left),
+    )  # fmt: skip
+    if nodes is None:
+        raise reader.unsupported(
+            node,
+            f"that makes {result[0]}x{result[1]} of {height}x{width}",
+            "a padding and an output_padding by which it enlarges exactly by its stride",
+        )
+    reader.emit(*nodes)
+
+
+def batch_normalization(reader: OnnxReader, node: onnx.NodeProto) -> None:
+    attributes = attributes_of(node)
+    gain, shift, mean, variance = (reader.floats(node, index) for index in range(1, 5))
+    scale = gain / np.sqrt(variance + attributes.get("epsilon", 1e-5))
+    reader.emit_map(reader.tensor(node.input[0]), node.output[0], scale, shift - mean * scale)
+
+
+def global_average_pool(reader: OnnxReader, node: onnx.NodeProto) -> None:
+    reader.emit(Mean(reader.tensor(node.input[0]), node.output[0]))
+
+
+def reduce_mean(reader: OnnxReader, node: onnx.NodeProto) -> None:
+    attributes = attributes_of(node)
+    tensor, output = reader.tensor(node.input[0]), node.output[0]
+    axes = {axis % 4 for axis in reader.integers(node, 1, "axes") or range(4)}
+    channels, height, width = reader.shapes[tensor]
+    kept = attributes.get("keepdims", 1)
+    total = node.op_type == "ReduceSum"
+    if axes == {2, 3}:
+        mean = reader.emit(Mean(tensor, output if kept and not total else f"{output}, mean"))
+        if total:
+            name = output if kept else f"{output}, sum"
+            mean = reader.emit_map(mean, name, float(height * width))
+        if not kept:
+            moved = Rearrangement.of(mean, (channels, 1, 1))
+            reader.move(node, [moved.then(lambda numbers: numbers.reshape(1, channels))])
+    elif axes == {1} and kept:
+        weight = np.full((1, channels, 1, 1), 1 if total else 1 / channels, np.float32)
+        reader.emit(Conv(tensor, output, weight, np.zeros(1, np.float32)))
+    else:
+        raise reader.unsupported(node, f"over the axes {sorted(axes)}", "a mean over (2, 3)")
+
+
+def average_pool(reader: OnnxReader, node: onnx.NodeProto) -> None:
+    attributes = attributes_of(node)
+    pads, kernel, (stride_y, stride_x) = _window(reader, node)
+    if any(pads) and not attributes.get("count_include_pad", 0):
+        raise reader.unsupported(node, f"with pads {pads}", "count_include_pad=True")
+    tensor = reader.tensor(node.input[0])
+    channels = reader.shapes[tensor][0]
+    weight = np.full((channels, 1, *kernel), 1 / (kernel[0] * kernel[1]), np.float32)
+    bias = np.zeros(channels, np.float32)
+    stride = stride_y, stride_x
+    reader.emit(Conv(tensor, node.output[0], weight, bias, pads, stride, groups=channels))
+
+
+def max_pool(reader: OnnxReader, node: onnx.NodeProto) -> None:
+    pads, kernel, stride = _window(reader, node)
+    if any(pads):
+        raise reader.unsupported(node, f"with pads {pads}", "padding=0")
+    reader.emit(MaxPool(reader.tensor(node.input[0]), node.output[0], kernel, stride))
+
+
+def _window(
+    reader: OnnxReader, node: onnx.NodeProto
+) -> tuple[tuple[int, int, int, int], tuple[int, int], tuple[int, int]]:
+    """(pads, kernel, stride) of a pooling."""
+    attributes = attributes_of(node)
+    if (
+        attributes.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID")
+        or attributes.get("ceil_mode", 0)
+        or max(attributes.get("dilations", (1, 1))) > 1
+        or len(node.output) > 1
+    ):
+        raise reader.unsupported(node, "with automatic padding, ceil_mode or dilation")
+    kernel_y, kernel_x = attributes["kernel_shape"]
+    stride_y, stride_x = attributes.get("strides", (1, 1))
+    top, left, bottom, right = attributes.get("pads", (0, 0, 0, 0))
+    return (top, left, bottom, right), (kernel_y, kernel_x), (stride_y, stride_x)
+
+
+OPERATORS: dict[str, Handler] = {
+    "AveragePool": average_pool,
+    "BatchNormalization": batch_normalization,
+    "Conv": conv,
+    "ConvTranspose": conv_transpose,
+    "GlobalAveragePool": global_average_pool,
+    "MaxPool": max_pool,
+    "ReduceMean": reduce_mean,
+    "ReduceSum": reduce_mean,
+}
