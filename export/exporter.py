@@ -23,14 +23,16 @@ from ailsr.export.int8.ladder import Ladder, Means, Progress, precision_by
 from ailsr.export.picture_sets import picture_set
 from ailsr.export.reading.source import Source
 from ailsr.export.verification import ADVICE, LARGEST_LOSS, LossError, Reference
-from ailsr.runtime.anatomy.anatomy import Anatomy, anatomy
+from ailsr.runtime.anatomy.anatomy import Anatomy
+from ailsr.runtime.anatomy.registry import anatomy
 from ailsr.runtime.card import Card, PixelType, Precision
+from ailsr.runtime.engines.pixels import from_pixels, to_pixels
 from ailsr.runtime.errors import AilsrError, EngineError, ParityError, UsageError
 from ailsr.runtime.files import atomic_output, remove, size_bytes
 from ailsr.runtime.imaging.protocol import PROTOCOL
 from ailsr.runtime.probe import Probe, probe_picture
 from ailsr.runtime.upscaling.tiles import Size
-from ailsr.runtime.upscaling.upscaler import UNKNOWN_RADIUS, from_pixels, to_pixels
+from ailsr.runtime.upscaling.upscaler import UNKNOWN_RADIUS
 from ailsr.runtime.version import VERSION
 
 Target = Literal["onnx", "tflite", "coreml"]

@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from ailsr.export.graph.quantization import BITS
 from ailsr.export.picture_sets import PictureSet
 from ailsr.runtime.card import Card, PixelType, Precision
-from ailsr.runtime.engines.engine import Engine, Pixels
+from ailsr.runtime.engines.engine import Engine
 from ailsr.runtime.engines.interface import Run
+from ailsr.runtime.engines.pixels import Pixels, to_pixels
 from ailsr.runtime.errors import ParityError
 from ailsr.runtime.imaging.protocol import Scores, evaluate
-from ailsr.runtime.upscaling.upscaler import Upscaler, from_pixels, load, to_pixels
+from ailsr.runtime.upscaling.upscaler import Upscaler, load
 
 LARGEST_DIFFERENCE: dict[Precision, float] = {
     "float32": 1e-4,
@@ -68,15 +69,15 @@ class EngineParityError(ParityError):
     """
 
 
-class SourceEngine:
+class SourceEngine(Engine):
     """The network that files are made from, as an engine."""
 
     name = "the network"
     measurable = False
-    pixels: PixelType = "float32"
+    io_dtype: PixelType = "float32"
 
     def __init__(self, run: Run, card: Card) -> None:
-        self.card: Card | None = card
+        self.card = card
         self.input_size = card.input_size
         self.scale = card.scale
         self.samples: list[tuple[Pixels, Pixels]] = []
@@ -135,7 +136,7 @@ class Reference:
         """
         upscaler = load(path, trusted=True)
         difference = max(
-            float(np.abs(_raw(upscaler.engine, image) - _as_exact(expected, precision)).max())
+            float(np.abs(upscaler.engine.evaluate(image) - _as_exact(expected, precision)).max())
             for image, expected in self._engine.samples
         )
         if not difference <= LARGEST_DIFFERENCE[precision]:  # not: NaN is refused too
@@ -172,19 +173,6 @@ class Reference:
             return upscaled
 
         return evaluate(upscale, self.pictures.pairs)
-
-
-def _raw(engine: Engine, image: Pixels) -> Pixels:
-    """What ``engine`` makes of the float ``image``, as exactly as it can give it, white being 1."""
-    evaluate_exactly = getattr(engine, "evaluate", None)
-    if evaluate_exactly is not None:  # an engine that otherwise rounds to pixels
-        exact: Pixels = evaluate_exactly(image)
-        return exact
-    if engine.pixels == "float32":
-        return engine.run(image)
-    rgb = np.rint(image * 255).astype(np.uint8)
-    upscaled = from_pixels(engine.run(to_pixels(rgb, engine.pixels)), engine.pixels)
-    return upscaled / np.float32(255)
 
 
 def _as_exact(expected: Pixels, precision: Precision) -> Pixels:

@@ -13,6 +13,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+from ailsr.runtime.errors import shortened
+
 DEPTH = 64
 """Levels of lists and objects."""
 _BYTE_ORDER_MARKS = {
@@ -111,8 +113,3 @@ def _check(value: Any, levels: int) -> None:  # noqa: ANN401
         if isinstance(value, dict):
             for item in value.values():
                 _check(item, levels - 1)
-
-
-def shortened(text: str, longest: int = 60) -> str:
-    """``text``, or its beginning with an ellipsis."""
-    return text if len(text) <= longest else f"{text[: longest - 1]}…"

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ailsr.runtime.documents import shortened
+from ailsr.runtime.errors import shortened
 
 Rule = Callable[[Any], Any]
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ailsr.runtime.documents import shortened
+from ailsr.runtime.errors import shortened
 
 LONGEST_TEXT = 4000
 LARGEST_NUMBER = 1e18

@@ -24,7 +24,8 @@ from ailsr.runtime.commands.command import (
     progress,
     stdout,
 )
-from ailsr.runtime.engines.engine import available_cores, chosen_engines
+from ailsr.runtime.engines.engine import available_cores
+from ailsr.runtime.engines.registry import chosen_engines
 from ailsr.runtime.errors import BudgetError, UsageError
 from ailsr.runtime.fit.latency_model import (
     Device,

@@ -33,7 +33,7 @@ from ailsr.export.reading.gelu import with_gelu
 from ailsr.export.reading.onnx_movements import Attributes, Movements
 from ailsr.export.reading.rearrangement import Rearrangement
 from ailsr.export.reading.resampling import transposed_convolution
-from ailsr.runtime.errors import ModelError
+from ailsr.runtime.errors import ModelError, one_line
 
 
 class Translation(Movements):
@@ -56,7 +56,7 @@ class Translation(Movements):
     def _unfit(self, node: onnx.NodeProto, error: Exception) -> ModelError:
         """The refusal of a ``node`` whose numbers do not go together."""
         _, height, width = self.shapes[self.input]
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        reason = one_line(f"{type(error).__name__}: {error}", 200)
         return ModelError(
             f"{node.op_type} (node {node.name or next(iter(node.output), '')!r}) cannot be had of "
             f"{height}x{width} pixels ({reason}): give another --input-size, such as a multiple of "

@@ -32,8 +32,7 @@ from ailsr.runtime.bench.results import Results, check_document
 from ailsr.runtime.bench.results_reader import read_results
 from ailsr.runtime.devices.content import Content
 from ailsr.runtime.devices.device import patience, scales
-from ailsr.runtime.documents import shortened
-from ailsr.runtime.errors import DeviceError, UsageError
+from ailsr.runtime.errors import DeviceError, UsageError, one_line
 from ailsr.runtime.imaging import image, protocol
 from ailsr.runtime.rules import Rule, check, integer, items, number, optional, text
 
@@ -338,7 +337,7 @@ class _Agent:
                 f"{self._host} is out of space: free some there; what earlier runs sent is in "
                 f"~/.cache/ailsr"
             )
-        return DeviceError(f"{self._host}: {shortened(' '.join(said['error'].split()), 500)}")
+        return DeviceError(f"{self._host}: {one_line(said['error'], 500)}")
 
     def _lost(self) -> DeviceError:
         """Why the connection ended, from ssh's exit code and its last words."""

@@ -15,8 +15,9 @@ import numpy as np
 import PIL
 from PIL import Image
 
-from ailsr.runtime.card import Card, PixelType
-from ailsr.runtime.engines.engine import Pixels
+from ailsr.runtime.card import PixelType
+from ailsr.runtime.engines.engine import Engine
+from ailsr.runtime.engines.pixels import Pixels
 from ailsr.runtime.errors import EngineError
 
 
@@ -54,13 +55,11 @@ class Resizer:
         return cls(Library(found[1].lower()), scale, (height, width))
 
 
-class ResizerEngine:
+class ResizerEngine(Engine):
     """Interpolation as an engine."""
 
-    card: Card | None = None
-    measurable = True
     resizable = True
-    pixels: PixelType = "uint8"
+    io_dtype: PixelType = "uint8"
 
     def __init__(self, resizer: Resizer, threads: int) -> None:
         """Raises EngineError when the library is not installed."""

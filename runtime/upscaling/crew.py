@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ailsr.runtime.engines.engine import import_library, open_engine
+from ailsr.runtime.engines.registry import import_library, open_engine
 from ailsr.runtime.errors import EngineError, ImageError, ModelError, UsageError
 from ailsr.runtime.imaging.picture import Rgb
 from ailsr.runtime.imaging.rows import Rows
@@ -63,7 +63,7 @@ class Crew:
         self._tried = False
         first = self._open(1) if limit is None else self._measure()
         self.scale, self.radius = first.scale, first.radius
-        self._open_sides = getattr(first.engine, "resizable", False)
+        self._open_sides = first.engine.resizable
         self._own: Size = first.card.input_size if first.card else first.engine.input_size
         self.tile_height = self._own[0]
         """Rows of the file's own input."""
@@ -285,5 +285,5 @@ def _pixels(size: Size) -> int:
 
 def _conversion_bytes(upscaler: Upscaler) -> int:
     """Bytes per input pixel that ``Upscaler.run`` takes for a tile beside the engine's own."""
-    per_value = 9 if upscaler.engine.pixels == "float32" else 2  # two floats and a byte, or bytes
+    per_value = 9 if upscaler.engine.io_dtype == "float32" else 2  # two floats and a byte, or bytes
     return 3 * per_value * (1 + upscaler.scale**2)

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ailsr.runtime.card import Card, PixelType
-from ailsr.runtime.engines.engine import Engine, Pixels, open_engine
+from ailsr.runtime.card import Card
+from ailsr.runtime.engines.engine import Engine
+from ailsr.runtime.engines.pixels import from_pixels, to_pixels
+from ailsr.runtime.engines.registry import open_engine
 from ailsr.runtime.errors import EngineError, ImageError, ModelError
 from ailsr.runtime.imaging.picture import Rgb
 from ailsr.runtime.probe import Fidelity, Probe, probe_picture
@@ -113,18 +115,18 @@ class Upscaler:
 
     def run(self, tile: Rgb) -> Rgb:
         """The file's output for ``tile`` (h×w×3), padded to the least input size that holds it."""
-        if not getattr(self.engine, "resizable", False):
+        if not self.engine.resizable:
             height, width = min((s for s in self.sizes if _holds(s, tile)), key=_area)
             missing = ((0, height - tile.shape[0]), (0, width - tile.shape[1]), (0, 0))
             tile = np.pad(tile, missing, mode="edge") if tile.shape[:2] != (height, width) else tile
-        upscaled = self.engine.run(to_pixels(tile, self.engine.pixels))
+        upscaled = self.engine.run(to_pixels(tile, self.engine.io_dtype))
         expected = (tile.shape[0] * self.scale, tile.shape[1] * self.scale, 3)
         if upscaled.shape != expected:
             raise EngineError(
                 f"{self.path} returned {list(upscaled.shape)} instead of {list(expected)}: "
                 f"export it again"
             )
-        return from_pixels(upscaled, self.engine.pixels)
+        return from_pixels(upscaled, self.engine.io_dtype)
 
 
 def _area(size: Size) -> int:
@@ -133,28 +135,3 @@ def _area(size: Size) -> int:
 
 def _holds(size: Size, tile: Rgb) -> bool:
     return bool(tile.shape[0] <= size[0] and tile.shape[1] <= size[1])
-
-
-def to_pixels(rgb: Rgb, pixels: PixelType) -> Pixels:
-    """``rgb`` as the element type of a file's input."""
-    if pixels == "float32":
-        return rgb.astype(np.float32) / np.float32(255)
-    return rgb if pixels == "uint8" else (rgb ^ np.uint8(0x80)).view(np.int8)  # uint8 - 128
-
-
-def from_pixels(upscaled: Pixels, pixels: PixelType) -> Rgb:
-    """A file's output as uint8: floats clipped to [0, 1] and rounded half to even.
-
-    Raises EngineError when they are not numbers.
-    """
-    if pixels == "uint8":
-        return upscaled
-    if pixels == "int8":
-        return upscaled.view(np.uint8) ^ np.uint8(0x80)
-    try:
-        with np.errstate(over="ignore", invalid="raise"):
-            levels = upscaled * np.float32(255)
-            np.clip(levels, 0, 255, out=levels)
-            return np.rint(levels, out=levels).astype(np.uint8)
-    except FloatingPointError:
-        raise EngineError("the file computed NaN: it is damaged or was exported wrongly") from None

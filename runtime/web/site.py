@@ -147,7 +147,7 @@ def _entry(upscaler: Upscaler, address: str) -> dict[str, Any]:
         "size_bytes": upscaler.path.stat().st_size,
         "network": card.network if card else None,
         "precision": card.precision if card else None,
-        "pixels": engine.pixels,
+        "pixels": engine.io_dtype,
         "scale": upscaler.scale,
         "sizes": upscaler.sizes,
         "radius": upscaler.radius,

@@ -10,12 +10,12 @@ import onnx
 import pytest
 
 from ailsr.runtime import UsageError, load
-from ailsr.runtime.engines.engine import open_engine
+from ailsr.runtime.engines.pixels import from_pixels, to_pixels
+from ailsr.runtime.engines.registry import open_engine
 from ailsr.runtime.imaging import image
 from ailsr.runtime.memory import megabytes, parse_size
 from ailsr.runtime.seal import SEAL_KEY, UNSEALED, sealed
 from ailsr.runtime.upscaling.crew import Crew
-from ailsr.runtime.upscaling.upscaler import from_pixels, to_pixels
 
 KINDS = ["onnx float32 float32", "onnx int8 uint8", "tflite float32 float32", "tflite int8 uint8"]
 
@@ -43,7 +43,7 @@ def test_a_photograph_in_tiles_is_the_photograph_at_once_to_the_bit(
     write_network, chelsea, kind, threads
 ):
     whole = open_engine(write_network(kind, chelsea.shape[:2]), threads=1)
-    expected = from_pixels(whole.run(to_pixels(chelsea, whole.pixels)), whole.pixels)
+    expected = from_pixels(whole.run(to_pixels(chelsea, whole.io_dtype)), whole.io_dtype)
     crew = Crew(write_network(kind, (96, 128)), threads)
     crew.fit(chelsea.shape[:2])
     (result,) = together(crew, [chelsea])
