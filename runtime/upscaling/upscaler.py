@@ -7,7 +7,6 @@ edge pixels. Only one tile at a time is held in floating point.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,14 +18,12 @@ from ailsr.runtime.engines.registry import open_engine
 from ailsr.runtime.errors import EngineError, ImageError, ModelError
 from ailsr.runtime.imaging.picture import Rgb
 from ailsr.runtime.probe import Fidelity, Probe, probe_picture
+from ailsr.runtime.upscaling.bands import Progress, upscale_bands
 from ailsr.runtime.upscaling.tiles import Size, Tile, plan
 
 UNKNOWN_RADIUS = 24
 """Overlap in pixels for files without a card, whose receptive field is not known: enough for 24
 convolutions of 3×3. A quarter of the input where that is less."""
-
-Progress = Callable[[int, int], None]
-"""Called after each tile with (tiles done, tiles in all)."""
 
 
 def load(
@@ -98,12 +95,11 @@ class Upscaler:
                 f"{list(rgb.shape)}"
             )
         height, width = rgb.shape[:2]
-        tiles = self.plan(height, width)
         result = np.empty((height * self.scale, width * self.scale, 3), np.uint8)
-        for done, tile in enumerate(tiles, 1):
-            result[tile.target] = self.run(rgb[tile.source])[tile.kept]
-            if progress is not None:
-                progress(done, len(tiles))
+        for _ in upscale_bands(
+            [rgb], self.plan, self.run, self.scale, into=result, progress=progress
+        ):
+            pass
         return result
 
     def fidelity(self) -> Fidelity | None:
