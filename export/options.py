@@ -13,6 +13,7 @@ from ailsr.export.graph.rewrites import RewriteName
 from ailsr.runtime.anatomy.lint_rules import DELEGATES, DelegateName
 from ailsr.runtime.card import PixelType
 from ailsr.runtime.errors import UsageError
+from ailsr.runtime.sides import parse_sides
 
 Targets = Literal["onnx", "tflite", "coreml", "all"]
 Precisions = Literal["float32", "float16", "int8", "int8x16", "all"]
@@ -168,10 +169,12 @@ class ExportConfig:
         if self.name is not None and not re.fullmatch(r"\w[\w.-]*", self.name):
             raise UsageError(f"--name {self.name}: give letters, digits, '_', '-' and '.' only")
         for size in self.input_size:
-            if not re.fullmatch(r"[1-9]\d{0,3}x[1-9]\d{0,3}", size):
+            try:
+                parse_sides(size, most=9999)
+            except ValueError:
                 raise UsageError(
                     f"--input-size {size}: give height x width in pixels, as in 360x640"
-                )
+                ) from None
         if self.io not in (None, "float32") and self.precision in ("float32", "float16"):
             raise UsageError(
                 f"--io {self.io} is for int8 files: add --precision int8, or leave --io out"
@@ -189,5 +192,4 @@ class ExportConfig:
     @property
     def sizes(self) -> list[tuple[int, int]]:
         """Each (height, width) asked for, once."""
-        pairs = (map(int, size.split("x")) for size in self.input_size)
-        return list(dict.fromkeys((height, width) for height, width in pairs))
+        return list(dict.fromkeys(map(parse_sides, self.input_size)))

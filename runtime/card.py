@@ -7,7 +7,6 @@ files and no flags to repeat.
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
@@ -89,8 +88,7 @@ class Card:
 
     def to_json(self) -> str:
         """Compact JSON with sorted keys, so that equal cards are equal bytes."""
-        values = documents.strict(asdict(self))
-        return json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return documents.dump(asdict(self), compact=True)
 
     @classmethod
     def of_file(cls, content: str | bytes | None, sealed: bool) -> Card | None:

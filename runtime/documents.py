@@ -45,13 +45,17 @@ def parse(text: str | bytes) -> Any:  # noqa: ANN401
     return value
 
 
-def dump(value: Any, *, indent: int | None = None) -> str:  # noqa: ANN401
+def dump(value: Any, *, indent: int | None = None, compact: bool = False) -> str:  # noqa: ANN401
     """``value`` as strict JSON in ASCII, which any terminal and pipe can carry.
 
+    ``compact``: without spaces and with sorted keys, so that equal values are equal bytes.
     Numbers that JSON does not have become null: an infinite PSNR is that of equal pictures. Bytes
     of a file's name that are no UTF-8 become text: ``\\udcff``.
     """
-    return json.dumps(strict(value), indent=indent, allow_nan=False)
+    separators = (",", ":") if compact else None
+    return json.dumps(
+        strict(value), indent=indent, separators=separators, sort_keys=compact, allow_nan=False
+    )
 
 
 def strict(value: Any) -> Any:  # noqa: ANN401

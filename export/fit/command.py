@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -36,6 +35,7 @@ from ailsr.runtime.fit.latency_model import (
     Workload,
 )
 from ailsr.runtime.fit.measure import PASSES, Timed
+from ailsr.runtime.sides import parse_sides
 from ailsr.runtime.upscaling.tiles import Size
 from ailsr.runtime.version import VERSION
 from ailsr.train.openmp import let_waiting_threads_sleep
@@ -260,10 +260,10 @@ def workload_of(name: str, scale: int | None, output_size: Size) -> Workload:
 
 def parse_size(text: str) -> Size:
     """(height, width) of ``720x1280``. Raises UsageError."""
-    found = re.fullmatch(r"(\d{1,5})[xX×](\d{1,5})", text.strip())
-    if found is None or min(int(found[1]), int(found[2])) < 1:
-        raise UsageError(f"--output-size {text}: give height and width, as in 720x1280")
-    return int(found[1]), int(found[2])
+    try:
+        return parse_sides(text)
+    except ValueError:
+        raise UsageError(f"--output-size {text}: give height and width, as in 720x1280") from None
 
 
 def _entry(name: str, workload: Workload, prediction: Prediction) -> dict[str, object]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import re
 import sys
 import time
 from collections.abc import Sequence
@@ -23,6 +22,7 @@ from ailsr.runtime.imaging.resize import enlarge_rows
 from ailsr.runtime.imaging.rows import Rows
 from ailsr.runtime.imaging.transparency import Filled, OnWhite
 from ailsr.runtime.memory import parse_size, peak_memory_bytes
+from ailsr.runtime.sides import parse_sides
 from ailsr.runtime.upscaling.bands import Band
 from ailsr.runtime.upscaling.engine_pool import EnginePool
 from ailsr.runtime.upscaling.frames import FrameWriter, read_frames
@@ -287,12 +287,13 @@ def _upscale_pipe(config: Config, limit: int | None) -> None:
 
 def _size(text: str) -> tuple[int, int]:
     """(height, width) of ``WxH``. Raises UsageError."""
-    found = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text)
-    if not found or max(len(side) for side in found.groups()) > 5:
+    try:
+        width, height = parse_sides(text)
+    except ValueError:
         raise UsageError(
             f"--size {text}: write width x height of the frames, up to 99999 each, as in 640x360"
-        )
-    return int(found[2]), int(found[1])
+        ) from None
+    return height, width
 
 
 cli = entry_point(Config, main)
