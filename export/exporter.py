@@ -30,7 +30,7 @@ from ailsr.runtime.engines.pixels import from_pixels, to_pixels
 from ailsr.runtime.errors import AilsrError, EngineError, ParityError, UsageError
 from ailsr.runtime.files import atomic_output, remove, size_bytes
 from ailsr.runtime.imaging.protocol import PROTOCOL
-from ailsr.runtime.probe import Probe, probe_picture
+from ailsr.runtime.probe import Probe, probe_image
 from ailsr.runtime.upscaling.tiles import Size
 from ailsr.runtime.upscaling.upscaler import UNKNOWN_RADIUS
 from ailsr.runtime.version import VERSION
@@ -162,12 +162,12 @@ class Exporter:
     @cached_property
     def _probe(self) -> Probe:
         """Of float files."""
-        upscaled = self.source.run(to_pixels(probe_picture(*self.input_size), "float32"))
+        upscaled = self.source.run(to_pixels(probe_image(*self.input_size), "float32"))
         return Probe.of(from_pixels(upscaled, "float32"))
 
     def _int8_probe(self, means: Means) -> Probe:
         if means not in self._int8_probes:
-            upscaled = integer_output(*self.ladder.rung(means), probe_picture(*self.input_size))
+            upscaled = integer_output(*self.ladder.rung(means), probe_image(*self.input_size))
             self._int8_probes[means] = Probe.of(upscaled)
         return self._int8_probes[means]
 

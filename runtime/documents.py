@@ -1,7 +1,7 @@
 """JSON and other texts that come from outside: strict, bounded, and the same on every machine.
 
-``json`` itself reads NaN and Infinity, makes an infinity of 1e999, takes integers of any length and
-keeps halves of characters; what was read so fails much later, in whatever uses it. The app reads
+Python's ``json`` reads NaN and Infinity, makes an infinity of 1e999, takes integers of any length
+and keeps halves of characters; such values would fail much later, far from the file. The app reads
 JSON by the same rules (``Json.java``; tests/parity/cards.json holds the two together).
 """
 
@@ -49,7 +49,7 @@ def dump(value: Any, *, indent: int | None = None, compact: bool = False) -> str
     """``value`` as strict JSON in ASCII, which any terminal and pipe can carry.
 
     ``compact``: without spaces and with sorted keys, so that equal values are equal bytes.
-    Numbers that JSON does not have become null: an infinite PSNR is that of equal pictures. Bytes
+    Numbers that JSON does not have become null: an infinite PSNR is that of equal images. Bytes
     of a file's name that are no UTF-8 become text: ``\\udcff``.
     """
     separators = (",", ":") if compact else None

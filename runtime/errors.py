@@ -2,9 +2,9 @@
 
 AilsrError             the message says what happened, the value, and what to do next
 ├── UsageError         options that do not fit together
-├── ImageError         a picture that cannot be read, written or used
+├── ImageError         an image that cannot be read, written or used
 ├── ModelError         a model file that is missing, corrupt or of a kind we cannot use
-│   └── UnsupportedOperatorError   an operator that no emitter knows
+│   └── UnsupportedOperatorError   an operator that no writer knows
 ├── EngineError        no engine for a file, or an engine that failed
 ├── BudgetError        no file is fast enough
 ├── DeviceError        a device that cannot be reached or used
@@ -24,7 +24,7 @@ class UsageError(AilsrError):
 
 
 class ImageError(AilsrError):
-    """A picture that cannot be read, written or used."""
+    """An image that cannot be read, written or used."""
 
 
 class ModelError(AilsrError):

@@ -1,4 +1,4 @@
-"""Writing files so that a half-written one is never seen, and none is left behind."""
+"""Files and folders that are written whole or not at all, and locks on folders."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def remove(path: Path) -> None:
 
 
 def cache_folder() -> Path | None:
-    """Where what can be made again is kept; None for a user without a home."""
+    """The folder for files that can be made again; None for a user without a home."""
     caches = os.environ.get("XDG_CACHE_HOME")
     try:
         return (Path(caches) if caches else Path.home() / ".cache") / "ailsr"

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ailsr.runtime.errors import ImageError, TrainingError
-from ailsr.runtime.imaging.image import list_pictures, read
+from ailsr.runtime.imaging.image import list_images, read
 from ailsr.runtime.imaging.resize import crop_to_multiple, resize, shrink
 from ailsr.train.digest import PictureDigest
 from ailsr.train.places import Places
@@ -161,7 +161,7 @@ def load_pictures(
     enough to learn from. ``tick(done, total)`` is called per file. Raises TrainingError when
     nothing can be read.
     """
-    files = [f for folder in folders for f in list_pictures(folder)]
+    files = [f for folder in folders for f in list_images(folder)]
     pictures: list[Picture] = []
     unreadable: dict[Path, str] = {}
     shrunk, digest = 0, PictureDigest()

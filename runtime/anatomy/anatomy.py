@@ -37,7 +37,7 @@ class Operator:
     name: str
     """In the words of the format: CONV_2D, Conv, conv."""
     version: int | None = None
-    """Where operators have versions of their own, as in TFLite."""
+    """In formats whose operators have versions of their own, as in TFLite."""
     inputs: tuple[Tensor, ...] = ()
     outputs: tuple[Tensor, ...] = ()
     mode: str = ""
@@ -68,7 +68,7 @@ class Anatomy:
     weight_bytes: int = 0
     """Bytes that they take."""
     versions: dict[str, str] = field(default_factory=dict)
-    """What the file asks of those who run it, for example {"opset": "13"}."""
+    """Requirements on the software that runs the file, for example {"opset": "13"}."""
     facts: dict[str, str] = field(default_factory=dict)
     """Whatever else it says of itself."""
     sealed: bool = False
@@ -76,7 +76,7 @@ class Anatomy:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How often each operator occurs, by its title; the most frequent first."""
+        """The number of each operator, by its title; the most frequent first."""
         return dict(Counter(operator.title for operator in self.operators).most_common())
 
 

@@ -12,7 +12,7 @@ from ailsr.runtime.bench.latency import MIN_RUNS
 from ailsr.runtime.engines.engine import Engine
 from ailsr.runtime.engines.pixels import Pixels
 from ailsr.runtime.imaging import image
-from ailsr.runtime.imaging.picture import Rgb
+from ailsr.runtime.imaging.rgb_image import Rgb
 from ailsr.runtime.upscaling.upscaler import Upscaler
 
 

@@ -40,7 +40,7 @@ from ailsr.runtime.files import size_bytes
 from ailsr.runtime.imaging import image, protocol
 from ailsr.runtime.imaging.image import Rgb
 from ailsr.runtime.memory import peak_memory_bytes
-from ailsr.runtime.probe import Fidelity, probe_picture
+from ailsr.runtime.probe import Fidelity, probe_image
 from ailsr.runtime.upscaling.upscaler import Upscaler, load
 
 Report = Callable[[str, int, int], None]
@@ -124,7 +124,7 @@ def opened(request: Request, threads: int) -> Upscaler:
 def measure_first_run(upscaler: Upscaler) -> tuple[float, Fidelity | None]:
     """Milliseconds of the engine's first run, and how right its answer is."""
     engine, probe = upscaler.engine, upscaler.probe
-    pixels = to_pixels(probe_picture(*engine.input_size), engine.io_dtype)
+    pixels = to_pixels(probe_image(*engine.input_size), engine.io_dtype)
     start = time.perf_counter()
     upscaled = engine.run(pixels)
     milliseconds = (time.perf_counter() - start) * 1e3

@@ -1,4 +1,4 @@
-"""From a frozen dataclass to a command: parse, call one typed function, exit with a code.
+"""Commands from frozen dataclasses: parse, call one typed function, exit with a code.
 
 The dataclass is the command's whole interface: its docstring is the help, each field's
 ``Annotated[..., typer.Option(help=...)]`` is one flag. Results go to stdout, progress and messages

@@ -1,4 +1,4 @@
-"""``ailsr-show``: the card of a file, and what the file is made of."""
+"""``ailsr-show``: the card, tensors, operators and weights of a file."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def main(config: ShowConfig) -> None:
 
 @dataclass(frozen=True)
 class Answer:
-    """What an engine made of a file's probe."""
+    """An engine's answer to a file's probe."""
 
     engine: str
     """Its name and version"""

@@ -146,7 +146,7 @@ def _open_pool(config: Config, limit: int | None) -> EnginePool:
 def _upscale_all(
     config: Config, pool: EnginePool, jobs: Sequence[Job], outputs: Outputs
 ) -> list[dict[str, Any]]:
-    """What became of each of ``jobs``, for ``--json``. Raises the error of a single one."""
+    """The result of each of ``jobs``, for ``--json``. Raises the error of a single one."""
     results = []
     for job in jobs if len(jobs) > 1 else ():  # known before the long part
         if job.error:
@@ -179,13 +179,13 @@ def _pictures(path: Path) -> list[Job]:
     try:
         if note := image.list_folder(path).note:
             message(note)
-        return [Job(picture) for picture in image.list_pictures(path)]
+        return [Job(picture) for picture in image.list_images(path)]
     except ImageError as error:
         return [Job(path, error=error)]
 
 
 def _is_folder(config: Config, count: int) -> bool:
-    """Whether ``--output`` is a folder. Raises UsageError when that does not fit the pictures."""
+    """True when ``--output`` is a folder. Raises UsageError when that does not fit the pictures."""
     output = config.output
     several = count > 1 or config.images[0].is_dir()
     if output.is_dir() or (not several and not output.suffix and not output.exists()):
@@ -203,7 +203,7 @@ def _upscale(pool: EnginePool, source: Path, output: Path, bar: Progress) -> dic
     started = time.perf_counter()
     ending = output.suffix.lower()
     folder = next(parent for parent in output.absolute().parents if parent.is_dir())
-    picture = image.read_picture(
+    picture = image.read_image(
         source, keep_profile=ending in image.PROFILE_ENDINGS, limit=pool.make_room(folder)
     )
     notes, rows, kept = list(picture.notes), picture.rgb, False

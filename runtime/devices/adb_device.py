@@ -1,6 +1,6 @@
 """An Android device that measures with the demo app, reached by ``adb``.
 
-Everything lies in the app's own folder ``BENCH``: ``files/<sha256>`` (models and PNG pictures, kept
+Everything lies in the app's own folder ``BENCH``: ``files/<sha256>`` (models and PNG images, kept
 for the next run), ``requests/<id>.json``, ``progress/<id>.json`` and ``reports/<id>.json``. The app
 is started with a request's id, says how far it is, and ends with a report.
 """

@@ -16,7 +16,7 @@ LOCAL = "local"
 STALLED = 300.0
 """Seconds without progress, beside what the plan takes, after which a device is hung."""
 Delegate = Literal["cpu", "gpu", "nnapi"]
-"""What the app runs files on."""
+"""The processor on which the app runs files, or its software."""
 
 
 class Device(Protocol):
@@ -26,7 +26,7 @@ class Device(Protocol):
     """As ``--device`` gives it."""
 
     def measure(self, plan: Plan, report: Report) -> Results:
-        """What the device finds; files and pictures that it lacks are sent to it first.
+        """The device's results; files and images that it lacks are sent to it first.
 
         Raises DeviceError when it cannot be reached or used, or is lost; nothing of the run is
         left on it then, neither a process nor a part of a file.
@@ -41,7 +41,7 @@ class Device(Protocol):
 def measure_on(
     devices: Sequence[Device], plan: Plan, reports: Sequence[Report]
 ) -> list[Results | AilsrError]:
-    """What each device finds, or why it found nothing; all measure at the same time."""
+    """The results of each device, or its error; all measure at the same time."""
 
     def measure(device: Device, report: Report) -> Results | AilsrError:
         try:

@@ -151,7 +151,7 @@ class RemoteAgent:
             raise self._connection.nonsense(str(error)) from None
 
     def _error(self, message: dict[str, Any]) -> DeviceError:
-        """What the agent said."""
+        """The error that the agent sent."""
         try:
             said = check(message, _ERROR, 1)
         except ValueError as error:

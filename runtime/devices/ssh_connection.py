@@ -128,7 +128,7 @@ class SshConnection:
                 self._words = (self._words + words)[-_LAST_WORDS:]
 
     def _lost(self) -> DeviceError:
-        """Why the connection ended, from ssh's exit code and its last words."""
+        """The reason why the connection ended, from ssh's exit code and its last words."""
         try:
             code = self._ssh.wait(5)
         except subprocess.TimeoutExpired:  # it has only closed its output

@@ -97,7 +97,7 @@ class SshDevice:
 
 
 def _pictures(plan: Plan, folder: Path) -> dict[str, Content]:
-    """What the protocol reads there, by its path: the pictures, and the low-resolution ones.
+    """The files that the protocol reads there, by path: the images, and the low-resolution ones.
 
     Those that the protocol makes are made here, in ``folder``, so that all devices upscale the
     same pixels. (Not for names that differ in their ending only: the device then makes its own.)

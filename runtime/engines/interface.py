@@ -1,5 +1,8 @@
-"""How a model file takes and returns pictures: from its tensors' shapes and its card, and for a
-file without a card also from what it does to a picture."""
+"""The interface of a model file: layout, size, element type and range of its input and output.
+
+It follows from the shapes of the tensors and from the card. A float file without a card is
+also run on a test image, to find its range.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ Run = Callable[[NDArray[Any]], NDArray[Any]]
 
 @dataclass(frozen=True)
 class Interface:
-    """What an engine has to know to hand a picture to a file."""
+    """Layout, size, scale and element type of a file's input and output."""
 
     channels_last: bool
     """NHWC rather than NCHW."""
@@ -44,7 +47,7 @@ class Interface:
     def of(cls, shapes: Sequence[Shape], types: Sequence[str], card: Card | None) -> Interface:
         """The interface of a file whose inputs, then outputs, have these shapes and types.
 
-        Raises ModelError when it does not take one RGB picture and return one, or when its card
+        Raises ModelError when it does not take one RGB image and return one, or when its card
         says otherwise than its tensors.
         """
         if len(shapes) != 2:
@@ -86,7 +89,7 @@ def find_scale_and_white(interface: Interface, card: Card | None, run: Run) -> t
     """(scale, value of white) of a file; what its shapes and card leave open, by running it.
 
     White is 1.0, but 255.0 in float files without a card that were made for [0, 255]. Super-
-    resolution keeps local means, so one picture is run in both ranges, and 255.0 it is when [0, 1]
+    resolution keeps local means, so one image is run in both ranges, and 255.0 it is when [0, 1]
     does not keep them and 255.0 keeps them clearly better. (A network with small biases does well
     in both, and even better where they count less.)
     """

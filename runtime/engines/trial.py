@@ -69,7 +69,7 @@ def survives_trial(
 
 
 def _reason(done: subprocess.CompletedProcess[str], memory: int) -> str:
-    """Why the trial did not pass."""
+    """The reason why the trial did not pass."""
     if done.returncode == REFUSED:
         return done.stdout.strip()
     if done.returncode == OUT_OF_MEMORY or "bad_alloc" in done.stderr:
@@ -90,7 +90,7 @@ def _reason(done: subprocess.CompletedProcess[str], memory: int) -> str:
 
 
 def _record(path: Path, engine: str | None) -> Path:
-    """What is there when the file has passed its trial."""
+    """The file that exists when the one at ``path`` has passed its trial."""
     cache = cache_folder() or Path(os.devnull)
     return cache / "tried" / f"{sha256(path)}-{engine or 'any'}-{VERSION}"
 

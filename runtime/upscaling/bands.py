@@ -15,7 +15,7 @@ from functools import partial
 import numpy as np
 
 from ailsr.runtime.errors import ImageError
-from ailsr.runtime.imaging.picture import Rgb
+from ailsr.runtime.imaging.rgb_image import Rgb
 from ailsr.runtime.imaging.rows import Rows
 from ailsr.runtime.upscaling.tiles import Tile
 

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from ailsr.runtime.engines.registry import import_library, open_engine
-from ailsr.runtime.imaging.picture import Limit, Rgb
+from ailsr.runtime.imaging.rgb_image import Limit, Rgb
 from ailsr.runtime.imaging.rows import Rows
 from ailsr.runtime.upscaling.bands import Band, Progress, upscale_bands
 from ailsr.runtime.upscaling.memory_policy import EngineMemory, MemoryPolicy, Team, reading_bytes

@@ -173,7 +173,7 @@ def rows_at_a_time(width: int) -> int:
 
 
 def _seen(length: int, own: int, radius: int) -> int:
-    """How much of the file's ``own`` side an image's of ``length`` depends on; a multiple of 8."""
+    """Pixels of the file's ``own`` side that an image's ``length`` depends on, a multiple of 8."""
     return length if length >= own else min(own, -(-(length + radius) // 8) * 8)
 
 

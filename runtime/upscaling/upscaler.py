@@ -1,7 +1,7 @@
-"""Upscaling pictures of any size with an exported file.
+"""Upscaling images of any size with an exported file.
 
-A picture larger than the file's input is cut into overlapping tiles, and the result is what the
-network computes for the whole picture; a smaller one is padded at the bottom and right with its
+An image larger than the file's input is cut into overlapping tiles, and the result is what the
+network computes for the whole image; a smaller one is padded at the bottom and right with its
 edge pixels. Only one tile at a time is held in floating point.
 """
 
@@ -16,8 +16,8 @@ from ailsr.runtime.engines.engine import Engine
 from ailsr.runtime.engines.pixels import from_pixels, to_pixels
 from ailsr.runtime.engines.registry import open_engine
 from ailsr.runtime.errors import EngineError, ImageError, ModelError
-from ailsr.runtime.imaging.picture import Rgb
-from ailsr.runtime.probe import Fidelity, Probe, probe_picture
+from ailsr.runtime.imaging.rgb_image import Rgb
+from ailsr.runtime.probe import Fidelity, Probe, probe_image
 from ailsr.runtime.upscaling.bands import Progress, upscale_bands
 from ailsr.runtime.upscaling.tiles import Size, Tile, plan
 
@@ -44,7 +44,7 @@ def load(
 
 
 class Upscaler:
-    """An exported file, ready to upscale pictures."""
+    """An exported file, ready to upscale images."""
 
     def __init__(self, engine: Engine, path: Path) -> None:
         self.engine = engine
@@ -52,7 +52,7 @@ class Upscaler:
         self.card: Card | None = engine.card
         self.scale: int = engine.scale
         self.sizes: tuple[Size, ...] = (engine.input_size,)
-        """The input sizes, (height, width), that pictures are cut into."""
+        """The input sizes, (height, width), that images are cut into."""
         if self.card is not None and self.card.input_size == engine.input_size:
             self.sizes = self.card.sizes
 
@@ -65,13 +65,13 @@ class Upscaler:
 
     @property
     def probe(self) -> Probe | None:
-        """The right answer to the probe picture of the engine's input size; None: not known."""
+        """The right answer to the probe image of the engine's input size; None: not known."""
         if self.card is None or self.card.input_size != self.engine.input_size:
             return None
         return self.card.probe
 
     def plan(self, height: int, width: int) -> list[Tile]:
-        """The runs of the file that a picture of this size takes, by the input size with which the
+        """The runs of the file that an image of this size takes, by the input size with which the
         fewest pixels are computed. Raises ModelError when there is none."""
         plans, reason = [], ""
         for size in self.sizes:
@@ -87,7 +87,7 @@ class Upscaler:
     def upscale(self, rgb: Rgb, progress: Progress | None = None) -> Rgb:
         """``rgb`` (H×W×3, uint8) ``scale`` times as large, uint8.
 
-        Raises ImageError for an array that is no such picture, EngineError when the engine fails.
+        Raises ImageError for an array that is no such image, EngineError when the engine fails.
         """
         if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.size == 0:
             raise ImageError(
@@ -103,11 +103,11 @@ class Upscaler:
         return result
 
     def fidelity(self) -> Fidelity | None:
-        """How far the engine's answer to the probe picture is from the right one; None for files
-        without a probe. Takes one run. Raises EngineError when the engine fails."""
+        """The difference of the engine's answer to the probe image from the right one; None for
+        files without a probe. Takes one run. Raises EngineError when the engine fails."""
         if self.probe is None:
             return None
-        return self.probe.fidelity(self.run(probe_picture(*self.engine.input_size)))
+        return self.probe.fidelity(self.run(probe_image(*self.engine.input_size)))
 
     def run(self, tile: Rgb) -> Rgb:
         """The file's output for ``tile`` (h×w×3), padded to the least input size that holds it."""
