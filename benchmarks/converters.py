@@ -24,19 +24,19 @@ from tool_chains import BUILD, CHAINS, Material, prepared
 from typer import Option, echo
 
 from ailsr.export.exporter import default_input_size
-from ailsr.runtime.anatomy.anatomy import anatomy
+from ailsr.runtime.anatomy.registry import anatomy
 from ailsr.runtime.bench.host import Host
 from ailsr.runtime.bench.latency import measure_latencies
 from ailsr.runtime.bench.process import measure
 from ailsr.runtime.bench.request import Failure, Request
 from ailsr.runtime.bench.worker import photograph_like
 from ailsr.runtime.commands.command import entry_point, message
-from ailsr.runtime.engines.engine import open_engine
+from ailsr.runtime.engines.pixels import to_pixels
+from ailsr.runtime.engines.registry import open_engine
 from ailsr.runtime.errors import AilsrError
 from ailsr.runtime.files import atomic_output, sha256
 from ailsr.runtime.imaging.protocol import PROTOCOL, set_name
 from ailsr.runtime.upscaling.tiles import Size
-from ailsr.runtime.upscaling.upscaler import to_pixels
 from ailsr.train import checkpoint, zoo
 
 NETWORKS = ("sesr_m5_x2", "abpn_x3", "quicksrnet_small_x2")
@@ -201,7 +201,7 @@ def inference(path: Path, threads: int, size: Size) -> Callable[[], object]:
         run: Callable[[], object] = interpreter.invoke
         return run
     engine = open_engine(path, threads, size)
-    pixels = to_pixels(photograph_like(*size), engine.pixels)
+    pixels = to_pixels(photograph_like(*size), engine.io_dtype)
     return lambda: engine.run(pixels)
 
 

@@ -40,7 +40,7 @@ from ailsr.runtime.bench.host import Host
 from ailsr.runtime.commands.command import entry_point, stdout
 from ailsr.runtime.imaging import protocol
 from ailsr.runtime.imaging.image import Rgb
-from ailsr.runtime.probe import probe_picture
+from ailsr.runtime.probe import probe_image
 from ailsr.train import zoo
 
 LIMITS = {"full range": (127, 254), "7 bits": (63, 126), "pairs": (127, 128)}
@@ -90,7 +90,7 @@ def main(config: Int8Weights) -> None:
         for target in ("onnx", "tflite"):
             file = work.export(target, "float32", folder)
             runs[f"float32 {target}"] = load(file.file, threads=config.threads).upscale
-        times = interleaved(runs, probe_picture(*size), config.runs)
+        times = interleaved(runs, probe_image(*size), config.runs)
         base = times["float32 onnx"]
         for title, run in runs.items():
             results = [[run(pair.lr) for pair in pairs] for pairs in tests]

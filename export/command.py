@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 from ailsr.export.options import ALL, ExportConfig
 from ailsr.export.report import RefusedFile, Report, document, print_table, warnings
 from ailsr.export.targets import TARGETS, check_installed, check_precision
-from ailsr.runtime.anatomy.anatomy import Anatomy, anatomy
+from ailsr.runtime.anatomy.anatomy import Anatomy
 from ailsr.runtime.anatomy.lint import Lint, lint, reads
 from ailsr.runtime.anatomy.lint_rules import DelegateName
+from ailsr.runtime.anatomy.registry import anatomy
 from ailsr.runtime.commands.command import entry_point, message, print_json, progress
-from ailsr.runtime.errors import AilsrError, EngineError, ParityError, UsageError
+from ailsr.runtime.errors import AilsrError, EngineError, ParityError, UsageError, one_line
 from ailsr.runtime.imaging.protocol import PROTOCOL, left_out
 from ailsr.train import zoo
 from ailsr.train.openmp import limit_spinning
@@ -106,8 +107,7 @@ def export(config: ExportConfig, progress: Progress) -> Report:
         except AilsrError as error:
             if len(wanted) == 1:
                 raise
-            reason = " ".join(str(error).split())
-            refused.append(RefusedFile(str(path), target, precision, reason))
+            refused.append(RefusedFile(str(path), target, precision, one_line(error, None)))
         finally:
             if earlier and not path.exists():
                 message(f"removed {path}, which an earlier run had written")

@@ -22,14 +22,16 @@ from ailsr.export.picture_sets import picture_set
 from ailsr.export.reading.source import Source
 from ailsr.export.targets import TARGETS, TargetName, check_precision
 from ailsr.export.verification import ADVICE, MAX_PSNR_DROP, PsnrDropError, Reference
-from ailsr.runtime.anatomy.anatomy import Anatomy, anatomy
+from ailsr.runtime.anatomy.anatomy import Anatomy
+from ailsr.runtime.anatomy.registry import anatomy
 from ailsr.runtime.card import Card, PixelType, Precision
+from ailsr.runtime.engines.pixels import from_pixels, to_pixels
 from ailsr.runtime.errors import AilsrError, ParityError, UsageError
 from ailsr.runtime.files import atomic_output, remove, size_bytes
 from ailsr.runtime.imaging.protocol import PROTOCOL
-from ailsr.runtime.probe import Probe, probe_picture
+from ailsr.runtime.probe import Probe, probe_image
 from ailsr.runtime.upscaling.tiles import Size
-from ailsr.runtime.upscaling.upscaler import UNKNOWN_RADIUS, from_pixels, to_pixels
+from ailsr.runtime.upscaling.upscaler import UNKNOWN_RADIUS
 from ailsr.runtime.version import VERSION
 
 
@@ -134,12 +136,12 @@ class Exporter:
     @cached_property
     def _probe(self) -> Probe:
         """Of float files."""
-        upscaled = self.source.run(to_pixels(probe_picture(*self.input_size), "float32"))
+        upscaled = self.source.run(to_pixels(probe_image(*self.input_size), "float32"))
         return Probe.of(from_pixels(upscaled, "float32"))
 
     def _int8_probe(self, method: Int8Method) -> Probe:
         if method not in self._int8_probes:
-            upscaled = integer_output(*self.int8.quantized(method), probe_picture(*self.input_size))
+            upscaled = integer_output(*self.int8.quantized(method), probe_image(*self.input_size))
             self._int8_probes[method] = Probe.of(upscaled)
         return self._int8_probes[method]
 

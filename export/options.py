@@ -14,6 +14,7 @@ from ailsr.export.targets import PRECISIONS, TARGETS, TargetName
 from ailsr.runtime.anatomy.lint_rules import DELEGATES, DelegateName
 from ailsr.runtime.card import PixelType, Precision
 from ailsr.runtime.errors import UsageError
+from ailsr.runtime.sides import parse_sides
 
 ALL = "all"
 TARGET_CHOICES = (*TARGETS, ALL)
@@ -184,10 +185,12 @@ class ExportConfig:
                 if choice not in choices:
                     raise UsageError(f"{option} {choice}: choose one of {', '.join(choices)}")
         for size in self.input_size:
-            if not re.fullmatch(r"[1-9]\d{0,3}x[1-9]\d{0,3}", size):
+            try:
+                parse_sides(size, most=9999)
+            except ValueError:
                 raise UsageError(
                     f"--input-size {size}: give height x width in pixels, as in 360x640"
-                )
+                ) from None
         if self.io not in (None, "float32") and {*self.precisions} <= {"float32", "float16"}:
             raise UsageError(
                 f"--io {self.io} is for int8 files: add --precision int8, or leave --io out"
@@ -218,5 +221,4 @@ class ExportConfig:
     @property
     def sizes(self) -> list[tuple[int, int]]:
         """Each (height, width) asked for, once."""
-        pairs = (map(int, size.split("x")) for size in self.input_size)
-        return list(dict.fromkeys((height, width) for height, width in pairs))
+        return list(dict.fromkeys(map(parse_sides, self.input_size)))

@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from ailsr.export.graph.quantization import BITS
 from ailsr.export.picture_sets import PictureSet
 from ailsr.runtime.card import Card, PixelType, Precision
-from ailsr.runtime.engines.engine import Engine, Pixels
+from ailsr.runtime.engines.engine import Engine
 from ailsr.runtime.engines.interface import Run
+from ailsr.runtime.engines.pixels import Pixels, to_pixels
 from ailsr.runtime.errors import ParityError
 from ailsr.runtime.imaging.protocol import Scores, evaluate
-from ailsr.runtime.upscaling.upscaler import Upscaler, from_pixels, load, to_pixels
+from ailsr.runtime.upscaling.upscaler import Upscaler, load
 
 MAX_DIFFERENCE: dict[Precision, float] = {
     "float32": 1e-4,
@@ -69,15 +70,15 @@ class EngineParityError(ParityError):
     """
 
 
-class SourceEngine:
+class SourceEngine(Engine):
     """The network that files are made from, as an engine."""
 
     name = "the network"
     measurable = False
-    pixels: PixelType = "float32"
+    io_dtype: PixelType = "float32"
 
     def __init__(self, run: Run, card: Card) -> None:
-        self.card: Card | None = card
+        self.card = card
         self.input_size = card.input_size
         self.scale = card.scale
         self.samples: list[tuple[Pixels, Pixels]] = []
@@ -145,7 +146,7 @@ class Reference:
         """
         upscaler = load(path, trusted=True)
         difference = max(
-            float(np.abs(_raw(upscaler.engine, image) - _as_exact(expected, precision)).max())
+            float(np.abs(upscaler.engine.evaluate(image) - _as_exact(expected, precision)).max())
             for image, expected in self._engine.samples
         )
         if not difference <= MAX_DIFFERENCE[precision]:  # not: NaN is refused too
@@ -182,17 +183,6 @@ class Reference:
             return upscaled
 
         return evaluate(upscale, self.pictures.pairs)
-
-
-def _raw(engine: Engine, image: Pixels) -> Pixels:
-    """The result of ``engine`` for the float ``image``, as exact as it can be, white being 1."""
-    if isinstance(engine, ExactEngine):
-        return engine.evaluate(image)
-    if engine.pixels == "float32":
-        return engine.run(image)
-    rgb = np.rint(image * 255).astype(np.uint8)
-    upscaled = from_pixels(engine.run(to_pixels(rgb, engine.pixels)), engine.pixels)
-    return upscaled / np.float32(255)
 
 
 def _as_exact(expected: Pixels, precision: Precision) -> Pixels:

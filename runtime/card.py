@@ -1,4 +1,4 @@
-"""The card that every exported file carries: what it is, how it was made, how good it is.
+"""The card of an exported file: network, sizes, types, training and PSNR.
 
 Stored as JSON under the metadata key ``ailsr`` (ONNX ``metadata_props``, TFLite ``Model.metadata``,
 Core ML ``userDefined``). The runtime reads all that it needs from there; there are no side-car
@@ -7,7 +7,6 @@ files and no flags to repeat.
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
@@ -47,7 +46,7 @@ class Card:
     scale: int
     """Output pixels per input pixel along each side."""
     color: Literal["rgb", "y"]
-    """What the network inside computes on; every file takes and returns RGB."""
+    """Colour space of the network inside; every file takes and returns RGB."""
     precision: Precision
     pixels: PixelType
     """Element type of input and output: float32 holds [0, 1], uint8 [0, 255], int8 [-128, 127]."""
@@ -62,24 +61,24 @@ class Card:
     psnr: dict[str, float] = field(default_factory=dict)
     """PSNR in dB per image set, measured on this very file when it was exported."""
     calibration: str | None = None
-    """Pictures that the ranges of an int8 file were taken on."""
+    """Images that the ranges of an int8 file were taken on."""
     means: str | None = None
-    """How an int8 file was kept close to the network, for example ``calibration``."""
+    """Means that kept an int8 file close to the network, for example ``calibration``."""
     training: dict[str, Any] = field(default_factory=dict)
     """Summary of the training run."""
     checkpoint_sha256: str | None = None
     ailsr_version: str | None = None
     probe: Probe | None = None
-    """The right answer to the probe picture at ``input_size``."""
+    """The right answer to the probe image at ``input_size``."""
     layout: Literal["rgb"] = "rgb"
     """Channels of input and output in their order; a reader refuses a layout that it lacks."""
     input_range: str | None = None
     """Range that the network inside was made for, where it is not [0, 1]: the file converts."""
     output_range: str | None = None
     degradation: str | None = None
-    """How the low-resolution pictures of its training were made; None: by bicubic interpolation."""
+    """Degradation that made the low-resolution images of its training; None: bicubic."""
     licences: tuple[str, ...] = ()
-    """Of the pictures of its training, as their sources state them."""
+    """Of the images of its training, as their sources state them."""
     format: int = FORMAT
 
     @property
@@ -89,8 +88,7 @@ class Card:
 
     def to_json(self) -> str:
         """Compact JSON with sorted keys, so that equal cards are equal bytes."""
-        values = documents.strict(asdict(self))
-        return json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return documents.dump(asdict(self), compact=True)
 
     @classmethod
     def of_file(cls, content: str | bytes | None, sealed: bool) -> Card | None:

@@ -1,7 +1,7 @@
 """JSON and other texts that come from outside: strict, bounded, and the same on every machine.
 
-``json`` itself reads NaN and Infinity, makes an infinity of 1e999, takes integers of any length and
-keeps halves of characters; what was read so fails much later, in whatever uses it. The app reads
+Python's ``json`` reads NaN and Infinity, makes an infinity of 1e999, takes integers of any length
+and keeps halves of characters; such values would fail much later, far from the file. The app reads
 JSON by the same rules (``Json.java``; tests/parity/cards.json holds the two together).
 """
 
@@ -12,6 +12,8 @@ import json
 import math
 from pathlib import Path
 from typing import Any
+
+from ailsr.runtime.errors import shortened
 
 DEPTH = 64
 """Levels of lists and objects."""
@@ -43,13 +45,17 @@ def parse(text: str | bytes) -> Any:  # noqa: ANN401
     return value
 
 
-def dump(value: Any, *, indent: int | None = None) -> str:  # noqa: ANN401
+def dump(value: Any, *, indent: int | None = None, compact: bool = False) -> str:  # noqa: ANN401
     """``value`` as strict JSON in ASCII, which any terminal and pipe can carry.
 
-    Numbers that JSON does not have become null: an infinite PSNR is that of equal pictures. Bytes
+    ``compact``: without spaces and with sorted keys, so that equal values are equal bytes.
+    Numbers that JSON does not have become null: an infinite PSNR is that of equal images. Bytes
     of a file's name that are no UTF-8 become text: ``\\udcff``.
     """
-    return json.dumps(strict(value), indent=indent, allow_nan=False)
+    separators = (",", ":") if compact else None
+    return json.dumps(
+        strict(value), indent=indent, separators=separators, sort_keys=compact, allow_nan=False
+    )
 
 
 def strict(value: Any) -> Any:  # noqa: ANN401
@@ -111,8 +117,3 @@ def _check(value: Any, levels: int) -> None:  # noqa: ANN401
         if isinstance(value, dict):
             for item in value.values():
                 _check(item, levels - 1)
-
-
-def shortened(text: str, longest: int = 60) -> str:
-    """``text``, or its beginning with an ellipsis."""
-    return text if len(text) <= longest else f"{text[: longest - 1]}…"

@@ -2,9 +2,9 @@
 
 AilsrError             the message says what happened, the value, and what to do next
 ├── UsageError         options that do not fit together
-├── ImageError         a picture that cannot be read, written or used
+├── ImageError         an image that cannot be read, written or used
 ├── ModelError         a model file that is missing, corrupt or of a kind we cannot use
-│   └── UnsupportedOperatorError   an operator that no emitter knows
+│   └── UnsupportedOperatorError   an operator that no writer knows
 ├── EngineError        no engine for a file, or an engine that failed
 ├── BudgetError        no file is fast enough
 ├── UndecidedError     two measurements that cannot be told apart or called equal; exit code 3
@@ -12,6 +12,8 @@ AilsrError             the message says what happened, the value, and what to do
 ├── ParityError        an exported file that does not compute what the network computes
 └── TrainingError      training that cannot start or go on
 """
+
+from __future__ import annotations
 
 
 class AilsrError(Exception):
@@ -25,7 +27,7 @@ class UsageError(AilsrError):
 
 
 class ImageError(AilsrError):
-    """A picture that cannot be read, written or used."""
+    """An image that cannot be read, written or used."""
 
 
 class ModelError(AilsrError):
@@ -60,3 +62,21 @@ class ParityError(AilsrError):
 
 class TrainingError(AilsrError):
     """Training cannot start or go on."""
+
+
+def one_line(reason: object, longest: int | None = 300) -> str:
+    """``reason``, an exception or a text, in one line of at most ``longest`` characters (None: any
+    number). An exception without a message gives the name of its class.
+    """
+    text = " ".join(str(reason).split()) or type(reason).__name__
+    return text if longest is None else shortened(text, longest)
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an exception's message, or the name of its class."""
+    return one_line(next((line for line in str(error).splitlines() if line.strip()), error))
+
+
+def shortened(text: str, longest: int = 60) -> str:
+    """``text``, or its beginning with an ellipsis."""
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"

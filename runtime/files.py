@@ -1,4 +1,4 @@
-"""Writing files so that a half-written one is never seen, and none is left behind."""
+"""Files and folders that are written whole or not at all, and locks on folders."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from ailsr.runtime.errors import UsageError
 from ailsr.runtime.locks import try_lock
 
 _PREFIX, _ENDING = ".ailsr-", ".tmp"
+_REPLACED = ".replaced"  # of a temporary folder: where a folder that is replaced goes
 _swept: set[Path] = set()
 """Folders that this process has cleared of what others left."""
 
@@ -42,16 +43,37 @@ def atomic_output(path: Path) -> Iterator[Path]:
         temporary = folder / path.name
         yield temporary
         if path.is_dir() and temporary.is_dir():
-            shutil.rmtree(path)
-        temporary.replace(path)
+            _replace_folder(path, temporary, folder / _REPLACED)
+        else:
+            temporary.replace(path)
 
 
 def clear_leftovers(folder: Path) -> None:
-    """Remove what ``atomic_output`` left in ``folder`` when its process was killed."""
+    """Remove what ``atomic_output`` left in ``folder`` when its process was killed.
+
+    A folder that was moved away there, and not yet replaced, gets its place back.
+    """
     for found in folder.glob(f"{_PREFIX}*{_ENDING}"):
         with contextlib.suppress(OSError), _opened(found) as descriptor:
             if try_lock(descriptor):  # a living process holds it
+                for old in (found / _REPLACED).glob("*"):
+                    if not (folder / old.name).exists():
+                        old.rename(folder / old.name)
                 remove(found)
+
+
+def _replace_folder(path: Path, new: Path, aside: Path) -> None:
+    """Move the folder ``new`` to ``path``; the old one goes into the folder ``aside`` first, since
+    a folder that is not empty cannot be replaced in one step."""
+    aside.mkdir()
+    old = aside / path.name
+    try:
+        path.rename(old)
+        new.rename(path)
+    except BaseException:
+        if old.exists() and not path.exists():
+            old.rename(path)
+        raise
 
 
 @contextlib.contextmanager
@@ -136,7 +158,7 @@ def remove(path: Path) -> None:
 
 
 def cache_folder() -> Path | None:
-    """Where what can be made again is kept; None for a user without a home."""
+    """The folder for files that can be made again; None for a user without a home."""
     caches = os.environ.get("XDG_CACHE_HOME")
     try:
         return (Path(caches) if caches else Path.home() / ".cache") / "ailsr"

@@ -1,4 +1,4 @@
-"""Files of JSON values, one a line, to which runs add and which a full disk or a kill may cut."""
+"""Files of JSON values, one a line. Runs append to them; a full disk or a kill may cut a line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ailsr.runtime.locks import wait_for_lock
 
 
 class Lines(NamedTuple):
-    """What ``read`` found."""
+    """The content of a file, as ``read`` finds it."""
 
     values: list[Any]
     """Of the whole lines, in their order."""

@@ -11,7 +11,7 @@ except ImportError:  # Windows
 
 
 def try_lock(descriptor: int) -> bool | None:
-    """Whether this process now has the lock on an open file or folder; None: there are none here.
+    """True when this process now has the lock on an open file or folder; None: no locks here.
 
     It lasts until ``descriptor`` is closed.
     """

@@ -1,4 +1,4 @@
-"""How much memory this process has: now, at most so far, and as a limit that a user names."""
+"""Memory of this process in bytes: now, at most so far, and as a limit that a user names."""
 
 from __future__ import annotations
 

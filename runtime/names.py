@@ -1,4 +1,4 @@
-"""Names that tell things apart and are no longer than they have to be."""
+"""Names that tell things apart, no longer than necessary."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""A fidelity probe: a picture that every runtime can make, and what the right answer to it is.
+"""A fidelity probe: an image that every runtime can make, and the right answer to it.
 
 An engine, delegate or browser may compute something else than what was exported, without a word:
 saturating kernels, float16 where none was asked for, a swapped colour order, a driver's fault. So a
-file's card holds the answer to one picture, condensed to well under 2 kB: the levels of PLACES
+file's card holds the answer to one image, condensed to well under 2 kB: the levels of PLACES
 samples, among them some of the border, and the sums over a coarse grid, which no wrong sample
-leaves as they were. The picture is made of integers alone; ``Probe.java`` and ``probe.ts`` repeat
+leaves as they were. The image is made of integers alone; ``Probe.java`` and ``probe.ts`` repeat
 this module, and ``tests/parity/probe.json`` holds the three together.
 """
 
@@ -23,11 +23,11 @@ Rgb = NDArray[np.uint8]
 PLACES = 384
 """Samples whose levels are kept."""
 BORDER = 64
-"""Of these, on the border of the picture."""
+"""Of these, on the border of the image."""
 GRID = 4
 """Rows and columns of the grid over which samples are summed, each colour for itself."""
 CELL = 16
-"""Side in pixels of the patterns that the picture is made of."""
+"""Side in pixels of the patterns that the image is made of."""
 WRONG_LEVELS = 8
 """Levels by which a sample may differ in an engine that rounds otherwise, such as one that computes
 an int8 file in float16."""
@@ -39,7 +39,7 @@ Verdict = Literal["exact", "within", "wrong"]
 
 @dataclass(frozen=True)
 class Fidelity:
-    """How an engine's answer differs from that of the file."""
+    """The difference of an engine's answer from that of the file."""
 
     verdict: Verdict
     """exact: every sample is the same; within: as rounding may differ; wrong: more than that."""
@@ -55,7 +55,7 @@ class Fidelity:
 
 @dataclass(frozen=True)
 class Probe:
-    """The right answer to the probe picture, of a file at its own input size."""
+    """The right answer to the probe image, of a file at its own input size."""
 
     levels: str
     """PLACES levels, two hexadecimal digits each"""
@@ -76,7 +76,7 @@ class Probe:
         return probe
 
     def fidelity(self, upscaled: Rgb) -> Fidelity:
-        """How ``upscaled`` [h, w, 3], an engine's answer, differs from the right one."""
+        """The difference of ``upscaled`` [h, w, 3], an engine's answer, from the right one."""
         expected = np.frombuffer(bytes.fromhex(self.levels), np.uint8)
         most = int(np.abs(expected.astype(np.int16) - _at_places(upscaled)).max())
         counts = _sums(np.ones_like(upscaled))
@@ -96,8 +96,8 @@ _RULES = {
 }
 
 
-def probe_picture(height: int, width: int) -> Rgb:
-    """The picture [height, width, 3]: cells that are flat, ramps, edges, stripes or grain.
+def probe_image(height: int, width: int) -> Rgb:
+    """The image [height, width, 3]: cells that are flat, ramps, edges, stripes or grain.
 
     Contrast and colour are those of photographs, so that activations stay within the ranges that a
     file was calibrated for; one edge in four is black and white.

@@ -1,4 +1,4 @@
-"""Rules for values from outside, to be put together in a table: what a field may hold.
+"""Rules for values from outside: the types and ranges of fields, put together in tables.
 
 A rule takes a value as ``documents.parse`` gives it and returns it in the type that the program
 works with; it raises ValueError with what it should have been.
@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ailsr.runtime.documents import shortened
+from ailsr.runtime.errors import shortened
 
 Rule = Callable[[Any], Any]
 

@@ -1,7 +1,7 @@
-"""Checks a document by a JSON Schema, as far as ours use it, and within bounds that it leaves open.
+"""A validator of documents by a JSON Schema: the keywords that ours use, and bounds of size.
 
-A report comes from a phone, a board or a file. What uses it relies on its schema; that a number is
-of a size that can be computed with, and a text of a length that can be shown, is checked besides.
+A report comes from a phone, a board or a file, and its readers rely on its schema. Besides,
+numbers have to be of a size to compute with, and texts of a length to show.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ailsr.runtime.documents import shortened
+from ailsr.runtime.errors import shortened
 
 LONGEST_TEXT = 4000
 LARGEST_NUMBER = 1e18
@@ -36,7 +36,8 @@ KEYWORDS = frozenset(
         *("minItems", "minimum", "pattern", "properties", "required", "type"),
     )
 )
-"""What is checked; ``$schema``, ``title``, ``description`` and ``definitions`` say nothing."""
+"""The keywords that are checked; ``$schema``, ``title``, ``description`` and ``definitions`` say
+nothing."""
 
 
 def check(document: object, schema: Schema) -> None:

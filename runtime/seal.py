@@ -1,7 +1,7 @@
 """A seal: the SHA-256 of an exported file, inside it.
 
 Engines trust what a file says of its shapes and offsets, and a byte that was damaged on the way may
-end the process or, worse, change the picture a little. So an exported file carries the digest of
+end the process or, worse, change the image a little. So an exported file carries the digest of
 all its bytes, taken with zeros in place of the digest itself, and the runtime compares it before an
 engine sees the file. It finds damage, not intent: whoever changes a file can seal it again.
 
@@ -21,7 +21,7 @@ SEAL_KEY = "ailsr_seal"
 _PREFIX = b"ailsr-sha256:"
 _LENGTH = 64
 UNSEALED = _PREFIX.decode() + "0" * _LENGTH
-"""What a writer puts under SEAL_KEY before ``sealed``."""
+"""The text that a writer puts under SEAL_KEY before ``sealed``."""
 
 
 def sealed(content: bytes, *others: bytes) -> bytes:
@@ -31,7 +31,7 @@ def sealed(content: bytes, *others: bytes) -> bytes:
 
 
 def check_seal(content: bytes, *others: bytes) -> bool:
-    """Whether ``content`` is sealed. Raises ModelError when the seal is not that of its bytes."""
+    """True when ``content`` is sealed. Raises ModelError when the seal is not that of its bytes."""
     at = content.find(_PREFIX) + len(_PREFIX)
     if at < len(_PREFIX):
         return False

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGHUP end a command as Ctrl-C does: by an exception, so that it clears up."""
+"""SIGTERM and SIGHUP as exceptions: they end a command as Ctrl-C does, so that it clears up."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SIGNALS = tuple(
 
 
 class Stopped(KeyboardInterrupt):
-    """What a command was stopped by; for Ctrl-C it may be a plain KeyboardInterrupt."""
+    """The signal that stopped a command; for Ctrl-C it may be a plain KeyboardInterrupt."""
 
     def __init__(self, number: int = signal.SIGINT) -> None:
         self.number = number

@@ -233,7 +233,7 @@ def write(folder: Path, network: str) -> list[Path]:
 def upscale(folder: Path, file: Path, cpu: str, python: list[str | Path]) -> NDArray[np.uint8]:
     """What the harness's worker makes of the pictures on ``cpu``: all samples in a row."""
     images = next(folder / name for name in NETWORKS if file.name.startswith(name))
-    paths = [folder / cpu / file.name / p.name for p in image.list_pictures(images / "HR")]
+    paths = [folder / cpu / file.name / p.name for p in image.list_images(images / "HR")]
     request = {
         "task": "upscale",
         "file": str(file),

@@ -105,9 +105,9 @@ def use(kind: str, path: Path) -> None:
     from ailsr.runtime.errors import ModelError
 
     if kind.startswith(("onnx", "tflite")):
-        from ailsr.runtime.anatomy.anatomy import anatomy
         from ailsr.runtime.anatomy.lint import lint, reads
         from ailsr.runtime.anatomy.lint_rules import DELEGATES
+        from ailsr.runtime.anatomy.registry import anatomy
         from ailsr.runtime.commands.show import document
         from ailsr.runtime.documents import dump
 

@@ -12,7 +12,7 @@ import torch
 
 from ailsr.runtime.errors import ImageError, TrainingError
 from ailsr.runtime.imaging.folder import list_folder
-from ailsr.runtime.imaging.image import Rgb, list_pictures, read
+from ailsr.runtime.imaging.image import Rgb, list_images, read
 from ailsr.runtime.imaging.protocol import Pair, left_out
 from ailsr.runtime.imaging.resize import resize
 from ailsr.train.digest import ImageDigest
@@ -70,7 +70,7 @@ def load_images(folders: Sequence[Path], max_megapixels: float, progress: Progre
     A photograph straight from a camera is blurred and noisy at its full size; shrunk, it is sharp
     enough to learn from. Raises TrainingError when no file can be read.
     """
-    files = [f for folder in folders for f in list_pictures(folder)]
+    files = [f for folder in folders for f in list_images(folder)]
     images: list[Rgb] = []
     unreadable: dict[Path, str] = {}
     shrunk, digest = 0, ImageDigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -24,7 +23,8 @@ from ailsr.runtime.commands.command import (
     progress,
     stdout,
 )
-from ailsr.runtime.engines.engine import available_cores, chosen_engines
+from ailsr.runtime.engines.engine import available_cores
+from ailsr.runtime.engines.registry import ENGINES, chosen_engines
 from ailsr.runtime.errors import BudgetError, UsageError
 from ailsr.runtime.fit.latency_model import (
     Device,
@@ -35,7 +35,7 @@ from ailsr.runtime.fit.latency_model import (
     Workload,
 )
 from ailsr.runtime.fit.measure import PASSES, Timed
-from ailsr.runtime.formats import FORMATS
+from ailsr.runtime.sides import parse_sides
 from ailsr.runtime.upscaling.tiles import Size
 from ailsr.runtime.version import VERSION
 from ailsr.train.openmp import limit_spinning
@@ -241,7 +241,7 @@ def workload_of(name: str, scale: int | None, output_size: Size) -> Workload:
         if scale is None:
             raise UsageError(f"{name} is the name of a network: add --scale 2, 3 or 4")
         source = network_source(create(name, scale).eval())
-    elif Path(name).suffix.lower() in FORMATS.keys() - {".onnx"}:
+    elif Path(name).suffix.lower() in ENGINES.keys() - {".onnx"}:
         raise UsageError(
             f"{name} is an exported file: measure it with ailsr-bench, or give the network that "
             "it was made of"
@@ -260,10 +260,10 @@ def workload_of(name: str, scale: int | None, output_size: Size) -> Workload:
 
 def parse_size(text: str) -> Size:
     """(height, width) of ``720x1280``. Raises UsageError."""
-    found = re.fullmatch(r"(\d{1,5})[xX×](\d{1,5})", text.strip())
-    if found is None or min(int(found[1]), int(found[2])) < 1:
-        raise UsageError(f"--output-size {text}: give height and width, as in 720x1280")
-    return int(found[1]), int(found[2])
+    try:
+        return parse_sides(text)
+    except ValueError:
+        raise UsageError(f"--output-size {text}: give height and width, as in 720x1280") from None
 
 
 def _entry(name: str, workload: Workload, prediction: Prediction) -> dict[str, object]:

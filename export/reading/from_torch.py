@@ -24,7 +24,7 @@ from ailsr.export.graph.graph import Graph, Node
 from ailsr.export.graph.passes import in_units_of, optimized
 from ailsr.export.graph.rewiring import renamed
 from ailsr.export.reading.translation import translated
-from ailsr.runtime.errors import ModelError
+from ailsr.runtime.errors import ModelError, first_line
 
 OPSET = 20
 """The lowest that has Gelu."""
@@ -50,7 +50,7 @@ def to_onnx(network: nn.Module | ExportedProgram, *example: Tensor) -> onnx.Mode
                 network, example, dynamo=True, opset_version=OPSET, verbose=False
             )
         except torch.onnx.OnnxExporterError as error:
-            reason = str(error.__cause__ or error).strip().splitlines()[0].rstrip(":")
+            reason = first_line(error.__cause__ or error).rstrip(":")
             raise ModelError(
                 f"torch.onnx cannot export {type(network).__name__} ({reason}): its forward has to "
                 "be one that torch.export can trace, without branches that depend on pixel values"
@@ -84,8 +84,7 @@ def from_onnx(
         )
         simplified = onnx.shape_inference.infer_shapes(simplified)
     except Exception as error:  # onnx and onnxsim raise a dozen kinds for a damaged model
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ModelError(f"the ONNX model cannot be read ({reason})") from error
+        raise ModelError(f"the ONNX model cannot be read ({first_line(error)})") from error
     reader, output = translated(simplified.graph, places)
     nodes, input = reader.nodes, reader.input
     if white != 1:

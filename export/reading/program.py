@@ -18,7 +18,7 @@ import torch
 from torch.export import ExportedProgram
 
 from ailsr.export.reading.from_torch import quiet
-from ailsr.runtime.errors import ModelError
+from ailsr.runtime.errors import ModelError, one_line
 from ailsr.runtime.upscaling.tiles import Size
 
 MEMBERS = re.compile(
@@ -64,10 +64,9 @@ def load_program(path: Path) -> tuple[ExportedProgram, Size | None]:
     except ModelError:
         raise
     except Exception as error:  # zipfile, json and torch raise a dozen kinds for a damaged file
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ModelError(
-            f"a damaged torch.export program, or none ({reason}): write it again with "
-            "torch.export.save of PyTorch 2.8 or newer"
+            f"a damaged torch.export program, or none ({one_line(error, 200)}): write it again "
+            "with torch.export.save of PyTorch 2.8 or newer"
         ) from error
 
 

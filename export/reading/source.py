@@ -21,10 +21,11 @@ from ailsr.export.graph.graph import Graph
 from ailsr.export.reading.from_torch import from_onnx, graph_of, to_onnx
 from ailsr.export.reading.program import load_program
 from ailsr.runtime.card import Card
-from ailsr.runtime.engines.engine import Pixels, available_cores
-from ailsr.runtime.engines.interface import Interface, Run, probe
+from ailsr.runtime.engines.engine import available_cores
+from ailsr.runtime.engines.interface import Interface, Run, find_scale_and_white
 from ailsr.runtime.engines.onnx import OnnxEngine
-from ailsr.runtime.errors import EngineError, ModelError, UsageError
+from ailsr.runtime.engines.pixels import Pixels
+from ailsr.runtime.errors import EngineError, ModelError, UsageError, one_line
 from ailsr.runtime.files import sha256
 from ailsr.runtime.upscaling.tiles import Size
 from ailsr.train import checkpoint, zoo
@@ -133,12 +134,14 @@ def _checkpoint_source(path: Path, network: str | None) -> Source:
 def _onnx_source(path: Path) -> Source:
     """Run by onnxruntime, which also finds whether white is 1 or 255."""
     engine = OnnxEngine(path, available_cores())
-    if engine.pixels != "float32":
-        raise ModelError(f"it takes {engine.pixels} pixels: give the float32 model it was made of")
+    if engine.io_dtype != "float32":
+        raise ModelError(
+            f"it takes {engine.io_dtype} pixels: give the float32 model it was made of"
+        )
     try:
         model = onnx.load(path)
     except Exception as error:  # onnxruntime has loaded it: this is of onnx's own making
-        raise ModelError(f"onnx cannot read it ({_reason(error)})") from error
+        raise ModelError(f"onnx cannot read it ({one_line(error)})") from error
     quantized = QUANTIZED.intersection(node.op_type for node in model.graph.node)
     if quantized:
         raise ModelError(
@@ -175,9 +178,9 @@ def _program_source(path: Path) -> Source:
         try:
             return run(image)
         except RuntimeError as error:
-            raise ModelError(f"it does not run on {image.shape} ({_reason(error)})") from error
+            raise ModelError(f"it does not run on {image.shape} ({one_line(error)})") from error
 
-    scale, white = probe(interface, None, checked_run)
+    scale, white = find_scale_and_white(interface, None, checked_run)
     model = to_onnx(program)
     return Source(
         name=_name(path, scale),
@@ -192,7 +195,3 @@ def _name(path: Path, scale: int) -> str:
     """The name of a network in the file ``path``, which may end in its scale already."""
     stem = re.sub(r"[^\w-]+", "_", path.stem).strip("_")
     return re.sub(rf"[_-]x{scale}$", "", stem) or "network"
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__

@@ -12,7 +12,7 @@ import onnx
 from ailsr.export.reading import onnx_arithmetic, onnx_convolutions, onnx_movements
 from ailsr.export.reading.gelu import with_gelu
 from ailsr.export.reading.onnx_reader import Handler, OnnxReader, attributes_of
-from ailsr.runtime.errors import ModelError
+from ailsr.runtime.errors import ModelError, one_line
 
 
 def constant(reader: OnnxReader, node: onnx.NodeProto) -> None:
@@ -59,7 +59,7 @@ def translated(graph: onnx.GraphProto, places: Mapping[str, str]) -> tuple[OnnxR
 def _unfit(reader: OnnxReader, node: onnx.NodeProto, error: Exception) -> ModelError:
     """The refusal of a ``node`` whose numbers do not go together."""
     _, height, width = reader.shapes[reader.input]
-    reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+    reason = one_line(f"{type(error).__name__}: {error}")[:200]
     return ModelError(
         f"{node.op_type} (node {node.name or next(iter(node.output), '')!r}) cannot be computed on "
         f"{height}x{width} pixels ({reason}): give another --input-size, such as a multiple of "

@@ -1,1 +1,1 @@
-"""What model files are made of, read from their bytes, and who can run that."""
+"""The tensors, operators and metadata of model files, and the accelerators that can run them."""

@@ -1,4 +1,4 @@
-"""What a Core ML package is made of: its specification, read as coremltools' Model.proto and
+"""The anatomy of a Core ML package: its specification, read as coremltools' Model.proto and
 MIL.proto lay it out.
 
 The numbers below are those of fields in those definitions.
@@ -32,7 +32,7 @@ _SPECIFICATION_VERSION, _DESCRIPTION, _PROGRAM = 1, 2, 502
 
 
 def coreml_anatomy(model: str) -> Anatomy:
-    """What the package ``model`` is made of. Raises ModelError when it is none or damaged."""
+    """The anatomy of the package ``model``. Raises ModelError when it is none or damaged."""
     package = Path(model)
     specification = specification_path(package)
     data = specification.read_bytes()

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ailsr.runtime.errors import ModelError
 
 _READS = 8
-"""How often each byte of a file may be read, on average: ours are read twice."""
+"""Reads of each byte of a file that are allowed, on average: ours are read twice."""
 
 
 class _Allowance:
@@ -88,7 +88,7 @@ class Table:
         return Table(self.data, at, self._allowance)
 
     def _field(self, slot: int) -> int | None:
-        """Where the field is stored."""
+        """The position at which the field is stored."""
         entry = 4 + 2 * slot
         if entry >= self._number(self._vtable, "<H"):
             return None
@@ -112,7 +112,7 @@ class Table:
 
     @classmethod
     def _follow_in(cls, data: bytes, at: int) -> int:
-        """Where the offset stored at ``at`` leads."""
+        """The position that the offset stored at ``at`` leads to."""
         return at + cls._number_in(data, at, "<I")
 
     @staticmethod

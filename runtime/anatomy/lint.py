@@ -1,4 +1,4 @@
-"""Which operators of a file an accelerator takes, and which it leaves to the CPU."""
+"""Lint: the operators of a file that an accelerator leaves to the CPU."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class Finding:
     """That it computes."""
     reason: str
     remedy: str
-    """What to do about it; empty where nothing is known."""
+    """A change that helps; empty where none is known."""
 
 
 @dataclass(frozen=True)
 class Lint:
-    """What a delegate makes of a file."""
+    """The operators of a file that a delegate does not accept."""
 
     delegate: DelegateName
     operators: int
@@ -33,10 +33,10 @@ class Lint:
     findings: list[Finding]
     """One for each operator that stays on the CPU."""
     note: str
-    """What else to know; empty for nothing."""
+    """Further advice; may be empty."""
 
     def lines(self) -> Iterator[str]:
-        """What to print: the sum of it, then a line for each kind of finding."""
+        """The lines to print: a summary, then one for each kind of finding."""
         title = DELEGATES[self.delegate].title
         if not self.findings:
             all_of_them = f"all {self.operators} operators"
@@ -55,12 +55,12 @@ class Lint:
 
 
 def reads(delegate: DelegateName, found: Anatomy) -> bool:
-    """Whether the delegate runs files of this format."""
+    """True when the delegate runs files of this format."""
     return DELEGATES[delegate].kind == found.kind
 
 
 def lint(found: Anatomy, name: DelegateName) -> Lint:
-    """What the delegate ``name`` makes of a file of the format that it reads."""
+    """The findings of the delegate ``name`` in a file of the format that it reads."""
     delegate = DELEGATES[name]
     findings = [
         Finding(
@@ -79,7 +79,7 @@ def lint(found: Anatomy, name: DelegateName) -> Lint:
 
 
 def _reason(operator: Operator, delegate: Delegate) -> str:
-    """Why ``operator`` is not accepted, after "it"; empty when it is."""
+    """The reason why ``operator`` is not accepted, after "it"; empty when it is."""
     rule = delegate.rules.get(operator.name, delegate.others)
     if rule is None:
         return "is not known to take such an operator"

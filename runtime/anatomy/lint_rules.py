@@ -1,7 +1,7 @@
-"""What the accelerators of phones accept, operator by operator, as their own sources state it.
+"""Rules of the accelerators of phones, operator by operator, as their own sources state them.
 
 An operator that is not in a delegate's table is not known to be accepted: it may run on the CPU,
-and the graph is cut there. Left out are operators that networks of pictures do not have, and
+and the graph is cut there. Left out are operators that networks of images do not have, and
 conditions that cannot be seen in a file's operators, types and shapes. docs/lint.md tells where
 each table was read.
 """
@@ -19,7 +19,7 @@ _FLOAT_OR_8_BIT = ("float32", *_EIGHT_BIT)
 
 
 class DelegateName(StrEnum):
-    """What users call a delegate."""
+    """The short names of delegates."""
 
     GPU = "gpu"
     NNAPI = "nnapi"
@@ -29,12 +29,12 @@ class DelegateName(StrEnum):
 
 
 Condition = Callable[[Operator], str]
-"""Why an operator is not accepted, empty when it is."""
+"""The reason why an operator is not accepted; empty when it is."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """What is accepted of one operator."""
+    """The forms of one operator that are accepted."""
 
     types: tuple[str, ...] = ()
     """Of its first input; none: any."""
@@ -51,7 +51,7 @@ class Delegate:
     kind: str
     """Of the files that it reads, as ``Anatomy.kind`` has it."""
     source: str
-    """Where the rules come from."""
+    """The source of the rules."""
     rules: dict[str, Rule] = field(default_factory=dict)
     others: Rule | None = None
     """For operators without a rule; None: they are not accepted."""
@@ -60,9 +60,9 @@ class Delegate:
     remedy: str = ""
     """The same for all others."""
     eight_bit_note: str = ""
-    """What an app has to know when there are 8-bit tensors."""
+    """Advice to an app when there are 8-bit tensors."""
     float_note: str = ""
-    """What it has to know when there are none."""
+    """Advice when there are none."""
 
 
 def _multiplier(operator: Operator) -> int:

@@ -1,4 +1,4 @@
-"""What an ONNX file is made of: its messages, read as onnx.proto3 lays them out.
+"""The anatomy of an ONNX file: its messages, read as onnx.proto3 lays them out.
 
 The numbers below are those of fields in that definition.
 """
@@ -25,7 +25,7 @@ _NODES, _INITIALIZERS, _INPUTS, _OUTPUTS, _VALUES = 1, 5, 11, 12, 13
 
 
 def onnx_anatomy(model: str) -> Anatomy:
-    """What the ONNX file ``model`` is made of. Raises ModelError when it is none or damaged."""
+    """The anatomy of the ONNX file ``model``. Raises ModelError when it is none or damaged."""
     data = file_bytes(model)
     sealed = check_seal(data)
     root = _root(data)

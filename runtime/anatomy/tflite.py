@@ -1,4 +1,4 @@
-"""What a TFLite file is made of: its tables, read as TFLite's schema.fbs (version 3) lays them out.
+"""The anatomy of a TFLite file: its tables, read as TFLite's schema.fbs (version 3) lays them out.
 
 The numbers below are the slots of fields in that schema.
 """
@@ -53,7 +53,7 @@ Item = TypeVar("Item")
 
 
 def tflite_anatomy(model: str) -> Anatomy:
-    """What the TFLite file ``model`` is made of. Raises ModelError when it is none or damaged."""
+    """The anatomy of the TFLite file ``model``. Raises ModelError when it is none or damaged."""
     data = file_bytes(model)
     root = _root(data)
     buffers = root.tables(_BUFFERS)
@@ -140,7 +140,7 @@ def _operator(code: Table) -> tuple[str, int]:
 
 
 def _mirror(operator: Table) -> str:
-    """What a MIRROR_PAD does at the edge: SYMMETRIC repeats the edge pixel, REFLECT does not."""
+    """The mode of a MIRROR_PAD: SYMMETRIC repeats the edge pixel, REFLECT does not."""
     options = operator.table(4)
     return "SYMMETRIC" if options is not None and options.integer(0, "<b") else "REFLECT"
 

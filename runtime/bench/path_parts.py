@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ailsr.runtime.bench.latency import MIN_RUNS
-from ailsr.runtime.engines.engine import Engine, Pixels
+from ailsr.runtime.engines.engine import Engine
+from ailsr.runtime.engines.pixels import Pixels
 from ailsr.runtime.imaging import image
-from ailsr.runtime.imaging.picture import Rgb
+from ailsr.runtime.imaging.rgb_image import Rgb
 from ailsr.runtime.upscaling.upscaler import Upscaler
 
 
@@ -62,14 +63,14 @@ def measure_parts(upscaler: Upscaler, rgb: Rgb, runs: int, seconds: float) -> Pa
     return Parts(*(round(1e3 * seconds, 4) for seconds in medians))
 
 
-class _TimedEngine:
+class _TimedEngine(Engine):
     """An engine that adds up how long it runs."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.name, self.card, self.measurable = engine.name, engine.card, engine.measurable
-        self.input_size, self.scale, self.pixels = engine.input_size, engine.scale, engine.pixels
-        self.resizable = getattr(engine, "resizable", False)
+        self.input_size, self.scale = engine.input_size, engine.scale
+        self.io_dtype, self.resizable = engine.io_dtype, engine.resizable
         self.seconds = 0.0
 
     def run(self, image: Pixels) -> Pixels:

@@ -41,7 +41,9 @@ from ailsr.runtime.bench.path_parts import measure_parts
 from ailsr.runtime.bench.quality import LeftOut, judge
 from ailsr.runtime.bench.request import Measurement, Quality, ReferenceRequest, Request, Upscale
 from ailsr.runtime.bench.system import ROOT, Condition, Conditions, System, Watch
-from ailsr.runtime.engines.engine import available_cores, import_library
+from ailsr.runtime.engines.engine import available_cores
+from ailsr.runtime.engines.pixels import from_pixels, to_pixels
+from ailsr.runtime.engines.registry import import_library
 from ailsr.runtime.engines.resizer import Resizer, ResizerEngine
 from ailsr.runtime.engines.trial import TRIED, survives_trial
 from ailsr.runtime.errors import AilsrError
@@ -49,8 +51,8 @@ from ailsr.runtime.files import size_bytes
 from ailsr.runtime.imaging import image, protocol
 from ailsr.runtime.imaging.image import Rgb
 from ailsr.runtime.memory import peak_memory_bytes
-from ailsr.runtime.probe import Fidelity, probe_picture
-from ailsr.runtime.upscaling.upscaler import Upscaler, from_pixels, load, to_pixels
+from ailsr.runtime.probe import Fidelity, probe_image
+from ailsr.runtime.upscaling.upscaler import Upscaler, load
 
 Report = Callable[[str, int, int], None]
 """Called with (what comes next, steps done, steps in all)."""
@@ -103,7 +105,7 @@ def measure(
         engine=engine.name,
         network=card.network if card else None,
         precision=card.precision if card else None,
-        pixels=engine.pixels,
+        pixels=engine.io_dtype,
         scale=engine.scale,
         input_size=engine.input_size,
         threads=threads,
@@ -132,13 +134,13 @@ def opened(request: Request, threads: int) -> Upscaler:
 def measure_first_run(upscaler: Upscaler) -> tuple[float, Fidelity | None]:
     """Milliseconds of the engine's first run, and how right its answer is."""
     engine, probe = upscaler.engine, upscaler.probe
-    pixels = to_pixels(probe_picture(*engine.input_size), engine.pixels)
+    pixels = to_pixels(probe_image(*engine.input_size), engine.io_dtype)
     start = time.perf_counter()
     upscaled = engine.run(pixels)
     milliseconds = (time.perf_counter() - start) * 1e3
     if probe is None:
         return milliseconds, None
-    return milliseconds, probe.fidelity(from_pixels(upscaled, engine.pixels))
+    return milliseconds, probe.fidelity(from_pixels(upscaled, engine.io_dtype))
 
 
 def measure_speed(
@@ -156,7 +158,7 @@ def measure_speed(
     """
     engine, watch = upscaler.engine, Watch(system)
     picture = photograph_like(*engine.input_size)
-    pixels = to_pixels(picture, engine.pixels)
+    pixels = to_pixels(picture, engine.io_dtype)
 
     @contextmanager
     def block() -> Iterator[None]:
@@ -195,7 +197,7 @@ def measure_speed(
         figures["parts"] = measure_parts(upscaler, picture, PARTS_RUNS, PARTS_SECONDS)
     return {
         **figures,
-        "backends": tell() if (tell := getattr(engine, "backends", None)) else None,
+        "backends": engine.backends(),
         "inference": inference,
         "whole_path": whole_path,
         "peak_memory_bytes": peak_memory,

@@ -28,9 +28,10 @@ from ailsr.runtime.commands.command import (
 )
 from ailsr.runtime.commands.compare import as_document, judge
 from ailsr.runtime.commands.compare import print_table as print_comparison
-from ailsr.runtime.devices.device import LOCAL, measure_on, open_device
-from ailsr.runtime.engines.engine import chosen_engines
+from ailsr.runtime.devices.device import LOCAL, measure_on
+from ailsr.runtime.devices.registry import open_device
 from ailsr.runtime.engines.named_files import missing
+from ailsr.runtime.engines.registry import chosen_engines
 from ailsr.runtime.errors import AilsrError, DeviceError, EngineError, UsageError
 from ailsr.runtime.files import check_output
 from ailsr.runtime.imaging import image, protocol

@@ -1,4 +1,4 @@
-"""From a frozen dataclass to a command: parse, call one typed function, exit with a code.
+"""Commands from frozen dataclasses: parse, call one typed function, exit with a code.
 
 The dataclass is the command's whole interface: its docstring is the help, each field's
 ``Annotated[..., typer.Option(help=...)]`` is one flag. Results go to stdout, progress and messages
@@ -32,7 +32,7 @@ from ailsr.runtime.commands.terminal import (
     stderr,
     stdout,
 )
-from ailsr.runtime.errors import AilsrError
+from ailsr.runtime.errors import AilsrError, one_line
 from ailsr.runtime.stopping import Stopped, as_exceptions
 from ailsr.runtime.version import VERSION
 
@@ -140,7 +140,7 @@ def entry_point(config: type[Config], main: Callable[[Config], None]) -> Callabl
 
 
 def _fail(text: str, code: int) -> None:
-    line = Text.assemble(("error:", "bold red"), " ", stderr.clean(" ".join(text.split())))
+    line = Text.assemble(("error:", "bold red"), " ", stderr.clean(one_line(text, None)))
     with contextlib.suppress(OSError):  # the terminal may be gone
         stderr.print(line, soft_wrap=True)
     raise SystemExit(code)

@@ -1,4 +1,4 @@
-"""``ailsr-show``: the card of a file, and what the file is made of."""
+"""``ailsr-show``: the card, tensors, operators and weights of a file."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import typer
 from rich import box
 from rich.table import Table
 
-from ailsr.runtime.anatomy.anatomy import Anatomy, anatomy
+from ailsr.runtime.anatomy.anatomy import Anatomy
 from ailsr.runtime.anatomy.lint import Lint, lint, reads
 from ailsr.runtime.anatomy.lint_rules import DELEGATES, DelegateName
+from ailsr.runtime.anatomy.registry import anatomy
 from ailsr.runtime.card import Card
 from ailsr.runtime.commands.command import entry_point, print_json, stdout
 from ailsr.runtime.errors import EngineError, UsageError
@@ -96,7 +97,7 @@ def main(config: ShowConfig) -> None:
 
 @dataclass(frozen=True)
 class Answer:
-    """What an engine made of a file's probe."""
+    """An engine's answer to a file's probe."""
 
     engine: str
     """Its name and version"""
@@ -108,7 +109,7 @@ class Answer:
 
 
 def _probe(model: str) -> Answer:
-    from ailsr.runtime.engines.engine import engine_names
+    from ailsr.runtime.engines.registry import engine_names
     from ailsr.runtime.upscaling.upscaler import load
 
     if not engine_names(Path(model)):

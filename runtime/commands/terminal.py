@@ -1,8 +1,8 @@
-"""The one place that prints: what goes to the terminal is text, not instructions to it.
+"""Output to the terminal: all text, no instructions to it. Nothing else in the package prints.
 
 Names of files, cards, replies of devices and reports of phones come from elsewhere. So nothing in a
-text is markup or an escape sequence: what cannot be printed is shown as an escape (``\\x1b``), and
-what the terminal's encoding lacks is written without it.
+text is markup or an escape sequence: characters that cannot be printed are shown as escapes
+(``\\x1b``), and those that the terminal's encoding lacks are spelled in ASCII.
 """
 
 from __future__ import annotations

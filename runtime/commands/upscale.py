@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import re
 import sys
 import time
 from collections.abc import Sequence
@@ -22,12 +21,13 @@ from ailsr.runtime.imaging import image
 from ailsr.runtime.imaging.resize import enlarge_rows
 from ailsr.runtime.imaging.rows import Rows
 from ailsr.runtime.imaging.transparency import Filled, OnWhite
-from ailsr.runtime.memory import parse_size, peak_memory_bytes, resident_bytes
-from ailsr.runtime.upscaling.crew import SLACK, Band, Crew
+from ailsr.runtime.memory import parse_size, peak_memory_bytes
+from ailsr.runtime.sides import parse_sides
+from ailsr.runtime.upscaling.bands import Band
+from ailsr.runtime.upscaling.engine_pool import EnginePool
 from ailsr.runtime.upscaling.frames import FrameWriter, read_frames
+from ailsr.runtime.upscaling.memory_policy import rows_at_a_time
 from ailsr.runtime.upscaling.outputs import Job, Outputs, plan_folder
-
-_ROWS, _PIXELS = 64, 1 << 20  # written at a time at most
 
 
 @dataclass(frozen=True)
@@ -129,24 +129,24 @@ def main(config: Config) -> None:
         image.check_ending(config.output)
         outputs.check(jobs[0].source, config.output)
         jobs = [Job(jobs[0].source, config.output)]
-    crew = _crew(config, limit)
+    pool = _open_pool(config, limit)
     if folder:
-        jobs = plan_folder(jobs, config.output, crew.scale, outputs)
-    results = _upscale_all(config, crew, jobs, outputs)
+        jobs = plan_folder(jobs, config.output, pool.scale, outputs)
+    results = _upscale_all(config, pool, jobs, outputs)
     if config.json:
         print_json(results, indent=2)
     if failed := sum("error" in result for result in results):
         raise ImageError(f"{failed} of {len(jobs)} pictures failed, as said above")
 
 
-def _crew(config: Config, limit: int | None) -> Crew:
-    return Crew(resolve(config.model, message), config.threads or available_cores(), limit)
+def _open_pool(config: Config, limit: int | None) -> EnginePool:
+    return EnginePool(resolve(config.model, message), config.threads or available_cores(), limit)
 
 
 def _upscale_all(
-    config: Config, crew: Crew, jobs: Sequence[Job], outputs: Outputs
+    config: Config, pool: EnginePool, jobs: Sequence[Job], outputs: Outputs
 ) -> list[dict[str, Any]]:
-    """What became of each of ``jobs``, for ``--json``. Raises the error of a single one."""
+    """The result of each of ``jobs``, for ``--json``. Raises the error of a single one."""
     results = []
     for job in jobs if len(jobs) > 1 else ():  # known before the long part
         if job.error:
@@ -157,7 +157,7 @@ def _upscale_all(
                 if job.error or job.output is None:
                     raise job.error or UsageError(f"{job.source} has nowhere to go")
                 outputs.check(job.source, job.output)
-                result = _upscale(crew, job.source, job.output, bar)
+                result = _upscale(pool, job.source, job.output, bar)
                 outputs.wrote(job.output)
             except (AilsrError, MemoryError) as error:
                 if len(jobs) == 1:
@@ -179,13 +179,13 @@ def _pictures(path: Path) -> list[Job]:
     try:
         if note := image.list_folder(path).note:
             message(note)
-        return [Job(picture) for picture in image.list_pictures(path)]
+        return [Job(picture) for picture in image.list_images(path)]
     except ImageError as error:
         return [Job(path, error=error)]
 
 
 def _is_folder(config: Config, count: int) -> bool:
-    """Whether ``--output`` is a folder. Raises UsageError when that does not fit the pictures."""
+    """True when ``--output`` is a folder. Raises UsageError when that does not fit the pictures."""
     output = config.output
     several = count > 1 or config.images[0].is_dir()
     if output.is_dir() or (not several and not output.suffix and not output.exists()):
@@ -198,22 +198,18 @@ def _is_folder(config: Config, count: int) -> bool:
     return several
 
 
-def _upscale(crew: Crew, source: Path, output: Path, bar: Progress) -> dict[str, Any]:
+def _upscale(pool: EnginePool, source: Path, output: Path, bar: Progress) -> dict[str, Any]:
     """Upscale the picture at ``source`` into ``output``; what was done, for ``--json``."""
     started = time.perf_counter()
     ending = output.suffix.lower()
-    reading = None
-    if crew.limit is not None:
-        crew.rest()  # its memory is decoding's until the picture is read
-        folder = next(parent for parent in output.absolute().parents if parent.is_dir())
-        reading = image.Limit(_free(crew.limit), folder)
-    picture = image.read_picture(
-        source, keep_profile=ending in image.PROFILE_ENDINGS, limit=reading
+    folder = next(parent for parent in output.absolute().parents if parent.is_dir())
+    picture = image.read_image(
+        source, keep_profile=ending in image.PROFILE_ENDINGS, limit=pool.make_room(folder)
     )
     notes, rows, kept = list(picture.notes), picture.rgb, False
     if picture.alpha is not None:
         kept = ending in image.ALPHA_ENDINGS
-        reach = crew.radius + 2  # what alpha by cubic interpolation makes visible
+        reach = pool.radius + 2  # what alpha by cubic interpolation makes visible
         rows = Filled(rows, picture.alpha, reach) if kept else OnWhite(rows, picture.alpha)
         notes.append(
             "alpha upscaled by bicubic interpolation"
@@ -226,9 +222,8 @@ def _upscale(crew: Crew, source: Path, output: Path, bar: Progress) -> dict[str,
         exif = None
     for note in notes:
         message(f"{source}: {note}")
-    size = (picture.size[0] * crew.scale, picture.size[1] * crew.scale)
-    others = image.writing_bytes(output, size) + (_alpha_bytes(picture.size, crew) if kept else 0)
-    crew.fit(picture.size, others=others)
+    size = (picture.size[0] * pool.scale, picture.size[1] * pool.scale)
+    pool.fit(picture.size, writing=image.writing_bytes(output, size), alpha=kept)
     task = bar.add_task(source.name, total=None, note="")
     try:
         with image.writer(
@@ -238,10 +233,10 @@ def _upscale(crew: Crew, source: Path, output: Path, bar: Progress) -> dict[str,
             profile=picture.profile,
             exif=exif,
         ) as writer:
-            for band in crew.bands(
+            for band in pool.bands(
                 [rows], lambda done, total: bar.update(task, completed=done, total=total)
             ):
-                _write_band(writer, band, picture.alpha if kept else None, crew.scale)
+                _write_band(writer, band, picture.alpha if kept else None, pool.scale)
     finally:
         bar.remove_task(task)
     return {
@@ -255,30 +250,13 @@ def _upscale(crew: Crew, source: Path, output: Path, bar: Progress) -> dict[str,
     }
 
 
-def _free(limit: int) -> int:
-    """Bytes below ``limit`` for reading; enough for a small picture even when it is tight."""
-    return max(SLACK // 2, limit - SLACK - resident_bytes())
-
-
 def _write_band(writer: image.Writer, band: Band, alpha: Rows | None, scale: int) -> None:
     """Write ``band`` with its part of the enlarged ``alpha``, a few rows at a time."""
-    step = _rows(band.pixels.shape[1])
+    step = rows_at_a_time(band.pixels.shape[1])
     for start in range(band.rows.start, band.rows.stop, step):
         rows = slice(start, min(start + step, band.rows.stop))
         opacity = None if alpha is None else enlarge_rows(alpha, scale, rows)
         writer.write(band.pixels[rows.start - band.rows.start :][:step], opacity)
-
-
-def _rows(width: int) -> int:
-    """How many rows of ``width`` pixels are written at a time."""
-    return max(1, min(_ROWS, _PIXELS // width))
-
-
-def _alpha_bytes(size: tuple[int, int], crew: Crew) -> int:
-    """Memory that filling hidden colours and enlarging alpha take for a picture of ``size``."""
-    filled = min(size[0], crew.tile_height + 4 * crew.radius) * size[1]
-    width = size[1] * crew.scale
-    return 24 * filled + 24 * _rows(width) * width
 
 
 def _upscale_pipe(config: Config, limit: int | None) -> None:
@@ -290,33 +268,32 @@ def _upscale_pipe(config: Config, limit: int | None) -> None:
     if sys.stdin.isatty() or sys.stdout.isatty():
         raise UsageError("- stands for a pipe of frames: see the example in --help")
     size = None if config.size is None else _size(config.size)
-    crew = _crew(config, limit)
-    memory = image.Limit().memory if limit is None else _free(limit) // 4
-    kind, frames = read_frames(sys.stdin.buffer, size, message, memory)
+    pool = _open_pool(config, limit)
+    kind, frames = read_frames(sys.stdin.buffer, size, message, pool.frame_bytes())
     first = next(frames)
     output = FrameWriter(sys.stdout.buffer, kind)
-    ahead = (crew.threads + 2) * first.nbytes * (1 + crew.scale**2)
-    crew.fit((first.shape[0], first.shape[1]), others=ahead, many=True)
+    pool.fit_frames((first.shape[0], first.shape[1]))
     started = time.perf_counter()
     with progress() as bar:
         task = bar.add_task("frames", total=None, note="")
-        for band in crew.bands(itertools.chain([first], frames)):
+        for band in pool.bands(itertools.chain([first], frames)):
             output.write(
                 band.pixels, first=band.rows.start == 0, last=band.last, height=band.height
             )
             if band.last:
-                rate = (band.picture + 1) / (time.perf_counter() - started)
-                bar.update(task, completed=band.picture + 1, note=f"{rate:.1f} frames/s")
+                rate = (band.image + 1) / (time.perf_counter() - started)
+                bar.update(task, completed=band.image + 1, note=f"{rate:.1f} frames/s")
 
 
 def _size(text: str) -> tuple[int, int]:
     """(height, width) of ``WxH``. Raises UsageError."""
-    found = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text)
-    if not found or max(len(side) for side in found.groups()) > 5:
+    try:
+        width, height = parse_sides(text)
+    except ValueError:
         raise UsageError(
             f"--size {text}: write width x height of the frames, up to 99999 each, as in 640x360"
-        )
-    return int(found[2]), int(found[1])
+        ) from None
+    return height, width
 
 
 cli = entry_point(Config, main)

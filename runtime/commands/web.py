@@ -14,7 +14,7 @@ import typer
 
 from ailsr.runtime.bench.table import milliseconds
 from ailsr.runtime.commands.command import entry_point, message, stdout
-from ailsr.runtime.errors import EngineError, UsageError
+from ailsr.runtime.errors import EngineError, UsageError, one_line
 from ailsr.runtime.probe import Fidelity
 from ailsr.runtime.web.reports import ReportDesk
 from ailsr.runtime.web.server import WebServer
@@ -136,7 +136,7 @@ def announce(report: dict[str, Any]) -> None:
             figures.append(f"{quality['psnr_db']:.2f} dB")
         if found := file.get("fidelity"):
             figures.append(str(Fidelity(found["verdict"], found["levels"])))
-    stdout.print("; ".join(figures)[:400], soft_wrap=True)
+    stdout.print(one_line("; ".join(figures), 400), soft_wrap=True)
 
 
 def _reachable(host: str) -> str:

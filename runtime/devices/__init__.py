@@ -1,1 +1,1 @@
-"""Where files are measured: on this machine, over ssh, or over adb."""
+"""Devices that measure files: this machine, or another one over ssh or adb."""

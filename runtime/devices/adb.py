@@ -20,7 +20,7 @@ ADVICE = {
     "sideload": "start Android on it",
     "bootloader": "start Android on it",
 }
-"""What to do about a device that cannot be used, by what ``adb devices`` calls it."""
+"""Advice on a device that cannot be used, by the state that ``adb devices`` gives."""
 
 
 class Adb:
@@ -55,7 +55,7 @@ class Adb:
             raise DeviceError(f"device {self.serial} is {state.partition(' (')[0]}: {advice}")
 
     def shell(self, command: str, *, check: bool = True) -> str:
-        """What ``command`` prints there; ``check=False`` lets it fail, but not the way there."""
+        """The output of ``command`` there; ``check=False`` lets it fail, but not the way there."""
         return self._on_device("shell", command, check=check)
 
     def read(self, path: str) -> bytes:
@@ -152,5 +152,5 @@ class Adb:
 
 
 def _is_adbs_own(words: str) -> bool:
-    """Whether adb, not the command on the device, failed."""
+    """True when adb failed, not the command on the device."""
     return any(line.startswith(("error:", "adb: error:")) for line in words.splitlines())

@@ -1,6 +1,6 @@
 """An Android device that measures with the demo app, reached by ``adb``.
 
-Everything lies in the app's own folder ``BENCH``: ``files/<sha256>`` (models and PNG pictures, kept
+Everything lies in the app's own folder ``BENCH``: ``files/<sha256>`` (models and PNG images, kept
 for the next run), ``requests/<id>.json``, ``progress/<id>.json`` and ``reports/<id>.json``. The app
 is started with a request's id, says how far it is, and ends with a report.
 """
@@ -25,8 +25,7 @@ from ailsr.runtime.bench.results import Results
 from ailsr.runtime.bench.results_reader import read_results
 from ailsr.runtime.devices.adb import Adb
 from ailsr.runtime.devices.device import Delegate, patience, scales
-from ailsr.runtime.documents import shortened
-from ailsr.runtime.errors import DeviceError
+from ailsr.runtime.errors import DeviceError, one_line
 from ailsr.runtime.files import sha256
 from ailsr.runtime.imaging import protocol
 from ailsr.runtime.imaging.protocol import Pair
@@ -90,7 +89,7 @@ class AdbDevice:
             document = self._run(request, Path(folder), report, patience(plan))
         if "error" in document:
             raise DeviceError(
-                f"the app on {self._adb.serial} refused: {shortened(str(document['error']), 500)}"
+                f"the app on {self._adb.serial} refused: {one_line(document['error'], 500)}"
             )
         results = replace(read_results(document, self.name), images=plan.images)
         if plan.images and not results.bicubic:
@@ -132,7 +131,7 @@ class AdbDevice:
                 f"am start -W -n {PACKAGE}/.BenchmarkActivity --es request {request['id']}"
             )
             if "Error" in said:
-                reason = " ".join(said[said.index("Error") :].split())
+                reason = one_line(said[said.index("Error") :], None)
                 raise DeviceError(f"the app on {self._adb.serial} cannot be started: {reason}")
             self._wait(paths, request, report, silence)
             document = documents.parse(self._adb.read(paths["reports"]))

@@ -1,4 +1,4 @@
-"""What is sent to a device: files named by their content, so that each goes there once."""
+"""Files to be sent to a device, named by their content, so that each goes there once."""
 
 from __future__ import annotations
 
@@ -48,5 +48,5 @@ class Content:
         return len(self.source) if isinstance(self.source, bytes) else self.source.stat().st_size
 
     def open(self) -> IO[bytes]:
-        """What is sent, to be read."""
+        """The bytes that are sent, as a file to read."""
         return io.BytesIO(self.source) if isinstance(self.source, bytes) else self.source.open("rb")

@@ -1,24 +1,22 @@
-"""Where files are measured: on this machine, or on one that is reached over ssh or adb."""
+"""A device: a machine that measures files. ``registry.py`` has one class for each kind."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Literal, Protocol
 
-from ailsr.runtime.anatomy.anatomy import anatomy
-from ailsr.runtime.bench import harness
+from ailsr.runtime.anatomy.registry import anatomy
 from ailsr.runtime.bench.harness import Plan, Report
 from ailsr.runtime.bench.results import Results
 from ailsr.runtime.engines.interface import Interface
-from ailsr.runtime.errors import AilsrError, UsageError
+from ailsr.runtime.errors import AilsrError
 
 LOCAL = "local"
 STALLED = 300.0
 """Seconds without progress, beside what the plan takes, after which a device is hung."""
 Delegate = Literal["cpu", "gpu", "nnapi"]
-"""What the app runs files on."""
+"""The processor on which the app runs files, or its software."""
 
 
 class Device(Protocol):
@@ -28,7 +26,7 @@ class Device(Protocol):
     """As ``--device`` gives it."""
 
     def measure(self, plan: Plan, report: Report) -> Results:
-        """What the device finds; files and pictures that it lacks are sent to it first.
+        """The device's results; files and images that it lacks are sent to it first.
 
         Raises DeviceError when it cannot be reached or used, or is lost; nothing of the run is
         left on it then, neither a process nor a part of a file.
@@ -40,43 +38,10 @@ class Device(Protocol):
         ...
 
 
-class LocalDevice:
-    """This machine. It is measured in the main thread, where Ctrl-C ends it."""
-
-    name = LOCAL
-
-    def measure(self, plan: Plan, report: Report) -> Results:
-        return harness.measure_files(plan, report)
-
-    def close(self) -> None:
-        """Nothing to end."""
-
-
-def open_device(name: str, apk: Path | None = None, delegate: Delegate = "cpu") -> Device:
-    """The device of that name; nothing is connected yet.
-
-    ``apk`` is installed on an Android device before it measures with ``delegate``. Raises
-    UsageError for a name that is none.
-    """
-    if name == LOCAL:
-        return LocalDevice()
-    if name.startswith("ssh://"):
-        from ailsr.runtime.devices.ssh_device import SshDevice
-
-        return SshDevice(name)
-    if name.partition(":")[0] == "adb":
-        from ailsr.runtime.devices.adb_device import AdbDevice
-
-        return AdbDevice(name, apk, delegate)
-    raise UsageError(
-        f"no device {name!r}: give {LOCAL}, ssh://user@host[:port][/path/to/python] or adb[:serial]"
-    )
-
-
 def measure_on(
     devices: Sequence[Device], plan: Plan, reports: Sequence[Report]
 ) -> list[Results | AilsrError]:
-    """What each device finds, or why it found nothing; all measure at the same time."""
+    """The results of each device, or its error; all measure at the same time."""
 
     def measure(device: Device, report: Report) -> Results | AilsrError:
         try:

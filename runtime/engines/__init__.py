@@ -1,1 +1,1 @@
-"""What runs an exported file: one class per file format, one interface for all."""
+"""Engines, which run exported files: one class per file format, one interface for all."""

@@ -16,17 +16,17 @@ import numpy as np
 
 from ailsr.runtime.anatomy.coreml import blobs, specification_path
 from ailsr.runtime.card import METADATA_KEY, Card, PixelType
-from ailsr.runtime.engines.engine import Pixels
-from ailsr.runtime.errors import AilsrError, EngineError, ModelError
+from ailsr.runtime.engines.engine import Engine
+from ailsr.runtime.engines.pixels import Pixels
+from ailsr.runtime.errors import AilsrError, EngineError, ModelError, one_line
 from ailsr.runtime.seal import check_seal
 
 
-class CoreMLEngine:
+class CoreMLEngine(Engine):
     """Runs one ``.mlpackage`` that makes one RGB image of another, on whatever Core ML chooses of
     CPU, GPU and Neural Engine; the number of threads is its own affair."""
 
-    measurable = True
-    pixels: PixelType = "uint8"
+    io_dtype: PixelType = "uint8"
 
     def __init__(self, path: Path, threads: int) -> None:
         if platform.system() != "Darwin":
@@ -56,8 +56,7 @@ class CoreMLEngine:
         try:
             result = self._model.predict({self._input: Image.fromarray(image)})[self._output]
         except Exception as error:  # coremltools raises what Core ML reports in several classes
-            reason = " ".join(str(error).split())[:300]
-            raise EngineError(f"Core ML failed: {reason}") from error
+            raise EngineError(f"Core ML failed: {one_line(error)}") from error
         return np.asarray(result.convert("RGB"))
 
 
@@ -82,7 +81,7 @@ def reading(path: Path) -> Iterator[None]:
     except AilsrError as error:
         raise type(error)(f"{path} cannot be used: {error}") from error
     except Exception as error:  # coremltools checks by assert, KeyError, TypeError and the like
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        reason = one_line(f"{type(error).__name__}: {error}", 200)
         raise ModelError(
             f"{path} is damaged or no Core ML package ({reason}): export it again"
         ) from error

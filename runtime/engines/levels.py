@@ -22,13 +22,13 @@ _BYTES = np.arange(256)
 class Levels:
     """The levels of one input or output, as two tables of 256 entries."""
 
-    def __init__(self, quantization: Quantization, pixels: PixelType) -> None:
-        """``pixels`` is uint8 or int8, of the levels as of the pixels.
+    def __init__(self, quantization: Quantization, io_dtype: PixelType) -> None:
+        """``io_dtype`` is uint8 or int8, of the levels as of the pixels.
 
         White is 1 in some files, 255 in others, whichever the scale is made for.
         """
         scale, zero_point = quantization
-        dtype = np.dtype(pixels)
+        dtype = np.dtype(io_dtype)
         first = np.iinfo(dtype).min
         numbers = scale * (_BYTES + first - zero_point)  # of each level, lowest first
         white = 255 if scale > 1 / 16 else 1

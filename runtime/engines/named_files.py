@@ -1,4 +1,4 @@
-"""Files by names that are no paths, such as ``zoo:sesr_m5_x2``: made by what registers for them.
+"""Files by names that are no paths, such as ``zoo:sesr_m5_x2``, made by a registered function.
 
 The entry-point group ``ailsr.files`` holds, by the prefix of such names, a function that is called
 with the name and with ``say(text)``, and returns the path of the file.
@@ -38,7 +38,7 @@ def resolve(model: Path, say: Callable[[str], None]) -> Path:
 
 
 def prefix_of(model: Path) -> str | None:
-    """What stands before the colon of a name; None for a path, and for what exists."""
+    """The part of a name before its colon; None for a path, and for what exists."""
     prefix, colon, _ = str(model).partition(":")
     return prefix if colon and prefix.isalpha() and len(prefix) > 1 and not model.exists() else None
 

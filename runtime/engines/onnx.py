@@ -12,20 +12,19 @@ import numpy as np
 
 from ailsr.runtime.anatomy.onnx import onnx_metadata
 from ailsr.runtime.card import METADATA_KEY, Card
-from ailsr.runtime.engines.engine import Backend, Pixels
-from ailsr.runtime.engines.interface import Interface, probe
+from ailsr.runtime.engines.engine import Backend, Engine
+from ailsr.runtime.engines.interface import Interface, find_scale_and_white
+from ailsr.runtime.engines.pixels import Pixels
 from ailsr.runtime.engines.trial import survives_trial
-from ailsr.runtime.errors import EngineError, ModelError
+from ailsr.runtime.errors import EngineError, ModelError, one_line
 from ailsr.runtime.seal import check_seal
 
 _TYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8", "tensor(int8)": "int8"}
 _SILENT = 4  # log only what is fatal: errors come as exceptions
 
 
-class OnnxEngine:
+class OnnxEngine(Engine):
     """Runs one ``.onnx`` file. Raises ModelError, without the path, when it cannot."""
-
-    measurable = True
 
     def __init__(
         self,
@@ -65,7 +64,7 @@ class OnnxEngine:
             ]
         except Exception as error:  # onnxruntime has a dozen classes and no common base
             raise ModelError(
-                f"onnxruntime cannot load it ({_reason(error)}): export or copy it again"
+                f"onnxruntime cannot load it ({one_line(error)}): export or copy it again"
             ) from error
         self.name = f"onnxruntime {onnxruntime.__version__}"
         types = [_TYPES.get(tensor.type, tensor.type) for tensor in tensors]
@@ -79,8 +78,8 @@ class OnnxEngine:
         self.white = np.float32(1)
         self.input_size = interface.input_size
         self.resizable = interface.resizable
-        self.pixels = interface.pixels
-        self.scale, white = probe(interface, self.card, self.run)
+        self.io_dtype = interface.io_dtype
+        self.scale, white = find_scale_and_white(interface, self.card, self.run)
         self.white = np.float32(white)
 
     def run(self, image: Pixels) -> Pixels:
@@ -95,7 +94,7 @@ class OnnxEngine:
                 session = self._open()
             finally:
                 self._options.enable_profiling = False
-            self._run(session, np.zeros((*self.input_size, 3), self.pixels))
+            self._run(session, np.zeros((*self.input_size, 3), self.io_dtype))
             events = json.loads(Path(session.end_profiling()).read_text())
         types: dict[str, list[str]] = {"CPU": []}
         for event in events:
@@ -124,10 +123,6 @@ class OnnxEngine:
         try:
             (upscaled,) = session.run(None, {self._input: np.ascontiguousarray(batch)})
         except Exception as error:  # as above
-            raise EngineError(f"{self.name} failed: {_reason(error)}") from error
-        picture: Pixels = upscaled[0] if self.channels_last else upscaled[0].transpose(1, 2, 0)
-        return picture / self.white if self.white != 1 else picture
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
+            raise EngineError(f"{self.name} failed: {one_line(error)}") from error
+        result: Pixels = upscaled[0] if self.channels_last else upscaled[0].transpose(1, 2, 0)
+        return result / self.white if self.white != 1 else result

@@ -11,26 +11,25 @@ from typing import Any
 
 import numpy as np
 
-from ailsr.runtime.card import Card, PixelType
-from ailsr.runtime.engines.engine import Pixels
-from ailsr.runtime.errors import EngineError, ModelError
+from ailsr.runtime.card import PixelType
+from ailsr.runtime.engines.engine import Engine
+from ailsr.runtime.engines.pixels import Pixels
+from ailsr.runtime.errors import EngineError, ModelError, one_line
 
 OUTPUT_720P = (720, 1280)
 _SILENT = 0  # errors come as exceptions
 _NAME = re.compile(r"(edsr|espcn|fsrcnn|lapsrn)(?:[-_]\w+)?_x(\d)", re.IGNORECASE)
 
 
-class DnnSuperResEngine:
+class DnnSuperResEngine(Engine):
     """Runs one ``.pb`` file named as OpenCV's are: ``FSRCNN-small_x3.pb``.
 
     The name tells the algorithm and the scale, since the file does not. Raises ModelError, without
     the path, when it cannot run the file.
     """
 
-    card: Card | None = None
-    measurable = True
     resizable = True
-    pixels: PixelType = "uint8"
+    io_dtype: PixelType = "uint8"
 
     def __init__(self, path: Path, threads: int, size: tuple[int, int] | None = None) -> None:
         """``size`` (height, width): by default that of a 1280×720 output, as ailsr-export has."""
@@ -69,12 +68,12 @@ class DnnSuperResEngine:
         cv2 = self._cv2
         try:
             upscaled = self._network.upsample(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-            picture: Pixels = cv2.cvtColor(upscaled, cv2.COLOR_BGR2RGB)
+            result: Pixels = cv2.cvtColor(upscaled, cv2.COLOR_BGR2RGB)
         except cv2.error as error:
             raise EngineError(f"{self.name} failed: {_reason(error)}") from error
-        return picture
+        return result
 
 
 def _reason(error: Exception) -> str:
     """OpenCV's message without its source file."""
-    return " ".join(str(error).rpartition("error: ")[2].split())[:300]
+    return one_line(str(error).rpartition("error: ")[2])

@@ -1,7 +1,7 @@
-"""Bicubic interpolation of Pillow and OpenCV: what users run today, and a network competes with.
+"""Bicubic interpolation by Pillow and OpenCV: the baselines that a network competes with.
 
 Neither is MATLAB's, by which networks are scored: OpenCV's kernel has a = -0.75, and Pillow leaves
-out of its kernel what lies outside the picture. Their time is that of the library's own code, on as
+out of its kernel what lies outside the image. Their time is that of the library's own code, on as
 many threads as it uses.
 """
 
@@ -15,13 +15,14 @@ import numpy as np
 import PIL
 from PIL import Image
 
-from ailsr.runtime.card import Card, PixelType
-from ailsr.runtime.engines.engine import Pixels
+from ailsr.runtime.card import PixelType
+from ailsr.runtime.engines.engine import Engine
+from ailsr.runtime.engines.pixels import Pixels
 from ailsr.runtime.errors import EngineError
 
 
 class Library(StrEnum):
-    """Where the interpolation comes from."""
+    """The library that interpolates."""
 
     PILLOW = "pillow"
     OPENCV = "opencv"
@@ -33,7 +34,7 @@ _NAME = re.compile(r"(Pillow|OpenCV) bicubic x(\d+) (\d+)x(\d+)")
 
 @dataclass(frozen=True)
 class Resizer:
-    """An interpolation, and the size of picture that it is measured at; named like a file is."""
+    """An interpolation, and the size of image that it is measured at; named like a file is."""
 
     library: Library
     scale: int
@@ -54,13 +55,11 @@ class Resizer:
         return cls(Library(found[1].lower()), scale, (height, width))
 
 
-class ResizerEngine:
+class ResizerEngine(Engine):
     """Interpolation as an engine."""
 
-    card: Card | None = None
-    measurable = True
     resizable = True
-    pixels: PixelType = "uint8"
+    io_dtype: PixelType = "uint8"
 
     def __init__(self, resizer: Resizer, threads: int) -> None:
         """Raises EngineError when the library is not installed."""

@@ -15,11 +15,12 @@ import numpy as np
 
 from ailsr.runtime.anatomy.tflite import tflite_metadata
 from ailsr.runtime.card import METADATA_KEY, Card
-from ailsr.runtime.engines.engine import Backend, Pixels
-from ailsr.runtime.engines.interface import Interface, probe
+from ailsr.runtime.engines.engine import Backend, Engine
+from ailsr.runtime.engines.interface import Interface, find_scale_and_white
 from ailsr.runtime.engines.levels import Levels
+from ailsr.runtime.engines.pixels import Pixels
 from ailsr.runtime.engines.trial import survives_trial
-from ailsr.runtime.errors import EngineError, ModelError
+from ailsr.runtime.errors import EngineError, ModelError, one_line
 from ailsr.runtime.seal import check_seal
 
 _DELEGATE = "DELEGATE"  # the operator that stands for those that a delegate computes
@@ -29,10 +30,8 @@ _DELEGATE = "DELEGATE"  # the operator that stands for those that a delegate com
 _LARGEST_SCALE, _SMALLEST_SCALE = 2.0**8, 2.0**-20
 
 
-class TFLiteEngine:
+class TFLiteEngine(Engine):
     """Runs one ``.tflite`` file. Raises ModelError, without the path, when it cannot."""
-
-    measurable = True
 
     def __init__(
         self,
@@ -41,20 +40,20 @@ class TFLiteEngine:
         size: tuple[int, int] | None = None,
         *,
         trusted: bool = False,
-        library: str | None = None,
+        engine: str | None = None,
     ) -> None:
         """``size`` suits files of a fixed size, too, unless a constant in them depends on it.
 
-        ``trusted``: load the file without a trial (see ``trial.py``). ``library``: an
-        engine of ``runtime.formats``; None: the first that is installed.
+        ``trusted``: load the file without a trial (see ``trial.py``). ``engine``: one of
+        ``ENGINES``; None: the first that is installed.
         """
-        interpreter_class, self.name = _installed(path, library)
+        interpreter_class, self.name = _installed(path, engine)
         data = path.read_bytes()
         card = tflite_metadata(data, METADATA_KEY)
         sealed = check_seal(data)
         self.card = Card.of_file(card, sealed)
         if not trusted:
-            survives_trial(path, library)
+            survives_trial(path, engine)
         try:
             with _quiet():
                 self._interpreter = interpreter_class(model_content=data, num_threads=threads)
@@ -68,7 +67,7 @@ class TFLiteEngine:
             if size is not None:
                 raise EngineError(f"{path}: its input has a fixed size ({error})") from error
             raise ModelError(
-                f"{self.name} cannot load it ({_reason(error)}): export or copy it again"
+                f"{self.name} cannot load it ({one_line(error)}): export or copy it again"
             ) from error
         shapes = [
             [int(side) if side > 0 else None for side in tensor["shape_signature"]]
@@ -82,17 +81,17 @@ class TFLiteEngine:
         self._size = size or tuple(int(n) for n in tensors[0]["shape"][1:3])
         self._white = np.float32(1)
         self.resizable = interface.resizable
-        self.pixels = interface.pixels
+        self.io_dtype = interface.io_dtype
         self._levels: list[Levels] = []
-        if self.card is None and self.pixels != "float32":
-            self._levels = [Levels(tensor["quantization"], self.pixels) for tensor in tensors]
+        if self.card is None and self.io_dtype != "float32":
+            self._levels = [Levels(tensor["quantization"], self.io_dtype) for tensor in tensors]
         if size is not None:
             height, width = self._interpreter.get_output_details()[0]["shape"][1:3]
             if (height * size[1], height % size[0]) != (width * size[0], 0):
                 raise EngineError(f"{path}: its output does not follow the size of its input")
             interface = replace(interface, input_size=size)
         self.input_size = interface.input_size
-        self.scale, white = probe(interface, self.card, self.run)
+        self.scale, white = find_scale_and_white(interface, self.card, self.run)
         self._white = np.float32(white)
 
     def run(self, image: Pixels) -> Pixels:
@@ -106,11 +105,11 @@ class TFLiteEngine:
             self._interpreter.set_tensor(self._input, image[None])
             self._interpreter.invoke()
         except (RuntimeError, ValueError) as error:
-            raise EngineError(f"{self.name} failed: {_reason(error)}") from error
-        picture: Pixels = self._interpreter.get_tensor(self._output)[0]
+            raise EngineError(f"{self.name} failed: {one_line(error)}") from error
+        result: Pixels = self._interpreter.get_tensor(self._output)[0]
         if self._levels:
-            picture = self._levels[1].pixels(picture)
-        return picture / self._white if self._white != 1 else picture
+            result = self._levels[1].pixels(result)
+        return result / self._white if self._white != 1 else result
 
     def backends(self) -> tuple[Backend, ...] | None:
         """XNNPACK, where the interpreter has handed it operators, and its own kernels; None of
@@ -135,25 +134,25 @@ class TFLiteEngine:
         self._size = (height, width)
 
 
-def _installed(path: Path, library: str | None) -> tuple[Any, str]:
-    """The interpreter class of ``library``, or of one that is installed, and its name with its
+def _installed(path: Path, engine: str | None) -> tuple[Any, str]:
+    """The interpreter class of ``engine``, or of one that is installed, and its name with its
     version."""
-    if library in (None, "litert"):
+    if engine in (None, "litert"):
         with contextlib.suppress(ImportError):
             from ai_edge_litert.interpreter import Interpreter
 
             return Interpreter, f"ai-edge-litert {version('ai-edge-litert')}"
-    if library in (None, "tflite-runtime"):
+    if engine in (None, "tflite-runtime"):
         with contextlib.suppress(ImportError):
             from tflite_runtime.interpreter import Interpreter
 
             return Interpreter, f"tflite-runtime {version('tflite-runtime')}"
-    if library == "compiled":
+    if engine == "compiled":
         with contextlib.suppress(ImportError):
             from ailsr.runtime.engines.compiled_model import CompiledInterpreter
 
             return CompiledInterpreter, f"ai-edge-litert {version('ai-edge-litert')} CompiledModel"
-    if library == "tflite-runtime":
+    if engine == "tflite-runtime":
         raise EngineError(f'{path} needs tflite-runtime: pip install tflite-runtime "numpy<2"')
     raise EngineError(
         f'{path} needs ai-edge-litert: pip install "ailsr[tflite]" '
@@ -218,7 +217,3 @@ def _quiet() -> Iterator[None]:
         os.dup2(saved, 2)
         os.close(silence)
         os.close(saved)
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]

@@ -2,9 +2,9 @@
 
 Engines do what a file says: a damaged one may end the process, a made-up one may loop for ever or
 take all memory, and whoever changes a file can seal it again. So each file is loaded and run once
-by ``python -m ailsr.runtime.engines.trial FILE``, within limits of time and memory; how that went
-decides. What has passed is remembered by its SHA-256 in ``~/.cache/ailsr/tried``, so that it
-is tried once and not in every run. It is no sandbox: the limits are on the engine, not on code.
+by ``trial_run.py``, within limits of time and memory; its exit code decides. A file that has passed
+is remembered by its SHA-256 in ``~/.cache/ailsr/tried``, so that it is tried once and not in every
+run. It is no sandbox: the limits are on the engine, not on code.
 """
 
 from __future__ import annotations
@@ -14,12 +14,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
-from ailsr.runtime.errors import AilsrError, ModelError
+from ailsr.runtime.errors import ModelError, one_line
 from ailsr.runtime.files import cache_folder, sha256
 from ailsr.runtime.version import VERSION
 
@@ -29,8 +26,8 @@ MEMORY = 4 << 30
 """Bytes that a trial may take, or three quarters of the machine's if that is less."""
 TRIED = (".onnx", ".tflite")
 """Endings of the files that are tried."""
-_REFUSED = 3
-_OUT_OF_MEMORY = 4
+REFUSED, OUT_OF_MEMORY = 3, 4
+"""Exit codes of ``trial_run.py``."""
 
 
 def survives_trial(
@@ -48,7 +45,7 @@ def survives_trial(
         return
     memory = min(memory, _physical_memory() * 3 // 4)
     options = [str(path), engine or "", str(memory)]
-    command = [sys.executable, "-P", "-m", "ailsr.runtime.engines.trial", *options]
+    command = [sys.executable, "-P", "-m", "ailsr.runtime.engines.trial_run", *options]
     try:
         done = subprocess.run(
             command,
@@ -72,10 +69,10 @@ def survives_trial(
 
 
 def _reason(done: subprocess.CompletedProcess[str], memory: int) -> str:
-    """Why the trial did not pass."""
-    if done.returncode == _REFUSED:
+    """The reason why the trial did not pass."""
+    if done.returncode == REFUSED:
         return done.stdout.strip()
-    if done.returncode == _OUT_OF_MEMORY or "bad_alloc" in done.stderr:
+    if done.returncode == OUT_OF_MEMORY or "bad_alloc" in done.stderr:
         return (
             f"it takes more than {memory / 2**30:.1f} GB of memory: it is damaged, or too large "
             "for this machine"
@@ -88,12 +85,12 @@ def _reason(done: subprocess.CompletedProcess[str], memory: int) -> str:
                 "copy or convert it again"
             )
     words = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-    last = words[-1][:300] if words else "it said nothing"
+    last = one_line(words[-1]) if words else "it said nothing"
     return f"its trial in a process of its own ended with exit code {done.returncode} ({last})"
 
 
 def _record(path: Path, engine: str | None) -> Path:
-    """What is there when the file has passed its trial."""
+    """The file that exists when the one at ``path`` has passed its trial."""
     cache = cache_folder() or Path(os.devnull)
     return cache / "tried" / f"{sha256(path)}-{engine or 'any'}-{VERSION}"
 
@@ -103,36 +100,3 @@ def _physical_memory() -> int:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (ValueError, OSError, AttributeError):  # where the system does not tell
         return 2 * MEMORY
-
-
-def _limit_memory(memory: int) -> None:
-    """Let allocations fail that exceed ``memory``, on systems that can."""
-    with contextlib.suppress(ImportError, ValueError, OSError):
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Load and run the file; the exit code."""
-    from ailsr.runtime.engines.engine import open_engine
-
-    path, engine, memory = arguments
-    _limit_memory(int(memory))
-    try:
-        opened = open_engine(Path(path), 1, trusted=True, engine=engine or None)
-        opened.run(np.zeros((*opened.input_size, 3), opened.pixels))
-    except MemoryError:
-        return _OUT_OF_MEMORY
-    except AilsrError as error:
-        text = str(error)
-        if "bad_alloc" in text or "bad allocation" in text or "Failed to allocate" in text:
-            return _OUT_OF_MEMORY
-        sys.stdout.write(text.removeprefix(f"{path}: "))
-        return _REFUSED
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))

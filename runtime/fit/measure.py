@@ -10,8 +10,9 @@ import numpy as np
 
 from ailsr.runtime.bench.latency import time_call
 from ailsr.runtime.bench.worker import photograph_like
+from ailsr.runtime.engines.pixels import to_pixels
 from ailsr.runtime.fit.latency_model import Times
-from ailsr.runtime.upscaling.upscaler import Upscaler, load, to_pixels
+from ailsr.runtime.upscaling.upscaler import Upscaler, load
 
 PASSES = 3
 """How often all files are measured, one after the other; of each the quietest pass counts, so that
@@ -44,7 +45,7 @@ class Timed:
 def _samples(upscaler: Upscaler, seconds: float) -> Iterator[tuple[float, float]]:
     """Milliseconds of (inference, whole path), in turn, after a warm-up."""
     picture = photograph_like(*upscaler.engine.input_size)
-    pixels = to_pixels(picture, upscaler.engine.pixels)
+    pixels = to_pixels(picture, upscaler.engine.io_dtype)
     calls = (lambda: upscaler.engine.run(pixels), lambda: upscaler.upscale(picture))
     start = time.perf_counter()
     for run in range(_WARM_UP_RUNS + _MOST_RUNS):

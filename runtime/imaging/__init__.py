@@ -1,1 +1,1 @@
-"""Pictures: read, written, resized and compared, as 8-bit RGB."""
+"""Images: read, written, resized and compared, as 8-bit RGB."""

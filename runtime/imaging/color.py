@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Y_WEIGHTS = (65.481, 128.553, 24.966)
-"""What R, G and B in [0, 1] add to Y (ITU-R BT.601, studio range; MATLAB's rgb2ycbcr)."""
+"""The weights of R, G and B in [0, 1] in Y (ITU-R BT.601, studio range; MATLAB's rgb2ycbcr)."""
 Y_OFFSET = 16.0
 """Y of black; white is 235."""
 

@@ -1,6 +1,6 @@
-"""From what a decoder yields to a picture in 8-bit RGB: the one way, of every file and frame.
+"""Conversion of a decoded file or frame to an image in 8-bit RGB.
 
-Orientation, colours and opacity are treated band by band; every change is noted.
+Orientation, colours and opacity are converted band by band; every change is noted.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from PIL import Image, ImageCms
 from ailsr.runtime.imaging.decoded import Band, Decoded, band_rows
 from ailsr.runtime.imaging.exif import kept_exif, loaded
 from ailsr.runtime.imaging.orientation import TURNED, orientation, swaps, upright
-from ailsr.runtime.imaging.picture import Limit, Picture, Rgb
+from ailsr.runtime.imaging.rgb_image import Limit, Rgb, RgbImage
 from ailsr.runtime.imaging.rows import store
 
 _PROFILE_TOLERANCE = 2  # levels: two sRGB profiles by different makers differ by no more
@@ -22,8 +22,8 @@ _MODES = {1: "L", 3: "RGB", 4: "CMYK"}
 """Pillow's mode of as many channels."""
 
 
-def to_picture(decoded: Decoded, name: str, keep_profile: bool, limit: Limit) -> Picture:
-    """The picture in ``decoded``, upright, in sRGB or, with ``keep_profile``, its own RGB.
+def to_image(decoded: Decoded, name: str, keep_profile: bool, limit: Limit) -> RgbImage:
+    """The image in ``decoded``, upright, in sRGB or, with ``keep_profile``, its own RGB.
 
     Its pixels go to the disk where the limit has a folder and they would fill a quarter of it.
     Raises ImageError when the limit is too low, and what the decoder raises.
@@ -63,7 +63,7 @@ def to_picture(decoded: Decoded, name: str, keep_profile: bool, limit: Limit) ->
         notes.append("transparent throughout")
     opaque = alpha is None or least == 255
     exif = kept_exif(loaded(decoded.exif))
-    return Picture(
+    return RgbImage(
         rgb, None if opaque else alpha, tuple(notes), channels == 1, colors.profile, exif
     )
 
@@ -89,11 +89,11 @@ def _whole(bands: Iterator[Band], size: tuple[int, int]) -> Band:
 
 
 class _Colors:
-    """What makes the colours of one picture RGB."""
+    """The conversion of the colours of one image to RGB."""
 
     def __init__(self, channels: int, profile: bytes | None, keep: bool, notes: list[str]) -> None:
         self.profile: bytes | None = None
-        """Which the picture keeps; None: sRGB."""
+        """The ICC profile that the image keeps; None: sRGB."""
         self._mode = _MODES[channels]
         self._transform: ImageCms.ImageCmsTransform | None = None
         if not profile:

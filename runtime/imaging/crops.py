@@ -1,6 +1,6 @@
 """Crops for looking at: where the network gains most over bicubic interpolation.
 
-The window of each picture is the one in which the squared error of bicubic exceeds the network's
+The window of each image is the one in which the squared error of bicubic exceeds the network's
 the most, so that the difference shows; bicubic, each file's result and the ground truth then stand
 side by side.
 """
@@ -20,7 +20,7 @@ from ailsr.runtime.imaging.protocol import Pair, Protocol
 from ailsr.runtime.imaging.resize import enlarge
 
 SIDE = 80
-"""Height and width of a crop in high-resolution pixels, less in smaller pictures."""
+"""Height and width of a crop in high-resolution pixels, less in smaller images."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,11 @@ class Panel:
 
 @dataclass(frozen=True)
 class Crop:
-    """The same window of one picture in several versions, the ground truth last."""
+    """The same window of one image in several versions, the ground truth last."""
 
     name: str
     picture: Rgb
-    """The whole picture, for showing where the window lies."""
+    """The whole image, for showing where the window lies."""
     top: int
     left: int
     panels: tuple[Panel, ...]

@@ -1,4 +1,4 @@
-"""What a decoder yields of a file, before its colours become sRGB: bands of 8-bit rows."""
+"""A decoded file, before its colours become sRGB: bands of 8-bit rows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ailsr.runtime.imaging.picture import Limit
+from ailsr.runtime.imaging.rgb_image import Limit
 
 Box = tuple[int, int, int, int]
 """(left, top, right, bottom) in pixels, right and bottom not included."""
@@ -18,12 +18,12 @@ _ROWS = 256  # of a band at most
 
 
 class Band(NamedTuple):
-    """Rows of a picture."""
+    """Rows of an image."""
 
     color: NDArray[np.uint8]
     """n×W×1 gray, n×W×3 RGB or n×W×4 CMYK."""
     alpha: NDArray[np.uint8] | None
-    """n×W opacity; None in a picture that can hold none."""
+    """n×W opacity; None in an image that can hold none."""
 
     def crop(self, box: Box) -> Band:
         left, top, right, bottom = box
@@ -36,23 +36,23 @@ class Band(NamedTuple):
 
 @dataclass
 class Decoded:
-    """A picture as its file stores it: not yet turned upright."""
+    """An image as its file stores it: not yet turned upright."""
 
     size: tuple[int, int]
     """(height, width)"""
     bands: Iterator[Band]
     """All of it, from top to bottom."""
     crop: Callable[[Box], Band] | None = None
-    """Any part of it, where the decoder holds the whole picture."""
+    """Any part of it, where the decoder holds the whole image."""
     exif: bytes | None = None
     xmp: bytes | None = None
     profile: bytes | None = None
     notes: list[str] = field(default_factory=list)
-    """What was changed to make it 8 bits and one of the three colour models."""
+    """Changes that made it 8 bits and one of the three colour models."""
 
 
 def band_rows(width: int, row_bytes: int, limit: Limit) -> int:
-    """How many rows may be converted at a time; 0: not even one.
+    """The number of rows that may be converted at a time; 0: not even one.
 
     ``row_bytes`` of the file pass through some eight copies on their way, and a converted pixel of
     a row through a dozen bytes.

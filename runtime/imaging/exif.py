@@ -1,4 +1,4 @@
-"""What is kept of EXIF data: what it tells of the photograph, not of the file that held it."""
+"""EXIF data: those on the photograph are kept, those on the file that held it are not."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def loaded(exif: bytes | None) -> Image.Exif:
 
 
 def kept_exif(exif: Image.Exif) -> bytes | None:
-    """What ``exif`` tells of the photograph, without orientation and sizes; None: nothing."""
+    """The part of ``exif`` on the photograph, without orientation and sizes; None: no such part."""
     kept, any_block = Image.Exif(), False
     with contextlib.suppress(Exception):  # damaged EXIF data
         for tag in _TAGS:

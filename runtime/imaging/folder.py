@@ -1,4 +1,4 @@
-"""The pictures in a folder, and what of it is no picture to us."""
+"""The images in a folder, and a count of the files that are left out."""
 
 from __future__ import annotations
 
@@ -11,57 +11,57 @@ from ailsr.runtime.errors import ImageError
 from ailsr.runtime.imaging.pillow_reader import FORMATS, HEIF_ENDINGS
 
 READ_ENDINGS = frozenset({".png", ".apng", *HEIF_ENDINGS}.union(*FORMATS.values()))
-"""The endings by which pictures are recognised in a folder; ``read`` opens any file."""
+"""The endings by which images are recognised in a folder; ``read`` opens any file."""
 _BEGINNINGS = (
     *(b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"II*\0", b"MM\0*", b"RIFF", b"P5", b"P6", b"BM"),
     b"\0\0\0\x0cjP  ",
 )
-"""By which a picture whose name has no ending is recognised."""
+"""By which an image whose name has no ending is recognised."""
 
 
 @dataclass(frozen=True)
 class Listing:
-    """What a folder holds."""
+    """The content of a folder."""
 
     folder: Path
-    pictures: list[Path]
+    images: list[Path]
     """Sorted by name."""
     left_out: dict[str, int]
     """By reason: how many."""
 
     @property
     def note(self) -> str | None:
-        """What is left out, and why, in a line; None: nothing."""
+        """One line on the files left out, with reasons; None: no file."""
         if not self.left_out:
             return None
         count = sum(self.left_out.values())
         reasons = ", ".join(f"{n} {reason}" for reason, n in self.left_out.items())
-        return f"{self.folder}: {count} of {count + len(self.pictures)} left out: {reasons}"
+        return f"{self.folder}: {count} of {count + len(self.images)} left out: {reasons}"
 
 
 def list_folder(folder: Path) -> Listing:
-    """What is in ``folder``, not in its subfolders. Raises ImageError when it is none."""
+    """The content of ``folder`` without its subfolders. Raises ImageError when it is none."""
     if not folder.is_dir():
         raise ImageError(f"no folder of pictures at {folder}: check the name")
     reasons = {path: _reason(path) for path in sorted(folder.iterdir())}
     left_out = Counter(reason for reason in reasons.values() if reason)
-    pictures = [path for path, reason in reasons.items() if reason is None]
-    return Listing(folder, pictures, dict(left_out.most_common()))
+    images = [path for path, reason in reasons.items() if reason is None]
+    return Listing(folder, images, dict(left_out.most_common()))
 
 
-def list_pictures(folder: Path) -> list[Path]:
-    """The pictures in ``folder``, sorted by name. Raises ImageError when there are none."""
+def list_images(folder: Path) -> list[Path]:
+    """The images in ``folder``, sorted by name. Raises ImageError when there are none."""
     listing = list_folder(folder)
-    if not listing.pictures:
+    if not listing.images:
         others = f" ({listing.note})" if listing.note else ""
         raise ImageError(
             f"no pictures in {folder}{others}: looked for {', '.join(sorted(READ_ENDINGS))}"
         )
-    return listing.pictures
+    return listing.images
 
 
 def _reason(path: Path) -> str | None:
-    """Why ``path`` is left out; None: it is a picture, "": not worth a word."""
+    """The reason why ``path`` is left out; None: it is an image, "": not worth a word."""
     ending = path.suffix.lower()
     if path.name.startswith("."):
         return "hidden" if ending in READ_ENDINGS else ""

@@ -1,9 +1,9 @@
-"""Pictures in and out: any file that Pillow reads becomes 8-bit RGB, and says what that cost.
+"""Image files: any that Pillow reads becomes 8-bit RGB, with notes on what was changed.
 
-What happens on the way in, each with a note: EXIF orientation is applied; a colour profile is
+Reading makes these changes, each with a note: EXIF orientation is applied; a colour profile is
 converted to sRGB, unless the caller keeps it; 16 bits are scaled to 8; CMYK, palette and grayscale
 become RGB; of several frames the first is taken. Alpha and what EXIF tells of the photograph are
-kept apart. Pictures are converted, and may be written, in bands of rows.
+kept apart. Images are converted, and may be written, in bands of rows.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from PIL import Image
 from ailsr.runtime.errors import ImageError
 from ailsr.runtime.files import atomic_output
 from ailsr.runtime.imaging import pillow_reader, png
-from ailsr.runtime.imaging.conversion import to_picture
-from ailsr.runtime.imaging.folder import list_folder, list_pictures
-from ailsr.runtime.imaging.picture import Limit, Picture, Rgb, on_white
+from ailsr.runtime.imaging.conversion import to_image
+from ailsr.runtime.imaging.folder import list_folder, list_images
 from ailsr.runtime.imaging.png_reader import decode_png
 from ailsr.runtime.imaging.pnm_reader import decode_pnm
+from ailsr.runtime.imaging.rgb_image import Limit, Rgb, RgbImage, on_white
 
 __all__ = [
     "Limit",
-    "Picture",
     "Rgb",
+    "RgbImage",
     "check_ending",
     "list_folder",
-    "list_pictures",
+    "list_images",
     "read",
     "read_file",
-    "read_picture",
+    "read_image",
     "write",
     "writer",
     "writing_bytes",
@@ -66,16 +66,16 @@ LONGEST_SIDE = {".jpg": 65535, ".jpeg": 65535, ".webp": 16383}
 
 
 def read(path: Path) -> Rgb:
-    """The picture at ``path``, H×W×3, on white where it is transparent. Raises ImageError."""
-    return read_picture(path).on_white()
+    """The image at ``path``, H×W×3, on white where it is transparent. Raises ImageError."""
+    return read_image(path).on_white()
 
 
-def read_picture(path: Path, *, keep_profile: bool = False, limit: Limit | None = None) -> Picture:
-    """The picture at ``path`` with its alpha and with notes on what was changed.
+def read_image(path: Path, *, keep_profile: bool = False, limit: Limit | None = None) -> RgbImage:
+    """The image at ``path`` with its alpha and with notes on what was changed.
 
-    With ``keep_profile`` an RGB picture stays in its colour profile, which ``Picture.profile``
+    With ``keep_profile`` an RGB image stays in its colour profile, which ``RgbImage.profile``
     then holds. ``limit`` bounds the memory, by 1 GB or so when None. Raises ImageError when there
-    is no such file, it holds no whole picture, it is not understood, or the limit is too low.
+    is no such file, it holds no whole image, it is not understood, or the limit is too low.
     """
     try:
         with path.open("rb") as file:
@@ -94,22 +94,22 @@ def read_picture(path: Path, *, keep_profile: bool = False, limit: Limit | None 
 
 def read_file(
     file: IO[bytes], name: str, *, keep_profile: bool = False, limit: Limit | None = None
-) -> Picture:
-    """The picture in ``file``, which can be sought in, as ``read_picture`` reads it; ``name`` is
+) -> RgbImage:
+    """The image in ``file``, which can be sought in, as ``read_image`` reads it; ``name`` is
     what messages call it."""
     limit = limit or Limit()
     file.seek(0)
     try:
-        # Pillow warns of odd metadata and, from 89 megapixels, of large pictures; we mean both.
+        # Pillow warns of odd metadata and, from 89 megapixels, of large images; we mean both.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             for decoder in (decode_png, decode_pnm):
                 decoded = decoder(file, name, limit)
                 if decoded:
-                    return to_picture(decoded, name, keep_profile, limit)
-            with pillow_reader.open_picture(file, name) as image:
+                    return to_image(decoded, name, keep_profile, limit)
+            with pillow_reader.open_image(file, name) as image:
                 decoded = pillow_reader.decode(image, name, limit)
-                return to_picture(decoded, name, keep_profile, limit)
+                return to_image(decoded, name, keep_profile, limit)
     except (ImageError, MemoryError):
         raise
     except Image.DecompressionBombError:
@@ -127,7 +127,7 @@ def read_file(
 def write(rgb: Rgb, path: Path, alpha: NDArray[np.uint8] | None = None) -> None:
     """Write ``rgb`` to ``path`` in the format of its ending, whole or not at all.
 
-    ``alpha`` (H×W) goes into the formats that hold it; in others the picture is put on white.
+    ``alpha`` (H×W) goes into the formats that hold it; in others the image is put on white.
     Raises ImageError for an unknown ending or when the file cannot be written.
     """
     with writer(path, (rgb.shape[0], rgb.shape[1]), alpha=alpha is not None) as output:
@@ -135,10 +135,10 @@ def write(rgb: Rgb, path: Path, alpha: NDArray[np.uint8] | None = None) -> None:
 
 
 class Writer(Protocol):
-    """A picture that is being written."""
+    """An image that is being written."""
 
     def write(self, rgb: Rgb, alpha: NDArray[np.uint8] | None = None) -> None:
-        """Append rows, n×W×3, with their opacity, n×W, if the picture has any."""
+        """Append rows, n×W×3, with their opacity, n×W, if the image has any."""
 
 
 @contextlib.contextmanager
@@ -150,7 +150,7 @@ def writer(
     profile: bytes | None = None,
     exif: bytes | None = None,
 ) -> Iterator[Writer]:
-    """Writes a picture of ``size`` (height, width) to ``path`` band by band, whole or not at all.
+    """Writes an image of ``size`` (height, width) to ``path`` band by band, whole or not at all.
 
     PNG goes to the disk as it comes; other formats are held in memory (``writing_bytes``) and
     encoded at the end. Raises ImageError as ``write`` does.
@@ -183,7 +183,7 @@ def writer(
 
 
 def writing_bytes(path: Path, size: tuple[int, int]) -> int:
-    """Memory that ``writer`` takes for a picture of ``size`` (height, width), beside its bands."""
+    """Memory that ``writer`` takes for an image of ``size`` (height, width), beside its bands."""
     ending = path.suffix.lower()
     if ending == ".png":
         return png.row_bytes(size[1])

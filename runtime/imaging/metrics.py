@@ -1,4 +1,4 @@
-"""PSNR and SSIM of two pictures, as the super-resolution literature computes them."""
+"""PSNR and SSIM of two images, as the super-resolution literature computes them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 PEAK = 255.0
 WINDOW = 11
-"""Side of SSIM's window in pixels: no picture may be smaller."""
+"""Side of SSIM's window in pixels: no image may be smaller."""
 SIGMA = 1.5
 
 Plane = NDArray[Any]
@@ -32,7 +32,7 @@ def psnr(image: Plane, reference: Plane) -> float:
 def ssim(image: Plane, reference: Plane) -> float:
     """Mean structural similarity of ``image`` and ``reference``, at most 1.
 
-    11×11 Gaussian window with sigma 1.5, only windows that lie inside the picture, K = (0.01,
+    11×11 Gaussian window with sigma 1.5, only windows that lie inside the image, K = (0.01,
     0.03) (Wang et al. 2004 and their ssim_index.m, without its downsampling). The mean over the
     channels when there are several. Raises ValueError for a side under 11 pixels.
     """

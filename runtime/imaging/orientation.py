@@ -1,4 +1,4 @@
-"""The eight ways in which a picture may lie in its file, and the way back."""
+"""The eight ways in which an image may lie in its file, and the way back."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ailsr.runtime.imaging.decoded import Band, Box
 from ailsr.runtime.imaging.exif import loaded
 
 TURNED = "turned as its EXIF orientation says"
-"""The note on a picture that did not lie upright."""
+"""The note on an image that did not lie upright."""
 _XMP = re.compile(rb"""tiff:Orientation(?:\s*=\s*["']|>)\s*([1-8])\s*["'<]""")
 
 TURNS: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
@@ -26,7 +26,7 @@ TURNS: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
     7: lambda pixels: pixels[::-1, ::-1].swapaxes(0, 1),
     8: lambda pixels: np.rot90(pixels),
 }
-"""What makes pixels (H×W or H×W×C) of each EXIF orientation upright; 1 is upright."""
+"""Functions that turn pixels (H×W or H×W×C) of each EXIF orientation upright; 1 is upright."""
 _FROM_BELOW = (3, 4, 7, 8)  # the first rows are read last: below, or at the right
 
 
@@ -51,9 +51,9 @@ def orientation(exif: bytes | None, xmp: bytes | None) -> int:
 def upright(
     crop: Callable[[Box], Band], size: tuple[int, int], orientation: int, rows: int
 ) -> Iterator[Band]:
-    """A picture that lies as ``orientation`` says, upright, in bands of ``rows`` rows.
+    """An image that lies as ``orientation`` says, upright, in bands of ``rows`` rows.
 
-    ``size`` is (height, width) of the upright picture, ``crop`` cuts boxes from the stored one.
+    ``size`` is (height, width) of the upright image, ``crop`` cuts boxes from the stored one.
     """
     height, width = size
     for start in range(0, height, rows):

@@ -1,4 +1,4 @@
-"""What Pillow decodes, as bands of 8-bit rows; layouts that it gets wrong are refused by name."""
+"""Images that Pillow decodes, as bands of 8-bit rows. Layouts that it gets wrong are refused."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ailsr.runtime.imaging import tiff
 from ailsr.runtime.imaging.decoded import Band, Box, Decoded, band_rows, to_8_bits
 from ailsr.runtime.imaging.exif import kept_exif
 from ailsr.runtime.imaging.orientation import TURNED, TURNS
-from ailsr.runtime.imaging.picture import Limit
+from ailsr.runtime.imaging.rgb_image import Limit
 
 FORMATS = {
     "AVIF": (".avif",),
@@ -39,8 +39,8 @@ _DECODED_TWICE = {"WEBP", "AVIF", "HEIF", "JPEG2000", "GIF"}  # by the codec's l
 _TURNED_BY_CODEC = {"AVIF", "HEIF"}  # by their own boxes: EXIF says it once more, XMP may be stale
 
 
-def open_picture(file: IO[bytes], name: str) -> Image.Image:
-    """The picture in ``file``, not yet decoded. Raises ImageError when it is of no kind we read."""
+def open_image(file: IO[bytes], name: str) -> Image.Image:
+    """The image in ``file``, not yet decoded. Raises ImageError when it is of no kind we read."""
     Image.init()
     try:
         return Image.open(file, formats=[kind for kind in FORMATS if kind in Image.OPEN])
@@ -70,7 +70,7 @@ def _open_heif(file: IO[bytes], name: str) -> Image.Image:
 
 
 def decode(image: Image.Image, name: str, limit: Limit) -> Decoded:
-    """The picture in ``image``, just opened. Raises ImageError for one that is not understood or
+    """The image in ``image``, just opened. Raises ImageError for one that is not understood or
     does not fit ``limit``, and what Pillow raises for a damaged one."""
     notes: list[str] = []
     frames = getattr(image, "n_frames", 1)
@@ -119,7 +119,7 @@ def _layout(image: Image.Image, name: str) -> tiff.Layout:
 
 
 def _check_decoding(image: Image.Image, name: str, limit: Limit, block: int) -> None:
-    """Raise ImageError when Pillow, which decodes whole pictures, needs more memory."""
+    """Raise ImageError when Pillow, which decodes whole images, needs more memory."""
     pixels = image.width * image.height
     needed = pixels * (1 if image.mode in ("1", "L", "P") else 4) + block
     if image.format in _DECODED_TWICE:
@@ -132,14 +132,14 @@ def _check_decoding(image: Image.Image, name: str, limit: Limit, block: int) -> 
 
 
 def _name(mode: str) -> str | None:
-    """What is said of the change from Pillow's ``mode`` to RGB; None: nothing."""
+    """The note on the change from Pillow's ``mode`` to RGB; None: there is none."""
     if mode.startswith(("1", "L", "I", "F", "RGB")):
         return None  # of gray the conversion tells
     return "palette converted to RGB" if mode.startswith("P") else f"{mode} converted to RGB"
 
 
 def _band(band: Image.Image, name: str, layout: tiff.Layout) -> Band:
-    """``band`` of a decoded picture as gray, RGB or CMYK."""
+    """``band`` of a decoded image as gray, RGB or CMYK."""
     if band.mode == "F" or (band.mode == "I" and layout.white == 255):
         kind = "floating-point" if band.mode == "F" else "32-bit"
         raise ImageError(

@@ -1,4 +1,4 @@
-"""PNG: its chunks, and a writer by bands of rows, which never holds a whole picture.
+"""PNG: its chunks, and a writer by bands of rows, which never holds a whole image.
 
 Every row is filtered by Paeth's predictor and compressed by run lengths, which on photographs
 yields files as small as Pillow's (within 4 %) in half of the time.
@@ -51,7 +51,7 @@ class PngWriter:
             self._put(self._deflate.compress(self._filtered(block)))
 
     def close(self) -> None:
-        """End the picture, but leave the file open."""
+        """End the image, but leave the file open."""
         self._put(self._deflate.flush())
         self._file.write(_chunk(b"IEND", b""))
 

@@ -1,4 +1,4 @@
-"""What a PNG file says beside its pixels. Source: the PNG specification, third edition."""
+"""The content of a PNG file beside its pixels. Source: the PNG specification, third edition."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ailsr.runtime.errors import ImageError
-from ailsr.runtime.imaging.picture import Limit
 from ailsr.runtime.imaging.png import chunks
+from ailsr.runtime.imaging.rgb_image import Limit
 from ailsr.runtime.memory import megabytes
 
 GRAY, RGB, PALETTE, GRAY_ALPHA, RGBA = 0, 2, 3, 4, 6  # colour types
@@ -29,12 +29,12 @@ _SRGB_GAMMA = 45455
 _XMP, _EXIF = b"XML:com.adobe.xmp", b"Raw profile type exif"
 _APP1, _RAW_XMP = b"Raw profile type APP1", b"Raw profile type xmp"
 _TEXTS = {_XMP, _EXIF, _APP1, _RAW_XMP}
-"""The texts that may say how the picture lies; ImageMagick writes those of raw profiles."""
+"""The texts that may say how the image lies; ImageMagick writes those of raw profiles."""
 
 
 @dataclass
 class PngHeader:
-    """What a PNG file says beside its pixels."""
+    """The content of a PNG file beside its pixels."""
 
     width: int
     height: int
@@ -48,7 +48,7 @@ class PngHeader:
     exif: bytes | None = None
     profile: bytes | None = None
     texts: dict[bytes, bytes] = field(default_factory=dict)
-    """By keyword: those that may say how the picture lies; by kind: chunks of colour spaces."""
+    """By keyword: those that may say how the image lies; by kind: chunks of colour spaces."""
     frames: int = 0
     """Of an animation, by acTL."""
     animated: bool = False

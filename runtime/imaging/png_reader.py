@@ -2,7 +2,7 @@
 
 The compressed stream is inflated piece by piece; of each band Pillow's decoder undoes the filters,
 with the row above it put back on top. Everything else is done here: bits of 1 to 16, palettes,
-transparent colours, and the seven passes of an interlaced picture. Source: the PNG specification,
+transparent colours, and the seven passes of an interlaced image. Source: the PNG specification,
 third edition.
 """
 
@@ -18,7 +18,6 @@ from PIL import Image
 
 from ailsr.runtime.errors import ImageError
 from ailsr.runtime.imaging.decoded import Band, Decoded, band_rows, to_8_bits
-from ailsr.runtime.imaging.picture import Limit
 from ailsr.runtime.imaging.png import SIGNATURE, chunks
 from ailsr.runtime.imaging.png_header import (
     GRAY,
@@ -29,6 +28,7 @@ from ailsr.runtime.imaging.png_header import (
     metadata,
     read_png_header,
 )
+from ailsr.runtime.imaging.rgb_image import Limit
 
 _BYTE_MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 """Pillow's mode of as many bytes a pixel: all that the filters need to know."""
@@ -46,7 +46,7 @@ _BLOCK = 1 << 20  # bytes read, or inflated, at a time
 
 
 def decode_png(file: IO[bytes], name: str, limit: Limit) -> Decoded | None:
-    """The picture in ``file``, at its start; None when it is no PNG.
+    """The image in ``file``, at its start; None when it is no PNG.
 
     Raises ImageError when ``limit`` is too low, ValueError, here or from the bands, when the file
     is damaged or ends too soon.

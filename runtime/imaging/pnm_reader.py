@@ -9,7 +9,7 @@ import numpy as np
 
 from ailsr.runtime.errors import ImageError
 from ailsr.runtime.imaging.decoded import Band, Decoded, band_rows, to_8_bits
-from ailsr.runtime.imaging.picture import Limit
+from ailsr.runtime.imaging.rgb_image import Limit
 
 _CHANNELS = {b"P5": 1, b"P6": 3}
 
@@ -57,7 +57,7 @@ def read_pnm_header(read: Callable[[int], bytes]) -> PnmHeader:
 
 
 def decode_pnm(file: IO[bytes], name: str, limit: Limit) -> Decoded | None:
-    """The picture in ``file``, at its start; None when it is no binary PPM or PGM.
+    """The image in ``file``, at its start; None when it is no binary PPM or PGM.
 
     Raises ImageError when ``limit`` is too low, ValueError, here or from the bands, when the file
     is damaged or ends too soon.

@@ -1,6 +1,6 @@
 """The evaluation protocols: which pixels are compared, so that figures can be.
 
-``Y-shave-s``: the high-resolution picture (HR) is cropped to a multiple of the scale s; the
+``Y-shave-s``: the high-resolution image (HR) is cropped to a multiple of the scale s; the
 low-resolution one (LR) is its bicubic reduction as MATLAB makes it; PSNR and SSIM are taken on Y
 of BT.601 (studio range, rounded to whole levels as MATLAB's rgb2ycbcr does) without a border of s
 pixels. An HR file of one channel (Set14's `bridge`) is compared in its own levels, as the
@@ -34,7 +34,7 @@ PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
 
 @dataclass(frozen=True)
 class Pair:
-    """A low-resolution picture and what it should become."""
+    """A low-resolution image and what it should become."""
 
     name: str
     lr: Rgb
@@ -79,7 +79,7 @@ class Pairs(Sequence[Pair]):
 
 @dataclass(frozen=True)
 class Scores:
-    """Means over a folder, and the figures of each picture."""
+    """Means over a folder, and the figures of each image."""
 
     protocol: Protocol
     psnr: float
@@ -90,22 +90,22 @@ class Scores:
 
 
 def pairs(folder: Path, scale: int) -> Pairs:
-    """The pairs of the HR pictures in ``folder`` (or in its subfolder ``HR``).
+    """The pairs of the HR images in ``folder`` (or in its subfolder ``HR``).
 
-    The LR pictures come from a sibling of the HR folder, ``LR_bicubic/X<scale>``, where there is
+    The LR images come from a sibling of the HR folder, ``LR_bicubic/X<scale>``, where there is
     one (``baby.png`` or ``babyx2.png``; of ``DIV2K_valid_HR`` it is ``DIV2K_valid_LR_bicubic``),
-    and are made by the protocol otherwise. Raises ImageError when there are no pictures or LR
-    pictures are missing.
+    and are made by the protocol otherwise. Raises ImageError when there are no images or LR
+    images are missing.
     """
     if scale < 1:
         raise UsageError(f"a scale of {scale}: give 1 or more")
     folder = _hr_folder(folder)
-    paths = image.list_pictures(folder)
+    paths = image.list_images(folder)
     names = unless_shared([path.stem for path in paths], [path.name for path in paths])
     lr_folder = _lr_folder(folder, scale)
     if lr_folder is None:
         return Pairs([(name, path, None) for name, path in zip(names, paths, strict=True)], scale)
-    lr_by_stem = {path.stem: path for path in image.list_pictures(lr_folder)}
+    lr_by_stem = {path.stem: path for path in image.list_images(lr_folder)}
     sources = []
     for name, path in zip(names, paths, strict=True):
         lr = lr_by_stem.get(f"{path.stem}x{scale}") or lr_by_stem.get(path.stem)
@@ -119,12 +119,12 @@ def pairs(folder: Path, scale: int) -> Pairs:
 
 
 def left_out(folder: Path) -> str | None:
-    """What ``pairs`` leaves out of ``folder``, and why, in a line; None: nothing."""
+    """One line on the files of ``folder`` that ``pairs`` leaves out, with reasons; None: none."""
     return image.list_folder(_hr_folder(folder)).note
 
 
 def set_name(folder: Path) -> str:
-    """What the picture set in ``folder`` is called: ``Set5`` for Set5 and for Set5/HR."""
+    """The name of the image set in ``folder``: ``Set5`` for Set5 and for Set5/HR."""
     return folder.parent.name if folder.name == "HR" else folder.name
 
 
@@ -133,7 +133,7 @@ def evaluate(
 ) -> Scores:
     """PSNR and SSIM of ``upscale`` (uint8 RGB in and out) over ``pairs``.
 
-    Raises ImageError for a picture too small for the protocol or a result of the wrong size.
+    Raises ImageError for an image too small for the protocol or a result of the wrong size.
     """
     images = {pair.name: score(upscale(pair.lr), pair, protocol) for pair in pairs}
     if not images:
@@ -165,7 +165,7 @@ def check_size(pair: Pair, protocol: Protocol = PROTOCOL) -> None:
 
 
 def _planes(upscaled: Rgb, pair: Pair, protocol: Protocol) -> tuple[NDArray[Any], NDArray[Any]]:
-    """What the protocol compares of a result and its HR."""
+    """The pixels of a result and of its HR that the protocol compares."""
     if protocol == "RGB-DIV2K":
         return upscaled, pair.hr
     if pair.grayscale:
@@ -188,7 +188,7 @@ def _lr_folder(hr_folder: Path, scale: int) -> Path | None:
 
 
 def _pair(name: str, hr_path: Path, lr_path: Path | None, scale: int) -> Pair:
-    picture = image.read_picture(hr_path)
+    picture = image.read_image(hr_path)
     hr = crop_to_multiple(picture.on_white(), scale)
     if hr.size == 0:
         height, width = picture.rgb.shape[:2]

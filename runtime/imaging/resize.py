@@ -1,7 +1,7 @@
 """MATLAB's ``imresize(..., 'bicubic')``: the degradation and the baseline of super-resolution.
 
-Keys' cubic with a = -0.5, stretched by the factor when a picture shrinks (antialiasing). A uint8
-picture is rounded and clamped to uint8 after each one-dimensional pass, first along the height,
+Keys' cubic with a = -0.5, stretched by the factor when an image shrinks (antialiasing). A uint8
+image is rounded and clamped to uint8 after each one-dimensional pass, first along the height,
 then along the width, as MATLAB does: the low-resolution images of Set5 and Set14 that circulate
 come out with no pixel different.
 """
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ailsr.runtime.imaging.rows import Rows
 
 Border = Literal["symmetric", "replicate"]
-"""What lies outside the picture: its mirror image (MATLAB today), or its edge pixels repeated
+"""The pixels outside the image: its mirror image (MATLAB today), or its edge pixels repeated
 (MATLAB until 2015 or so, and the files of SelfExSR)."""
 
 Pixels = TypeVar("Pixels", np.uint8, np.float32, np.float64)

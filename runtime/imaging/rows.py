@@ -1,4 +1,4 @@
-"""Pixels of a picture, read by rows: an array, or a temporary file when memory is short."""
+"""Pixels of an image, read by rows: an array, or a temporary file when memory is short."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 
 class Rows(Protocol):
-    """What can be cut into bands of rows: a uint8 array, H×W or H×W×3, or the like."""
+    """Pixels that can be cut into bands of rows: a uint8 array, H×W or H×W×3, or the like."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...
@@ -49,5 +49,5 @@ class DiskRows:
 
 
 def store(shape: tuple[int, ...], folder: Path | None) -> NDArray[np.uint8] | DiskRows:
-    """Room for the rows of a picture: in memory, or in a temporary file in ``folder``."""
+    """Room for the rows of an image: in memory, or in a temporary file in ``folder``."""
     return np.empty(shape, np.uint8) if folder is None else DiskRows(folder, shape)

@@ -1,4 +1,4 @@
-"""Which TIFF files Pillow decodes as they are meant, and what it leaves to be done."""
+"""Layouts of TIFF files: those that Pillow decodes rightly, and those that need more work."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _PHOTOMETRICS = {0: "gray", 1: "gray", 2: "RGB", 3: "palette", 5: "CMYK", 6: "YC
 
 
 class Layout(NamedTuple):
-    """What is to be known of a file's samples beside Pillow's mode."""
+    """The facts of a file's samples that Pillow's mode does not tell."""
 
     white: int = 255
     """The highest level."""
     inverted: bool = False
     """Pillow leaves 0 to be white."""
     block: int = 0
-    """Bytes of the largest strip or tile, which is held beside the picture."""
+    """Bytes of the largest strip or tile, which is held beside the image."""
     notes: tuple[str, ...] = ()
 
 

@@ -1,7 +1,7 @@
-"""Colours for a network to see where a picture is transparent.
+"""Colours for a network to see where an image is transparent.
 
-It sees those that nobody else does, and they would bleed into the edges of what is visible: writers
-leave black, white or rests of what was cut away there.
+Nobody sees the colours of transparent pixels but the network, and there they would bleed into the
+visible edges: writers leave black, white or rests of a cut-out there.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ailsr.runtime.imaging.picture import Rgb, on_white
+from ailsr.runtime.imaging.rgb_image import Rgb, on_white
 from ailsr.runtime.imaging.rows import Rows
 
 
 class OnWhite:
-    """The rows of a picture (H×W×3) as they look on white."""
+    """The rows of an image (H×W×3) as they look on white."""
 
     def __init__(self, rgb: Rows, alpha: Rows) -> None:
         self.shape, self._rgb, self._alpha = rgb.shape, rgb, alpha
@@ -24,10 +24,10 @@ class OnWhite:
 
 
 class Filled:
-    """The rows of a picture (H×W×3) with its hidden colours filled, up to ``reach`` pixels deep.
+    """The rows of an image (H×W×3) with its hidden colours filled, up to ``reach`` pixels deep.
 
     A row depends on the rows ``reach`` above and below it and on no others: bands of any height are
-    those of the whole picture.
+    those of the whole image.
     """
 
     def __init__(self, rgb: Rows, alpha: Rows, reach: int) -> None:

@@ -1,1 +1,1 @@
-"""Pictures of any size through a file: tiles, frames, and several engines at once."""
+"""Images of any size through a file: tiles, frames, and several engines at once."""

@@ -1,7 +1,7 @@
-"""Frames of a video in a pipe: raw rgb24, or whole PNG or PPM pictures one after the other.
+"""Frames of a video in a pipe: raw rgb24, or whole PNG or PPM images one after the other.
 
-What ffmpeg writes with ``-f rawvideo -pix_fmt rgb24``, ``-f image2pipe -c:v png`` and
-``-f image2pipe -c:v ppm``; frames leave in the format in which they came, with 8 bits a channel.
+ffmpeg writes them with ``-f rawvideo -pix_fmt rgb24``, ``-f image2pipe -c:v png`` and
+``-f image2pipe -c:v ppm``. Frames leave in the format in which they came, with 8 bits a channel.
 PNG and PPM frames are read as files are.
 """
 
@@ -17,8 +17,8 @@ import numpy as np
 
 from ailsr.runtime.errors import ImageError
 from ailsr.runtime.imaging import image, png
-from ailsr.runtime.imaging.picture import Limit, Rgb
 from ailsr.runtime.imaging.pnm_reader import read_pnm_header
+from ailsr.runtime.imaging.rgb_image import Limit, Rgb
 from ailsr.runtime.memory import megabytes
 from ailsr.runtime.upscaling.tiles import Size
 
@@ -140,7 +140,7 @@ def _raw(source: _Source, height: int, width: int) -> Rgb:
 
 
 def _converted(source: _Source, data: bytes) -> Rgb:
-    """The picture in ``data`` as any file is read."""
+    """The image in ``data`` as any file is read."""
     picture = image.read_file(io.BytesIO(data), source.name, limit=Limit(source.memory))
     source.note(picture.notes)
     if picture.alpha is not None:

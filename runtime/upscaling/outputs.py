@@ -1,4 +1,4 @@
-"""Where upscaled pictures go, decided for all of them before the first is touched."""
+"""The files that upscaled images go to, decided for all of them before the first is touched."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Identity = tuple[int, int]
 
 @dataclass(frozen=True)
 class Job:
-    """A picture and the file that it becomes, or why it becomes none."""
+    """An image and the file that it becomes, or why it becomes none."""
 
     source: Path
     output: Path | None = None
@@ -78,7 +78,7 @@ def plan_folder(jobs: Sequence[Job], folder: Path, scale: int, outputs: Outputs)
 
 
 def identity(path: Path) -> Identity | None:
-    """What tells the file at ``path`` from all others; None: there is none, or it has no name."""
+    """The identity of the file at ``path``, whatever its name; None: there is no file."""
     try:
         found = path.stat()
     except OSError:

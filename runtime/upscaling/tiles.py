@@ -1,9 +1,9 @@
-"""How a picture is cut into tiles of a model's input size so that no seam shows.
+"""Tiles of a model's input size, into which an image is cut so that no seam shows.
 
-A network sees ``radius`` pixels around each pixel. At the edge of a picture it sees its own
-padding, which is part of its result; at the edge of a tile inside the picture it must not. So
-tiles overlap, and each loses ``radius`` pixels at the sides that lie inside the picture and none
-at the others: what is kept equals what the network computes for the whole picture at once.
+A network sees ``radius`` pixels around each pixel. At the edge of an image it sees its own
+padding, which is part of its result; at the edge of a tile inside the image it must not. So
+tiles overlap, and each loses ``radius`` pixels at the sides that lie inside the image and none
+at the others: what is kept equals what the network computes for the whole image at once.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ class Tile:
     """One run of the model."""
 
     source: Region
-    """What it reads of the picture: the input size, or less where the picture is smaller."""
+    """The part of the image that it reads: the input size, or less in a smaller image."""
     kept: Region
-    """What of its output is right, in output pixels."""
+    """The part of its output that is right, in output pixels."""
     target: Region
-    """Where that belongs in the upscaled picture."""
+    """The place of that part in the upscaled image."""
 
     def within(self, height: int, width: int) -> Tile:
-        """Of this tile, what belongs into the first rows and columns of the upscaled picture."""
+        """Of this tile, what belongs into the first rows and columns of the upscaled image."""
         target = (_cut(self.target[0], height), _cut(self.target[1], width))
         kept = (
             slice(k.start, k.start + t.stop - t.start)
@@ -39,13 +39,13 @@ class Tile:
         return Tile(self.source, (next(kept), next(kept)), target)
 
 
-def plan(picture: Size, window: Size, radius: int, scale: int) -> list[Tile]:
-    """The tiles that cover ``picture``, row by row; their targets neither overlap nor leave gaps.
+def plan(image: Size, window: Size, radius: int, scale: int) -> list[Tile]:
+    """The tiles that cover ``image``, row by row; their targets neither overlap nor leave gaps.
 
-    Raises ModelError when the picture needs several tiles of ``window`` but the window leaves
+    Raises ModelError when the image needs several tiles of ``window`` but the window leaves
     nothing between two overlaps of ``radius``.
     """
-    rows, columns = (_spans(*axis, radius) for axis in zip(picture, window, strict=True))
+    rows, columns = (_spans(*axis, radius) for axis in zip(image, window, strict=True))
     return [
         Tile(
             source=(slice(y.start, y.stop), slice(x.start, x.stop)),
@@ -88,7 +88,7 @@ def _spans(length: int, window: int, radius: int) -> list[_Span]:
         )
     spans = [_Span(0, window, 0, window - radius)]
     while spans[-1].stop < length:
-        # The last tile is moved back to end with the picture; its overlap only grows.
+        # The last tile is moved back to end with the image; its overlap only grows.
         start = min(spans[-1].start + step, length - window)
         stop = start + window
         spans.append(_Span(start, stop, spans[-1].last, stop - radius if stop < length else stop))

@@ -1,30 +1,29 @@
-"""Upscaling pictures of any size with an exported file.
+"""Upscaling images of any size with an exported file.
 
-A picture larger than the file's input is cut into overlapping tiles, and the result is what the
-network computes for the whole picture; a smaller one is padded at the bottom and right with its
+An image larger than the file's input is cut into overlapping tiles, and the result is what the
+network computes for the whole image; a smaller one is padded at the bottom and right with its
 edge pixels. Only one tile at a time is held in floating point.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from ailsr.runtime.card import Card, PixelType
-from ailsr.runtime.engines.engine import Engine, Pixels, open_engine
+from ailsr.runtime.card import Card
+from ailsr.runtime.engines.engine import Engine
+from ailsr.runtime.engines.pixels import from_pixels, to_pixels
+from ailsr.runtime.engines.registry import open_engine
 from ailsr.runtime.errors import EngineError, ImageError, ModelError
-from ailsr.runtime.imaging.picture import Rgb
-from ailsr.runtime.probe import Fidelity, Probe, probe_picture
+from ailsr.runtime.imaging.rgb_image import Rgb
+from ailsr.runtime.probe import Fidelity, Probe, probe_image
+from ailsr.runtime.upscaling.bands import Progress, upscale_bands
 from ailsr.runtime.upscaling.tiles import Size, Tile, plan
 
 UNKNOWN_RADIUS = 24
 """Overlap in pixels for files without a card, whose receptive field is not known: enough for 24
 convolutions of 3×3. A quarter of the input where that is less."""
-
-Progress = Callable[[int, int], None]
-"""Called after each tile with (tiles done, tiles in all)."""
 
 
 def load(
@@ -45,7 +44,7 @@ def load(
 
 
 class Upscaler:
-    """An exported file, ready to upscale pictures."""
+    """An exported file, ready to upscale images."""
 
     def __init__(self, engine: Engine, path: Path) -> None:
         self.engine = engine
@@ -53,7 +52,7 @@ class Upscaler:
         self.card: Card | None = engine.card
         self.scale: int = engine.scale
         self.sizes: tuple[Size, ...] = (engine.input_size,)
-        """The input sizes, (height, width), that pictures are cut into."""
+        """The input sizes, (height, width), that images are cut into."""
         if self.card is not None and self.card.input_size == engine.input_size:
             self.sizes = self.card.sizes
 
@@ -66,13 +65,13 @@ class Upscaler:
 
     @property
     def probe(self) -> Probe | None:
-        """The right answer to the probe picture of the engine's input size; None: not known."""
+        """The right answer to the probe image of the engine's input size; None: not known."""
         if self.card is None or self.card.input_size != self.engine.input_size:
             return None
         return self.card.probe
 
     def plan(self, height: int, width: int) -> list[Tile]:
-        """The runs of the file that a picture of this size takes, by the input size with which the
+        """The runs of the file that an image of this size takes, by the input size with which the
         fewest pixels are computed. Raises ModelError when there is none."""
         plans, reason = [], ""
         for size in self.sizes:
@@ -88,7 +87,7 @@ class Upscaler:
     def upscale(self, rgb: Rgb, progress: Progress | None = None) -> Rgb:
         """``rgb`` (H×W×3, uint8) ``scale`` times as large, uint8.
 
-        Raises ImageError for an array that is no such picture, EngineError when the engine fails.
+        Raises ImageError for an array that is no such image, EngineError when the engine fails.
         """
         if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.size == 0:
             raise ImageError(
@@ -96,35 +95,34 @@ class Upscaler:
                 f"{list(rgb.shape)}"
             )
         height, width = rgb.shape[:2]
-        tiles = self.plan(height, width)
         result = np.empty((height * self.scale, width * self.scale, 3), np.uint8)
-        for done, tile in enumerate(tiles, 1):
-            result[tile.target] = self.run(rgb[tile.source])[tile.kept]
-            if progress is not None:
-                progress(done, len(tiles))
+        for _ in upscale_bands(
+            [rgb], self.plan, self.run, self.scale, into=result, progress=progress
+        ):
+            pass
         return result
 
     def fidelity(self) -> Fidelity | None:
-        """How far the engine's answer to the probe picture is from the right one; None for files
-        without a probe. Takes one run. Raises EngineError when the engine fails."""
+        """The difference of the engine's answer to the probe image from the right one; None for
+        files without a probe. Takes one run. Raises EngineError when the engine fails."""
         if self.probe is None:
             return None
-        return self.probe.fidelity(self.run(probe_picture(*self.engine.input_size)))
+        return self.probe.fidelity(self.run(probe_image(*self.engine.input_size)))
 
     def run(self, tile: Rgb) -> Rgb:
         """The file's output for ``tile`` (h×w×3), padded to the least input size that holds it."""
-        if not getattr(self.engine, "resizable", False):
+        if not self.engine.resizable:
             height, width = min((s for s in self.sizes if _holds(s, tile)), key=_area)
             missing = ((0, height - tile.shape[0]), (0, width - tile.shape[1]), (0, 0))
             tile = np.pad(tile, missing, mode="edge") if tile.shape[:2] != (height, width) else tile
-        upscaled = self.engine.run(to_pixels(tile, self.engine.pixels))
+        upscaled = self.engine.run(to_pixels(tile, self.engine.io_dtype))
         expected = (tile.shape[0] * self.scale, tile.shape[1] * self.scale, 3)
         if upscaled.shape != expected:
             raise EngineError(
                 f"{self.path} returned {list(upscaled.shape)} instead of {list(expected)}: "
                 f"export it again"
             )
-        return from_pixels(upscaled, self.engine.pixels)
+        return from_pixels(upscaled, self.engine.io_dtype)
 
 
 def _area(size: Size) -> int:
@@ -133,28 +131,3 @@ def _area(size: Size) -> int:
 
 def _holds(size: Size, tile: Rgb) -> bool:
     return bool(tile.shape[0] <= size[0] and tile.shape[1] <= size[1])
-
-
-def to_pixels(rgb: Rgb, pixels: PixelType) -> Pixels:
-    """``rgb`` as the element type of a file's input."""
-    if pixels == "float32":
-        return rgb.astype(np.float32) / np.float32(255)
-    return rgb if pixels == "uint8" else (rgb ^ np.uint8(0x80)).view(np.int8)  # uint8 - 128
-
-
-def from_pixels(upscaled: Pixels, pixels: PixelType) -> Rgb:
-    """A file's output as uint8: floats clipped to [0, 1] and rounded half to even.
-
-    Raises EngineError when they are not numbers.
-    """
-    if pixels == "uint8":
-        return upscaled
-    if pixels == "int8":
-        return upscaled.view(np.uint8) ^ np.uint8(0x80)
-    try:
-        with np.errstate(over="ignore", invalid="raise"):
-            levels = upscaled * np.float32(255)
-            np.clip(levels, 0, 255, out=levels)
-            return np.rint(levels, out=levels).astype(np.uint8)
-    except FloatingPointError:
-        raise EngineError("the file computed NaN: it is damaged or was exported wrongly") from None

@@ -1,4 +1,4 @@
-"""Reports that come from a phone: checked before anything is done with them, then kept."""
+"""Reports from phones: each is checked first, then kept."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class ReportDesk:
         self._lock = threading.Lock()  # phones may report at the same time
 
     def receive(self, body: bytes) -> str:
-        """What to tell the phone of ``body``. Raises UsageError when it is no report of ours."""
+        """The answer to a phone that sent ``body``. Raises UsageError when that is no report."""
         report = self._checked(body)
         with self._lock:
             if self._output:

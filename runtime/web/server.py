@@ -1,8 +1,8 @@
-"""The server behind ``ailsr-web``: what a site holds, to those who know its token.
+"""The server of ``ailsr-web``: it sends a site to those who know its token.
 
-It takes nothing but reports, of bounded size, and tells browsers to load nothing from elsewhere
-and to send nothing there: pictures stay where they are. What it holds at a time is bounded, however
-many connect and however slowly they read: files are sent in pieces as they lie on the disk.
+It takes nothing but reports, of bounded size. It tells browsers to load nothing from elsewhere and
+to send nothing there: images stay on the phone. Its memory is bounded, however many connect and
+however slowly they read: files are sent in pieces as they lie on the disk.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._say(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
 
     def _address(self) -> str | None:
-        """What is asked for below the token; None when the token was wrong, and that was said."""
+        """The address below the token; None when the token was wrong, and that was said."""
         token, _, address = self.path.partition("?")[0].removeprefix("/").partition("/")
         if hmac.compare_digest(token.encode("utf-8", "replace"), self.server.token.encode()):
             return address

@@ -1,4 +1,4 @@
-"""What ``ailsr-web`` serves: the built page, the exported files and the pictures, by address.
+"""The site of ``ailsr-web``: the built page, the exported files and the images, by address.
 
 An address is a key of one dictionary. Nothing is looked up in a folder when a request comes, so
 there is no path to climb out of.
@@ -33,7 +33,7 @@ from ailsr.runtime.upscaling.upscaler import Upscaler, load
 
 _ENCODING = threading.Lock()
 PAGE = Path(__file__).parent / "page"
-"""Where ``make web`` builds the page and wheels carry it."""
+"""The folder that ``make web`` builds the page in, and wheels carry it in."""
 _TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -47,7 +47,7 @@ _TYPES = {
 
 @dataclass(frozen=True)
 class Resource:
-    """What one address answers."""
+    """The content behind one address."""
 
     type: str
     """Media type."""
@@ -59,10 +59,10 @@ class Resource:
 
 @dataclass(frozen=True)
 class Measuring:
-    """How the page measures; it becomes the settings of its report."""
+    """The settings of a measurement by the page, repeated in its report."""
 
     images: Path | None
-    """Folder of high-resolution pictures for PSNR and SSIM."""
+    """Folder of high-resolution images for PSNR and SSIM."""
     pictures: int
     """At most so many of them, the first by name."""
     runs: int
@@ -70,12 +70,12 @@ class Measuring:
 
 
 def in_memory(content: bytes) -> Callable[[], IO[bytes]]:
-    """What opens ``content``."""
+    """A function that opens ``content``."""
     return lambda: io.BytesIO(content)
 
 
 def on_disk(path: Path) -> Callable[[], IO[bytes]]:
-    """What opens the file at ``path``."""
+    """A function that opens the file at ``path``."""
     return lambda: path.open("rb")
 
 
@@ -137,7 +137,7 @@ def _open(path: Path) -> Upscaler:
 
 
 def _entry(upscaler: Upscaler, address: str) -> dict[str, Any]:
-    """What the page has to know of a file."""
+    """The facts of a file that the page needs."""
     engine, card = upscaler.engine, upscaler.card
     assert isinstance(engine, OnnxEngine)
     probe = card.probe if card and card.input_size == engine.input_size else None
@@ -147,7 +147,7 @@ def _entry(upscaler: Upscaler, address: str) -> dict[str, Any]:
         "size_bytes": upscaler.path.stat().st_size,
         "network": card.network if card else None,
         "precision": card.precision if card else None,
-        "pixels": engine.pixels,
+        "pixels": engine.io_dtype,
         "scale": upscaler.scale,
         "sizes": upscaler.sizes,
         "radius": upscaler.radius,
@@ -192,7 +192,7 @@ def _empty_report(pictures: dict[int, Pairs], measuring: Measuring) -> dict[str,
 
 
 def _png(pairs: Pairs, index: int, side: str) -> IO[bytes]:
-    """A picture of the protocol as a PNG, on the disk; one at a time is in memory."""
+    """An image of the protocol as a PNG, on the disk; one at a time is in memory."""
     file = tempfile.TemporaryFile()  # noqa: SIM115  whoever sends it closes it
     with _ENCODING:
         rgb: Rgb = getattr(pairs[index], side)

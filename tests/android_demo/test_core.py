@@ -26,7 +26,7 @@ from ailsr.runtime.errors import ModelError
 from ailsr.runtime.imaging import image
 from ailsr.runtime.imaging.protocol import PROTOCOLS, Pair, score
 from ailsr.runtime.imaging.resize import crop_to_multiple, enlarge, shrink
-from ailsr.runtime.probe import Probe, probe_picture
+from ailsr.runtime.probe import Probe, probe_image
 from ailsr.runtime.upscaling.tiles import plan
 from ailsr.runtime.version import VERSION
 
@@ -124,7 +124,7 @@ def test_psnr_and_ssim_equal_those_of_the_runtime(ask, photograph_files, tmp_pat
 def test_the_probe_picture_is_that_of_the_runtime(ask):
     sizes = [(picture["height"], picture["width"]) for picture in VECTORS["pictures"]]
     expected = [picture["crc32"] for picture in VECTORS["pictures"]]
-    assert [zlib.crc32(probe_picture(*size).tobytes()) for size in sizes] == expected
+    assert [zlib.crc32(probe_image(*size).tobytes()) for size in sizes] == expected
     assert ask(*({"ask": "probe", "height": h, "width": w} for h, w in sizes)) == expected
 
 
@@ -154,7 +154,7 @@ def test_answers_to_the_probe_are_judged_as_by_the_runtime(ask, tmp_path):
     for number, vector in enumerate(vectors):
         size, scale = (vector["height"], vector["width"]), vector["scale"]
         (probe,) = (a for a in answers if (a["height"], a["width"]) == size)
-        right = probe_picture(*size).repeat(scale, axis=0).repeat(scale, axis=1)
+        right = probe_image(*size).repeat(scale, axis=0).repeat(scale, axis=1)
         upscaled = tmp_path / f"{number}.png"
         image.write(np.ascontiguousarray(CHANGES[vector["change"]](right)), upscaled)
         questions.append({"ask": "fidelity", "probe": probe, "upscaled": str(upscaled)})
@@ -266,7 +266,7 @@ def test_a_card_that_is_not_understood_is_refused(core, engine, tmp_path, change
     with pytest.raises(ModelError):
         load(tmp_path / "small.tflite")
     picture = tmp_path / "picture.png"
-    image.write(probe_picture(20, 30), picture)
+    image.write(probe_image(20, 30), picture)
     output = tmp_path / "upscaled.png"
     done = core(
         "org.ailsr.core.UpscaleMain", tmp_path / "small.tflite", picture, output, "--", *engine
@@ -332,7 +332,7 @@ def test_a_report_is_one_of_the_schema_with_the_figures_of_the_runtime(
     assert "SHA-256" in failed["error"]
 
     upscaler = load(int8_file)
-    assert (measured["scale"], measured["pixels"]) == (upscaler.scale, upscaler.engine.pixels)
+    assert (measured["scale"], measured["pixels"]) == (upscaler.scale, upscaler.engine.io_dtype)
     assert measured["input_size"] == list(upscaler.engine.input_size)
     assert measured["network"] == "sesr_m5"
     assert measured["engine"] == upscaler.engine.name
@@ -361,7 +361,7 @@ def probed_file(tmp_path):
     def write(pixels):
         path, card = tmp_path / f"{pixels}.tflite", small_card(pixels)
         write_with(card, path)
-        upscaled = load(path, threads=1).run(probe_picture(*card.input_size))
+        upscaled = load(path, threads=1).run(probe_image(*card.input_size))
         write_with(replace(card, probe=Probe.of(upscaled)), path)
         return path
 

@@ -13,7 +13,7 @@ from ailsr.export.graph.graph import Conv
 from ailsr.export.int8.arithmetic import integer_output
 from ailsr.export.reading.source import open_source
 from ailsr.runtime import load
-from ailsr.runtime.probe import Probe, probe_picture
+from ailsr.runtime.probe import Probe, probe_image
 from ailsr.train import zoo
 
 SIZE = (96, 112)
@@ -28,7 +28,7 @@ def work(request):
 def test_every_engine_gives_the_answer_of_integer_arithmetic(work, tmp_path, target):
     """On every CPU: those without VNNI included, where pairs of products may saturate."""
     graph, quantization = work.int8.quantized("correction")
-    picture = probe_picture(*SIZE)
+    picture = probe_image(*SIZE)
     wanted = integer_output(graph, quantization, picture).astype(int)
     difference = np.abs(
         load(work.write_by("correction", target, tmp_path)).upscale(picture) - wanted
@@ -39,7 +39,7 @@ def test_every_engine_gives_the_answer_of_integer_arithmetic(work, tmp_path, tar
 
 def test_the_answer_of_sixteen_bits(work, tmp_path):
     graph, quantization = work.int8.quantized("16-bit activations")
-    picture = probe_picture(*SIZE)
+    picture = probe_image(*SIZE)
     wanted = integer_output(graph, quantization, picture).astype(int)
     found = load(work.write_by("16-bit activations", "onnx", tmp_path)).upscale(picture)
     assert np.abs(found - wanted).max() <= 1
@@ -77,7 +77,7 @@ def test_the_probe_catches_saturation_and_pairs_of_today_have_none(work, monkeyp
     from ailsr.export.int8 import arithmetic
 
     graph, quantization = work.int8.quantized("calibration")
-    picture = probe_picture(*SIZE)
+    picture = probe_image(*SIZE)
 
     def answers() -> list[np.ndarray]:
         exact = integer_output(graph, quantization, picture)
@@ -105,7 +105,7 @@ def test_the_probe_catches_saturation_and_pairs_of_today_have_none(work, monkeyp
 
 def test_a_missing_border_and_a_swapped_colour_order_are_wrong(work):
     graph, quantization = work.int8.quantized("calibration")
-    picture = probe_picture(*SIZE)
+    picture = probe_image(*SIZE)
     right = Probe.of(integer_output(graph, quantization, picture))
     assert right.fidelity(integer_output(graph, quantization, picture)).verdict == "exact"
     swapped = integer_output(graph, quantization, picture[..., ::-1].copy())[..., ::-1]

@@ -247,7 +247,7 @@ def test_a_photograph_comes_out_as_rounded_by_torch(precision, tmp_path):
     expected = np.clip(np.rint(255 * run(graph, picture / 255)["upscaled"]), 0, 255)
     engine = CoreMLReference(saved(graph, tmp_path, precision=precision), threads=1)
     result = engine.run(picture)
-    assert (engine.scale, engine.pixels, result.dtype) == (2, "uint8", np.uint8)
+    assert (engine.scale, engine.io_dtype, result.dtype) == (2, "uint8", np.uint8)
     levels = np.abs(result - expected)
     assert levels.max() <= 1
     assert (levels > 0).mean() < {"float32": 1e-4, "float16": 0.1}[precision]
@@ -379,7 +379,7 @@ def test_a_float_card_says_that_pixels_are_uint8(tmp_path):
     card = Card("abpn", 2, "rgb", "float32", "float32", (20, 24), 4)
     coreml_writer.write(graph, card, tmp_path / "file.mlpackage")
     engine = CoreMLReference(tmp_path / "file.mlpackage")
-    assert engine.card is not None and engine.card.pixels == engine.pixels == "uint8"
+    assert engine.card is not None and engine.card.pixels == engine.io_dtype == "uint8"
 
 
 def test_the_same_graph_gives_the_same_bytes(tmp_path):

@@ -470,7 +470,7 @@ def test_pixels_of_every_type_give_the_same_picture(sane, folders, tmp_path):
         results = []
         for pixels in ("uint8", "int8", "float32"):
             file = work.export(target, "int8", tmp_path / pixels, pixels).file
-            assert load(file).engine.pixels == pixels
+            assert load(file).engine.io_dtype == pixels
             results.append(load(file).upscale(lr))
         assert all((result == results[0]).all() for result in results)
 

@@ -19,9 +19,9 @@ from ailsr.export.targets.coreml.coreml_reference import CoreMLReference
 from ailsr.export.targets.onnx import writer as onnx_writer
 from ailsr.export.targets.tflite import writer as tflite_writer
 from ailsr.runtime import load
-from ailsr.runtime.anatomy.anatomy import anatomy
 from ailsr.runtime.anatomy.lint import lint
 from ailsr.runtime.anatomy.lint_rules import DelegateName
+from ailsr.runtime.anatomy.registry import anatomy
 from ailsr.runtime.card import Card
 
 RANDOM = np.random.default_rng(0)

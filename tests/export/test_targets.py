@@ -18,7 +18,7 @@ from ailsr.export.graph.quantization import BITS, quantization_of
 from ailsr.export.targets import TARGETS, TargetName, check_precision
 from ailsr.runtime.anatomy.anatomy import anatomy
 from ailsr.runtime.card import Card, Precision
-from ailsr.runtime.engines.engine import open_engine
+from ailsr.runtime.engines.registry import open_engine
 from ailsr.runtime.errors import UsageError
 from ailsr.runtime.formats import FORMATS
 

@@ -27,7 +27,7 @@ from ailsr.runtime.bench.harness import Plan, measure_files
 from ailsr.runtime.bench.request import Measurement
 from ailsr.runtime.bench.results import Results
 from ailsr.runtime.devices.adb_device import BENCH
-from ailsr.runtime.devices.device import open_device
+from ailsr.runtime.devices.registry import open_device
 from ailsr.runtime.errors import DeviceError
 
 ROOT = Path(__file__).parents[2]

@@ -254,12 +254,11 @@ def test_pictures_are_upscaled_for_looking_at(files, images, tmp_path):
 ENGINES = """
     import os
     import numpy as np
-    from ailsr.runtime.card import Card
-    from ailsr.runtime.errors import EngineError
+    from ailsr.runtime.engines.engine import Engine
 
-    class Reference:
-        name, card, measurable = "reference 1.0", None, False
-        input_size, scale, pixels = (16, 16), 2, "uint8"
+    class Reference(Engine):
+        name, measurable = "reference 1.0", False
+        input_size, scale, io_dtype = (16, 16), 2, "uint8"
         def __init__(self, path, threads):
             os.write(1, b"an engine that talks\\n")
         def run(self, image):

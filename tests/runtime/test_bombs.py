@@ -15,12 +15,12 @@ READ = """
 import sys
 from pathlib import Path
 from ailsr.runtime import ImageError
-from ailsr.runtime.imaging.image import Limit, read_picture
+from ailsr.runtime.imaging.image import Limit, read_image
 from ailsr.runtime.memory import peak_memory_bytes
 path, memory = Path(sys.argv[1]), int(sys.argv[2])
 before = peak_memory_bytes()
 try:
-    print(*read_picture(path, limit=Limit(memory, path.parent) if memory else None).size)
+    print(*read_image(path, limit=Limit(memory, path.parent) if memory else None).size)
 except ImageError as error:
     print(error)
 print((peak_memory_bytes() or 0) - (before or 0))

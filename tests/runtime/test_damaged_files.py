@@ -19,11 +19,11 @@ from ai_edge_litert import schema_py_generated as schema
 
 from ailsr.export.graph.graph import Conv, DepthToSpace, Graph
 from ailsr.export.targets.coreml import writer as coreml_writer
-from ailsr.runtime.anatomy.anatomy import anatomy
+from ailsr.runtime.anatomy.registry import anatomy
 from ailsr.runtime.anatomy.tflite import tflite_metadata
 from ailsr.runtime.card import FORMAT, Card
 from ailsr.runtime.devices.device import scale_of
-from ailsr.runtime.engines.engine import open_engine
+from ailsr.runtime.engines.registry import open_engine
 from ailsr.runtime.errors import ModelError
 from ailsr.runtime.seal import UNSEALED
 from ailsr.train import checkpoint
@@ -35,7 +35,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from ailsr.runtime import AilsrError
-from ailsr.runtime.anatomy.anatomy import anatomy
+from ailsr.runtime.anatomy.registry import anatomy
 kind, path, part, cuts, flips = sys.argv[1], *map(Path, sys.argv[2:4]), *map(int, sys.argv[4:])
 
 def use():

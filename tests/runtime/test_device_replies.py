@@ -13,7 +13,7 @@ import pytest
 
 from ailsr.runtime import documents
 from ailsr.runtime.bench.harness import Plan
-from ailsr.runtime.devices import ssh_device
+from ailsr.runtime.devices import remote_agent, ssh_connection, ssh_device
 from ailsr.runtime.devices.ssh_device import SshDevice
 from ailsr.runtime.errors import DeviceError
 from ailsr.runtime.memory import resident_bytes
@@ -181,7 +181,7 @@ def test_a_malformed_answer_to_a_file_is_one_line(measure):
 
 
 def test_an_endless_line_is_cut(measure, monkeypatch):
-    monkeypatch.setattr(ssh_device, "LONGEST_LINE", 1 << 22)
+    monkeypatch.setattr(ssh_connection, "LONGEST_LINE", 1 << 22)
     before = resident_bytes()
     with pytest.raises(DeviceError, match="a line of more than 4194304 bytes"):
         measure(["ENDLESS"])
@@ -198,7 +198,7 @@ def test_endless_words_of_ssh_are_not_kept(measure):
 @pytest.mark.parametrize("when", ["greeting", "stored", "run"])
 def test_silence_has_an_end_and_is_given_as_the_reason(measure, monkeypatch, when):
     for name in ("GREETING_SECONDS", "REPLY_SECONDS"):
-        monkeypatch.setattr(ssh_device, name, 1.5)
+        monkeypatch.setattr(remote_agent, name, 1.5)
     monkeypatch.setattr(ssh_device, "patience", lambda plan: 1.5)
     silent = {"greeting": ["SILENCE"]} if when == "greeting" else {}
     silent |= {"stored": "SILENCE"} if when == "stored" else {"run": ["SILENCE"]}

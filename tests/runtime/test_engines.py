@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from ailsr.runtime import AilsrError, EngineError, ModelError, UsageError
 from ailsr.runtime.anatomy.tflite import tflite_metadata
 from ailsr.runtime.card import Card
-from ailsr.runtime.engines.engine import available_cores, open_engine
+from ailsr.runtime.engines.engine import available_cores
 from ailsr.runtime.engines.levels import Levels
+from ailsr.runtime.engines.registry import open_engine
 from ailsr.runtime.seal import SEAL_KEY, UNSEALED, sealed
 
 KINDS = ["onnx float32 float32", "onnx int8 uint8", "tflite float32 float32", "tflite int8 int8"]
@@ -30,7 +31,7 @@ def test_an_engine_tells_what_the_card_and_the_tensors_say(write_network, kind):
     engine = open_engine(write_network(kind, (20, 30), 3), threads=1)
     pixels = kind.split()[2]
     assert engine.card == Card("random", 3, "rgb", kind.split()[1], pixels, (20, 30), 4)
-    assert (engine.input_size, engine.scale, engine.pixels) == ((20, 30), 3, pixels)
+    assert (engine.input_size, engine.scale, engine.io_dtype) == ((20, 30), 3, pixels)
     assert engine.measurable
     assert engine.name.split()[0] in ("onnxruntime", "ai-edge-litert")
     upscaled = engine.run(np.zeros((20, 30, 3), pixels))

@@ -77,6 +77,46 @@ def test_a_folder_takes_the_place_of_a_folder(tmp_path):
     assert len(list(tmp_path.iterdir())) == 1
 
 
+REPLACES = """
+    import os, sys
+    from pathlib import Path
+    from ailsr.runtime.files import atomic_output
+    print("ready", flush=True)
+    path, end = Path(sys.argv[1]), sys.argv[2]
+    seen = []
+
+    def watch(event, arguments):
+        if event == "os.rename" and Path(arguments[1]) == path and not seen:  # the old one is away
+            seen.append(event)
+            if end == "kill":
+                os._exit(9)
+            raise OSError("the disk fails")
+
+    with atomic_output(path) as temporary:
+        temporary.mkdir()
+        (temporary / "new").touch()
+        sys.addaudithook(watch)
+"""
+
+
+@pytest.mark.parametrize("end", ["kill", "fail"])
+def test_a_folder_stays_or_comes_back_when_it_is_not_replaced(tmp_path, end):
+    path = tmp_path / "x.mlpackage"
+    path.mkdir()
+    (path / "old").touch()
+    with child(REPLACES, path, end) as replacing:
+        _, errors = replacing.communicate()
+    if end == "kill":
+        assert replacing.returncode == 9
+        assert not path.exists()
+        assert {p.name for p in tmp_path.rglob("*")} >= {"old", "new"}  # neither is lost
+        clear_leftovers(tmp_path)
+    else:
+        assert "the disk fails" in errors
+    assert [p.name for p in path.iterdir()] == ["old"]
+    assert [p.name for p in tmp_path.iterdir()] == ["x.mlpackage"]
+
+
 def test_a_pipe_stays_a_pipe(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with subprocess.Popen(["cat", tmp_path / "pipe"], stdout=subprocess.PIPE) as reader:

@@ -12,11 +12,11 @@ from PIL import Image, ImageCms
 from ailsr.runtime import ImageError
 from ailsr.runtime.imaging.image import (
     WRITE_OPTIONS,
-    Picture,
+    RgbImage,
     list_folder,
-    list_pictures,
+    list_images,
     read,
-    read_picture,
+    read_image,
     write,
 )
 
@@ -37,7 +37,7 @@ def mean_error(first, second):
 
 
 def test_a_plain_picture_is_read_as_it_is(tmp_path, rgb):
-    picture = read_picture(saved(tmp_path, Image.fromarray(rgb), ".png"))
+    picture = read_image(saved(tmp_path, Image.fromarray(rgb), ".png"))
     assert np.array_equal(picture.rgb, rgb)
     assert (picture.alpha, picture.notes, picture.grayscale) == (None, (), False)
 
@@ -47,7 +47,7 @@ def test_other_colour_modes_become_rgb_and_say_so(tmp_path, rgb, mode):
     image = Image.fromarray(rgb).convert(mode)
     ending = {"CMYK": ".jpg", "YCbCr": ".tif"}.get(mode, ".png")
     path = saved(tmp_path, image, ending, **({"quality": 95} if ending == ".jpg" else {}))
-    picture = read_picture(path)
+    picture = read_image(path)
     expected = {"P": "palette converted to RGB"}.get(mode, f"{mode} converted to RGB")
     if mode in ("1", "L"):
         expected = "grayscale expanded to RGB"
@@ -61,7 +61,7 @@ def test_other_colour_modes_become_rgb_and_say_so(tmp_path, rgb, mode):
 @pytest.mark.parametrize("ending", [".png", ".tif"])
 def test_sixteen_bits_are_scaled_not_clipped(tmp_path, ending):
     levels = np.array([[0, 128, 129, 257, 25700, 65535]], np.uint16)
-    picture = read_picture(saved(tmp_path, Image.fromarray(levels), ending))
+    picture = read_image(saved(tmp_path, Image.fromarray(levels), ending))
     assert picture.rgb[0, :, 1].tolist() == [0, 0, 1, 1, 100, 255]
     assert picture.notes == ("16 bits per channel reduced to 8", "grayscale expanded to RGB")
 
@@ -70,7 +70,7 @@ def test_sixteen_bit_colour_is_scaled(tmp_path):
     path = tmp_path / "deep.png"
     row = b"\0" + struct.pack(">6H", 0, 25700, 65535, 257, 514, 51400)
     path.write_bytes(png(2, 1, 16, 2, row))
-    picture = read_picture(path)
+    picture = read_image(path)
     assert picture.rgb.tolist() == [[[0, 100, 255], [1, 2, 200]]]
     assert picture.notes == ("16 bits per channel reduced to 8",)
 
@@ -89,7 +89,7 @@ def test_alpha_is_kept_apart_and_read_puts_it_on_white(tmp_path, rgb, mode):
     image = base.copy()
     image.putalpha(Image.fromarray(alpha))
     path = saved(tmp_path, image, ".png")
-    picture = read_picture(path)
+    picture = read_image(path)
     assert np.array_equal(picture.alpha, alpha)
     assert np.array_equal(picture.rgb, np.asarray(base.convert("RGB")))
     white = Image.new("RGB", base.size, "white")
@@ -101,11 +101,11 @@ def test_transparent_colours_of_palettes_and_grays_are_alpha(tmp_path):
     image = Image.new("P", (3, 2), 1)
     image.putpalette([255, 0, 0, 0, 255, 0])
     image.putpixel((0, 0), 0)
-    picture = read_picture(saved(tmp_path, image, ".gif", transparency=0))
+    picture = read_image(saved(tmp_path, image, ".gif", transparency=0))
     assert picture.alpha.tolist() == [[0, 255, 255], [255, 255, 255]]
     gray = Image.new("L", (3, 2), 9)
     gray.putpixel((0, 0), 7)
-    picture = read_picture(saved(tmp_path, gray, ".png", transparency=7))
+    picture = read_image(saved(tmp_path, gray, ".png", transparency=7))
     assert picture.alpha.tolist() == [[0, 255, 255], [255, 255, 255]]
     assert picture.grayscale
 
@@ -113,14 +113,14 @@ def test_transparent_colours_of_palettes_and_grays_are_alpha(tmp_path):
 def test_alpha_that_is_opaque_throughout_is_none(tmp_path, rgb):
     image = Image.fromarray(rgb)
     image.putalpha(255)
-    assert read_picture(saved(tmp_path, image, ".png")).alpha is None
+    assert read_image(saved(tmp_path, image, ".png")).alpha is None
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_orientation_is_applied(tmp_path, rgb, orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
-    picture = read_picture(saved(tmp_path, Image.fromarray(rgb), ".png", exif=exif))
+    picture = read_image(saved(tmp_path, Image.fromarray(rgb), ".png", exif=exif))
     expected = {
         1: rgb,
         2: rgb[:, ::-1],
@@ -143,17 +143,17 @@ def test_damaged_exif_data_does_not_lose_the_picture(tmp_path, rgb):
 def test_a_colour_profile_is_converted_to_srgb(tmp_path, rgb):
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     image = Image.fromarray(rgb)
-    picture = read_picture(saved(tmp_path, image, ".png", icc_profile=profile))
+    picture = read_image(saved(tmp_path, image, ".png", icc_profile=profile))
     assert np.array_equal(picture.rgb, rgb)
     assert picture.notes == ()
 
     # A profile in which the red channel is blue and the other way round.
     swapped = profile.replace(b"rXYZ", b"?XYZ").replace(b"bXYZ", b"rXYZ").replace(b"?XYZ", b"bXYZ")
-    picture = read_picture(saved(tmp_path, image, ".png", icc_profile=swapped))
+    picture = read_image(saved(tmp_path, image, ".png", icc_profile=swapped))
     assert mean_error(picture.rgb, rgb[..., ::-1]) < 1
     assert picture.notes == ("converted from its colour profile to sRGB",)
 
-    picture = read_picture(saved(tmp_path, image, ".png", icc_profile=b"no profile"))
+    picture = read_image(saved(tmp_path, image, ".png", icc_profile=b"no profile"))
     assert np.array_equal(picture.rgb, rgb)
     assert picture.notes == ("its colour profile cannot be used; taken as sRGB",)
 
@@ -161,7 +161,7 @@ def test_a_colour_profile_is_converted_to_srgb(tmp_path, rgb):
 def test_of_an_animation_the_first_frame_is_read(tmp_path):
     frames = [Image.new("RGB", (5, 4), colour) for colour in ("red", "lime", "blue")]
     path = saved(tmp_path, frames[0], ".gif", save_all=True, append_images=frames[1:])
-    picture = read_picture(path)
+    picture = read_image(path)
     assert "the first of 3 frames" in picture.notes
     assert picture.rgb[0, 0].tolist() == [255, 0, 0]
 
@@ -208,12 +208,12 @@ def test_what_is_written_is_read_again(tmp_path, rgb, ending):
     assert mean_error(read(path), rgb) < (4 if lossy else 1e-9)
     alpha = np.full(rgb.shape[:2], 128, np.uint8)
     write(rgb, path, alpha)
-    again = read_picture(path)
+    again = read_image(path)
     if ending in (".png", ".webp", ".tif", ".tiff"):
         assert np.array_equal(again.alpha, alpha)
     else:
         assert again.alpha is None
-        assert mean_error(again.rgb, Picture(rgb, alpha).on_white()) < 4
+        assert mean_error(again.rgb, RgbImage(rgb, alpha).on_white()) < 4
 
 
 def test_a_picture_that_cannot_be_written_leaves_nothing(tmp_path):
@@ -239,17 +239,17 @@ def test_pictures_of_a_folder_are_found_by_their_endings(tmp_path):
         Image.new("RGB", (4, 4)).save(tmp_path / kind, kind)
     listing = list_folder(tmp_path)
     named = ["a.jpg", "b.PNG", "bmp", "c.jfif", "d.mpo", "gif", "jpeg", "png", "ppm", "tiff"]
-    assert [p.name for p in listing.pictures] == [*named, "webp"]
-    assert list_pictures(tmp_path) == listing.pictures
+    assert [p.name for p in listing.images] == [*named, "webp"]
+    assert list_images(tmp_path) == listing.images
     assert listing.note == (
         f"{tmp_path}: 5 of 16 left out: 2 ending in .txt, 1 hidden, 1 without an ending, "
         "1 a folder of its own"
     )
     (tmp_path / "none").mkdir()
     with pytest.raises(ImageError, match=r"no pictures in .*none: looked for .*\.png"):
-        list_pictures(tmp_path / "none")
+        list_images(tmp_path / "none")
     with pytest.raises(ImageError, match="no folder of pictures at"):
-        list_pictures(tmp_path / "missing")
+        list_images(tmp_path / "missing")
 
 
 def png(width, height, bits, colour, rows):

@@ -10,9 +10,10 @@ import pytest
 from ailsr.export.graph.graph import Conv, DepthToSpace, Graph, Pad, PRelu
 from ailsr.export.targets.coreml import writer as coreml_writer
 from ailsr.export.targets.tflite import writer as tflite_writer
-from ailsr.runtime.anatomy.anatomy import Anatomy, Operator, Tensor, anatomy
+from ailsr.runtime.anatomy.anatomy import Anatomy, Operator, Tensor
 from ailsr.runtime.anatomy.lint import lint
 from ailsr.runtime.anatomy.lint_rules import DELEGATES, DelegateName
+from ailsr.runtime.anatomy.registry import anatomy
 from ailsr.runtime.anatomy.tflite import OPERATORS
 from ailsr.runtime.card import Card
 from ailsr.runtime.commands import show

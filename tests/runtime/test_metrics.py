@@ -27,7 +27,7 @@ def noisy(photographs):
 def test_bicubic_on_set5_unrounded(data, scale, expected_psnr, expected_ssim):
     """The figures printed with VDSR and AIL: Y all the way, in floating point."""
     figures = []
-    for path in image.list_pictures(data / "benchmark" / "Set5" / "HR"):
+    for path in image.list_images(data / "benchmark" / "Set5" / "HR"):
         y = luma(crop_to_multiple(image.read(path), scale))
         pair = [shave(plane, scale) for plane in (enlarge(shrink(y, scale), scale), y)]
         figures.append((psnr(*pair), ssim(*pair)))

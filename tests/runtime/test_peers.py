@@ -13,7 +13,7 @@ import pytest
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 
 from ailsr.runtime import EngineError, ModelError, UsageError, load
-from ailsr.runtime.engines.engine import chosen_engines, engine_names, open_engine
+from ailsr.runtime.engines.registry import chosen_engines, engine_names, open_engine
 from ailsr.runtime.engines.resizer import Library, Resizer, ResizerEngine
 from ailsr.runtime.imaging import image
 from ailsr.runtime.imaging.protocol import evaluate, pairs

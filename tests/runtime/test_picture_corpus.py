@@ -19,7 +19,7 @@ from picture_files import CHANNELS, DEPTHS, png
 from PIL import ExifTags, Image, features
 
 from ailsr.runtime import ImageError
-from ailsr.runtime.imaging.image import Limit, list_pictures, read_picture
+from ailsr.runtime.imaging.image import Limit, list_images, read_image
 from ailsr.runtime.upscaling.frames import read_frames
 
 KINDS = [(color, depth) for color, depths in DEPTHS.items() for depth in depths]
@@ -27,8 +27,8 @@ KINDS = [(color, depth) for color, depths in DEPTHS.items() for depth in depths]
 
 def both(path):
     """The picture at ``path``, the same plain and with little memory."""
-    plain = read_picture(path)
-    little = read_picture(path, limit=Limit(1 << 20, path.parent))
+    plain = read_image(path)
+    little = read_image(path, limit=Limit(1 << 20, path.parent))
     assert np.array_equal(plain.rgb, little.rgb[:])
     assert (plain.alpha is None) == (little.alpha is None)
     assert plain.alpha is None or np.array_equal(plain.alpha, little.alpha[:])
@@ -193,7 +193,7 @@ def test_tiff_of_few_bits(tmp_path, bits, white_is_zero):
     path.write_bytes(tiff(tags, strip))
     if bits == 12 and white_is_zero:
         with pytest.raises(ImageError, match="of a kind that is not read"):
-            read_picture(path)
+            read_image(path)
         return
     expected = eighths(levels, bits)
     assert np.array_equal(both(path).rgb[..., 0], 255 - expected if white_is_zero else expected)
@@ -230,7 +230,7 @@ def test_a_tiff_that_is_not_what_it_seems_is_refused(tmp_path, tags, message):
         tags = {tag: value for tag, value in tags.items() if tag not in (273, 278, 279)}
     path.write_bytes(tiff(tags, bytes(80)))
     with pytest.raises(ImageError, match=message):
-        read_picture(path)
+        read_image(path)
 
 
 def modes(rgb):
@@ -300,7 +300,7 @@ def test_a_png_that_lacks_rows_is_refused(tmp_path, photographs, limit, interlac
     rgb, path = photographs["chelsea"][40:60, 100:134], tmp_path / "a.png"
     path.write_bytes(png(rgb, 8, 2, interlaced=interlaced, rows=9))
     with pytest.raises(ImageError, match=r"a\.png cannot be read \(it is cut short\)"):
-        read_picture(path, limit=limit and Limit(limit, tmp_path))
+        read_image(path, limit=limit and Limit(limit, tmp_path))
     with pytest.raises(ImageError, match=r"frame 1 cannot be read \(it is cut short\)"):
         list(read_frames(io.BytesIO(path.read_bytes()), None)[1])
 
@@ -334,7 +334,7 @@ def test_a_png_that_is_not_understood_is_refused_by_name(tmp_path, photographs, 
     path = tmp_path / "a.png"
     path.write_bytes(png(photographs["chelsea"][:9, :9], 8, 2, before=[chunk]))
     with pytest.raises(ImageError, match=message):
-        read_picture(path)
+        read_image(path)
 
 
 def exif_of(orientation):
@@ -456,15 +456,15 @@ def test_heif_without_its_package_says_what_to_install(tmp_path, monkeypatch):
     path = tmp_path / "a.heic"
     path.write_bytes(b"\0\0\0\x18ftypheic" + bytes(12) + bytes(99))
     with pytest.raises(ImageError, match=r'a\.heic is a HEIF picture: pip install "ailsr\[heif\]"'):
-        read_picture(path)
+        read_image(path)
     with pytest.raises(
         ImageError, match=r'1 ending in \.heic, which needs pip install "ailsr\[heif'
     ):
-        list_pictures(tmp_path)
+        list_images(tmp_path)
 
 
 def both_of(path):
-    plain = read_picture(path)
-    little = read_picture(path, limit=Limit(1 << 22, path.parent))
+    plain = read_image(path)
+    little = read_image(path, limit=Limit(1 << 22, path.parent))
     assert np.array_equal(plain.rgb, little.rgb[:]) and plain.notes == little.notes
     return plain

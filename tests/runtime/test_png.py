@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ailsr.runtime import ImageError
-from ailsr.runtime.imaging.image import Limit, read_picture
+from ailsr.runtime.imaging.image import Limit, read_image
 from ailsr.runtime.imaging.png import PngWriter
 from ailsr.runtime.imaging.png_reader import decode_png
 from ailsr.runtime.imaging.rows import DiskRows
@@ -59,8 +59,8 @@ def test_bands_are_those_of_the_whole_picture(photographs, mode, memory):
 def test_a_picture_read_with_little_memory_is_the_same(tmp_path, photographs, mode):
     image = Image.fromarray(photographs["astronaut"]).convert(mode)
     image.save(tmp_path / "a.png", **({"transparency": 3} if mode == "P" else {}))
-    whole = read_picture(tmp_path / "a.png")
-    banded = read_picture(tmp_path / "a.png", limit=Limit(2**20, tmp_path))
+    whole = read_image(tmp_path / "a.png")
+    banded = read_image(tmp_path / "a.png", limit=Limit(2**20, tmp_path))
     assert isinstance(banded.rgb, DiskRows)
     assert np.array_equal(banded.on_white(), whole.on_white())
     assert (banded.alpha is None, banded.notes, banded.grayscale) == (
@@ -73,12 +73,12 @@ def test_a_picture_read_with_little_memory_is_the_same(tmp_path, photographs, mo
 
 def test_what_pillow_decodes_whole_needs_room_for_it(tmp_path, photographs):
     Image.fromarray(photographs["astronaut"]).save(tmp_path / "a.jpg", quality=95)
-    whole = read_picture(tmp_path / "a.jpg")
-    banded = read_picture(tmp_path / "a.jpg", limit=Limit(2**21, tmp_path))
+    whole = read_image(tmp_path / "a.jpg")
+    banded = read_image(tmp_path / "a.jpg", limit=Limit(2**21, tmp_path))
     assert isinstance(banded.rgb, DiskRows)
     assert np.array_equal(banded.rgb[:], whole.rgb)
     with pytest.raises(ImageError, match=r"a.jpg has 0 megapixels.* takes 1M.*--max-memory"):
-        read_picture(tmp_path / "a.jpg", limit=Limit(2**19, tmp_path))
+        read_image(tmp_path / "a.jpg", limit=Limit(2**19, tmp_path))
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -87,8 +87,8 @@ def test_a_turned_picture_is_turned_band_by_band(tmp_path, photographs, orientat
     exif = Image.Exif()
     exif[0x0112] = orientation
     Image.fromarray(rgb).save(tmp_path / "a.png", exif=exif)
-    whole = read_picture(tmp_path / "a.png")
-    banded = read_picture(tmp_path / "a.png", limit=Limit(2**20, tmp_path))
+    whole = read_image(tmp_path / "a.png")
+    banded = read_image(tmp_path / "a.png", limit=Limit(2**20, tmp_path))
     assert np.array_equal(banded.rgb[:], whole.rgb)
     assert banded.notes == whole.notes
 
@@ -100,10 +100,10 @@ def test_a_cut_or_damaged_file_is_an_error_in_bands_too(tmp_path, photographs):
     for length in range(1, len(data) - 20, len(data) // 12):
         path.write_bytes(data[:length])
         with pytest.raises(ImageError, match=r"a\.png") as caught:
-            read_picture(path, limit=limit)
+            read_image(path, limit=limit)
         assert "\n" not in str(caught.value)
     damaged = bytearray(data)
     damaged[len(data) // 2] ^= 1
     path.write_bytes(damaged)
     with pytest.raises(ImageError, match=r"a\.png cannot be read"):
-        read_picture(path, limit=limit)
+        read_image(path, limit=limit)

@@ -13,19 +13,19 @@ import pytest
 from ailsr.runtime import load
 from ailsr.runtime.commands import bench, compare, show
 from ailsr.runtime.errors import ModelError
-from ailsr.runtime.probe import Probe, probe_picture
+from ailsr.runtime.probe import Probe, probe_image
 
 VECTORS = json.loads((Path(__file__).parents[1] / "parity" / "probe.json").read_text())
 SIZE = (40, 56)
 
 
 def enlarged(height: int, width: int, scale: int) -> np.ndarray:
-    return probe_picture(height, width).repeat(scale, 0).repeat(scale, 1)
+    return probe_image(height, width).repeat(scale, 0).repeat(scale, 1)
 
 
 @pytest.mark.parametrize("case", VECTORS["pictures"])
 def test_the_picture_is_the_same_everywhere(case):
-    picture = probe_picture(case["height"], case["width"])
+    picture = probe_image(case["height"], case["width"])
     assert picture.shape == (case["height"], case["width"], 3)
     assert zlib.crc32(picture.tobytes()) == case["crc32"]
 
@@ -62,7 +62,7 @@ def test_verdicts_are_the_same_everywhere(case):
 
 def test_the_mean_of_a_photograph_s_contrast():
     """Grey levels of all kinds, colours apart in the mean, black and white among them."""
-    picture = probe_picture(360, 640).astype(int)
+    picture = probe_image(360, 640).astype(int)
     means = picture.mean((0, 1))
     assert means[0] - means[1] > 4 and means[1] - means[2] > 4
     assert 40 < picture.std() < 100
@@ -72,7 +72,7 @@ def test_the_mean_of_a_photograph_s_contrast():
 @pytest.fixture
 def files(write_network, tmp_path):
     """One with the right answer, one with that of the inverted picture, one without."""
-    right = load(write_network("onnx int8 uint8", SIZE)).upscale(probe_picture(*SIZE))
+    right = load(write_network("onnx int8 uint8", SIZE)).upscale(probe_image(*SIZE))
     kinds = {"right": Probe.of(right), "wrong": Probe.of(255 - right), "old": None}
     return {
         name: write_network("onnx int8 uint8", SIZE, probe=probe).rename(tmp_path / f"{name}.onnx")

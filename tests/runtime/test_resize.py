@@ -30,7 +30,7 @@ SETS = [
 def test_every_low_resolution_image_of_matlab_is_reproduced(data, name, folder, border, scale):
     root = data / "benchmark" / name
     compared = 0
-    for path in image.list_pictures(root / "HR"):
+    for path in image.list_images(root / "HR"):
         hr = crop_to_multiple(image.read(path), scale)
         lr = image.read(root / folder / f"X{scale}" / f"{path.stem}x{scale}.png")
         differing = np.count_nonzero(shrink(hr, scale, border=border) != lr)

@@ -16,7 +16,7 @@ from torch import nn
 
 from ailsr.export.graph.graph import Conv, DepthToSpace, Graph
 from ailsr.export.targets.coreml import writer as coreml_writer
-from ailsr.runtime.anatomy.anatomy import anatomy
+from ailsr.runtime.anatomy.registry import anatomy
 from ailsr.runtime.anatomy.tflite import OPERATORS, TYPES
 from ailsr.runtime.card import Card
 from ailsr.runtime.commands import show
@@ -125,7 +125,7 @@ def test_nothing_is_needed_to_read_exported_files(write_network):
 import sys
 for name in ("onnx", "onnxruntime", "flatbuffers", "ai_edge_litert", "coremltools", "torch"):
     sys.modules[name] = None
-from ailsr.runtime.anatomy.anatomy import anatomy
+from ailsr.runtime.anatomy.registry import anatomy
 print(*(len(anatomy(path).operators) for path in sys.argv[1:]))
 """
     paths = [str(write_network(kind, (12, 12))) for kind in KINDS]

@@ -23,7 +23,7 @@ import pytest
 from ailsr.runtime.bench.harness import Plan, measure_files
 from ailsr.runtime.bench.request import Measurement
 from ailsr.runtime.bench.results import Results
-from ailsr.runtime.devices.device import open_device
+from ailsr.runtime.devices.registry import open_device
 from ailsr.runtime.errors import DeviceError, UsageError
 from ailsr.runtime.imaging import image, protocol
 

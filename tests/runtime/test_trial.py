@@ -8,7 +8,7 @@ import pytest
 
 from ailsr.runtime.card import Card
 from ailsr.runtime.commands.upscale import Config, main
-from ailsr.runtime.engines.engine import open_engine
+from ailsr.runtime.engines.registry import open_engine
 from ailsr.runtime.engines.trial import survives_trial
 from ailsr.runtime.errors import ModelError
 from ailsr.runtime.imaging import image

@@ -108,7 +108,7 @@ def test_notes_go_to_stderr_and_alpha_is_upscaled(model, photo, tmp_path, capsys
     image.write(rgb, photo, alpha)
     main(Config(model, [photo], tmp_path / "large.png", threads=1))
     assert capsys.readouterr().err == f"{photo}: alpha upscaled by bicubic interpolation\n"
-    large = image.read_picture(tmp_path / "large.png")
+    large = image.read_image(tmp_path / "large.png")
     assert np.array_equal(large.alpha, enlarge(alpha, 2))
     assert np.array_equal(large.rgb, load(model, threads=1).upscale(rgb))
     main(Config(model, [photo], tmp_path / "large.bmp", threads=1))
@@ -128,7 +128,7 @@ def test_colours_below_alpha_0_do_not_reach_what_is_visible(model, tmp_path, pho
         output = tmp_path / "large.png"
         sprite = [tmp_path / "sprite.png"]
         main(Config(model, sprite, output, threads=1, max_memory=limit, overwrite=True))
-        large.append(image.read_picture(output))
+        large.append(image.read_image(output))
     visible = enlarge(alpha, 2) > 0
     for other in large[1:]:
         assert np.array_equal(other.alpha, large[0].alpha)

@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ailsr.runtime import EngineError, ImageError, ModelError, load
-from ailsr.runtime.engines.engine import open_engine
-from ailsr.runtime.upscaling.upscaler import UNKNOWN_RADIUS, from_pixels, to_pixels
+from ailsr.runtime.engines.pixels import from_pixels, to_pixels
+from ailsr.runtime.engines.registry import open_engine
+from ailsr.runtime.upscaling.upscaler import UNKNOWN_RADIUS
 
 RADIUS = 4
 KINDS = [
@@ -45,7 +46,7 @@ def test_tiled_result_equals_the_untiled_one(write_network, kind, size, window, 
     tiled = load(write_network(kind, window, scale), threads=1)
     whole = padded(rgb, window)
     untiled = open_engine(write_network(kind, whole.shape[:2], scale), threads=1)
-    pixels = untiled.pixels
+    pixels = untiled.io_dtype
     expected = untiled.run(to_pixels(whole, pixels))[: size[0] * scale, : size[1] * scale]
     assert np.array_equal(tiled.upscale(rgb), from_pixels(expected, pixels))
 

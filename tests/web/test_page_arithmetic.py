@@ -11,7 +11,7 @@ import pytest
 
 from ailsr.runtime.bench.latency import Latency, is_steady
 from ailsr.runtime.errors import ModelError
-from ailsr.runtime.probe import Fidelity, probe_picture
+from ailsr.runtime.probe import Fidelity, probe_image
 from ailsr.runtime.upscaling.tiles import plan
 
 RANDOM = np.random.default_rng(7)
@@ -79,7 +79,7 @@ def test_the_probe_picture_is_that_of_the_runtime(in_node):
 
 def repeated(height, width, scale):
     """The probe picture with each pixel ``scale`` times along each side: as if upscaled."""
-    return probe_picture(height, width).repeat(scale, 0).repeat(scale, 1)
+    return probe_image(height, width).repeat(scale, 0).repeat(scale, 1)
 
 
 def as_picture(rgb):

@@ -22,11 +22,12 @@ from ailsr.export.targets.coreml.writer import WEIGHTS, coremltools
 from ailsr.runtime.anatomy.coreml import blobs, specification_path
 from ailsr.runtime.card import METADATA_KEY, Card, PixelType
 from ailsr.runtime.engines.coreml import image_feature, reading
-from ailsr.runtime.errors import EngineError, ImageError, ModelError
+from ailsr.runtime.engines.engine import Engine
+from ailsr.runtime.errors import EngineError, ImageError, ModelError, one_line
 from ailsr.runtime.seal import check_seal
 
 
-class CoreMLReference:
+class CoreMLReference(Engine):
     """The engine of ``.mlpackage`` files that make one RGB image of another.
 
     ``threads`` is the number of torch's threads during ``run``; None leaves it as it is. Raises
@@ -35,7 +36,7 @@ class CoreMLReference:
 
     name = "Core ML reference"
     measurable = False
-    pixels: PixelType = "uint8"
+    io_dtype: PixelType = "uint8"
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         self.threads = threads
@@ -86,7 +87,7 @@ class CoreMLReference:
                 computed = self.program.compute({self.input: tensor}, result)
             array: NDArray[np.float32] = computed[0].permute(1, 2, 0).contiguous().numpy()
         except Exception as error:  # the operators of a file of others may get anything
-            reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+            reason = one_line(f"{type(error).__name__}: {error}", 200)
             raise EngineError(f"its program cannot be computed ({reason})") from error
         return array
 

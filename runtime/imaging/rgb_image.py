@@ -1,4 +1,4 @@
-"""What a picture is once it is read: pixels, opacity, and what is to be kept of its file."""
+"""An image that was read: pixels, opacity, and metadata of its file that are kept."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ Rgb = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture as a file holds it, in 8 bits a channel: sRGB, or as ``profile`` says."""
+class RgbImage:
+    """An image as a file holds it, in 8 bits a channel: sRGB, or as ``profile`` says."""
 
     rgb: Rows
     """H×W×3: an array, or rows on the disk when it was read with little memory."""
     alpha: Rows | None = None
-    """H×W opacity; None when the picture is opaque throughout."""
+    """H×W opacity; None when the image is opaque throughout."""
     notes: tuple[str, ...] = ()
-    """What was changed to make it 8-bit RGB, one phrase each; empty: nothing."""
+    """Changes that made it 8-bit RGB, one phrase each; empty: none."""
     grayscale: bool = False
     """The file holds one channel: R, G and B are equal."""
     profile: bytes | None = None
     """The ICC profile of ``rgb``; None: sRGB."""
     exif: bytes | None = None
-    """What EXIF tells of the photograph, without orientation and sizes."""
+    """EXIF data of the photograph, without orientation and sizes."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -39,21 +39,21 @@ class Picture:
         return self.rgb.shape[0], self.rgb.shape[1]
 
     def on_white(self) -> Rgb:
-        """The picture without alpha, as it looks on white."""
+        """The image without alpha, as it looks on white."""
         return on_white(self.rgb[:], None if self.alpha is None else self.alpha[:])
 
 
 @dataclass(frozen=True)
 class Limit:
-    """How much memory reading a picture may take, and where its pixels go when they need more."""
+    """The memory that reading an image may take, and a folder for pixels that need more."""
 
     memory: int = 1 << 30
     """Bytes: of what is decoded at a time, and of the whole where a decoder yields no less."""
     folder: Path | None = None
-    """Where there is room for temporary files; None: the pixels stay in memory."""
+    """Folder for temporary files; None: the pixels stay in memory."""
 
     def check(self, name: str, size: tuple[int, int], needed: int, advice: str) -> None:
-        """Raise ImageError when ``needed`` bytes for a picture of ``size`` are too many.
+        """Raise ImageError when ``needed`` bytes for an image of ``size`` are too many.
 
         ``advice`` is what would do with less, an imperative.
         """
@@ -71,7 +71,7 @@ class Limit:
         )
 
     def too_wide(self, name: str, width: int) -> str:
-        """What to say of rows of ``width`` pixels, one of which does not fit."""
+        """The message on rows of ``width`` pixels, one of which does not fit."""
         raised = ", or raise --max-memory" if self.folder else ""
         return (
             f"{name} has rows of {width} pixels, too long for the "

@@ -1,4 +1,4 @@
-"""A crew of engines, in any number and with any tiles, computes what one engine computes."""
+"""A pool of engines, in any number and with any tiles, computes what one engine computes."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import onnx
 import pytest
 
 from ailsr.runtime import UsageError, load
-from ailsr.runtime.engines.engine import open_engine
+from ailsr.runtime.engines.pixels import from_pixels, to_pixels
+from ailsr.runtime.engines.registry import open_engine
 from ailsr.runtime.imaging import image
 from ailsr.runtime.memory import megabytes, parse_size
 from ailsr.runtime.seal import SEAL_KEY, UNSEALED, sealed
-from ailsr.runtime.upscaling.crew import Crew
-from ailsr.runtime.upscaling.upscaler import from_pixels, to_pixels
+from ailsr.runtime.upscaling.engine_pool import EnginePool
 
 KINDS = ["onnx float32 float32", "onnx int8 uint8", "tflite float32 float32", "tflite int8 uint8"]
 
@@ -25,13 +25,13 @@ def chelsea(photographs):
     return np.ascontiguousarray(photographs["chelsea"])  # 300×451
 
 
-def together(crew, pictures):
+def together(pool, pictures):
     """The upscaled pictures, put together from their bands."""
     results = [np.zeros((p.shape[0] * 2, p.shape[1] * 2, 3), np.uint8) for p in pictures]
     order = []
-    for band in crew.bands(pictures):
-        results[band.picture][band.rows] = band.pixels
-        order.append((band.picture, band.rows.start, band.last))
+    for band in pool.bands(pictures):
+        results[band.image][band.rows] = band.pixels
+        order.append((band.image, band.rows.start, band.last))
     assert order == sorted(order)
     assert [last for *_, last in order].count(True) == len(pictures)
     return results
@@ -43,19 +43,19 @@ def test_a_photograph_in_tiles_is_the_photograph_at_once_to_the_bit(
     write_network, chelsea, kind, threads
 ):
     whole = open_engine(write_network(kind, chelsea.shape[:2]), threads=1)
-    expected = from_pixels(whole.run(to_pixels(chelsea, whole.pixels)), whole.pixels)
-    crew = Crew(write_network(kind, (96, 128)), threads)
-    crew.fit(chelsea.shape[:2])
-    (result,) = together(crew, [chelsea])
+    expected = from_pixels(whole.run(to_pixels(chelsea, whole.io_dtype)), whole.io_dtype)
+    pool = EnginePool(write_network(kind, (96, 128)), threads)
+    pool.fit(chelsea.shape[:2])
+    (result,) = together(pool, [chelsea])
     assert np.array_equal(result, expected)
 
 
 def test_pictures_come_out_in_their_order(write_network, chelsea):
     path = write_network("tflite int8 uint8", (96, 128))
     pictures = [chelsea, chelsea[:50, :60], chelsea[::-1], chelsea[:97], chelsea[:, :200]]
-    crew = Crew(path, 3)
-    crew.fit(chelsea.shape[:2], many=True)
-    for result, rgb in zip(together(crew, pictures), pictures, strict=True):
+    pool = EnginePool(path, 3)
+    pool.fit_frames(chelsea.shape[:2])
+    for result, rgb in zip(together(pool, pictures), pictures, strict=True):
         assert np.array_equal(result, load(path, threads=1).upscale(np.ascontiguousarray(rgb)))
 
 
@@ -135,7 +135,7 @@ def test_a_limit_that_is_enough_for_a_large_picture_is_for_a_small_one(
 def test_a_limit_that_is_too_low_says_what_the_file_takes(write_network):
     path = write_network("onnx int8 uint8", (96, 128))
     with pytest.raises(UsageError, match=r"--max-memory is too low: .* takes \d+M alone"):
-        Crew(path, 2, limit=1 << 20)
+        EnginePool(path, 2, limit=1 << 20)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,132 @@
+"""Engines of one file that upscale images together.
+
+The tiles of an image are independent, and engines let go of Python's lock while they compute. So a
+pool of engines with one thread each shares the tiles: measured here, that is as fast as or faster
+than one engine with all the threads, which is left to images of a single tile.
+"""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+from ailsr.runtime.engines.registry import import_library, open_engine
+from ailsr.runtime.imaging.rgb_image import Limit, Rgb
+from ailsr.runtime.imaging.rows import Rows
+from ailsr.runtime.upscaling.bands import Band, Progress, upscale_bands
+from ailsr.runtime.upscaling.memory_policy import EngineMemory, MemoryPolicy, Team, reading_bytes
+from ailsr.runtime.upscaling.tiles import Size, Tile
+from ailsr.runtime.upscaling.upscaler import Upscaler
+
+
+class EnginePool:
+    """The engines of one file, on ``threads`` threads in all."""
+
+    def __init__(self, path: Path, threads: int, limit: int | None = None) -> None:
+        """``limit``: most resident memory of the process in bytes; None: as much as it takes.
+
+        Raises ModelError and EngineError as ``open_engine`` does.
+        """
+        import_library(path)
+        self._path, self._limit = path, limit
+        self._tried = False
+        self._upscalers: list[Upscaler] = []
+        self._team = Team(None, 1, 1)
+        if limit is None:
+            first, memory = self._open(1), None
+            self._upscalers = [first]
+        else:
+            first, memory = EngineMemory.measure(partial(self._open, 1), limit)
+        self._policy = MemoryPolicy(first, threads, memory)
+        self.scale, self.radius = first.scale, first.radius
+
+    def release(self) -> None:
+        """Give the engines' memory back; ``fit`` opens them again."""
+        self._upscalers = []
+
+    def make_room(self, folder: Path) -> Limit | None:
+        """The memory for reading an image, temporary files being in ``folder``; None: no limit.
+
+        Where there is one, the engines are released first.
+        """
+        if self._limit is None:
+            return None
+        self.release()
+        return Limit(reading_bytes(self._limit), folder)
+
+    def frame_bytes(self) -> int:
+        """Most bytes that a frame of a video may take."""
+        return Limit().memory if self._limit is None else reading_bytes(self._limit) // 4
+
+    def fit(self, size: Size, *, writing: int = 0, alpha: bool = False) -> None:
+        """Open the engines for an image of ``size`` (height, width).
+
+        ``writing``: bytes that its file takes until it is written. ``alpha``: it is transparent.
+        Raises UsageError when the limit of memory is too low.
+        """
+        self._fit(size, writing + (self._policy.alpha_bytes(size) if alpha else 0), many=False)
+
+    def fit_frames(self, size: Size) -> None:
+        """As ``fit``, for the frames of a video."""
+        self._fit(size, self._policy.ahead_bytes(size), many=True)
+
+    def bands(self, images: Iterable[Rows], progress: Progress | None = None) -> Iterator[Band]:
+        """The upscaled ``images`` (H×W×3), each from top to bottom, one after the other.
+
+        Raises EngineError when an engine fails.
+        """
+        free: queue.SimpleQueue[Upscaler] = queue.SimpleQueue()
+        for upscaler in self._upscalers:
+            free.put(upscaler)
+
+        def run(tile: Rgb) -> Rgb:
+            upscaler = free.get()
+            try:
+                return upscaler.run(tile)
+            finally:
+                free.put(upscaler)
+
+        threads = ThreadPoolExecutor(len(self._upscalers))
+
+        def start(call: Callable[[], None]) -> Callable[[], None]:
+            return threads.submit(call).result
+
+        try:
+            yield from upscale_bands(
+                images,
+                self._plan,
+                run,
+                self.scale,
+                start=start,
+                engines=len(self._upscalers),
+                progress=progress,
+            )
+        finally:
+            threads.shutdown(cancel_futures=True)
+
+    def _plan(self, height: int, width: int) -> list[Tile]:
+        """The tiles of an image and its padding, as far as they show the image."""
+        height_out, width_out = height * self.scale, width * self.scale
+        return [
+            tile.within(height_out, width_out)
+            for tile in self._upscalers[0].plan(*self._policy.padded((height, width)))
+            if tile.target[0].start < height_out and tile.target[1].start < width_out
+        ]
+
+    def _fit(self, size: Size, others: int, many: bool) -> None:
+        if self._limit is not None:
+            self.release()  # the policy counts what is free without them
+        team = self._policy.team(size, others, many)
+        if team != self._team:
+            self.release()
+        self._team = team
+        while len(self._upscalers) < team.engines:
+            self._upscalers.append(self._open(team.threads, team.window))
+
+    def _open(self, threads: int, window: Size | None = None) -> Upscaler:
+        engine = open_engine(self._path, threads, window, trusted=self._tried)
+        self._tried = True
+        return Upscaler(engine, self._path)
