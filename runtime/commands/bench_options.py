@@ -15,6 +15,7 @@ from ailsr.runtime.devices.device import LOCAL, Delegate
 from ailsr.runtime.engines.named_files import missing
 from ailsr.runtime.engines.resizer import Library
 from ailsr.runtime.errors import UsageError
+from ailsr.runtime.formats import FORMATS
 from ailsr.runtime.imaging.protocol import PROTOCOL, Protocol
 
 
@@ -259,7 +260,7 @@ def counterparts(files: Sequence[Path], against: Sequence[Path]) -> list[Path]:
     by_name: dict[str, Path] = {}
     for path in against:
         inside = {file.name: path / file.name for file in files if (path / file.name).exists()}
-        if path.is_dir() and path.suffix != ".mlpackage":
+        if path.is_dir() and path.suffix.lower() not in FORMATS:
             by_name |= inside
         elif path.exists():
             by_name[path.name] = path

@@ -16,7 +16,7 @@ from ailsr.export import targets
 from ailsr.export.graph.graph import Conv
 from ailsr.export.graph.quantization import BITS, quantization_of
 from ailsr.export.targets import TARGETS, TargetName, check_precision
-from ailsr.runtime.anatomy.anatomy import anatomy
+from ailsr.runtime.anatomy.registry import anatomy
 from ailsr.runtime.card import Card, Precision
 from ailsr.runtime.engines.registry import open_engine
 from ailsr.runtime.errors import UsageError
