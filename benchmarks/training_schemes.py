@@ -87,7 +87,7 @@ def main(config: Comparison) -> None:
     for name in config.only or schemes:
         runs = [run(config, name, schemes[name], seed) for seed in range(config.seeds)]
         figures[name] = {
-            test: [score(checkpoint.load(r / "last.pt").network, judged).psnr for r in runs]
+            test: [score(checkpoint.load(r / "last.pt").network, judged).psnr_db for r in runs]
             for test, judged in tests.items()
         }
         means = ", ".join(f"{test} {fmean(psnr):.3f}" for test, psnr in figures[name].items())

@@ -19,7 +19,7 @@ from typer import Option
 
 from ailsr.runtime.commands.command import entry_point, message, progress
 from ailsr.runtime.files import atomic_output
-from ailsr.runtime.imaging.protocol import PROTOCOL, Pair, Scores, evaluate, pairs, set_name
+from ailsr.runtime.imaging.protocol import PROTOCOL, Pair, Quality, evaluate, pairs, set_name
 from ailsr.runtime.imaging.resize import enlarge
 from ailsr.train import checkpoint, zoo
 from ailsr.train.checkpoint import Checkpoint
@@ -123,8 +123,8 @@ def multiplications(network: Network) -> int:
     return round(counter.get_total_flops() / 2 * area / side**2)
 
 
-def _cell(scores: Scores) -> str:
-    return f"{scores.psnr:.2f} / {scores.ssim:.4f}"
+def _cell(scores: Quality) -> str:
+    return f"{scores.psnr_db:.2f} / {scores.ssim:.4f}"
 
 
 def _markdown(header: list[str], rows: list[list[str]]) -> Iterator[str]:

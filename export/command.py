@@ -121,7 +121,7 @@ def export(config: ExportConfig, progress: Progress) -> Report:
         PROTOCOL,
         exporter.pictures.name,
         exporter.calibration_pictures.name,
-        reference.scores.psnr,
+        reference.scores.psnr_db,
         files,
         refused,
         {f.file: list(_lints(anatomy(f.file), config.lint)) for f in files} if config.lint else {},

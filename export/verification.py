@@ -21,7 +21,7 @@ from ailsr.runtime.engines.engine import Engine
 from ailsr.runtime.engines.interface import Run
 from ailsr.runtime.engines.pixels import Pixels, to_pixels
 from ailsr.runtime.errors import ParityError
-from ailsr.runtime.imaging.protocol import Scores, evaluate
+from ailsr.runtime.imaging.protocol import Quality, evaluate
 from ailsr.runtime.upscaling.upscaler import Upscaler, load
 
 MAX_DIFFERENCE: dict[Precision, float] = {
@@ -162,21 +162,21 @@ class Reference:
                 f"exported, it is {fidelity}: no file was written, though other engines and CPUs "
                 "may compute it rightly; update the engine, or export to another target"
             )
-        psnr = self._evaluate(upscaler, tick).psnr
-        drop = self.scores.psnr - psnr if psnr != self.scores.psnr else 0.0  # both may be inf
+        psnr = self._evaluate(upscaler, tick).psnr_db
+        drop = self.scores.psnr_db - psnr if psnr != self.scores.psnr_db else 0.0  # both may be inf
         limit = MAX_PSNR_DROP[precision]
         if max_drop is not None:
             limit = max_drop if precision in BITS else min(max_drop, limit)
         if not drop <= limit:
             raise PsnrDropError(
                 f"the {precision} file loses {drop:.3f} dB of PSNR ({psnr:.2f} instead of "
-                f"{self.scores.psnr:.2f} on {self.pictures.name}), allowed is {limit:g}: no file "
-                f"was written; {ADVICE[precision]}",
+                f"{self.scores.psnr_db:.2f} on {self.pictures.name}), allowed is {limit:g}: no "
+                f"file was written; {ADVICE[precision]}",
                 drop,
             )
         return Verification(psnr, drop, difference)
 
-    def _evaluate(self, upscaler: Upscaler, tick: Tick) -> Scores:
+    def _evaluate(self, upscaler: Upscaler, tick: Tick) -> Quality:
         def upscale(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
             upscaled = upscaler.upscale(rgb)
             tick()

@@ -128,14 +128,14 @@ def use(kind: str, path: Path) -> None:
         compare(report, report)
     elif kind == "reply":
         from ailsr.runtime import documents
-        from ailsr.runtime.bench.results_reader import read_results
+        from ailsr.runtime.bench.report_document import read_results, to_document
 
         try:
             reply = documents.parse(path.read_bytes())
         except ValueError as error:
             raise ModelError(str(error)) from None
         results = read_results(reply.get("report") if isinstance(reply, dict) else None, "device")
-        results.to_document()
+        to_document(results)
     else:
         from ailsr.train.recipe import Recipe, read_toml
 

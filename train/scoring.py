@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ailsr.runtime.imaging.image import Rgb
-from ailsr.runtime.imaging.protocol import Pair, Scores, evaluate
+from ailsr.runtime.imaging.protocol import Pair, Quality, evaluate
 from ailsr.runtime.upscaling.tiles import Tile, plan
 from ailsr.train.networks import Network
 
@@ -17,7 +17,7 @@ WINDOW = 512
 
 
 @torch.no_grad()
-def score(network: Network, validation: Sequence[Pair], window: int = WINDOW) -> Scores:
+def score(network: Network, validation: Sequence[Pair], window: int = WINDOW) -> Quality:
     """Mean PSNR (dB) and SSIM of ``network``'s deploy form on ``validation``, in float32.
 
     Images larger than ``window`` are computed in tiles; the result is that of the whole image.

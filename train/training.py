@@ -264,10 +264,9 @@ class Run:
         entry["mean_importance"] = importance
         if self.data.validation:
             scores = score(state.average, self.data.validation)
-            entry |= {"psnr": scores.psnr, "ssim": scores.ssim, "protocol": scores.protocol}
-            self.events.say(
-                f"round {segment + 1}/{recipe.segments}: {scores.psnr:.3f} dB ({scores.protocol})"
-            )
+            entry |= {"psnr": scores.psnr_db, "ssim": scores.ssim, "protocol": scores.protocol}
+            figure = f"{scores.psnr_db:.3f} dB ({scores.protocol})"
+            self.events.say(f"round {segment + 1}/{recipe.segments}: {figure}")
         state.validations.append(entry)
         self.log.write("validation", **entry)
         psnr = entry.get("psnr", math.inf)  # without --val the latest is the best

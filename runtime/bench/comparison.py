@@ -27,7 +27,7 @@ from ailsr.runtime.bench.intervals import (
     mean_interval,
     ratio_reach,
 )
-from ailsr.runtime.bench.results import SCHEMA, SCHEMA_VERSION, check_document
+from ailsr.runtime.bench.report_document import SCHEMA, SCHEMA_VERSION, check_document
 from ailsr.runtime.errors import UsageError
 from ailsr.runtime.names import unless_shared
 from ailsr.runtime.probe import Fidelity

@@ -12,6 +12,7 @@ from pathlib import Path
 from ailsr.runtime import json_lines
 from ailsr.runtime.bench.latency import Latency
 from ailsr.runtime.bench.path_parts import Parts
+from ailsr.runtime.bench.report_document import to_document
 from ailsr.runtime.bench.request import Measurement
 from ailsr.runtime.bench.results import Results
 from ailsr.runtime.bench.table import ABSENT, rows
@@ -83,7 +84,7 @@ def write_markdown(results: Results, path: Path) -> None:
 WRITERS: dict[str, Callable[[Results, Path], None]] = {
     "csv": write_csv,
     "markdown": write_markdown,
-    "history": lambda results, path: json_lines.append(path, results.to_document(), durable=True),
+    "history": lambda results, path: json_lines.append(path, to_document(results), durable=True),
 }
 """By the option of ``ailsr-bench`` that names the file."""
 

@@ -6,10 +6,11 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from ailsr.runtime.bench.request import Measurement, Quality
+from ailsr.runtime.bench.request import Measurement
 from ailsr.runtime.bench.results import Results
 from ailsr.runtime.bench.table import decibels, milliseconds, size
 from ailsr.runtime.formats import format_of
+from ailsr.runtime.imaging.protocol import Quality
 
 PRECISIONS = ("float32", "float16", "int8x16", "int8")
 """From the most exact to the fastest."""

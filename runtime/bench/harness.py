@@ -16,14 +16,14 @@ from ailsr.runtime.bench.host import Host
 from ailsr.runtime.bench.intervals import half_width, mean_interval
 from ailsr.runtime.bench.latency import MIN_RUNS
 from ailsr.runtime.bench.quality import judge
-from ailsr.runtime.bench.request import Failure, Measurement, Quality, Request
+from ailsr.runtime.bench.request import Failure, Measurement, Request
 from ailsr.runtime.bench.results import Results
 from ailsr.runtime.bench.rounds import PROCESSES, measure_in_rounds
 from ailsr.runtime.bench.system import System
 from ailsr.runtime.engines.engine import available_cores
 from ailsr.runtime.engines.registry import chosen_engines, timed_engine
 from ailsr.runtime.engines.resizer import Library, Resizer, check_installed
-from ailsr.runtime.imaging.protocol import PROTOCOL, Protocol
+from ailsr.runtime.imaging.protocol import PROTOCOL, Protocol, Quality
 from ailsr.runtime.imaging.resize import enlarge
 
 Report = Callable[[str, float], None]

@@ -9,26 +9,21 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import IO, Any, TypeVar
 
-from ailsr.runtime.bench.energy import Energy
-from ailsr.runtime.bench.latency import Latency, Ratio, Sustained, relative_to
-from ailsr.runtime.bench.path_parts import Parts
-from ailsr.runtime.bench.reference import Reference, environment
+from ailsr.runtime.bench.latency import Latency, Ratio, relative_to
+from ailsr.runtime.bench.reference import environment
+from ailsr.runtime.bench.report_document import read_file
 from ailsr.runtime.bench.request import (
     Failure,
     Measurement,
-    Quality,
     ReferenceRequest,
     Request,
     Upscale,
 )
-from ailsr.runtime.bench.system import Condition, Conditions, Noise
-from ailsr.runtime.engines.engine import Backend
 from ailsr.runtime.errors import EngineError
-from ailsr.runtime.probe import Fidelity
 
 Found = TypeVar("Found")
 Turns = Generator[None, None, Found]
@@ -145,7 +140,7 @@ def _attempt(
     request: Request, progress: Progress, command: Sequence[str]
 ) -> Turns[Measurement | Failure]:
     try:
-        return measurement((yield from _run("measure", request, progress, command)))
+        return read_file((yield from _run("measure", request, progress, command)))
     except EngineError as error:
         return Failure(request.file, str(error).removeprefix(f"{request.file}: "))
 
@@ -260,57 +255,3 @@ def _death(code: int, log: IO[str]) -> str:
     log.seek(0)
     words = [line.strip() for line in log if line.strip()]
     return f"{how}: {words[-1]}" if words else how
-
-
-def measurement(values: dict[str, Any]) -> Measurement:
-    """The ``Measurement`` whose fields a worker, or another front end, wrote as JSON."""
-    made = dict(values)
-    height, width = values["input_size"]
-    made["input_size"] = (height, width)
-    for name, kind in _PARTS.items():
-        if values.get(name) is not None:
-            made[name] = kind(values[name])
-    return Measurement(**made)
-
-
-def reference(values: dict[str, Any] | None) -> Reference | None:
-    """The ``Reference`` of a report in JSON."""
-    return Reference(values["name"], _of(Latency)(values["latency"])) if values else None
-
-
-def _of(kind: Callable[..., Any]) -> Callable[[Any], Any]:
-    """Reads a dataclass; keys that it does not know are left out, lists become tuples."""
-
-    def read(values: dict[str, Any]) -> Any:  # noqa: ANN401
-        known = {f.name: values[f.name] for f in fields(kind) if f.name in values}  # type: ignore[arg-type]
-        return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in known.items()})
-
-    return read
-
-
-def _quality(values: dict[str, Any]) -> Quality:
-    images = {name: (psnr, ssim) for name, (psnr, ssim) in values["images"].items()}
-    return Quality(**{**values, "images": images})
-
-
-def _conditions(values: dict[str, Any]) -> Conditions:
-    condition = _of(Condition)
-    return Conditions(**{when: state and condition(state) for when, state in values.items()})
-
-
-_PARTS: dict[str, Callable[[Any], object]] = {
-    "inference": _of(Latency),
-    "whole_path": _of(Latency),
-    "quality": _quality,
-    "cores": tuple,
-    "to_reference": tuple,
-    "backends": lambda found: tuple(map(_of(Backend), found)),
-    "parts": _of(Parts),
-    "ratio": _of(Ratio),
-    "sustained": lambda points: tuple(map(_of(Sustained), points)),
-    "fidelity": _of(Fidelity),
-    "energy": _of(Energy),
-    "conditions": _conditions,
-    "noise": _of(Noise),
-}
-"""What makes the value of a field from its JSON, where it is more than a number or a word."""

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from statistics import fmean
 
-from ailsr.runtime.bench.request import Quality
 from ailsr.runtime.errors import AilsrError, ImageError
 from ailsr.runtime.imaging import protocol
 from ailsr.runtime.imaging.image import Rgb
-from ailsr.runtime.imaging.protocol import Protocol
+from ailsr.runtime.imaging.protocol import Protocol, Quality
 
 LeftOut = dict[str, str]
 """Why a picture was left out, by its name."""
@@ -43,5 +41,4 @@ def judge(
             left_out[name] = str(error) or f"{name}: out of memory"
     if not scores:
         return None, left_out
-    psnr, ssim = (fmean(figures) for figures in zip(*scores.values(), strict=True))
-    return Quality(protocol_name, psnr, ssim, scores), left_out
+    return Quality.of_images(protocol_name, scores), left_out

@@ -6,31 +6,15 @@ path that an app sees (uint8 picture in, uint8 picture out, of exactly the file'
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ailsr.runtime.bench.energy import Energy
 from ailsr.runtime.bench.latency import BLOCKS, Latency, Ratio, Sustained
 from ailsr.runtime.bench.path_parts import Parts
 from ailsr.runtime.bench.system import Conditions, Noise
 from ailsr.runtime.engines.engine import Backend
-from ailsr.runtime.imaging.protocol import PROTOCOL, Protocol, Scores
+from ailsr.runtime.imaging.protocol import PROTOCOL, Protocol, Quality
 from ailsr.runtime.probe import Fidelity
-
-
-@dataclass(frozen=True)
-class Quality:
-    """PSNR in dB and SSIM by the named protocol: the mean over the images, and each image's."""
-
-    protocol: Protocol
-    psnr_db: float
-    """Infinite when every picture equals its ground truth."""
-    ssim: float
-    images: dict[str, tuple[float, float]] = field(default_factory=dict)
-    """(PSNR in dB, SSIM) by the image's name."""
-
-    @classmethod
-    def of_scores(cls, scores: Scores) -> Quality:
-        return cls(scores.protocol, scores.psnr, scores.ssim, scores.images)
 
 
 @dataclass(frozen=True)

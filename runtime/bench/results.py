@@ -1,32 +1,17 @@
-"""The outcome of one run of the harness, and its versioned JSON document."""
+"""The outcome of one run of the harness."""
 
 from __future__ import annotations
 
-import functools
-import math
-import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-from ailsr.runtime import documents, schema
 from ailsr.runtime.bench.host import Host
-from ailsr.runtime.bench.latency import WARM_UP_RULE
 from ailsr.runtime.bench.reference import Reference
-from ailsr.runtime.bench.request import Failure, Measurement, Quality
-from ailsr.runtime.imaging.protocol import Protocol
+from ailsr.runtime.bench.request import Failure, Measurement
+from ailsr.runtime.imaging.protocol import Protocol, Quality
 from ailsr.runtime.names import unless_shared
-from ailsr.runtime.version import VERSION
-
-SCHEMA = "ailsr-bench"
-SCHEMA_VERSION = 1
-"""Raised when a key changes its meaning or goes; new keys may come at any time. The document is
-described by ``report.schema.json`` (JSON Schema), which every front end shares."""
-
-_REPORT_SCHEMA = Path(__file__).parents[1] / "report.schema.json"
-_NUMBERS = re.compile(r"\[[\s\d.,e+-]+\]")
 
 
 @dataclass(frozen=True)
@@ -96,82 +81,3 @@ class Results:
     def _short_names(self) -> dict[str, str]:
         files = [f.file for f in self.files]
         return dict(zip(files, unless_shared([Path(f).name for f in files], files), strict=True))
-
-    def to_document(self) -> dict[str, Any]:
-        """The JSON document. Sizes are [height, width]; an infinite PSNR is null."""
-        return {
-            "schema": SCHEMA,
-            "schema_version": SCHEMA_VERSION,
-            "ailsr_version": VERSION,
-            "date": self.date.isoformat(timespec="seconds"),
-            "host": asdict(self.host),
-            "settings": {
-                "threads": self.threads,
-                "runs": self.runs,
-                "seconds": self.seconds,
-                "warm_up_rule": WARM_UP_RULE,
-                "protocol": self.protocol,
-                "images": self.images,
-                "device": self.device,
-                "cores": self.cores,
-                "sustained_minutes": self.sustained_minutes,
-                "processes": self.processes,
-                "baseline": self.baseline,
-            },
-            "reference": self.reference and asdict(self.reference),
-            "files": [_file_entry(f) for f in self.files],
-            "baselines": [
-                {"name": "bicubic", "scale": scale, "quality": _quality_entry(quality)}
-                for scale, quality in sorted(self.bicubic.items())
-            ],
-        }
-
-
-def check_document(document: object) -> None:
-    """Raise ValueError unless ``document``, which came from elsewhere, is a report."""
-    schema.check(document, _report_schema())
-
-
-@functools.cache
-def _report_schema() -> dict[str, Any]:
-    loaded: dict[str, Any] = documents.parse(_REPORT_SCHEMA.read_bytes())
-    return loaded
-
-
-def as_text(document: dict[str, Any] | list[dict[str, Any]]) -> str:
-    """A document, or a list of them, as JSON, with lists of numbers in one line each."""
-    text = documents.dump(document, indent=2)
-    return _NUMBERS.sub(lambda found: " ".join(found[0].split()), text)
-
-
-def _file_entry(file: Measurement | Failure) -> dict[str, Any]:
-    entry = {**asdict(file)}
-    if isinstance(file, Failure):
-        return entry
-    del entry["named_delegate"], entry["named_fallback"]  # they are what they name, or None
-    return {
-        **entry,
-        "error": None,
-        "output_size": file.output_size,
-        "delegate": file.delegate,
-        "fallback": file.fallback,
-        "frames_per_second": file.frames_per_second,
-        "megapixels_per_second": file.megapixels_per_second,
-        "quality": file.quality and _quality_entry(file.quality),
-    }
-
-
-def _quality_entry(quality: Quality) -> dict[str, Any]:
-    return {
-        "protocol": quality.protocol,
-        "psnr_db": _finite(quality.psnr_db),
-        "ssim": quality.ssim,
-        "images": {
-            name: {"psnr_db": _finite(psnr), "ssim": ssim}
-            for name, (psnr, ssim) in quality.images.items()
-        },
-    }
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

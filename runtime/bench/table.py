@@ -11,8 +11,9 @@ from dataclasses import astuple, dataclass
 from typing import TypeVar
 
 from ailsr.runtime.bench.latency import Latency, Ratio, slowdown
-from ailsr.runtime.bench.request import Failure, Measurement, Quality
+from ailsr.runtime.bench.request import Failure, Measurement
 from ailsr.runtime.bench.results import Results
+from ailsr.runtime.imaging.protocol import Quality
 
 Value = TypeVar("Value")
 NOT_MEASURABLE = "not measurable here"

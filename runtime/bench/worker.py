@@ -19,7 +19,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,8 @@ from ailsr.runtime.bench.latency import (
 )
 from ailsr.runtime.bench.path_parts import measure_parts
 from ailsr.runtime.bench.quality import LeftOut, judge
-from ailsr.runtime.bench.request import Measurement, Quality, ReferenceRequest, Request, Upscale
+from ailsr.runtime.bench.report_document import write_file
+from ailsr.runtime.bench.request import Measurement, ReferenceRequest, Request, Upscale
 from ailsr.runtime.bench.system import ROOT, Condition, Conditions, System, Watch
 from ailsr.runtime.engines.engine import available_cores
 from ailsr.runtime.engines.pixels import from_pixels, to_pixels
@@ -50,6 +51,7 @@ from ailsr.runtime.errors import AilsrError
 from ailsr.runtime.files import size_bytes
 from ailsr.runtime.imaging import image, protocol
 from ailsr.runtime.imaging.image import Rgb
+from ailsr.runtime.imaging.protocol import Quality
 from ailsr.runtime.memory import peak_memory_bytes
 from ailsr.runtime.probe import Fidelity, probe_image
 from ailsr.runtime.upscaling.upscaler import Upscaler, load
@@ -292,9 +294,9 @@ def main() -> None:
                     wanted,
                     report,
                     turn if wanted.in_turn else alone,
-                    keep=lambda known: emit(kept=asdict(known)),
+                    keep=lambda known: emit(kept=write_file(known)),
                 )
-                emit(result=asdict(found))
+                emit(result=write_file(found))
         except AilsrError as error:
             emit(error=str(error))
         except MemoryError:

@@ -15,8 +15,9 @@ from ailsr.runtime.bench.comparison import compare_pairs
 from ailsr.runtime.bench.exchange import WRITERS
 from ailsr.runtime.bench.exported import read_exported
 from ailsr.runtime.bench.harness import Report
+from ailsr.runtime.bench.report_document import as_text, to_document
 from ailsr.runtime.bench.request import Failure, Upscale
-from ailsr.runtime.bench.results import Results, as_text
+from ailsr.runtime.bench.results import Results
 from ailsr.runtime.commands.bench_options import BenchConfig
 from ailsr.runtime.commands.bench_table import print_table
 from ailsr.runtime.commands.command import (
@@ -86,12 +87,12 @@ def main(config: BenchConfig) -> None:
     if errors and not several:
         raise errors[0]
     comparisons = [
-        compare_pairs(results.to_document(), plan.pairs) for results in found if plan.pairs
+        compare_pairs(to_document(results), plan.pairs) for results in found if plan.pairs
     ]
     limit = config.budget_ms
     chosen = [budget.choices(results, limit) if limit is not None else [] for results in found]
     if config.json:
-        documents = [results.to_document() for results in found]
+        documents = [to_document(results) for results in found]
         if limit is not None:
             for document, choices in zip(documents, chosen, strict=True):
                 document["budget"] = budget.document(choices, limit)

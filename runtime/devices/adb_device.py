@@ -21,8 +21,8 @@ from PIL import Image
 
 from ailsr.runtime import documents
 from ailsr.runtime.bench.harness import Plan, Report, bicubic_quality
+from ailsr.runtime.bench.report_document import read_results
 from ailsr.runtime.bench.results import Results
-from ailsr.runtime.bench.results_reader import read_results
 from ailsr.runtime.devices.adb import Adb
 from ailsr.runtime.devices.device import Delegate, patience, scales
 from ailsr.runtime.errors import DeviceError, one_line

@@ -15,8 +15,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ailsr.runtime.bench.harness import Plan, Report
-from ailsr.runtime.bench.results import Results, check_document
-from ailsr.runtime.bench.results_reader import read_results
+from ailsr.runtime.bench.report_document import check_document, read_results
+from ailsr.runtime.bench.results import Results
 from ailsr.runtime.devices.content import Content
 from ailsr.runtime.devices.device import patience, scales
 from ailsr.runtime.devices.remote_agent import RemoteAgent

@@ -12,7 +12,7 @@ literature does.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
 from typing import Any, Literal, get_args, overload
@@ -78,15 +78,21 @@ class Pairs(Sequence[Pair]):
 
 
 @dataclass(frozen=True)
-class Scores:
-    """Means over a folder, and the figures of each image."""
+class Quality:
+    """PSNR in dB and SSIM by a protocol: the mean over the images of a folder, and each image's."""
 
     protocol: Protocol
-    psnr: float
-    """dB"""
+    psnr_db: float
+    """Infinite when every image equals its ground truth."""
     ssim: float
-    images: dict[str, tuple[float, float]]
-    """(PSNR, SSIM) by name"""
+    images: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """(PSNR in dB, SSIM) by the image's name."""
+
+    @classmethod
+    def of_images(cls, protocol: Protocol, images: dict[str, tuple[float, float]]) -> Quality:
+        """The means over one or more ``images``."""
+        psnr_db, ssim = (fmean(figures) for figures in zip(*images.values(), strict=True))
+        return cls(protocol, psnr_db, ssim, images)
 
 
 def pairs(folder: Path, scale: int) -> Pairs:
@@ -130,7 +136,7 @@ def set_name(folder: Path) -> str:
 
 def evaluate(
     upscale: Callable[[Rgb], Rgb], pairs: Sequence[Pair], protocol: Protocol = PROTOCOL
-) -> Scores:
+) -> Quality:
     """PSNR and SSIM of ``upscale`` (uint8 RGB in and out) over ``pairs``.
 
     Raises ImageError for an image too small for the protocol or a result of the wrong size.
@@ -138,8 +144,7 @@ def evaluate(
     images = {pair.name: score(upscale(pair.lr), pair, protocol) for pair in pairs}
     if not images:
         raise ImageError("no pictures to evaluate: name a folder that holds some")
-    psnr, ssim = (fmean(figures) for figures in zip(*images.values(), strict=True))
-    return Scores(protocol, psnr, ssim, images)
+    return Quality.of_images(protocol, images)
 
 
 def score(upscaled: Rgb, pair: Pair, protocol: Protocol = PROTOCOL) -> tuple[float, float]:

@@ -117,6 +117,7 @@ def _run(message: dict[str, Any], session: Path, emit: Any) -> dict[str, Any]:  
         filter(None, [code, os.environ.get("PYTHONPATH")])
     )  # for the workers
     from ailsr.runtime.bench.harness import Plan, measure_files
+    from ailsr.runtime.bench.report_document import to_document
 
     plan = message["run"]
     plan["files"] = [str(FILES / name) for name in plan["files"]]
@@ -127,7 +128,7 @@ def _run(message: dict[str, Any], session: Path, emit: Any) -> dict[str, Any]:  
             picture.parent.mkdir(parents=True, exist_ok=True)
             picture.symlink_to(FILES / name)
     results = measure_files(Plan(**plan), lambda what, done: emit(what=what, done=done))
-    return results.to_document()
+    return to_document(results)
 
 
 def _end_with_the_link(session: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ailsr.runtime import documents, json_lines
-from ailsr.runtime.bench.results import check_document
+from ailsr.runtime.bench.report_document import check_document
 from ailsr.runtime.errors import UsageError
 from ailsr.runtime.files import atomic_output
 

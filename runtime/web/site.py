@@ -20,7 +20,7 @@ from PIL import Image
 
 from ailsr.runtime import documents
 from ailsr.runtime.bench.host import Host
-from ailsr.runtime.bench.request import Quality
+from ailsr.runtime.bench.report_document import to_document
 from ailsr.runtime.bench.results import Results
 from ailsr.runtime.engines.engine import available_cores
 from ailsr.runtime.engines.onnx import OnnxEngine
@@ -175,10 +175,10 @@ def _empty_report(pictures: dict[int, Pairs], measuring: Measuring) -> dict[str,
         if chosen < every:
             images += f" (the first {chosen} of {every})"
     bicubic = {
-        scale: Quality.of_scores(protocol.evaluate(partial(enlarge, scale=scale), pairs))
+        scale: protocol.evaluate(partial(enlarge, scale=scale), pairs)
         for scale, pairs in pictures.items()
     }
-    return Results(
+    results = Results(
         Host.here(),
         datetime.now(UTC),
         available_cores(),
@@ -188,7 +188,8 @@ def _empty_report(pictures: dict[int, Pairs], measuring: Measuring) -> dict[str,
         images,
         [],
         bicubic,
-    ).to_document()
+    )
+    return to_document(results)
 
 
 def _png(pairs: Pairs, index: int, side: str) -> IO[bytes]:

@@ -20,7 +20,7 @@ from ailsr.export.graph.quantization import PIXELS, Quantization
 from ailsr.export.targets.tflite import writer as tflite_writer
 from ailsr.runtime import load
 from ailsr.runtime.bench.latency import WARM_UP_RULE, Latency, is_steady
-from ailsr.runtime.bench.results_reader import read_results
+from ailsr.runtime.bench.report_document import read_results, to_document
 from ailsr.runtime.card import Card
 from ailsr.runtime.errors import ModelError
 from ailsr.runtime.imaging import image
@@ -388,7 +388,7 @@ def test_a_delegate_that_computes_something_else_is_not_used(bench, probed_file,
     assert measured["delegate"] == "XNNPACK"
     assert measured["fidelity"] == {"verdict": "exact", "levels": 0}
     assert measured["whole_path"]["n"] >= 3
-    again = read_results(report, "adb").to_document()
+    again = to_document(read_results(report, "adb"))
     assert again["files"][0]["fallback"] == measured["fallback"]
 
 

@@ -24,6 +24,7 @@ import numpy as np
 import pytest
 
 from ailsr.runtime.bench.harness import Plan, measure_files
+from ailsr.runtime.bench.report_document import to_document
 from ailsr.runtime.bench.request import Measurement
 from ailsr.runtime.bench.results import Results
 from ailsr.runtime.devices.adb_device import BENCH
@@ -222,7 +223,7 @@ def test_a_phone_finds_what_this_machine_finds(start_phone, app, write_network, 
     assert found.bicubic[2].psnr_db == pytest.approx(here.bicubic[2].psnr_db)
     assert (found.device, found.images) == (f"adb:{SERIAL}", images)
     assert found.host.python is None  # no Python runs on a phone
-    fastjsonschema.compile(json.loads(SCHEMA.read_text()))(found.to_document())
+    fastjsonschema.compile(json.loads(SCHEMA.read_text()))(to_document(found))
 
     assert sum(what.startswith("sending") for what in said) == len(files) + 2 * 3
     again, said = measure(files[:1], images)

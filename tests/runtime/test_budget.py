@@ -13,10 +13,11 @@ import pytest
 
 from ailsr.runtime.bench.budget import Choice, check_met, choices, document, sentence
 from ailsr.runtime.bench.host import Host
-from ailsr.runtime.bench.request import Failure, Latency, Measurement, Quality
+from ailsr.runtime.bench.request import Failure, Latency, Measurement
 from ailsr.runtime.bench.results import Results
 from ailsr.runtime.errors import BudgetError
 from ailsr.runtime.imaging import image
+from ailsr.runtime.imaging.protocol import Quality
 
 BENCH = Path(sys.executable).with_name("ailsr-bench")
 HOST = Host("Cortex-A76", 4, 8 * 10**9, "Linux", "aarch64", "3.11.2", "performance", 0.1)

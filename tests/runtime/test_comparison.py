@@ -26,12 +26,13 @@ from ailsr.runtime.bench.intervals import mean_interval, median_interval, ratio_
 from ailsr.runtime.bench.latency import Latency, Ratio, Sustained
 from ailsr.runtime.bench.path_parts import Parts
 from ailsr.runtime.bench.reference import Reference
-from ailsr.runtime.bench.request import Failure, Measurement, Quality
+from ailsr.runtime.bench.request import Failure, Measurement
 from ailsr.runtime.bench.system import Condition, Conditions, Noise
 from ailsr.runtime.commands.bench_options import counterparts
 from ailsr.runtime.commands.compare import failures, judge, undecided
 from ailsr.runtime.engines.engine import Backend
 from ailsr.runtime.errors import EngineError, UndecidedError
+from ailsr.runtime.imaging.protocol import Quality
 from ailsr.runtime.probe import Fidelity
 
 BENCH = Path(sys.executable).with_name("ailsr-bench")

@@ -22,7 +22,8 @@ from ailsr.runtime.bench.energy import Energy
 from ailsr.runtime.bench.host import Host
 from ailsr.runtime.bench.latency import Latency, Ratio, Sustained
 from ailsr.runtime.bench.path_parts import Parts
-from ailsr.runtime.bench.request import Failure, Measurement, Quality
+from ailsr.runtime.bench.report_document import to_document
+from ailsr.runtime.bench.request import Failure, Measurement
 from ailsr.runtime.bench.results import Results
 from ailsr.runtime.bench.system import Condition, Conditions, Noise
 from ailsr.runtime.bench.table import NOT_MEASURABLE, milliseconds, rows
@@ -30,7 +31,7 @@ from ailsr.runtime.engines.engine import Backend
 from ailsr.runtime.imaging import metrics
 from ailsr.runtime.imaging.color import luma
 from ailsr.runtime.imaging.crops import SIDE, best_window, crop
-from ailsr.runtime.imaging.protocol import Pair
+from ailsr.runtime.imaging.protocol import Pair, Quality
 from ailsr.runtime.imaging.resize import enlarge, shrink
 from ailsr.runtime.report import scatter
 from ailsr.runtime.report.latency import BINS, _histogram
@@ -158,7 +159,7 @@ def test_rows_tell_measured_from_not_measurable_and_failed():
 
 def test_an_infinite_psnr_is_null_in_json_and_a_sign_in_the_table():
     perfect = measured("copy_x2_int8.onnx", 1.0, math.inf)
-    document = results(perfect).to_document()
+    document = to_document(results(perfect))
     assert document["files"][0]["quality"]["psnr_db"] is None
     assert document["files"][0]["quality"]["images"]["woman"]["psnr_db"] is None
     assert rows(results(perfect))[0].psnr_db == "∞"

@@ -10,7 +10,7 @@ import fastjsonschema
 import pytest
 
 from ailsr.runtime import documents, schema
-from ailsr.runtime.bench.results import check_document
+from ailsr.runtime.bench.report_document import check_document
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = json.loads((ROOT / "runtime" / "report.schema.json").read_text())

@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 
 from ailsr.runtime.bench.harness import Plan, measure_files
+from ailsr.runtime.bench.report_document import to_document
 from ailsr.runtime.bench.request import Measurement
 from ailsr.runtime.bench.results import Results
 from ailsr.runtime.devices.registry import open_device
@@ -159,10 +160,10 @@ def test_a_device_finds_what_this_machine_finds(server, files, images, old_pytho
     assert found.bicubic[2].psnr_db == pytest.approx(here.bicubic[2].psnr_db, abs=1e-3)
     assert found.measured[1].ratio.to == found.baseline == files[0]
     assert (found.device, found.images) == (address, images)
-    document = found.to_document()
+    document = to_document(found)
     fastjsonschema.compile(json.loads(SCHEMA.read_text()))(document)
-    assert document["host"].keys() == here.to_document()["host"].keys()
-    assert document["files"][0].keys() == here.to_document()["files"][0].keys()
+    assert document["host"].keys() == to_document(here)["host"].keys()
+    assert document["files"][0].keys() == to_document(here)["files"][0].keys()
 
     assert sum(what.startswith("sending") for what in said) == 1 + len(files) + 2 * 3
     again, said = measure(address, plan(files[:1], images))

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ailsr.runtime import documents
-from ailsr.runtime.bench.results import check_document
+from ailsr.runtime.bench.report_document import check_document
 from ailsr.runtime.errors import UsageError
 from ailsr.runtime.memory import resident_bytes
 from ailsr.runtime.web import server

@@ -118,7 +118,7 @@ def test_a_report_is_received_and_compared(models, serve, open_page, photographs
     upscaler = load(models.int8)
     scores = protocol.evaluate(upscaler.upscale, protocol.pairs(tmp_path / "hr", 2))
     measured = served.reports[-1]["files"][-1]
-    assert measured["quality"]["psnr_db"] == pytest.approx(scores.psnr, abs=0.01)
+    assert measured["quality"]["psnr_db"] == pytest.approx(scores.psnr_db, abs=0.01)
     assert measured["quality"]["ssim"] == pytest.approx(scores.ssim, abs=1e-3)
     assert measured["whole_path"]["n"] >= 3
     assert measured["whole_path"]["p50_ms"] > 0
