@@ -12,8 +12,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from ailsr.export.command import ExportConfig
 from ailsr.export.command import main as export
+from ailsr.export.options import ExportConfig
 from ailsr.runtime.commands.command import message, one_line_errors
 from ailsr.train import photographs, zoo
 

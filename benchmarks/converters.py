@@ -172,7 +172,7 @@ def measured(file: File, size: Size, config: Converters) -> File:
     except AilsrError as error:
         return replace(file, error=str(error).removeprefix(f"{path}: "))
     figures = measure(
-        Request(file.path, max(THREADS), 3, config.seconds, str(config.images.resolve())),
+        Request(file.path, max(THREADS), 3, config.seconds, images=str(config.images.resolve())),
         lambda what, share: None,
     )
     if isinstance(figures, Failure):

@@ -92,17 +92,17 @@ class Overhead:
 def main(config: Overhead) -> None:
     """Take the three costs and print them beside their limits."""
     python = config.python or minimal_environment()
+    megabytes_of = {
+        file.name: (worker_memory(python, file) - memory_alone(python, file)) / 1e6
+        for file in config.files
+    }
     figures = {
         **around_an_inference(),
         "start, s of CPU": start_seconds(python, config.times),
         "command, MB": command_memory(python) / 1e6,
-        "memory, MB": {
-            file.name: (worker_memory(python, file) - memory_alone(python, file)) / 1e6
-            for file in config.files
-        },
     }
     if config.json:
-        typer.echo(json.dumps(figures))
+        typer.echo(json.dumps({**figures, "memory, MB": megabytes_of}))
         return
     table = Table()
     for header, justify in (("cost", "left"), ("measured", "right"), ("limit", "right")):
@@ -110,7 +110,7 @@ def main(config: Overhead) -> None:
     table.add_row("added to the latency of 5 ms", f"{figures['added, %']:.4f} %", "1 %")
     table.add_row("between the runs of 5 ms", f"{figures['between, %']:.2f} %", "1 %")
     table.add_row("ailsr-bench --help, CPU", f"{figures['start, s of CPU']:.2f} s", "0.5 s")
-    for name, megabytes in figures["memory, MB"].items():
+    for name, megabytes in megabytes_of.items():
         table.add_row(f"{name}: worker beyond the engine alone", f"{megabytes:.0f} MB", "60 MB")
     command = f"{figures['command, MB']:.0f} MB"
     table.add_row("the process that starts the workers", command, "")
@@ -150,7 +150,12 @@ def start_seconds(python: Path, times: int) -> float:
     """User and system time of ``ailsr-bench --help``, the median of ``times``."""
     seconds = []
     for _ in range(times + 1):  # the first fills the caches
-        command = [python, "-c", "from ailsr.runtime.commands.bench import cli; cli()", "--help"]
+        command = [
+            str(python),
+            "-c",
+            "from ailsr.runtime.commands.bench import cli; cli()",
+            "--help",
+        ]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -195,7 +200,7 @@ def minimal_environment() -> Path:
     python = folder / "bin" / "python"
     if not python.exists():
         venv.create(folder, with_pip=True)
-    install = [python, "-m", "pip", "install", "--quiet", "--constraint", "constraints.txt"]
+    install = [str(python), "-m", "pip", "install", "--quiet", "--constraint", "constraints.txt"]
     subprocess.run([*install, ".[onnx,tflite]"], cwd=ROOT, check=True, stdout=sys.stderr)
     return python
 

@@ -149,7 +149,7 @@ def with_unsigned_weights(path: Path) -> bytes:
         if tensor.data_type == onnx.TensorProto.INT8:  # levels, or their zero points
             levels = numpy_helper.to_array(tensor).astype(np.int16) + 128
             tensor.CopyFrom(numpy_helper.from_array(levels.astype(np.uint8), tensor.name))
-    return model.SerializeToString()
+    return bytes(model.SerializeToString())
 
 
 def interleaved(runs: dict[str, Run], picture: Rgb, count: int) -> dict[str, float]:

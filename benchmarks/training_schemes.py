@@ -158,13 +158,15 @@ def table(config: Comparison, figures: dict[str, dict[str, list[float]]]) -> Tab
         made.add_column("Δ", justify="right")
     for name, sets in figures.items():
         cells = []
-        for test, psnr in sets.items():
+        for name_of_set, psnr in sets.items():
             cells.append(f"{fmean(psnr):.3f} ± {stdev(psnr):.3f}")
-            reference = best[test]
+            reference = best[name_of_set]
             if reference is None or reference == name:
                 cells.append("")
                 continue
-            differences = [a - b for a, b in zip(psnr, figures[reference][test], strict=True)]
+            differences = [
+                a - b for a, b in zip(psnr, figures[reference][name_of_set], strict=True)
+            ]
             half = T_95[len(differences) - 1] * stdev(differences) / math.sqrt(len(differences))
             cells.append(f"{fmean(differences):+.3f} ± {half:.3f}")
         made.add_row(name, *cells)

@@ -138,7 +138,9 @@ def main(config: Speed) -> None:
 
 def timed(step: Callable[[], object]) -> float:
     """Seconds that ``step`` takes, to the end of what it hands to a GPU."""
-    wait = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
+    wait: Callable[[], None] = lambda: None  # noqa: E731
+    if torch.cuda.is_available():
+        wait = torch.cuda.synchronize
     wait()
     start = time.perf_counter()
     step()

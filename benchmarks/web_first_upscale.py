@@ -26,7 +26,7 @@ from typing import Annotated, Any
 import skimage.data
 import typer
 from PIL import Image
-from playwright.sync_api import Browser, Response, sync_playwright
+from playwright.sync_api import Browser, FilePayload, Response, sync_playwright
 from rich.table import Table
 
 from ailsr.runtime.bench.table import milliseconds
@@ -54,7 +54,8 @@ def main(config: FirstUpscale) -> None:
     if chromium is None:
         raise EngineError("this benchmark drives Chromium, and there is none: install chromium")
     buffer = io.BytesIO()
-    Image.fromarray(skimage.data.rocket()).resize(SIZE).save(buffer, "png")
+    photograph = skimage.data.rocket()  # type: ignore[no-untyped-call]
+    Image.fromarray(photograph).resize(SIZE).save(buffer, "png")
     reports: list[dict[str, Any]] = []
     with (
         serving(config.file, reports) as address,
@@ -100,7 +101,7 @@ def first_upscale(browser: Browser, address: str, picture: bytes) -> dict[str, A
     start = time.perf_counter()
     page.goto(address, wait_until="commit")
     page.locator("#file option").wait_for(state="attached")  # the script runs
-    file = {"name": "rocket.png", "mimeType": "image/png", "buffer": picture}
+    file: FilePayload = {"name": "rocket.png", "mimeType": "image/png", "buffer": picture}
     page.set_input_files("#choose", file)
     page.locator("#save").wait_for()
     seconds = time.perf_counter() - start

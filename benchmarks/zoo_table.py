@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -82,7 +83,7 @@ def main(config: ZooTable) -> None:
         if not members:
             continue
         tests = [list(pairs(folder, scale)) for folder in config.test]
-        bicubic = [evaluate(lambda lr, s=scale: enlarge(lr, s), test) for test in tests]
+        bicubic = [evaluate(partial(enlarge, scale=scale), test) for test in tests]
         rows = [["bicubic", "–", "–", *map(_cell, bicubic), "", "", ""]]
         with progress() as bar:
             task = bar.add_task(f"x{scale}", total=len(members), note="")
@@ -120,7 +121,7 @@ def multiplications(network: Network) -> int:
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         fused(torch.zeros(1, network.channels, side, side))
     area = OUTPUT_720P[0] * OUTPUT_720P[1] / network.scale**2
-    return round(counter.get_total_flops() / 2 * area / side**2)
+    return round(float(counter.get_total_flops()) / 2 * area / side**2)
 
 
 def _cell(scores: Quality) -> str:

@@ -95,7 +95,7 @@ def _run(*command: str, cwd: Path | None = None, into: Path | None = None) -> No
             output, error = process.communicate()
             assert output is not None
         else:
-            tar = ["tar", "-x", "--keep-directory-symlink", "-C", into]
+            tar = ["tar", "-x", "--keep-directory-symlink", "-C", str(into)]
             subprocess.run(tar, stdin=process.stdout, check=True)
             error = process.communicate()[1]
     if process.returncode:

@@ -29,10 +29,6 @@ class Request:
     """Runs measured of the inference and of the whole path, in turn, in this process."""
     seconds: float
     """Time allowed for each of the two; a slow file is measured with fewer runs."""
-    blocks: int = BLOCKS
-    """Parts that the runs are made in."""
-    only_latency: bool = False
-    """Nothing but latency and memory, which another process has not told for all."""
     images: str | None = None
     """Folder of high-resolution pictures for PSNR and SSIM; None: latency only."""
     protocol: Protocol = PROTOCOL
@@ -42,6 +38,10 @@ class Request:
     """What ``cores.choose`` takes: the cores that the process is confined to; None: any."""
     sustained_minutes: float = 0.0
     """How long the inference is repeated without a pause, after all else was timed."""
+    blocks: int = BLOCKS
+    """Parts that the runs are made in."""
+    only_latency: bool = False
+    """Latency and memory alone: another process has measured the rest."""
     in_turn: bool = False
     """The worker hands its turn over between blocks of runs, and waits to be given it again."""
 
