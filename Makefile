@@ -94,6 +94,7 @@ lint: $(VENV)/test build/links
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	MYPYPATH=build/links $(BIN)/mypy -p ailsr
+	MYPYPATH=build/links:tests:android_demo $(BIN)/mypy benchmarks/*.py android_demo/*.py
 
 # mypy finds packages by folder names: ailsr/train as a link to train/, and so on.
 build/links:
