@@ -8,12 +8,14 @@
 from ailsr.runtime.card import Card
 from ailsr.runtime.errors import (
     AilsrError,
+    BudgetError,
     DeviceError,
     EngineError,
     ImageError,
     ModelError,
     ParityError,
     TrainingError,
+    UndecidedError,
     UnsupportedOperatorError,
     UsageError,
 )
@@ -21,6 +23,7 @@ from ailsr.runtime.upscaling.upscaler import Upscaler, load
 
 __all__ = [
     "AilsrError",
+    "BudgetError",
     "Card",
     "DeviceError",
     "EngineError",
@@ -28,6 +31,7 @@ __all__ = [
     "ModelError",
     "ParityError",
     "TrainingError",
+    "UndecidedError",
     "UnsupportedOperatorError",
     "Upscaler",
     "UsageError",

@@ -30,7 +30,7 @@ class CompareConfig:
 
     ailsr-bench compare before.json after.json
 
-    ailsr-bench compare main.json branch.json --fail-on-slower 5 --fail-on-loss 0.05
+    ailsr-bench compare main.json branch.json --fail-on-slower 5 --fail-on-drop 0.05
     """
 
     before: Annotated[
@@ -47,10 +47,14 @@ class CompareConfig:
             metavar="PERCENT",
         ),
     ] = None
-    fail_on_loss: Annotated[
+    fail_on_drop: Annotated[
         float | None,
         typer.Option(
-            min=0, help="Fail when a file lost more than so many dB of PSNR.", metavar="DB"
+            "--fail-on-drop",
+            "--fail-on-loss",
+            min=0,
+            help="Fail when a file lost more than so many dB of PSNR.",
+            metavar="DB",
         ),
     ] = None
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document, no table.")] = False
@@ -63,7 +67,7 @@ def main(config: CompareConfig) -> None:
         print_json(as_document(comparison), indent=2)
     else:
         print_table(comparison)
-    judge(comparison, config.fail_on_slower, config.fail_on_loss)
+    judge(comparison, config.fail_on_slower, config.fail_on_drop)
 
 
 def as_document(comparison: Comparison) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from ailsr.runtime.card import Card
 from ailsr.runtime.engines.engine import Engine
+from ailsr.runtime.engines.named_files import resolve
 from ailsr.runtime.engines.pixels import from_pixels, to_pixels
 from ailsr.runtime.engines.registry import open_engine
 from ailsr.runtime.errors import EngineError, ImageError, ModelError
@@ -35,12 +36,14 @@ def load(
 ) -> Upscaler:
     """The upscaler in the file at ``path``, on ``threads`` CPU threads (None: all cores).
 
+    ``path`` may be ``zoo:NAME`` where ``ailsr[export]`` is installed: the network is exported once.
     ``trusted``: run the file at once, not first in a process of its own to see whether that goes
     well. ``engine``: one of those for its ending (``engine_names``), None: one that is installed.
     Raises ModelError for a file that cannot be used, EngineError when no engine is
     installed.
     """
-    return Upscaler(open_engine(Path(path), threads, trusted=trusted, engine=engine), Path(path))
+    path = resolve(Path(path), say=lambda text: None)
+    return Upscaler(open_engine(path, threads, trusted=trusted, engine=engine), path)
 
 
 class Upscaler:

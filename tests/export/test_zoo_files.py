@@ -79,3 +79,9 @@ def test_a_name_that_cannot_be_used_says_what_to_do(photo, tmp_path):
     assert child.returncode == 1
     _, error = child.stderr.splitlines()
     assert f"run ailsr-export {NAME} --target onnx --precision float32" in error
+
+
+def test_python_loads_a_network_of_the_zoo_by_its_name(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    upscaler = load(NAME)
+    assert upscaler.card.network == "sesr_m3" and upscaler.scale == 2
