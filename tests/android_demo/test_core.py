@@ -11,8 +11,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import fastjsonschema
+import flatbuffers
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 from PIL import Image
 
 from ailsr.export.graph.graph import Conv, DepthToSpace, Graph
@@ -205,11 +207,51 @@ def test_every_kind_of_file_is_understood(
     image.write(rgb, tmp_path / "picture.png")
     write_small(tmp_path / "small.tflite", pixels)
     if not card:
-        content = (tmp_path / "small.tflite").read_bytes()
-        (tmp_path / "small.tflite").write_bytes(content.replace(b"ailsr", b"other"))
+        remove_card(tmp_path / "small.tflite")
     expected = load(tmp_path / "small.tflite", threads=1).upscale(rgb)
     upscaled = upscaled_by_core(tmp_path / "small.tflite", tmp_path / "picture.png")
     assert np.array_equal(upscaled, expected)
+
+
+@pytest.mark.parametrize("pixels", ["uint8", "int8"])
+@pytest.mark.parametrize("scale", [0.0035, 1 / 200, 0.9])
+def test_levels_of_another_tool_are_taken_for_what_they_stand_for(
+    upscaled_by_core, photograph_files, tmp_path, pixels, scale
+):
+    rgb = image.read(photograph_files / "chelsea.png")[:48, :64] // 2  # 0.0035 ends below white
+    image.write(rgb, tmp_path / "picture.png")
+    path = tmp_path / "small.tflite"
+    write_small(path, pixels)
+    right = load(path, threads=1).upscale(rgb)
+    remove_card(path)
+    model = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
+    (graph,) = model.subgraphs
+    for tensor in graph.tensors:
+        lowest = {schema.TensorType.UINT8: 0, schema.TensorType.INT8: -128}.get(tensor.type)
+        if lowest is not None and list(tensor.quantization.zeroPoint) == [lowest]:
+            tensor.quantization.scale, tensor.quantization.zeroPoint = [scale], [lowest + 3]
+    builder = flatbuffers.Builder()
+    builder.Finish(model.Pack(builder), b"TFL3")
+    path.write_bytes(builder.Output())
+    expected = load(path, threads=1).upscale(rgb)
+    upscaled = upscaled_by_core(path, tmp_path / "picture.png")
+    assert np.array_equal(upscaled, expected)
+    assert np.abs(upscaled.astype(int) - right).max() <= 2
+
+
+@pytest.mark.parametrize(("bias", "white"), [(0.006, 1), (1.53, 255)])
+def test_the_range_of_a_float_file_without_a_card_is_found(
+    upscaled_by_core, photograph_files, tmp_path, bias, white
+):
+    """A small bias counts even less with white as 255, which does not make a file one of those."""
+    rgb = image.read(photograph_files / "chelsea.png")[:48, :64]
+    image.write(rgb, tmp_path / "picture.png")
+    path = tmp_path / "small.tflite"
+    write_with(small_card("float32"), path, np.tile(np.eye(3), (4, 1)), bias)
+    remove_card(path)
+    upscaled = upscaled_by_core(path, tmp_path / "picture.png")
+    assert np.array_equal(upscaled, load(path, threads=1).upscale(rgb))
+    assert np.array_equal(upscaled, rgb.repeat(2, 0).repeat(2, 1) + round(255 * bias / white))
 
 
 def test_an_interrupted_picture_is_gone_on_with(ask, engine, photograph_files, tmp_path):
@@ -236,12 +278,15 @@ def small_card(pixels):
     return Card("small", 2, "rgb", precision, pixels, (48, 64), 1, other_sizes=((64, 48),))
 
 
-def write_with(card, path):
-    """The file with this card."""
+def write_with(card, path, colors=None, bias=0.0):
+    """The file with this card; each pixel is mixed by ``colors`` (12×3) if given, and raised."""
     weight = np.random.default_rng(0).uniform(0, 2 / 27, (12, 3, 3, 3)).astype(np.float32)
+    if colors is not None:
+        weight = np.zeros_like(weight)
+        weight[:, :, 1, 1] = colors
     graph = Graph(
         (
-            Conv("image", "blocks", weight, np.zeros(12, np.float32), pads=(1,) * 4),
+            Conv("image", "blocks", weight, np.full(12, bias, np.float32), pads=(1,) * 4),
             DepthToSpace("blocks", "upscaled", 2),
         ),
         (3, 48, 64),
@@ -250,6 +295,11 @@ def write_with(card, path):
     floats = card.precision == "float32"
     quantization = None if floats else Quantization(dict.fromkeys(names, PIXELS))
     tflite_writer.write(graph, card, path, quantization)
+
+
+def remove_card(path):
+    """Make the file one of another tool: without a card and without a seal."""
+    path.write_bytes(path.read_bytes().replace(b"ailsr", b"other"))
 
 
 @pytest.mark.parametrize(
@@ -326,7 +376,7 @@ def test_a_report_is_one_of_the_schema_with_the_figures_of_the_runtime(
     assert code == 0
     fastjsonschema.validate(SCHEMA, report)
     assert report["ailsr_version"] == VERSION
-    assert report["settings"]["warm_up_rule"] == WARM_UP_RULE
+    assert report["settings"]["warm_up_rule"] == WARM_UP_RULE.partition(", 0.5 s in a file's")[0]
     measured, failed = report["files"]
     assert failed["file"] == "damaged.tflite"
     assert "SHA-256" in failed["error"]
