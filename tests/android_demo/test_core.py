@@ -15,13 +15,14 @@ import flatbuffers
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
+from parity import vectors
 from PIL import Image
 
 from ailsr.export.graph.graph import Conv, DepthToSpace, Graph
 from ailsr.export.graph.quantization import PIXELS, Quantization
 from ailsr.export.targets.tflite import writer as tflite_writer
 from ailsr.runtime import load
-from ailsr.runtime.bench.latency import WARM_UP_RULE, Latency, is_steady
+from ailsr.runtime.bench.latency import WARM_UP_RULE
 from ailsr.runtime.bench.results_reader import read_results
 from ailsr.runtime.card import Card
 from ailsr.runtime.errors import ModelError
@@ -29,7 +30,6 @@ from ailsr.runtime.imaging import image
 from ailsr.runtime.imaging.protocol import PROTOCOLS, Pair, score
 from ailsr.runtime.imaging.resize import crop_to_multiple, enlarge, shrink
 from ailsr.runtime.probe import Probe, probe_picture
-from ailsr.runtime.upscaling.tiles import plan
 from ailsr.runtime.version import VERSION
 
 ROOT = Path(__file__).parent.parent.parent
@@ -46,19 +46,16 @@ def test_junit(core):
     assert int(re.search(r"OK \((\d+) tests\)", done.stdout)[1]) > len(names)
 
 
-def test_statistics_equal_those_of_the_runtime(ask):
-    random = np.random.default_rng(0)
-    samples = [list(random.gamma(4, 3, n)) for n in (1, 2, 3, 7, 10, 11, 50, 1000)]
-    samples.append([5.0] * 5 + [5.25] * 5)
-    for own, answer in zip(
-        samples, ask(*({"ask": "latency", "samples": s} for s in samples)), strict=True
-    ):
-        expected = Latency.of_samples(own, 0, is_steady(own))
-        for name in ("n", "p50_ms", "p90_ms", "p99_ms", "p50_low_ms", "p50_high_ms", "steady"):
-            assert answer[name] == getattr(expected, name), name
-        for name in ("mean_ms", "sd_ms"):  # summed in another order
-            assert answer[name] == pytest.approx(getattr(expected, name), rel=1e-12)
-        assert answer["samples_ms"] == own
+@pytest.mark.parametrize("name", ["tiles", "statistics", "white", "levels", "elements"])
+def test_the_core_computes_what_the_vectors_hold(ask, name):
+    cases = vectors.read(name)
+    answers = ask(*({"ask": name, **case["given"]} for case in cases))
+    for answer, case in zip(answers, cases, strict=True):
+        expected = case["expected"]
+        if name == "statistics":
+            answer = {name: answer[name] for name in expected}
+            expected = pytest.approx(expected, rel=1e-12)
+        assert answer == expected, case["given"]
 
 
 def test_cards_are_accepted_as_by_the_runtime(ask):
@@ -72,26 +69,36 @@ def test_cards_are_accepted_as_by_the_runtime(ask):
     assert answers == {case["what"]: case["is"] for case in cases}
 
 
-def test_tiles_equal_those_of_the_runtime(ask):
-    sides = [
-        (length, window, radius)
-        for length in (1, 5, 9, 40, 64, 65, 4032)
-        for window in (9, 20, 64, 360)
-        for radius in (0, 3, 4)
-    ]
-    names = ("length", "window", "radius")
-    answers = ask(*({"ask": "tiles", **dict(zip(names, s, strict=True))} for s in sides))
-    for (length, window, radius), answer in zip(sides, answers, strict=True):
-        tiles = plan((length, 1), (window, 1), radius, 1)
-        expected = [
-            (t.source[0].start, t.source[0].stop, t.target[0].start, t.target[0].stop)
-            for t in tiles
-        ]
-        assert [tuple(tile) for tile in answer] == expected
+def test_resize_computes_what_the_vectors_hold(ask, tmp_path):
+    cases = vectors.read("resize")
+    questions = []
+    for number, case in enumerate(cases):
+        names = ("picture", "small", "large")
+        paths = {name: str(tmp_path / f"{number}_{name}.png") for name in names}
+        Image.fromarray(probe_picture(*case["given"]["size"])).save(paths["picture"])
+        questions.append({"ask": "resize", "scale": case["given"]["scale"], **paths})
+    ask(*questions)
+    for question, case in zip(questions, cases, strict=True):
+        small, large = (zlib.crc32(image.read(Path(question[n]))) for n in ("small", "large"))
+        assert {"shrunk": small, "enlarged": large} == case["expected"], case["given"]
+
+
+def test_scores_are_what_the_vectors_hold(ask, tmp_path):
+    cases = [(case["given"], case["expected"]) for case in vectors.read("scores")]
+    questions = []
+    for number, (given, _) in enumerate(cases):
+        paths = {name: str(tmp_path / f"{number}_{name}.png") for name in ("upscaled", "hr")}
+        upscaled, hr = vectors.scored(given["size"], given["grayscale"], given["change"])
+        Image.fromarray(upscaled).save(paths["upscaled"])
+        Image.fromarray(hr[..., 0] if given["grayscale"] else hr).save(paths["hr"])
+        how = {name: given[name] for name in ("scale", "protocol")}
+        questions.append({"ask": "score", **how, **paths})
+    for answer, (given, expected) in zip(ask(*questions), cases, strict=True):
+        assert answer == pytest.approx(expected, rel=1e-9), given
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_pictures_are_reduced_and_enlarged_to_the_same_pixels(
+def test_a_photograph_is_reduced_and_enlarged_to_the_same_pixels(
     ask, photograph_files, tmp_path, scale
 ):
     ask({
@@ -130,37 +137,20 @@ def test_the_probe_picture_is_that_of_the_runtime(ask):
     assert ask(*({"ask": "probe", "height": h, "width": w} for h, w in sizes)) == expected
 
 
-def flip_a_bit(rgb):
-    flipped = rgb.copy()
-    flipped[0, 0, 2] ^= 1
-    return flipped
-
-
-CHANGES = {
-    "none": lambda rgb: rgb,
-    "add 1": lambda rgb: np.minimum(rgb, 254) + np.uint8(1),
-    "add 9": lambda rgb: np.minimum(rgb, 246) + np.uint8(9),
-    "swap red and blue": lambda rgb: rgb[..., ::-1],
-    "shift down by a row": lambda rgb: np.roll(rgb, 1, axis=0),
-    "the last bit of blue at row 0, column 0": flip_a_bit,
-    "scale 3": lambda rgb: rgb[::2, ::2].repeat(3, axis=0).repeat(3, axis=1),
-}
-
-
 def test_answers_to_the_probe_are_judged_as_by_the_runtime(ask, tmp_path):
     """The right ones, which are exact only where all places and sums agree, and the faults."""
     answers = VECTORS["answers"]
-    vectors = [{**answer, "change": "none", "verdict": "exact", "levels": 0} for answer in answers]
-    vectors += VECTORS["fidelity"]
+    cases = [{**answer, "change": "none", "verdict": "exact", "levels": 0} for answer in answers]
+    cases += VECTORS["fidelity"]
     questions = []
-    for number, vector in enumerate(vectors):
-        size, scale = (vector["height"], vector["width"]), vector["scale"]
+    for number, case in enumerate(cases):
+        size, scale = (case["height"], case["width"]), case["scale"]
         (probe,) = (a for a in answers if (a["height"], a["width"]) == size)
         right = probe_picture(*size).repeat(scale, axis=0).repeat(scale, axis=1)
         upscaled = tmp_path / f"{number}.png"
-        image.write(np.ascontiguousarray(CHANGES[vector["change"]](right)), upscaled)
+        image.write(np.ascontiguousarray(vectors.CHANGES[case["change"]](right)), upscaled)
         questions.append({"ask": "fidelity", "probe": probe, "upscaled": str(upscaled)})
-    assert ask(*questions) == [{name: v[name] for name in ("verdict", "levels")} for v in vectors]
+    assert ask(*questions) == [{name: v[name] for name in ("verdict", "levels")} for v in cases]
 
 
 @pytest.fixture

@@ -90,29 +90,11 @@ public final class Upscaler {
 
   /** Of the file's input sizes the one with which the fewest pixels are computed. */
   Size bestSize(int height, int width) {
-    Size best = null;
-    long leastPixels = 0;
-    long fewestTiles = 0;
-    AilsrException reason = null;
-    for (Size size : model.sizes) {
-      try {
-        long tiles = (long) Tile.along(height, size.height, model.radius).size()
-            * Tile.along(width, size.width, model.radius).size();
-        long pixels = tiles * size.area();
-        if (best == null || pixels < leastPixels
-            || pixels == leastPixels && tiles < fewestTiles) {
-          best = size;
-          leastPixels = pixels;
-          fewestTiles = tiles;
-        }
-      } catch (AilsrException error) {
-        reason = new AilsrException(model.name + ": " + error.getMessage(), error);
-      }
+    try {
+      return Tile.bestWindow(new Size(height, width), model.sizes, model.radius);
+    } catch (AilsrException error) {
+      throw new AilsrException(model.name + ": " + error.getMessage(), error);
     }
-    if (best == null) {
-      throw reason;
-    }
-    return best;
   }
 
   /** The file's output for {@code tile}, padded to the least input size that holds it. */
