@@ -131,6 +131,7 @@ CHANGES: dict[str, Callable] = {
     "shift down by a row": lambda rgb: np.roll(rgb, 1, axis=0),
     "the last bit of blue at row 0, column 0": _flipped,
     "16 levels": lambda rgb: rgb & np.uint8(0xF0),
+    "Y of 52.5": lambda rgb: np.full_like(rgb, (5, 65, 25)),
     "scale 3": lambda rgb: rgb[::2, ::2].repeat(3, axis=0).repeat(3, axis=1),
 }
 """What is done to a picture of uint8 that was enlarged by 2, or to any."""
@@ -194,7 +195,7 @@ def _given() -> dict[str, list[dict]]:
                 for size, scale in (((48, 64), 2), ((90, 33), 3))
                 for protocol in ("Y-shave-s", "RGB-DIV2K")
                 for gray in (False, True)
-                for change in ("add 9", "shift down by a row", "16 levels")
+                for change in ("add 9", "shift down by a row", "16 levels", "Y of 52.5")
             ),
         ),
     }  # fmt: skip
