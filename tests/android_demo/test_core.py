@@ -6,7 +6,6 @@ import hashlib
 import json
 import re
 import sys
-import zlib
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -15,7 +14,6 @@ import flatbuffers
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
-from parity import vectors
 from PIL import Image
 
 from ailsr.export.graph.graph import Conv, DepthToSpace, Graph
@@ -35,7 +33,6 @@ from ailsr.runtime.version import VERSION
 ROOT = Path(__file__).parent.parent.parent
 APP = ROOT / "android_demo"
 SCHEMA = json.loads((ROOT / "runtime" / "report.schema.json").read_text())
-VECTORS = json.loads((ROOT / "tests" / "parity" / "probe.json").read_text())
 FAULTY_ENGINE = [sys.executable, str(Path(__file__).with_name("faulty_engine.py"))]
 
 
@@ -44,57 +41,6 @@ def test_junit(core):
     done = core("org.junit.runner.JUnitCore", *(f"org.ailsr.core.{name}" for name in names))
     assert done.returncode == 0, done.stdout
     assert int(re.search(r"OK \((\d+) tests\)", done.stdout)[1]) > len(names)
-
-
-@pytest.mark.parametrize("name", ["tiles", "statistics", "white", "levels", "elements"])
-def test_the_core_computes_what_the_vectors_hold(ask, name):
-    cases = vectors.read(name)
-    answers = ask(*({"ask": name, **case["given"]} for case in cases))
-    for answer, case in zip(answers, cases, strict=True):
-        expected = case["expected"]
-        if name == "statistics":
-            answer = {name: answer[name] for name in expected}
-            expected = pytest.approx(expected, rel=1e-12)
-        assert answer == expected, case["given"]
-
-
-def test_cards_are_accepted_as_by_the_runtime(ask):
-    """By the cases that tests/runtime/test_card.py tries on the runtime."""
-    cases = json.loads((ROOT / "tests" / "parity" / "cards.json").read_text())
-    questions = [
-        {"ask": "card", "parts": [p if isinstance(p, str) else p[0] * p[1] for p in case["card"]]}
-        for case in cases
-    ]
-    answers = dict(zip((case["what"] for case in cases), ask(*questions), strict=True))
-    assert answers == {case["what"]: case["is"] for case in cases}
-
-
-def test_resize_computes_what_the_vectors_hold(ask, tmp_path):
-    cases = vectors.read("resize")
-    questions = []
-    for number, case in enumerate(cases):
-        names = ("picture", "small", "large")
-        paths = {name: str(tmp_path / f"{number}_{name}.png") for name in names}
-        Image.fromarray(probe_picture(*case["given"]["size"])).save(paths["picture"])
-        questions.append({"ask": "resize", "scale": case["given"]["scale"], **paths})
-    ask(*questions)
-    for question, case in zip(questions, cases, strict=True):
-        small, large = (zlib.crc32(image.read(Path(question[n]))) for n in ("small", "large"))
-        assert {"shrunk": small, "enlarged": large} == case["expected"], case["given"]
-
-
-def test_scores_are_what_the_vectors_hold(ask, tmp_path):
-    cases = [(case["given"], case["expected"]) for case in vectors.read("scores")]
-    questions = []
-    for number, (given, _) in enumerate(cases):
-        paths = {name: str(tmp_path / f"{number}_{name}.png") for name in ("upscaled", "hr")}
-        upscaled, hr = vectors.scored(given["size"], given["grayscale"], given["change"])
-        Image.fromarray(upscaled).save(paths["upscaled"])
-        Image.fromarray(hr[..., 0] if given["grayscale"] else hr).save(paths["hr"])
-        how = {name: given[name] for name in ("scale", "protocol")}
-        questions.append({"ask": "score", **how, **paths})
-    for answer, (given, expected) in zip(ask(*questions), cases, strict=True):
-        assert answer == pytest.approx(expected, rel=1e-9), given
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
@@ -128,29 +74,6 @@ def test_psnr_and_ssim_equal_those_of_the_runtime(ask, photograph_files, tmp_pat
     assert 20 < answer["psnr"] < 40
     assert answer["psnr"] == pytest.approx(psnr, abs=1e-6)
     assert answer["ssim"] == pytest.approx(ssim, abs=1e-8)
-
-
-def test_the_probe_picture_is_that_of_the_runtime(ask):
-    sizes = [(picture["height"], picture["width"]) for picture in VECTORS["pictures"]]
-    expected = [picture["crc32"] for picture in VECTORS["pictures"]]
-    assert [zlib.crc32(probe_picture(*size).tobytes()) for size in sizes] == expected
-    assert ask(*({"ask": "probe", "height": h, "width": w} for h, w in sizes)) == expected
-
-
-def test_answers_to_the_probe_are_judged_as_by_the_runtime(ask, tmp_path):
-    """The right ones, which are exact only where all places and sums agree, and the faults."""
-    answers = VECTORS["answers"]
-    cases = [{**answer, "change": "none", "verdict": "exact", "levels": 0} for answer in answers]
-    cases += VECTORS["fidelity"]
-    questions = []
-    for number, case in enumerate(cases):
-        size, scale = (case["height"], case["width"]), case["scale"]
-        (probe,) = (a for a in answers if (a["height"], a["width"]) == size)
-        right = probe_picture(*size).repeat(scale, axis=0).repeat(scale, axis=1)
-        upscaled = tmp_path / f"{number}.png"
-        image.write(np.ascontiguousarray(vectors.CHANGES[case["change"]](right)), upscaled)
-        questions.append({"ask": "fidelity", "probe": probe, "upscaled": str(upscaled)})
-    assert ask(*questions) == [{name: v[name] for name in ("verdict", "levels")} for v in cases]
 
 
 @pytest.fixture
