@@ -15,6 +15,10 @@ Y_OFFSET = 16.0
 
 def luma(rgb: NDArray[Any]) -> NDArray[np.float64]:
     """Y in [16, 235], unrounded, of ``rgb`` (H×W×3, uint8 or floating point in [0, 255])."""
-    y: NDArray[np.float64] = rgb @ (np.array(Y_WEIGHTS) / 255)
+    # Summed up one by one: the last bit of a matrix product depends on the CPU, and rounds a Y of
+    # exactly half a level to either side.
+    y = np.zeros(rgb.shape[:2])
+    for channel, weight in enumerate(Y_WEIGHTS):
+        y += np.multiply(rgb[..., channel], weight / 255, dtype=np.float64)
     y += Y_OFFSET
     return y

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from parity import vectors
 
 from ailsr.runtime import load
 from ailsr.runtime.commands import bench, compare, show
@@ -36,27 +37,10 @@ def test_an_answer_is_condensed_the_same_everywhere(case):
     assert (probe.levels, list(probe.sums)) == (case["levels"], case["sums"])
 
 
-CHANGES = {
-    "none": lambda right: right,
-    "add 1": lambda right: np.clip(right.astype(int) + 1, 0, 255).astype(np.uint8),
-    "add 9": lambda right: np.clip(right.astype(int) + 9, 0, 255).astype(np.uint8),
-    "swap red and blue": lambda right: right[..., ::-1],
-    "shift down by a row": lambda right: np.roll(right, 1, 0),
-    "the last bit of blue at row 0, column 0": lambda right: flipped(right),
-    "scale 3": lambda right: enlarged(48, 64, 3),
-}
-
-
-def flipped(right: np.ndarray) -> np.ndarray:
-    changed = right.copy()
-    changed[0, 0, 2] ^= 1
-    return changed
-
-
 @pytest.mark.parametrize("case", VECTORS["fidelity"], ids=lambda case: case["change"])
 def test_verdicts_are_the_same_everywhere(case):
     right = enlarged(case["height"], case["width"], case["scale"])
-    fidelity = Probe.of(right).fidelity(CHANGES[case["change"]](right))
+    fidelity = Probe.of(right).fidelity(vectors.CHANGES[case["change"]](right))
     assert (fidelity.verdict, fidelity.levels) == (case["verdict"], case["levels"])
 
 

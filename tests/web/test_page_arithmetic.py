@@ -8,58 +8,80 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from parity import vectors
 
-from ailsr.runtime.bench.latency import Latency, is_steady
-from ailsr.runtime.errors import ModelError
+from ailsr.runtime.bench.latency import is_steady
 from ailsr.runtime.probe import Fidelity, probe_image
-from ailsr.runtime.upscaling.tiles import plan
 
 RANDOM = np.random.default_rng(7)
 PARITY = json.loads((Path(__file__).parents[1] / "parity" / "probe.json").read_text())
 
 
-def python_tiles(picture, sizes, radius):
-    """As Upscaler.plan, in the page's notation: rows' and columns' start, stop, first, last."""
-    plans = []
-    for height, width in sizes:
-        try:
-            tiles = plan(picture, (height, width), radius, 1)
-        except ModelError:
-            continue
-        plans.append((len(tiles) * height * width, len(tiles), tiles))
-    if not plans:
-        return None
-    return [
-        [(s.start, s.stop, t.start, t.stop) for s, t in zip(tile.source, tile.target, strict=True)]
-        for tile in min(plans, key=lambda found: found[:2])[-1]
-    ]
+def test_tiles_are_what_the_vectors_hold(in_node):
+    cases = vectors.read("tiles")
+    given = [[case["given"][name] for name in ("picture", "windows", "radius")] for case in cases]
+    for tiles, case in zip(in_node("tiles", "planTiles", given), cases, strict=True):
+        expected = case["expected"]
+        if expected:
+            expected = [[row, column] for row in expected["rows"] for column in expected["columns"]]
+            tiles = [[list(tile[axis].values()) for axis in ("rows", "columns")] for tile in tiles]
+        assert tiles == expected, case["given"]
 
 
-def test_tiles_are_those_of_the_runtime(in_node):
-    cases = [
-        [
-            RANDOM.integers(1, 400, 2).tolist(),
-            RANDOM.integers(8, 120, (RANDOM.integers(1, 4), 2)).tolist(),
-            int(RANDOM.integers(0, 20)),
-        ]
-        for _ in range(300)
-    ]
-    planned = [
-        tiles and [[tuple(tile[axis].values()) for axis in ("rows", "columns")] for tile in tiles]
-        for tiles in in_node("tiles", "planTiles", cases)
-    ]
-    assert planned == [python_tiles(*case) for case in cases]
-    assert any(tiles is None for tiles in planned)
-    assert any(tiles and len(tiles) > 9 for tiles in planned)
+def test_statistics_are_what_the_vectors_hold(in_node):
+    cases = vectors.read("statistics")
+    samples = [[case["given"]["samples_ms"]] for case in cases]
+    steady = in_node("latency", "isSteady", samples)
+    summaries = in_node("latency", "summary", [[*s, 7, True] for s in samples])
+    for summary, settled, case in zip(summaries, steady, cases, strict=True):
+        assert summary["samples_ms"] == case["given"]["samples_ms"]
+        found = {name: summary[name] for name in case["expected"]} | {"steady": settled}
+        assert found == pytest.approx(case["expected"], rel=1e-12)
 
 
-def test_statistics_are_those_of_the_harness(in_node):
-    cases = [RANDOM.gamma(2, 5, n).tolist() for n in (1, 2, 3, 4, 9, 10, 100, 201)]
-    summaries = in_node("latency", "summary", [[samples, 7, True] for samples in cases])
-    for samples, summary in zip(cases, summaries, strict=True):
-        expected = vars(Latency.of_samples(samples, 7, True))
-        assert summary.pop("samples_ms") == pytest.approx(expected["samples_ms"])
-        assert summary == pytest.approx({name: expected[name] for name in summary})
+def test_elements_are_what_the_vectors_hold(in_node):
+    cases = vectors.read("elements")
+    every = {"width": 86, "height": 1, "rgb": [pixel % 256 for pixel in range(3 * 86)]}
+    layouts = [{**case["given"], "channels_last": True} for case in cases]
+    written = in_node("elements", "toElements", [[every, layout] for layout in layouts])
+    outputs = [[[*layout["outputs"], 0, 0], layout] for layout in layouts]
+    read = in_node(
+        "elements", "fromElements", [[o, len(o) // 3, 1, layout] for o, layout in outputs]
+    )
+    for elements, picture, case in zip(written, read, cases, strict=True):
+        count = len(case["given"]["outputs"])
+        found = {
+            "inputs": list(elements.values())[:256],
+            "pixels": list(picture["rgb"].values())[:count],
+        }
+        assert found == case["expected"]
+
+
+@pytest.mark.parametrize("pixels", ["float32", "uint8", "int8"])
+def test_planes_hold_the_same_elements(in_node, pixels):
+    rgb = RANDOM.integers(0, 256, (5, 7, 3))
+    last, first = (
+        {"pixels": pixels, "white": 1, "channels_last": channels_last}
+        for channels_last in (True, False)
+    )
+    picture = as_picture(rgb)
+    by_pixel, by_plane = (
+        np.array(list(elements.values()))
+        for elements in in_node("elements", "toElements", [[picture, last], [picture, first]])
+    )
+    assert np.array_equal(by_plane.reshape(3, 5, 7).transpose(1, 2, 0), by_pixel.reshape(5, 7, 3))
+    (back,) = in_node("elements", "fromElements", [[by_plane.tolist(), 7, 5, first]])
+    assert list(back["rgb"].values()) == picture["rgb"]
+
+
+def test_scores_are_what_the_vectors_hold(in_node):
+    cases = [c for c in vectors.read("scores") if c["given"]["protocol"] == "Y-shave-s"]
+    pictures = []
+    for given in (case["given"] for case in cases):
+        pair = vectors.scored(given["size"], given["grayscale"], given["change"])
+        pictures.append([*map(as_picture, pair), given["scale"], given["grayscale"]])
+    for found, case in zip(in_node("scores", "score", pictures), cases, strict=True):
+        assert found == pytest.approx(case["expected"], rel=1e-9), case["given"]
 
 
 def test_warm_up_ends_by_the_rule_of_the_harness(in_node):
@@ -69,7 +91,7 @@ def test_warm_up_ends_by_the_rule_of_the_harness(in_node):
     assert set(steady) == {True, False}
 
 
-def test_the_probe_picture_is_that_of_the_runtime(in_node):
+def test_the_probe_image_is_that_of_the_runtime(in_node):
     sizes = [[picture["height"], picture["width"]] for picture in PARITY["pictures"]]
     pictures = in_node("probe", "probePicture", sizes)
     for picture, expected in zip(pictures, PARITY["pictures"], strict=True):
@@ -86,22 +108,6 @@ def as_picture(rgb):
     return {"width": rgb.shape[1], "height": rgb.shape[0], "rgb": rgb.ravel().tolist()}
 
 
-def flip_last_bit(rgb):
-    rgb[0, 0, 2] ^= 1
-    return rgb
-
-
-CHANGES = {
-    "none": lambda rgb: rgb,
-    "add 1": lambda rgb: np.clip(rgb.astype(int) + 1, 0, 255),
-    "add 9": lambda rgb: np.clip(rgb.astype(int) + 9, 0, 255),
-    "swap red and blue": lambda rgb: rgb[..., ::-1],
-    "shift down by a row": lambda rgb: np.roll(rgb, 1, 0),
-    "the last bit of blue at row 0, column 0": flip_last_bit,
-    "scale 3": lambda rgb: repeated(48, 64, 3),
-}
-
-
 def test_fidelity_is_that_of_the_runtime(in_node):
     probes = {(a["height"], a["width"], a["scale"]): a for a in PARITY["answers"]}
     cases, expected = [], []
@@ -110,7 +116,7 @@ def test_fidelity_is_that_of_the_runtime(in_node):
         expected.append({"verdict": "exact", "levels": 0})
     for case in PARITY["fidelity"]:
         size = case["height"], case["width"], case["scale"]
-        cases.append([probes[size], as_picture(CHANGES[case["change"]](repeated(*size)))])
+        cases.append([probes[size], as_picture(vectors.CHANGES[case["change"]](repeated(*size)))])
         expected.append({"verdict": case["verdict"], "levels": case["levels"]})
     assert in_node("probe", "fidelity", cases) == expected
 

@@ -1,6 +1,7 @@
 /** An exported file in onnxruntime-web, ready to upscale pictures of any size. */
 
 import type { InferenceSession, Tensor } from "onnxruntime-web";
+import { fromElements, toElements, type Elements } from "./elements";
 import { blank, copy, cut, padded, type Picture } from "./picture";
 import { fidelity, probePicture } from "./probe";
 import type { Fidelity } from "./report.schema";
@@ -82,52 +83,21 @@ export class Model {
   }
 
   toTensor(picture: Picture): Tensor {
-    const { pixels, channels_last, white } = this.file;
-    const { width, height, rgb } = picture;
-    const shape = channels_last ? [1, height, width, 3] : [1, 3, height, width];
-    const values = pixels === "float32" ? new Float32Array(rgb.length) : new Uint8Array(rgb.length);
-    const levels = pixels === "float32" ? floatLevels(white) : integerLevels(pixels);
-    const plane = channels_last ? 1 : width * height;
-    const step = channels_last ? 3 : 1;
-    for (let from = 0, to = 0; from < rgb.length; from += 3, to += step) {
-      values[to] = levels[rgb[from]!]!;
-      values[to + plane] = levels[rgb[from + 1]!]!;
-      values[to + 2 * plane] = levels[rgb[from + 2]!]!;
-    }
+    const { width, height } = picture;
+    const shape = this.file.channels_last ? [1, height, width, 3] : [1, 3, height, width];
+    const elements = toElements(picture, this.file);
     const { Tensor } = this.runtime.ort;
-    if (values instanceof Float32Array) return new Tensor("float32", values, shape);
-    if (pixels === "uint8") return new Tensor("uint8", values, shape);
-    return new Tensor("int8", new Int8Array(values.buffer), shape);
+    if (elements instanceof Float32Array) return new Tensor("float32", elements, shape);
+    if (elements instanceof Uint8Array) return new Tensor("uint8", elements, shape);
+    return new Tensor("int8", elements, shape);
   }
 
   fromTensor(tensor: Tensor, width: number, height: number): Picture {
-    const { pixels, channels_last, white } = this.file;
-    const values = tensor.data as Float32Array | Uint8Array | Int8Array;
-    const { length } = values;
-    if (length !== width * height * 3) {
+    const elements = tensor.data as Elements;
+    if (elements.length !== width * height * 3) {
       throw new Error(`the file returned ${tensor.dims.join("×")} values: export it again`);
     }
-    // Storing into it rounds half to even and clips, as the Python runtime does.
-    const rgb = new Uint8ClampedArray(length);
-    const plane = channels_last ? 1 : width * height;
-    const step = channels_last ? 3 : 1;
-    const level = {
-      uint8: (value: number) => value,
-      int8: (value: number) => value + 128,
-      float32: (value: number) => Math.fround(Math.fround(value / white) * 255),
-    }[pixels];
-    let sum = 0;
-    for (let from = 0, to = 0; to < length; from += step, to += 3) {
-      const [r, g, b] = [values[from]!, values[from + plane]!, values[from + 2 * plane]!];
-      sum += r + g + b;
-      rgb[to] = level(r);
-      rgb[to + 1] = level(g);
-      rgb[to + 2] = level(b);
-    }
-    if (Number.isNaN(sum)) {
-      throw new Error("the file computed NaN: it is damaged or was exported wrongly");
-    }
-    return { width, height, rgb: new Uint8Array(rgb.buffer) };
+    return fromElements(elements, width, height, this.file);
   }
 
   private sizeFor(tile: Picture): Size {
@@ -138,15 +108,4 @@ export class Model {
 
 function area([height, width]: Size): number {
   return height * width;
-}
-
-/** The 256 levels as the elements of a float file. */
-function floatLevels(white: number): Float32Array {
-  const levels = Float32Array.from({ length: 256 }, (_, level) => level / 255);
-  return levels.map((level) => level * white);
-}
-
-/** The 256 levels as the bytes of an integer file: int8 is uint8 - 128. */
-function integerLevels(pixels: "uint8" | "int8"): Uint8Array {
-  return Uint8Array.from({ length: 256 }, (_, level) => (pixels === "int8" ? level ^ 0x80 : level));
 }

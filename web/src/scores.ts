@@ -33,12 +33,12 @@ export function score(upscaled: Picture, hr: Picture, scale: number, grayscale: 
 function luma({ width, height, rgb }: Picture, grayscale: boolean): Plane {
   const [r, g, b] = Y_WEIGHTS.map((weight) => weight / 255) as [number, number, number];
   const range = Y_WEIGHTS[0] + Y_WEIGHTS[1] + Y_WEIGHTS[2];
-  const values = new Float64Array(width * height);
-  for (let i = 0; i < values.length; i++) {
+  const levels = new Uint8ClampedArray(width * height); // storing into it rounds half to even
+  for (let i = 0; i < levels.length; i++) {
     const y = r * rgb[3 * i]! + g * rgb[3 * i + 1]! + b * rgb[3 * i + 2]!;
-    values[i] = Math.round(grayscale ? (y * 255) / range : y + Y_OFFSET);
+    levels[i] = grayscale ? (y * 255) / range : y + Y_OFFSET;
   }
-  return { width, height, values };
+  return { width, height, values: Float64Array.from(levels) };
 }
 
 function shave(plane: Plane, border: number): Plane {

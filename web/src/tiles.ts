@@ -1,6 +1,6 @@
 /**
  * How a picture is cut into tiles of a model's input size so that no seam shows: the plan of
- * runtime/upscaling/tiles.py, whose tests compare the two.
+ * runtime/upscaling/tiles.py; tests/parity/tiles.json holds the two together.
  */
 
 /** [height, width] in pixels. */

@@ -36,6 +36,12 @@ final class FlatBuffer {
     return size == 1 ? (byte) value : (int) value;
   }
 
+  /** The table in a field; null when it is left out. */
+  FlatBuffer table(int slot) {
+    long field = field(slot);
+    return field < 0 ? null : new FlatBuffer(data, field + number(data, field, 4));
+  }
+
   /** A vector of bytes or a string; empty when the field is left out. */
   byte[] content(int slot) {
     long field = field(slot);
@@ -54,14 +60,39 @@ final class FlatBuffer {
 
   /** A vector of int32; empty when the field is left out. */
   int[] integers(int slot) {
+    long[] values = longs(slot, 4);
+    int[] integers = new int[values.length];
+    for (int i = 0; i < integers.length; i++) {
+      integers[i] = (int) values[i];
+    }
+    return integers;
+  }
+
+  /** A vector of float32; empty when the field is left out. */
+  float[] floats(int slot) {
+    int[] bits = integers(slot);
+    float[] floats = new float[bits.length];
+    for (int i = 0; i < floats.length; i++) {
+      floats[i] = Float.intBitsToFloat(bits[i]);
+    }
+    return floats;
+  }
+
+  /** A vector of int64; empty when the field is left out. */
+  long[] longs(int slot) {
+    return longs(slot, 8);
+  }
+
+  /** A vector of numbers of {@code size} bytes. */
+  private long[] longs(int slot, int size) {
     long field = field(slot);
     if (field < 0) {
-      return new int[0];
+      return new long[0];
     }
-    long start = vector(field, 4);
-    int[] values = new int[(int) number(data, start - 4, 4)];
+    long start = vector(field, size);
+    long[] values = new long[(int) number(data, start - 4, 4)];
     for (int i = 0; i < values.length; i++) {
-      values[i] = (int) number(data, start + 4L * i, 4);
+      values[i] = number(data, start + (long) size * i, size);
     }
     return values;
   }

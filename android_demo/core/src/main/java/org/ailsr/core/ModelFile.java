@@ -26,6 +26,12 @@ public final class ModelFile {
 
   public final PixelType pixels;
 
+  /** What the levels of its input stand for; those of a file with a card are pixels. */
+  final Levels inputLevels;
+
+  /** As {@link #inputLevels}, of its output. */
+  final Levels outputLevels;
+
   /** The input sizes that pictures are cut into; the file's own is the first. */
   public final List<Size> sizes;
 
@@ -78,6 +84,8 @@ public final class ModelFile {
             "it takes or returns no pixels: one of float32, uint8 and int8 is needed, the same "
                 + "for both");
       }
+      inputLevels = levels(input);
+      outputLevels = levels(output);
       int[] source = shape(input);
       int[] result = shape(output);
       if (source.length != 4 || result.length != 4 || source[3] != 3 || source[0] > 1
@@ -131,6 +139,19 @@ public final class ModelFile {
       }
     }
     return "";
+  }
+
+  private Levels levels(FlatBuffer tensor) {
+    FlatBuffer quantization = tensor.table(4);
+    if (card != null || pixels == PixelType.FLOAT32 || quantization == null) {
+      return Levels.PIXELS;
+    }
+    float[] scales = quantization.floats(2);
+    long[] zeroPoints = quantization.longs(3);
+    if (scales.length != 1 || zeroPoints.length != 1) {
+      return Levels.PIXELS;
+    }
+    return new Levels(scales[0], zeroPoints[0] + (pixels == PixelType.INT8 ? 128 : 0));
   }
 
   /** The sides of a tensor, -1 for one that is open. */

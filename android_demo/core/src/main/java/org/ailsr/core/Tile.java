@@ -70,4 +70,35 @@ public final class Tile {
     }
     return tiles;
   }
+
+  /**
+   * Of {@code windows} the one with which the fewest pixels are computed for {@code picture}.
+   *
+   * @throws AilsrException when each is too small, as {@link #along}
+   */
+  static Size bestWindow(Size picture, List<Size> windows, int radius) {
+    Size best = null;
+    long leastPixels = 0;
+    long fewestTiles = 0;
+    AilsrException reason = null;
+    for (Size window : windows) {
+      try {
+        long tiles = (long) along(picture.height, window.height, radius).size()
+            * along(picture.width, window.width, radius).size();
+        long pixels = tiles * window.area();
+        if (best == null || pixels < leastPixels
+            || pixels == leastPixels && tiles < fewestTiles) {
+          best = window;
+          leastPixels = pixels;
+          fewestTiles = tiles;
+        }
+      } catch (AilsrException error) {
+        reason = error;
+      }
+    }
+    if (best == null) {
+      throw reason;
+    }
+    return best;
+  }
 }

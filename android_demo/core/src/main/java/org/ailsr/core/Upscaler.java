@@ -35,7 +35,9 @@ public final class Upscaler {
   public Upscaler(ModelFile model, Engine engine) {
     this.model = model;
     this.engine = engine;
-    this.scale = findScale();
+    Size size = model.resizable ? new Size(TRIAL_SIDE, TRIAL_SIDE) : model.inputSize();
+    this.scale = findScale(size);
+    this.white = findWhite(size);
   }
 
   /** {@code picture}, {@code scale} times as large. */
@@ -88,29 +90,11 @@ public final class Upscaler {
 
   /** Of the file's input sizes the one with which the fewest pixels are computed. */
   Size bestSize(int height, int width) {
-    Size best = null;
-    long leastPixels = 0;
-    long fewestTiles = 0;
-    AilsrException reason = null;
-    for (Size size : model.sizes) {
-      try {
-        long tiles = (long) Tile.along(height, size.height, model.radius).size()
-            * Tile.along(width, size.width, model.radius).size();
-        long pixels = tiles * size.area();
-        if (best == null || pixels < leastPixels
-            || pixels == leastPixels && tiles < fewestTiles) {
-          best = size;
-          leastPixels = pixels;
-          fewestTiles = tiles;
-        }
-      } catch (AilsrException error) {
-        reason = new AilsrException(model.name + ": " + error.getMessage(), error);
-      }
+    try {
+      return Tile.bestWindow(new Size(height, width), model.sizes, model.radius);
+    } catch (AilsrException error) {
+      throw new AilsrException(model.name + ": " + error.getMessage(), error);
     }
-    if (best == null) {
-      throw reason;
-    }
-    return best;
   }
 
   /** The file's output for {@code tile}, padded to the least input size that holds it. */
@@ -125,14 +109,13 @@ public final class Upscaler {
         }
       }
     }
-    ByteBuffer output = run(tile.padded(size.height, size.width), size, white);
-    return model.pixels.read(output, scale * size.height, scale * size.width, white);
+    return read(run(tile.padded(size.height, size.width), size), size);
   }
 
   /** {@code picture} as the file's input, for running the engine alone. */
   public ByteBuffer prepared(Picture picture) {
     ByteBuffer elements = model.pixels.buffer(new Size(picture.height(), picture.width()).area());
-    model.pixels.fill(elements, picture, white);
+    fill(elements, picture);
     return elements;
   }
 
@@ -147,82 +130,68 @@ public final class Upscaler {
     Size size = model.inputSize();
     Picture upscaled;
     try {
-      upscaled = model.pixels.read(answer, scale * size.height, scale * size.width, white);
+      upscaled = read(answer, size);
     } catch (AilsrException noPicture) { // not a number, or another size
       return new Fidelity(Fidelity.Verdict.WRONG, 255);
     }
     return model.card.probe.fidelity(upscaled);
   }
 
-  private ByteBuffer run(Picture padded, Size size, float whiteOfInput) {
+  private ByteBuffer run(Picture padded, Size size) {
+    ByteBuffer elements = inputOf(size);
+    fill(elements, padded);
+    return engine.run(elements, size.height, size.width);
+  }
+
+  private ByteBuffer inputOf(Size size) {
     int needed = Picture.CHANNELS * model.pixels.bytes * (int) size.area();
     if (input == null || input.capacity() != needed) {
       input = model.pixels.buffer(size.area());
     }
-    model.pixels.fill(input, padded, whiteOfInput);
-    return engine.run(input, size.height, size.width);
+    return input;
   }
 
-  /**
-   * The scale; for float files without a card also whether white is 1 or 255. Super-resolution
-   * keeps local means, so one picture is run in both ranges, and 255 it is when that keeps them
-   * clearly better.
-   */
-  private int findScale() {
-    Size size = model.resizable ? new Size(TRIAL_SIDE, TRIAL_SIDE) : model.inputSize();
-    int found = model.scale;
-    if (found == 0) {
-      long pixels = run(new Picture(size.height, size.width), size, 1).remaining()
-          / (Picture.CHANNELS * model.pixels.bytes);
-      found = (int) Math.round(Math.sqrt((double) pixels / size.area()));
-      if (found < 1 || pixels != found * found * size.area()) {
-        throw new AilsrException(
-            model.name + ": it turns " + size.area() + " pixels into " + pixels
-                + ": it is no upscaler by a whole number");
-      }
+  private void fill(ByteBuffer elements, Picture picture) {
+    model.pixels.fill(elements, model.inputLevels.of(picture), white);
+  }
+
+  /** The picture in the file's output for an input of {@code size}. */
+  private Picture read(ByteBuffer output, Size size) {
+    return model.outputLevels.pixels(
+        model.pixels.read(output, scale * size.height, scale * size.width, white));
+  }
+
+  /** The scale, of a file whose shapes are open by running it. */
+  private int findScale(Size size) {
+    if (model.scale != 0) {
+      return model.scale;
     }
-    if (model.card == null && model.pixels == PixelType.FLOAT32) {
-      Picture waves = waves(size);
-      double asOne = lossOfMeans(waves, found, 1);
-      double asMany = lossOfMeans(waves, found, 255);
-      white = asMany < asOne / 2 ? 255 : 1;
+    long pixels = run(new Picture(size.height, size.width), size).remaining()
+        / (Picture.CHANNELS * model.pixels.bytes);
+    int found = (int) Math.round(Math.sqrt((double) pixels / size.area()));
+    if (found < 1 || pixels != found * found * size.area()) {
+      throw new AilsrException(
+          model.name + ": it turns " + size.area() + " pixels into " + pixels
+              + ": it is no upscaler by a whole number");
     }
     return found;
   }
 
-  private double lossOfMeans(Picture picture, int factor, float whiteTried) {
-    Size size = new Size(picture.height(), picture.width());
-    ByteBuffer output = run(picture, size, whiteTried);
-    float[] values = new float[output.remaining() / 4];
-    output.asFloatBuffer().get(values);
-    double loss = 0;
-    for (int row = 0; row < size.height; row++) {
-      for (int at = 0; at < Picture.CHANNELS * size.width; at++) {
-        double sum = 0;
-        for (int cell = 0; cell < factor * factor; cell++) {
-          int line = (row * factor + cell / factor) * size.width * factor;
-          int place = line + at / Picture.CHANNELS * factor + cell % factor;
-          float value = values[Picture.CHANNELS * place + at % Picture.CHANNELS] / whiteTried;
-          sum += Math.max(0, Math.min(1, value));
-        }
-        int level = picture.rgb[picture.at(row, 0) + at] & 0xff;
-        loss += Math.abs(sum / (factor * factor) - level / 255.0);
-      }
+  private float findWhite(final Size size) {
+    if (model.card != null || model.pixels != PixelType.FLOAT32) {
+      return 1;
     }
-    return loss;
-  }
-
-  private static Picture waves(Size size) {
-    Picture picture = new Picture(size.height, size.width);
-    for (int row = 0; row < size.height; row++) {
-      for (int column = 0; column < size.width; column++) {
-        double wave = 0.5 + 0.35 * Math.sin(row / 5.0) * Math.cos(column / 7.0);
-        int at = picture.at(row, column);
-        picture.rgb[at] = (byte) Math.round(255 * wave);
-        picture.rgb[at + 1] = (byte) Math.round(255 * (1 - wave));
-        picture.rgb[at + 2] = (byte) Math.round(255 * wave * wave);
+    return WhiteLevel.of(size, scale, new WhiteLevel.Run() {
+      @Override
+      public float[] of(float[] samples) {
+        ByteBuffer elements = inputOf(size);
+        elements.clear();
+        elements.asFloatBuffer().put(samples);
+        ByteBuffer output = engine.run(elements, size.height, size.width);
+        float[] upscaled = new float[output.remaining() / model.pixels.bytes];
+        output.asFloatBuffer().get(upscaled);
+        return upscaled;
       }
-    }
-    return picture;
+    });
   }
 }

@@ -3,9 +3,11 @@ package org.ailsr.core;
 import java.io.File;
 import java.io.FileOutputStream;
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -21,11 +23,20 @@ public final class ParityMain {
     for (Object question : (List<?>) Json.parse(text)) {
       Fields fields = Fields.of(question);
       switch (fields.text("ask")) {
-        case "latency":
-          answers.add(latency(fields));
+        case "statistics":
+          answers.add(statistics(fields));
           break;
         case "tiles":
           answers.add(tiles(fields));
+          break;
+        case "white":
+          answers.add(white(fields));
+          break;
+        case "levels":
+          answers.add(levels(fields));
+          break;
+        case "elements":
+          answers.add(elements(fields));
           break;
         case "score":
           answers.add(score(fields));
@@ -52,10 +63,10 @@ public final class ParityMain {
     System.out.print(Json.write(answers));
   }
 
-  private static Object latency(Fields fields) {
-    double[] samples = new double[fields.list("samples").size()];
+  private static Object statistics(Fields fields) {
+    double[] samples = new double[fields.list("samples_ms").size()];
     for (int i = 0; i < samples.length; i++) {
-      samples[i] = ((Number) fields.list("samples").get(i)).doubleValue();
+      samples[i] = ((Number) fields.list("samples_ms").get(i)).doubleValue();
     }
     return new Latency(samples, 0, Latency.isSteady(samples)).toJson();
   }
@@ -75,17 +86,112 @@ public final class ParityMain {
   }
 
   private static Object tiles(Fields fields) {
-    List<Object> tiles = new ArrayList<>();
-    for (Tile tile : Tile.along(
-        fields.integer("length"), fields.integer("window"), fields.integer("radius"))) {
-      List<Object> numbers = new ArrayList<>();
-      numbers.add(tile.start);
-      numbers.add(tile.stop);
-      numbers.add(tile.first);
-      numbers.add(tile.last);
-      tiles.add(numbers);
+    Size picture = size(fields.list("picture"));
+    List<Size> windows = new ArrayList<>();
+    for (Object window : fields.list("windows")) {
+      windows.add(size((List<?>) window));
     }
-    return tiles;
+    int radius = fields.integer("radius");
+    Size best;
+    try {
+      best = Tile.bestWindow(picture, windows, radius);
+    } catch (AilsrException error) {
+      return null;
+    }
+    Map<String, Object> answer = new LinkedHashMap<>();
+    answer.put("rows", numbers(Tile.along(picture.height, best.height, radius)));
+    answer.put("columns", numbers(Tile.along(picture.width, best.width, radius)));
+    return answer;
+  }
+
+  private static List<Object> numbers(List<Tile> tiles) {
+    List<Object> numbers = new ArrayList<>();
+    for (Tile tile : tiles) {
+      numbers.add(Arrays.<Object>asList(tile.start, tile.stop, tile.first, tile.last));
+    }
+    return numbers;
+  }
+
+  /** White of a file that repeats pixels, then computes gain·x + bias in [0, limit]. */
+  private static Object white(Fields fields) {
+    Size size = size(fields.list("size"));
+    int scale = fields.integer("scale");
+    float gain = (float) fields.number("gain");
+    float bias = (float) fields.number("bias");
+    float limit = (float) fields.number("limit");
+    return WhiteLevel.of(size, scale, samples -> {
+      int stride = Picture.CHANNELS * size.width * scale;
+      float[] large = new float[samples.length * scale * scale];
+      for (int i = 0; i < large.length; i++) {
+        int pixel = i / stride / scale * size.width + i % stride / Picture.CHANNELS / scale;
+        float sample = samples[Picture.CHANNELS * pixel + i % Picture.CHANNELS];
+        large[i] = Math.max(0, Math.min(limit, gain * sample + bias));
+      }
+      return large;
+    });
+  }
+
+  private static Object levels(Fields fields) {
+    int first = fields.text("pixels").equals("int8") ? -128 : 0;
+    Levels levels =
+        new Levels((float) fields.number("scale"), fields.integer("zero_point", -128, 255) - first);
+    Map<String, Object> answer = new LinkedHashMap<>();
+    answer.put("level_of", hexadecimal(levels.of(everyLevel())));
+    answer.put("pixel_of", hexadecimal(levels.pixels(everyLevel())));
+    return answer;
+  }
+
+  /** One row: 256 samples, and two more. */
+  private static Picture everyLevel() {
+    Picture picture = new Picture(1, 86);
+    for (int i = 0; i < picture.rgb.length; i++) {
+      picture.rgb[i] = (byte) i;
+    }
+    return picture;
+  }
+
+  private static String hexadecimal(Picture everyLevel) {
+    StringBuilder text = new StringBuilder();
+    for (int i = 0; i < 256; i++) {
+      text.append(String.format("%02x", everyLevel.rgb[i]));
+    }
+    return text.toString();
+  }
+
+  private static Object elements(Fields fields) {
+    PixelType type = PixelType.ofLabel(fields.text("pixels"));
+    float white = (float) fields.number("white");
+    ByteBuffer inputs = type.buffer(86);
+    type.fill(inputs, everyLevel(), white);
+    List<Object> elements = new ArrayList<>();
+    for (int i = 0; i < 256; i++) {
+      elements.add(type == PixelType.FLOAT32 ? (Object) (double) inputs.getFloat(4 * i)
+          : type == PixelType.INT8 ? (int) inputs.get(i) : inputs.get(i) & 0xff);
+    }
+    List<?> given = fields.list("outputs");
+    int width = given.size() / 3 + 1;
+    ByteBuffer outputs = type.buffer(width);
+    for (int i = 0; i < given.size(); i++) {
+      double element = ((Number) given.get(i)).doubleValue();
+      if (type == PixelType.FLOAT32) {
+        outputs.putFloat(4 * i, (float) element);
+      } else {
+        outputs.put(i, (byte) (int) element);
+      }
+    }
+    Picture picture = type.read(outputs, 1, width, white);
+    List<Object> pixels = new ArrayList<>();
+    for (int i = 0; i < given.size(); i++) {
+      pixels.add(picture.rgb[i] & 0xff);
+    }
+    Map<String, Object> answer = new LinkedHashMap<>();
+    answer.put("inputs", elements);
+    answer.put("pixels", pixels);
+    return answer;
+  }
+
+  private static Size size(List<?> sides) {
+    return new Size(((Number) sides.get(0)).intValue(), ((Number) sides.get(1)).intValue());
   }
 
   /** The CRC-32 of the probe picture. */

@@ -1,0 +1,214 @@
+"""``python tests/parity/vectors.py`` writes the vectors that hold the twins together.
+
+Tiles, statistics, the range of floats, levels, elements, resize and scores exist in Python, in Java
+(``android_demo/core``) and, but for white, levels and resize, in TypeScript (``web/src``). A file
+``<name>.json`` here holds cases of one of them: what is given, and what the runtime made of it
+(``ANSWERS``). ``test_vectors.py``, ``tests/android_demo`` and ``tests/web`` read them.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+
+from ailsr.runtime.bench.latency import Latency, is_steady
+from ailsr.runtime.card import Card
+from ailsr.runtime.engines.interface import Interface, find_scale_and_white
+from ailsr.runtime.engines.levels import Levels
+from ailsr.runtime.engines.pixels import from_pixels, to_pixels
+from ailsr.runtime.errors import ModelError
+from ailsr.runtime.imaging.protocol import Pair, score
+from ailsr.runtime.imaging.resize import crop_to_multiple, enlarge, shrink
+from ailsr.runtime.probe import probe_image
+from ailsr.runtime.upscaling.upscaler import Upscaler
+
+FOLDER = Path(__file__).parent
+RANDOM = np.random.default_rng(20)
+
+
+def read(name: str) -> list[dict]:
+    """The cases of ``<name>.json``, each a dictionary of ``given`` and ``expected``."""
+    return json.loads((FOLDER / f"{name}.json").read_text())
+
+
+def tiles(picture, windows, radius):
+    """[start, stop, first, last] of each row and column of tiles; None: no window has room."""
+    card = Card("any", 1, "rgb", "float32", "float32", windows[0], radius, other_sizes=windows[1:])
+    engine = SimpleNamespace(card=card, scale=1, input_size=windows[0])
+    try:
+        plan = Upscaler(engine, Path("any")).plan(*picture)
+    except ModelError:
+        return None
+    axes = [
+        [(t.source[axis], t.target[axis]) for t in plan if t.target[1 - axis].start == 0]
+        for axis in (0, 1)
+    ]
+    rows, columns = ([[s.start, s.stop, t.start, t.stop] for s, t in axis] for axis in axes)
+    assert len(rows) * len(columns) == len(plan)
+    return {"rows": rows, "columns": columns}
+
+
+def statistics(samples_ms):
+    """Percentiles, mean, interval of the median; and whether these would end the warm-up."""
+    steady = is_steady(samples_ms)
+    found = vars(Latency.of_samples(samples_ms, 0, steady))
+    names = ("n", "p50_ms", "p90_ms", "p99_ms", "mean_ms", "sd_ms", "p50_low_ms", "p50_high_ms")
+    return {name: found[name] for name in (*names, "steady")}
+
+
+def white(size, scale, gain, bias, limit):
+    """White of a float file that repeats pixels, then computes gain·x + bias in [0, limit]."""
+
+    def run(samples):
+        large = samples.repeat(scale, 0).repeat(scale, 1)
+        return np.clip(np.float32(gain) * large + np.float32(bias), 0, np.float32(limit))
+
+    interface = Interface(True, tuple(size), False, scale, "float32")
+    return find_scale_and_white(interface, None, run)[1]
+
+
+def levels(pixels, scale, zero_point):
+    """The level of each pixel, and the pixel of each level, from the lowest up, in hexadecimal."""
+    every = np.arange(256, dtype=np.uint8)
+    first = np.iinfo(pixels).min
+    table = Levels((float(np.float32(scale)), zero_point), pixels)
+    given = (every.astype(int) + first).astype(pixels)
+    found = (table.of(given), table.pixels(given))
+    level_of, pixel_of = ((f.astype(int) - first).astype(np.uint8).tobytes().hex() for f in found)
+    return {"level_of": level_of, "pixel_of": pixel_of}
+
+
+def elements(pixels, white, outputs):
+    """Each of the 256 pixels as an element of the file's input; ``outputs`` as pixels."""
+    every, found = np.arange(256, dtype=np.uint8), np.array(outputs, pixels)
+    if pixels == "float32":  # as the engines do
+        return {
+            "inputs": (to_pixels(every, pixels) * np.float32(white)).tolist(),
+            "pixels": from_pixels(found / np.float32(white), pixels).tolist(),
+        }
+    return {
+        "inputs": to_pixels(every, pixels).tolist(),
+        "pixels": from_pixels(found, pixels).tolist(),
+    }
+
+
+def resize(size, scale):
+    """CRC-32 of the probe picture made smaller, and of the small one made larger again."""
+    small = shrink(crop_to_multiple(probe_image(*size), scale), scale)
+    return {"shrunk": zlib.crc32(small), "enlarged": zlib.crc32(enlarge(small, scale))}
+
+
+def scores(size, scale, protocol, grayscale, change):
+    """PSNR in dB and SSIM of a changed probe picture."""
+    upscaled, hr = scored(size, grayscale, change)
+    psnr, ssim = score(upscaled, Pair("any", hr[::scale, ::scale], hr, grayscale), protocol)
+    return {"psnr": psnr, "ssim": ssim}
+
+
+def scored(size, grayscale, change):
+    """(upscaled, HR), uint8, for a case of scores."""
+    hr = probe_image(*size)
+    if grayscale:
+        hr = hr[..., :1].repeat(3, axis=2)
+    return np.ascontiguousarray(CHANGES[change](hr)), hr
+
+
+def _flipped(rgb):
+    flipped = rgb.copy()
+    flipped[0, 0, 2] ^= 1
+    return flipped
+
+
+CHANGES: dict[str, Callable] = {
+    "none": lambda rgb: rgb,
+    "add 1": lambda rgb: np.minimum(rgb, 254) + np.uint8(1),
+    "add 9": lambda rgb: np.minimum(rgb, 246) + np.uint8(9),
+    "swap red and blue": lambda rgb: rgb[..., ::-1],
+    "shift down by a row": lambda rgb: np.roll(rgb, 1, axis=0),
+    "the last bit of blue at row 0, column 0": _flipped,
+    "16 levels": lambda rgb: rgb & np.uint8(0xF0),
+    "Y of 52.5": lambda rgb: np.full_like(rgb, (5, 65, 25)),
+    "scale 3": lambda rgb: rgb[::2, ::2].repeat(3, axis=0).repeat(3, axis=1),
+}
+"""What is done to a picture of uint8 that was enlarged by 2, or to any."""
+
+ANSWERS = {f.__name__: f for f in (tiles, statistics, white, levels, elements, resize, scores)}
+
+
+def _given() -> dict[str, list[dict]]:
+    """The cases of each file."""
+
+    def cases(names: str, *values) -> list[dict]:
+        return [dict(zip(names.split(), v, strict=True)) for v in values]
+
+    def samples(*counts):
+        return [RANDOM.gamma(4, 3, n).round(4).tolist() for n in counts]
+
+    outputs = [n / 510 for n in range(-6, 30)] + RANDOM.uniform(-0.2, 1.2, 60).tolist()
+    outputs = np.array(outputs, np.float32)
+    every = {"uint8": range(256), "int8": range(-128, 128)}
+    return {
+        "tiles": cases(
+            "picture windows radius",
+            *(((n, 1), [(w, 1)], r) for n in (1, 9, 64, 65, 403) for w in (9, 64) for r in (0, 3)),
+            ((9, 8), [(8, 8)], 4), ((8, 8), [(8, 8)], 4),
+            ((300, 200), [(48, 64), (64, 48)], 5), ((200, 300), [(48, 64), (64, 48)], 5),
+            ((100, 100), [(20, 30), (90, 90), (100, 101)], 6), ((100, 100), [(8, 8), (50, 50)], 4),
+            ((40, 40), [(20, 40), (40, 40)], 0), ((40, 40), [(40, 40), (20, 40)], 0),
+            ((50, 50), [(60, 60), (30, 120)], 2), ((3024, 4032), [(640, 360), (360, 640)], 12),
+        ),
+        "statistics": cases(
+            "samples_ms",
+            *([s] for s in samples(1, 2, 3, 4, 7, 10, 11, 50, 51, 200)),
+            [[5.0] * 5 + [5.25] * 5], [[5.0] * 5 + [5.26] * 5], [[5.0, 9.0, 1.0] * 4],
+        ),
+        "white": cases(
+            "size scale gain bias limit",
+            ((48, 64), 2, 1, 0, 1), ((48, 64), 2, 1, 0, 1e9), ((48, 64), 2, 1, 0.006, 1e9),
+            ((48, 64), 2, 1, 0.0095, 1e9), ((48, 64), 2, 1, 0.0105, 1e9), ((48, 64), 3, 1, 1.6, 99),
+            ((48, 64), 3, 1, 1.6, 1e9), ((20, 24), 4, 1, 0.05, 1), ((20, 24), 2, 0.9, 0.001, 1e9),
+            ((40, 30), 2, 0.9, 0.06, 1e9), ((40, 30), 2, 0.97, 0.06, 1e9), ((40, 30), 2, 0.5, 0, 9),
+            ((7, 5), 1, 1, 20, 255), ((64, 64), 2, 0, 0.5, 1), ((64, 64), 2, 0, 127, 255),
+        ),
+        "levels": cases(
+            "pixels scale zero_point",
+            ("uint8", 0.0035, 0), ("int8", 0.0035, -128), ("int8", 0.0035, -125), ("int8", 0.02, 9),
+            ("int8", 0.0078125, 0), ("uint8", 1 / 255, 0), ("int8", 1 / 255, -128),
+            ("int8", 1 / 255, -127), ("uint8", 1.0, 0), ("int8", 0.9, -128), ("uint8", 1.3, 128),
+            ("int8", 0.0625, -128), ("uint8", 0.0626, 3), ("uint8", 0, 0), ("uint8", 100.0, 255),
+        ),
+        "elements": cases(
+            "pixels white outputs",
+            *((pixels, 1, list(values)) for pixels, values in every.items()),
+            *(("float32", w, (outputs * np.float32(w)).tolist()) for w in (1, 255)),
+        ),
+        "resize": cases(
+            "size scale", *((n, s) for n in ((61, 83), (16, 200), (12, 12)) for s in (2, 3, 4))
+        ),
+        "scores": cases(
+            "size scale protocol grayscale change",
+            *(
+                (size, scale, protocol, gray, change)
+                for size, scale in (((48, 64), 2), ((90, 33), 3))
+                for protocol in ("Y-shave-s", "RGB-DIV2K")
+                for gray in (False, True)
+                for change in ("add 9", "shift down by a row", "16 levels", "Y of 52.5")
+            ),
+        ),
+    }  # fmt: skip
+
+
+def main() -> None:
+    """Write all files; a case a line."""
+    for name, given in _given().items():
+        lines = [json.dumps({"given": g, "expected": ANSWERS[name](**g)}) for g in given]
+        (FOLDER / f"{name}.json").write_text("[\n" + ",\n".join(lines) + "\n]\n")
+
+
+if __name__ == "__main__":
+    main()
