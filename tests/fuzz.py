@@ -3,9 +3,10 @@
     python tests/fuzz.py [CASES [SEED]]
 
 Each kind of input is damaged in a process of its own, under limits of time and memory. Counted are
-one-line errors, inputs that were used all the same, tracebacks, signals, time-outs, and runs that
-took more memory than they may. All but the first two have to be 0; else the exit code is 1 and the
-first such case of each kind is told by its seed.
+one-line errors, inputs that were used all the same, tracebacks, signals, time-outs, runs that took
+more memory than they may, and images that came out otherwise without a word. All but the first two
+have to be 0; else the exit code is 1 and the first such case of each kind is told by its seed.
+Model files are also run, one in ``RUN_EVERY`` of the cases: each takes a process of its own.
 """
 
 from __future__ import annotations
@@ -15,18 +16,24 @@ import resource
 import subprocess
 import sys
 import tempfile
+import zlib
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 SECONDS = 60.0
 """For one case, the start of Python left out."""
 MEMORY = 2 << 30
 """Bytes beside what the libraries take, for one kind."""
-OUTCOMES = ("one line", "used", "traceback", "signal", "time-out", "memory")
-KINDS = ("onnx", "onnx resealed", "tflite", "tflite resealed", "card", "report", "reply", "toml")
+OUTCOMES = ("one line", "used", "traceback", "signal", "time-out", "memory", "changed")
+MODELS = ("onnx", "onnx resealed", "tflite", "tflite resealed")
+RUNS = tuple(f"{kind} run" for kind in MODELS)
+RUN_EVERY = 20
+IMAGES = ("png", "png resealed", "ppm", "jpg", "tif", "gif", "webp", "bmp")
+KINDS = (*MODELS, *RUNS, *IMAGES, "card", "report", "reply", "toml")
 TOKENS = (
     *(b"1e999", b"NaN", b"-1", b"8.5", b"null", b"[]", b"{}", b'"x"', b"true", b"[" * 200),
     *(b"9" * 400, b'"\\ud800"', b"\x1b[2J", b"\xff\xfe", b"\0", b"4294967295", b"0"),
@@ -49,7 +56,12 @@ def seeds_of(folder: Path) -> dict[str, bytes]:
     inputs = {}
     for kind, writer in (("onnx", onnx_writer), ("tflite", tflite_writer)):
         writer.write(graph, card, folder / f"net.{kind}", None)
-        inputs[kind] = inputs[f"{kind} resealed"] = (folder / f"net.{kind}").read_bytes()
+        content = (folder / f"net.{kind}").read_bytes()
+        inputs |= {name: content for name in (*MODELS, *RUNS) if name.split()[0] == kind}
+    for kind in IMAGES:
+        path = folder / f"image.{kind.split()[0]}"
+        Image.fromarray(photograph()).save(path)
+        inputs[kind] = path.read_bytes()
     report = (ROOT / "tests" / "parity" / "report.json").read_bytes()
     return {
         **inputs,
@@ -58,6 +70,13 @@ def seeds_of(folder: Path) -> dict[str, bytes]:
         "reply": json.dumps({"report": json.loads(report)}).encode(),
         "toml": Recipe(train=[Path("photos")]).to_toml().encode(),
     }
+
+
+def photograph() -> np.ndarray:
+    """An image without flat parts, 24×32."""
+    from ailsr.runtime.probe import probe_image
+
+    return probe_image(24, 32)
 
 
 def damaged(content: bytes, random: np.random.Generator) -> bytes:
@@ -90,7 +109,9 @@ def replaced(content: bytes, token: bytes, random: np.random.Generator) -> bytes
 
 
 def resealed(content: bytes) -> bytes:
-    """``content`` with the seal that is right for it."""
+    """``content`` with the seal that is right for it; of a PNG, with the right checksums."""
+    if content.startswith(b"\x89PNG"):
+        return with_checksums(content)
     from ailsr.runtime.seal import UNSEALED, sealed
 
     prefix = UNSEALED[:-64].encode()
@@ -100,11 +121,48 @@ def resealed(content: bytes) -> bytes:
     return sealed(content[:at] + UNSEALED.encode() + content[at + len(UNSEALED) :])
 
 
+def with_checksums(png: bytes) -> bytes:
+    """``png`` with the right CRC-32 behind each chunk that is whole."""
+    whole, at = bytearray(png), 8
+    while at + 12 <= len(whole):
+        end = at + 8 + int.from_bytes(whole[at : at + 4], "big")
+        if end + 4 > len(whole):
+            break
+        whole[end : end + 4] = zlib.crc32(whole[at + 4 : end]).to_bytes(4, "big")
+        at = end + 4
+    return bytes(whole)
+
+
+def result(kind: str, path: Path) -> np.ndarray:
+    """The image that comes of an image, or of a model file. Raises AilsrError."""
+    if kind in IMAGES:
+        from ailsr.runtime.imaging.image import read
+
+        return read(path)
+    from ailsr.runtime import load
+
+    return load(path, threads=1).upscale(photograph())
+
+
+def is_changed(kind: str, path: Path, right: np.ndarray, found: np.ndarray) -> bool:
+    """Whether an image differs from ``right`` though nothing was allowed to change it; what Pillow
+    reads in the same way is another image, not a damaged one."""
+    if kind not in ("png", "onnx run", "tflite run") or np.array_equal(found, right):
+        return False
+    if kind == "png":
+        try:
+            with Image.open(path) as image:
+                return not np.array_equal(np.asarray(image.convert("RGB")), found)
+        except Exception:
+            return True
+    return True
+
+
 def use(kind: str, path: Path) -> None:
     """What the program does with such an input. Raises AilsrError when it is refused."""
     from ailsr.runtime.errors import ModelError
 
-    if kind.startswith(("onnx", "tflite")):
+    if kind in MODELS:
         from ailsr.runtime.anatomy.lint import lint, reads
         from ailsr.runtime.anatomy.lint_rules import DELEGATES
         from ailsr.runtime.anatomy.registry import anatomy
@@ -149,13 +207,19 @@ def child(kind: str, path: Path, cases: int, first: int) -> None:
     from ailsr.runtime.errors import AilsrError
 
     content = path.read_bytes()
+    makes_image = kind in (*IMAGES, *RUNS)
+    right = result(kind, path) if makes_image else np.empty(0)
     for seed in range(first, cases):
         damage = damaged(content, np.random.default_rng(seed))
-        path.write_bytes(resealed(damage) if kind.endswith("resealed") else damage)
+        path.write_bytes(resealed(damage) if "resealed" in kind else damage)
         print(f"case {seed}", flush=True)  # noqa: T201
         try:
-            use(kind, path)
-            outcome = "used"
+            if makes_image:
+                found = result(kind, path)
+                outcome = "changed" if is_changed(kind, path, right, found) else "used"
+            else:
+                use(kind, path)
+                outcome = "used"
         except AilsrError as error:
             text = str(error)
             outcome = "one line" if "\n" not in text and len(text) < 2000 else "traceback"
@@ -168,6 +232,8 @@ def fuzz(kind: str, content: bytes, cases: int, first: int) -> tuple[Counter[str
     """How often each outcome came, and the first case that went wrong; empty for none."""
     found: Counter[str] = Counter()
     wrong = ""
+    if kind in RUNS:
+        cases = -(-cases // RUN_EVERY)
     end = first + cases
     with tempfile.TemporaryDirectory() as folder:
         ending = kind.split()[0]
@@ -177,7 +243,7 @@ def fuzz(kind: str, content: bytes, cases: int, first: int) -> tuple[Counter[str
             command = [sys.executable, __file__, "child", kind, str(path), str(end), str(first)]
             try:
                 done = subprocess.run(
-                    command, capture_output=True, text=True, timeout=SECONDS + cases * 0.5
+                    command, capture_output=True, text=True, timeout=SECONDS + cases * 2
                 )
                 code, output, words = done.returncode, done.stdout, done.stderr
             except subprocess.TimeoutExpired as error:
@@ -205,9 +271,9 @@ def main(cases: int, first: int) -> int:
     for kind in KINDS:
         found, wrong = fuzz(kind, inputs[kind], cases, first)
         counts = ", ".join(f"{found[outcome]} {outcome}" for outcome in OUTCOMES)
-        print(f"{kind:>16}: {counts}", flush=True)  # noqa: T201
+        print(f"{kind:>19}: {counts}", flush=True)  # noqa: T201
         if wrong or any(found[outcome] for outcome in OUTCOMES[2:]):
-            print(f"{'':>16}  {wrong}")  # noqa: T201
+            print(f"{'':>19}  {wrong}")  # noqa: T201
             code = 1
     return code
 

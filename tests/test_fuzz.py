@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from fuzz import KINDS, OUTCOMES, fuzz, seeds_of
+from fuzz import KINDS, OUTCOMES, RUN_EVERY, RUNS, fuzz, seeds_of
 
 
 @pytest.fixture(scope="module")
@@ -15,6 +15,7 @@ def inputs(tmp_path_factory):
 def test_damaged_input_is_one_line_or_used(inputs, kind):
     found, wrong = fuzz(kind, inputs[kind], 60, 0)
     assert wrong == ""
-    assert sum(found.values()) == 60
+    cases = 60 // RUN_EVERY if kind in RUNS else 60
+    assert sum(found.values()) == cases
     assert not any(found[outcome] for outcome in OUTCOMES[2:])
-    assert found["one line"] >= 10
+    assert kind in RUNS or found["one line"] >= 10

@@ -134,7 +134,7 @@ def measure_files(plan: Plan, report: Report) -> Results:
         bicubic=bicubic,
         cores=plan.cores,
         sustained_minutes=plan.sustained_minutes,
-        processes=processes,
+        processes=measured.processes,
         reference=measured.reference,
     )
 

@@ -32,6 +32,8 @@ class Measured:
     files: list[Measurement | Failure]
     reference: Reference | None
     """None: no file could be timed."""
+    processes: int
+    """Rounds that it took."""
 
 
 def measure_in_rounds(
@@ -64,9 +66,10 @@ def measure_in_rounds(
             references += measured.references
         rounds.append(found)
     if not references:
-        return Measured(_all(rounds), None)
+        return Measured(_all(rounds), None, len(rounds))
     name = reference.name(requests[0].threads or 1)
-    return Measured(_all(rounds), Reference(name, Latency.of_processes(references)))
+    known = Reference(name, Latency.of_processes(references))
+    return Measured(_all(rounds), known, len(rounds))
 
 
 def _round(
