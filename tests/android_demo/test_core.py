@@ -295,7 +295,7 @@ def test_a_report_is_one_of_the_schema_with_the_figures_of_the_runtime(
     assert "SHA-256" in failed["error"]
 
     upscaler = load(int8_file)
-    assert (measured["scale"], measured["pixels"]) == (upscaler.scale, upscaler.engine.pixels)
+    assert (measured["scale"], measured["pixels"]) == (upscaler.scale, upscaler.engine.io_dtype)
     assert measured["input_size"] == list(upscaler.engine.input_size)
     assert measured["network"] == "sesr_m5"
     assert measured["engine"] == upscaler.engine.name
