@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import secrets
 import shutil
 import socket
 import tempfile
@@ -81,11 +82,12 @@ def _temporary_folder(parent: Path) -> Iterator[Path]:
     """A new folder in ``parent``, locked as long as this process lives, then removed."""
     with contextlib.ExitStack() as stack:
         while True:
+            folder = parent / f"{_PREFIX}{secrets.token_hex(8)}{_ENDING}"
+            stack.callback(remove, folder)  # before it is there: a signal may come in between
             try:
-                folder = Path(tempfile.mkdtemp(_ENDING, _PREFIX, parent))
+                folder.mkdir(0o700)
             except OSError as error:  # its name would tell the user nothing
                 raise type(error)(error.errno, error.strerror, str(parent)) from None
-            stack.callback(remove, folder)
             with contextlib.suppress(OSError):  # where folders cannot be opened, none is cleared
                 held = try_lock(stack.enter_context(_opened(folder)))
                 if held is False or not folder.exists():  # another clears it at this moment
