@@ -95,7 +95,7 @@ def test_the_examples_of_the_python_page(photographs, tmp_path, monkeypatch, cap
     assert namespace["large"].shape == (320, 384, 3)
     assert namespace["scores"].psnr_db > namespace["bicubic"].psnr_db
     (measured,) = namespace["results"].measured
-    assert measured.quality.psnr_db == pytest.approx(namespace["scores"].psnr)
+    assert measured.quality.psnr_db == pytest.approx(namespace["scores"].psnr_db)
     assert namespace["card"]["steps"] == 20
     assert {path.suffix for path in Path("exported").iterdir()} == {".tflite", ".onnx"}
     assert "no_such_file.tflite" in capsys.readouterr().out
