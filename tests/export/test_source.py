@@ -156,6 +156,7 @@ def test_the_commands_of_the_page(files, pictures, tmp_path, monkeypatch, capsys
         Path(f"theirs.{kind}").write_bytes(files[kind].read_bytes())
     small = ["--input-size=48x56", "--target=onnx", "--precision=float32", *pictures]
     for line in commands:
+        line = re.sub(r"--(target|precision) \S+", "", line)  # less than all of them
         code, _, err = ailsr_export(capsys, *shlex.split(line)[1:], *small)
         assert code == 0, err
     names = {path.name for path in Path("exported").iterdir()}
