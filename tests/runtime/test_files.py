@@ -273,7 +273,10 @@ STOPPABLE = """
     ],
 )
 def test_a_signal_ends_a_command_in_order(tmp_path, number, code, name):
-    with child(STOPPABLE, tmp_path / "out.txt") as command:
+    def heed():  # the tests themselves may run under nohup
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+    with child(STOPPABLE, tmp_path / "out.txt", preexec_fn=heed) as command:
         command.send_signal(number)
         command.send_signal(number if number != signal.SIGINT else signal.SIGTERM)
         _, said = command.communicate()
