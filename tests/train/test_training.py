@@ -148,7 +148,9 @@ def test_a_stopped_run_goes_on_exactly(recipe, scheme, stop, tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_what_ends_a_process_leaves_a_checkpoint(recipe, tmp_path, number):
+def test_what_ends_a_process_leaves_a_checkpoint(recipe, tmp_path, number, request):
+    ignored = signal.signal(number, signal.SIG_DFL)  # under nohup it would be
+    request.addfinalizer(lambda: signal.signal(number, ignored))
     recipe = dataclasses.replace(recipe, method="l1", rounds=1, checkpoint_every=1000)
     whole = dataclasses.replace(recipe, output=tmp_path / "whole")
     train(whole)
