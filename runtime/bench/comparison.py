@@ -231,7 +231,7 @@ def _between_runs(
     """The ratio of two runs, and half the interval of its logarithm."""
     raw = new["whole_path"]["p50_ms"] / old["whole_path"]["p50_ms"]
     before, after = (file.get("to_reference") or () for file in (old, new))
-    if same_reference and min(len(before), len(after)) > 1:
+    if same_reference and min(len(before), len(after)) > 1 and min(*before, *after) > 0:
         ratio = geometric_mean(after) / geometric_mean(before)
         machine = abs(math.log(raw / ratio))
         return ratio, ratio_reach(before, after, LEVEL) + SHARE * machine + FLOOR

@@ -445,3 +445,11 @@ def test_reports_of_another_version_or_damaged_are_refused(tmp_path, report):
     del report["files"][0]["whole_path"]["sd_ms"], report["files"][0]["size_bytes"]
     with pytest.raises(UsageError, match=r"damaged .KeyError: 'size_bytes'"):
         compare(report, report)
+
+
+def test_a_multiple_of_nothing_is_not_used(report, recwarn):
+    """A report may come from anywhere; its figures may be 0."""
+    other = copy.deepcopy(report)
+    other["files"][0]["to_reference"] = [0.0, 1.0]
+    assert compare(report, other).changes[0].ratio == 1
+    assert not recwarn.list
