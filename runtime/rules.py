@@ -60,6 +60,19 @@ def number(least: float = -math.inf, most: float = math.inf) -> Rule:
     return rule
 
 
+def span(least: float, most: float) -> Rule:
+    """Two numbers between ``least`` and ``most``, in order, as a tuple; or one that is both."""
+    bound = number(least, most)
+
+    def rule(value: Any) -> tuple[float, float]:  # noqa: ANN401
+        ends = value if isinstance(value, list) else [value, value]
+        if len(ends) != 2 or bound(ends[0]) > bound(ends[1]):
+            raise ValueError(f"{_shown(value)}, not a range such as [{least:g}, {most:g}]")
+        return bound(ends[0]), bound(ends[1])
+
+    return rule
+
+
 def text(longest: int = 2000) -> Rule:
     """A text of at most so many characters."""
 

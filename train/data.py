@@ -52,7 +52,9 @@ def load_data(recipe: Recipe, device: torch.device, events: Events) -> Data:
 
     Raises ImageError or TrainingError when a folder has none that can be used.
     """
-    validation = load_validation(recipe.val, recipe.scale) if recipe.val else None
+    validation = (
+        load_validation(recipe.val, recipe.scale, recipe.degradation) if recipe.val else None
+    )
     loaded = load_images(recipe.train or [], recipe.max_megapixels, events.progress)
     source = PatchSource(loaded.images, recipe.scale, recipe.patch, device)
     _report(recipe, loaded, source, validation, events)

@@ -27,10 +27,21 @@ class ImportanceMaps:
     """The importance maps of a run, set in its ``source``."""
 
     def __init__(
-        self, source: PatchSource, output: Output, in_color: InColor, progress: Progress
+        self,
+        source: PatchSource,
+        output: Output,
+        in_color: InColor,
+        progress: Progress,
+        *,
+        teacher_sees_clean: bool = False,
     ) -> None:
-        """``progress`` is called per image and pass ("importance")."""
+        """``progress`` is called per image and pass ("importance").
+
+        ``teacher_sees_clean``: the teacher gets the bicubic reduction of an image instead of its
+        low-resolution pixels in ``source``.
+        """
         self._source, self._output, self._in_color = source, output, in_color
+        self._teacher_sees_clean = teacher_sees_clean
         self._progress = progress
         self._taught_by: Network | None = None
         """Whose output T(x) the source holds."""
@@ -59,7 +70,7 @@ class ImportanceMaps:
         def maps() -> Iterator[Tensor]:
             for index, lr, target in self._images():
                 if index == len(self._errors):
-                    self._errors.append((self._output(teacher, lr) - target).abs().half())
+                    self._errors.append((self._taught(teacher, index) - target).abs().half())
                 w = initial_importance(self._errors[index].float(), c)
                 if previous is not None:
                     w = raised_importance(w, (self._output(previous, lr) - target).abs(), k, c)
@@ -71,7 +82,7 @@ class ImportanceMaps:
     def set_taught(self, teacher: Network) -> None:
         """Train towards T(x); computed only when ``teacher`` is new."""
         if teacher is not self._taught_by:
-            self._source.set_taught(self._output(teacher, lr) for _, lr, _ in self._images())
+            self._source.set_taught(self._taught(teacher, index) for index, _, _ in self._images())
             self._taught_by = teacher
 
     def set_sampling(self, teacher: Network, student: Network | None) -> float:
@@ -84,7 +95,7 @@ class ImportanceMaps:
 
         def importance() -> Iterator[Tensor]:
             for index, lr, _ in self._images():
-                taught = self._source.taught(index) if known else self._output(teacher, lr)
+                taught = self._source.taught(index) if known else self._taught(teacher, index)
                 if student is None:
                     output = self._in_color(enlarge(lr))
                 else:
@@ -93,6 +104,13 @@ class ImportanceMaps:
 
         self._source.set_sampling(importance())
         return mean.value
+
+    def _taught(self, teacher: Network, index: int) -> Tensor:
+        """T(x) of image ``index``."""
+        clean = self._teacher_sees_clean
+        return self._output(
+            teacher, self._source.clean(index) if clean else self._source.pair(index)[0]
+        )
 
     def _images(self) -> Iterator[tuple[int, Tensor, Tensor]]:
         """(number, lr, target in the student's colour) of each image."""

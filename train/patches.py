@@ -61,8 +61,10 @@ class PatchSource:
         areas = torch.tensor([h * w for h, w in self.sizes])
         self._offsets = areas.cumsum(0) - areas
         self._widths = torch.tensor([w for _, w in self.sizes])
-        self._lr = _flat(small, device)
-        self._hr = _flat(large, device)
+        self._lr = _flat(small).to(device)
+        hr = _flat(large)
+        self._originals = hr.numpy()
+        self._hr = hr.to(device)
         self._weights: Tensor | None = None
         self._taught: Tensor | None = None
         self.set_sampling(None)
@@ -100,6 +102,22 @@ class PatchSource:
         lr = self._lr[self._pixels(index, 1)].view(1, height, width, 3)
         hr = self._hr[self._pixels(index, s)].view(1, height * s, width * s, 3)
         return _unit(lr), _unit(hr)
+
+    def original(self, index: int) -> Rgb:
+        """The high-resolution image ``index`` (s·h, s·w, 3)."""
+        height, width = (side * self.scale for side in self.sizes[index])
+        original: Rgb = self._originals[self._pixels(index, self.scale)]
+        return original.reshape(height, width, 3)
+
+    def replace(self, index: int, lr: Rgb) -> None:
+        """Take ``lr`` (h, w, 3) as the low-resolution image ``index`` from now on."""
+        self._lr[self._pixels(index, 1)] = torch.from_numpy(lr.reshape(-1, 3)).to(self.device)
+
+    def clean(self, index: int) -> Tensor:
+        """The bicubic reduction (1, 3, h, w), in [0, 1], of image ``index``."""
+        return _unit(torch.from_numpy(shrink(self.original(index), self.scale))[None]).to(
+            self.device
+        )
 
     def _flat_maps(self, maps: Iterable[Tensor] | None) -> Tensor | None:
         """``maps`` (1, C, H, W) as one flat tensor (pixels of all images, C) of float16."""
@@ -152,8 +170,8 @@ class PatchSource:
         return Batch(lr, hr, weight=cut(self._weights), taught=cut(self._taught))
 
 
-def _flat(images: Sequence[Rgb], device: torch.device) -> Tensor:
-    return torch.from_numpy(np.concatenate([i.reshape(-1, 3) for i in images])).to(device)
+def _flat(images: Sequence[Rgb]) -> Tensor:
+    return torch.from_numpy(np.concatenate([i.reshape(-1, 3) for i in images]))
 
 
 def _unit(pixels: Tensor) -> Tensor:

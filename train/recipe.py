@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import tomllib
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
 from types import UnionType
@@ -16,6 +16,7 @@ from typer import Option
 
 from ailsr.runtime import documents
 from ailsr.runtime.errors import UsageError
+from ailsr.runtime.imaging.degradation import BICUBIC, DEGRADATIONS, Degradation
 from ailsr.train.ail import Importance
 from ailsr.train.networks import FAMILIES, NETWORKS, SCALES, check_name
 
@@ -38,6 +39,7 @@ MACHINE_OPTIONS = frozenset(
 
 
 TOML_TYPES: dict[Any, tuple[Any, str]] = {
+    Degradation: ((str, dict), "a name, or a table of steps"),
     list: (list, 'a list of texts, as in ["photos"]'),
     bool: (bool, "true or false"),
     int: (int, "a whole number"),
@@ -76,6 +78,16 @@ class Recipe:
         Path | None,
         Option(metavar="DIR", help="Folder of images for validation; chooses best.pt by PSNR."),
     ] = None
+    degradation: Annotated[
+        Degradation,
+        Option(
+            parser=Degradation.from_json,
+            metavar=f"{'|'.join(DEGRADATIONS)}|FILE.toml",
+            help="How low-resolution images are made, for validation, too. photo: light blur, "
+            "noise and JPEG 60-95; web: heavier, two passes of JPEG 30-95; a TOML file, or a table "
+            "in --config: steps of your own. Images are degraded anew while training goes on.",
+        ),
+    ] = BICUBIC
     method: Annotated[
         Literal["ail", "mse", "l1"],
         Option(help="Adaptive Importance Learning, or plain squared (mse) or absolute error (l1)."),
@@ -107,6 +119,13 @@ class Recipe:
             "rises from round to round, and each round restarts the learning rate."
         ),
     ] = "drawn"
+    teacher_sees: Annotated[
+        Literal["degraded", "clean"],
+        Option(
+            help="Input of AIL's teacher under --degradation: the student's own, or the bicubic "
+            "reduction that it was made from."
+        ),
+    ] = "clean"
     rounds: Annotated[
         int | None,
         Option(
@@ -229,6 +248,11 @@ class Recipe:
         return f"zoo:sesr_xl_x{self.scale}" if self.teacher == "zoo" else self.teacher
 
     @property
+    def degraded(self) -> bool:
+        """True if low-resolution images are more than bicubic reductions."""
+        return bool(self.degradation.steps)
+
+    @property
     def round_count(self) -> int:
         """Number of rounds, without the plain round before them."""
         rounds = {"paper": 10, "drawn": 5, "none": 1}
@@ -255,7 +279,7 @@ class Recipe:
     def to_dict(self) -> dict[str, Any]:
         """The options of the run as JSON values; paths as given."""
         left_out = {"resume", "config", "json"}
-        values = {k: v for k, v in asdict(self).items() if k not in left_out}
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in left_out}
         return {k: _json_value(v) for k, v in values.items()}
 
     def to_toml(self) -> str:
@@ -279,6 +303,7 @@ class Recipe:
             k: paths[k](v) if k in paths and v is not None else v for k, v in values.items()
         }
         typed["train"] = [Path(p) for p in values.get("train") or []]
+        typed["degradation"] = Degradation.from_json(values.get("degradation", "bicubic"))
         return cls(**typed)
 
 
@@ -289,6 +314,10 @@ def _toml(value: Any) -> str:  # noqa: ANN401
     """
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml, value)) + "]"
     text = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     try:
         text.encode()
@@ -336,6 +365,8 @@ def _misfit(value: Any, hint: Any) -> str | None:  # noqa: ANN401
 def _json_value(value: Any) -> Any:  # noqa: ANN401
     if isinstance(value, Path):
         return value.as_posix()
+    if isinstance(value, Degradation):
+        return value.to_json()
     if isinstance(value, list | tuple):
         return [_json_value(v) for v in value]
     return value

@@ -11,6 +11,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -33,6 +34,7 @@ from ailsr.train.importance import ImportanceMaps
 from ailsr.train.networks import Network, rgb_to_luma
 from ailsr.train.patches import Batch
 from ailsr.train.recipe import Recipe
+from ailsr.train.renewal import Renewal
 from ailsr.train.run_log import RunLog
 from ailsr.train.schedule import average_decay, learning_rate
 from ailsr.train.scoring import score
@@ -71,7 +73,7 @@ def _run(recipe: Recipe, events: Events, processes: Processes) -> dict[str, Any]
         if processes.first:
             clear_leftovers(recipe.output)
         run = Run(recipe, events, processes)
-        with _interrupts(run), run.log:
+        with _interrupts(run), run.log, run.renewal:
             run.train_rounds()
         return run.card()
 
@@ -90,7 +92,16 @@ class Run:
         self.log = RunLog(recipe.output if processes.first else None, recipe.tensorboard)
         self.state = initial_state(recipe, self.device)
         self.data = load_data(recipe, self.device, self.events)
-        self.maps = ImportanceMaps(self.data.source, self.output, self.in_color, self._mapped)
+        self.renewal = Renewal(self.data.source, recipe.degradation, recipe.seed)
+        self.maps = ImportanceMaps(
+            self.data.source,
+            self.output,
+            self.in_color,
+            self._mapped,
+            teacher_sees_clean=recipe.degraded and recipe.teacher_sees == "clean",
+        )
+        self.taught_by: Network | None = None
+        """The teacher of every batch, when no image keeps its pixels for a round."""
         self.stopped_by: int | None = None
         """The signal to stop by, at the end of the current step."""
         recipe.output.mkdir(parents=True, exist_ok=True)
@@ -106,6 +117,7 @@ class Run:
                 temporary.write_text(recipe.to_toml(), encoding="utf-8")
             self.log.start()
             self.save_last()  # to be resumed from the very start; a full disk shows at once
+        self.renewal.start(self.state.step, self.events.progress)
         student = processes.replicate(self.state.student, self.device)
         self.student = compiled(student, self.device) if recipe.compile else student
         """The student in the form that is trained: compiled, replicated, or itself."""
@@ -164,7 +176,10 @@ class Run:
             return self.maps.set_weights(state.teacher, previous, k, recipe.constants)
         if recipe.teacher == "self":  # no gap to a teacher: sample by its gain over bicubic
             return self.maps.set_sampling(state.previous or state.teacher, None)
-        self.maps.set_taught(state.teacher)
+        if recipe.degraded and recipe.teacher_sees == "degraded":
+            self.taught_by = state.teacher
+        else:
+            self.maps.set_taught(state.teacher)
         if recipe.importance == "none":
             return None
         return self.maps.set_sampling(state.teacher, state.previous)
@@ -227,7 +242,11 @@ class Run:
 
     def next_batch(self) -> Batch:
         """The next batch, or this process's shard of it."""
-        return self.data.source.batch(self.recipe.batch, self.state.generator, self.shard)
+        self.renewal.advance(self.state.step)
+        batch = self.data.source.batch(self.recipe.batch, self.state.generator, self.shard)
+        if self.taught_by is None:
+            return batch
+        return replace(batch, taught=self.output(self.taught_by, batch.lr))
 
     def train_step(self, batch: Batch, learning_rate: float, decay: float) -> Tensor:
         """The loss on ``batch``; one step of the optimiser and of the averaged weights."""
@@ -264,8 +283,9 @@ class Run:
         entry["mean_importance"] = importance
         if self.data.validation:
             scores = score(state.average, self.data.validation)
-            entry |= {"psnr": scores.psnr_db, "ssim": scores.ssim, "protocol": scores.protocol}
-            figure = f"{scores.psnr_db:.3f} dB ({scores.protocol})"
+            protocol = scores.protocol + (f"/{recipe.degradation}" if recipe.degraded else "")
+            entry |= {"psnr": scores.psnr_db, "ssim": scores.ssim, "protocol": protocol}
+            figure = f"{scores.psnr_db:.3f} dB ({protocol})"
             self.events.say(f"round {segment + 1}/{recipe.segments}: {figure}")
         state.validations.append(entry)
         self.log.write("validation", **entry)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ailsr.runtime.errors import ImageError
+from ailsr.runtime.imaging.degradation import BICUBIC, Degradation
 from ailsr.runtime.imaging.protocol import Pair, check_size, pairs
 from ailsr.train.digest import ImageDigest
 
@@ -20,9 +21,9 @@ class Validation(NamedTuple):
     """Of the high-resolution images, in their order."""
 
 
-def load_validation(folder: Path, scale: int) -> Validation:
+def load_validation(folder: Path, scale: int, degradation: Degradation = BICUBIC) -> Validation:
     """The pairs in ``folder`` that the protocol accepts. Raises ImageError when there are none."""
-    found = pairs(folder, scale)
+    found = pairs(folder, scale, degradation)
     usable: list[Pair] = []
     left_out: dict[str, str] = {}
     digest = ImageDigest()

@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 from ailsr.runtime.errors import ImageError, UsageError
 from ailsr.runtime.imaging import image, metrics
 from ailsr.runtime.imaging.color import Y_OFFSET, Y_WEIGHTS, luma
+from ailsr.runtime.imaging.degradation import BICUBIC, Degradation
 from ailsr.runtime.imaging.image import Rgb
-from ailsr.runtime.imaging.resize import crop_to_multiple, shrink
+from ailsr.runtime.imaging.resize import crop_to_multiple
 from ailsr.runtime.names import unless_shared
 
 Protocol = Literal["Y-shave-s", "RGB-DIV2K"]
@@ -52,10 +53,15 @@ class Pair:
 class Pairs(Sequence[Pair]):
     """The pairs of a folder, sorted by name, each read when it is asked for."""
 
-    def __init__(self, sources: Sequence[tuple[str, Path, Path | None]], scale: int) -> None:
+    def __init__(
+        self,
+        sources: Sequence[tuple[str, Path, Path | None]],
+        scale: int,
+        degradation: Degradation = BICUBIC,
+    ) -> None:
         self.sources = sources
-        """(name, HR file, LR file or None when the protocol makes it)"""
-        self._scale = scale
+        """(name, HR file, LR file or None when ``degradation`` makes it)"""
+        self._scale, self._degradation = scale, degradation
 
     @property
     def names(self) -> list[str]:
@@ -70,11 +76,11 @@ class Pairs(Sequence[Pair]):
     def __getitem__(self, index: slice) -> Pairs: ...
     def __getitem__(self, index: int | slice) -> Pair | Pairs:
         if isinstance(index, slice):
-            return Pairs(self.sources[index], self._scale)
-        return _pair(*self.sources[index], self._scale)
+            return Pairs(self.sources[index], self._scale, self._degradation)
+        return _pair(*self.sources[index], self._scale, self._degradation)
 
     def __iter__(self) -> Iterator[Pair]:
-        return (_pair(*source, self._scale) for source in self.sources)
+        return (_pair(*source, self._scale, self._degradation) for source in self.sources)
 
 
 @dataclass(frozen=True)
@@ -95,22 +101,23 @@ class Quality:
         return cls(protocol, psnr_db, ssim, images)
 
 
-def pairs(folder: Path, scale: int) -> Pairs:
+def pairs(folder: Path, scale: int, degradation: Degradation = BICUBIC) -> Pairs:
     """The pairs of the HR images in ``folder`` (or in its subfolder ``HR``).
 
     The LR images come from a sibling of the HR folder, ``LR_bicubic/X<scale>``, where there is
     one (``baby.png`` or ``babyx2.png``; of ``DIV2K_valid_HR`` it is ``DIV2K_valid_LR_bicubic``),
-    and are made by the protocol otherwise. Raises ImageError when there are no images or LR
-    images are missing.
+    and are made by the protocol otherwise; another ``degradation`` makes them all. Raises
+    ImageError when there are no images or LR images are missing.
     """
     if scale < 1:
         raise UsageError(f"a scale of {scale}: give 1 or more")
     folder = _hr_folder(folder)
     paths = image.list_images(folder)
     names = unless_shared([path.stem for path in paths], [path.name for path in paths])
-    lr_folder = _lr_folder(folder, scale)
+    lr_folder = _lr_folder(folder, scale) if not degradation.steps else None
     if lr_folder is None:
-        return Pairs([(name, path, None) for name, path in zip(names, paths, strict=True)], scale)
+        made = [(name, path, None) for name, path in zip(names, paths, strict=True)]
+        return Pairs(made, scale, degradation)
     lr_by_stem = {path.stem: path for path in image.list_images(lr_folder)}
     sources = []
     for name, path in zip(names, paths, strict=True):
@@ -192,13 +199,15 @@ def _lr_folder(hr_folder: Path, scale: int) -> Path | None:
     return next((folder for folder in folders if folder.is_dir()), None)
 
 
-def _pair(name: str, hr_path: Path, lr_path: Path | None, scale: int) -> Pair:
+def _pair(
+    name: str, hr_path: Path, lr_path: Path | None, scale: int, degradation: Degradation
+) -> Pair:
     picture = image.read_image(hr_path)
     hr = crop_to_multiple(picture.on_white(), scale)
     if hr.size == 0:
         height, width = picture.rgb.shape[:2]
         raise ImageError(f"{hr_path} has {width}x{height} pixels: too small to reduce by {scale}")
-    lr = shrink(hr, scale) if lr_path is None else image.read(lr_path)
+    lr = degradation.of_image(hr, scale) if lr_path is None else image.read(lr_path)
     if (lr.shape[0] * scale, lr.shape[1] * scale, 3) != hr.shape:
         raise ImageError(
             f"{lr_path} has {lr.shape[1]}x{lr.shape[0]} pixels; {hr_path} reduced by {scale} has "
