@@ -14,7 +14,7 @@ import numpy as np
 
 from ailsr.runtime.imaging.degradation import Degradation
 from ailsr.runtime.imaging.image import Rgb
-from ailsr.train.events import Progress
+from ailsr.train.events import Progress, silent
 from ailsr.train.patches import PatchSource
 
 EVERY = 20
@@ -29,8 +29,8 @@ class Renewal:
     def __init__(self, source: PatchSource, degradation: Degradation, seed: int) -> None:
         self._source, self._degradation, self._seed = source, degradation, seed
         self._worker = ThreadPoolExecutor(1, "degradation")
-        self._done = 0
-        """Number of renewals that the source has seen."""
+        self._done: int | None = None
+        """Number of renewals that the source has seen; None: its images are not degraded yet."""
         self._coming: dict[int, Future[Rgb]] = {}
         """By number of the renewal."""
 
@@ -40,30 +40,26 @@ class Renewal:
     def __exit__(self, *_: object) -> None:
         self._worker.shutdown(cancel_futures=True)
 
-    def start(self, step: int, progress: Progress) -> None:
-        """Make all images as they are at ``step``."""
-        if not self._degradation.steps:
-            return
-        count, self._done = len(self._source), step // EVERY
-        for index in range(count):
-            renewed = (self._done + count - 1 - index) // count
-            self._source.replace(index, self._image(index, renewed))
-            progress("degrading images", index + 1, count, "")
-        self._order()
+    def advance(self, step: int, progress: Progress = silent) -> None:
+        """Bring the images to ``step``, which is not before that of the last call.
 
-    def advance(self, step: int) -> None:
-        """Replace the image that is due at ``step``, if one is. Steps come in their order."""
-        if not self._degradation.steps or self._done == step // EVERY:
+        Replaces one that is due at most, but for the first call and after a leap.
+        """
+        due, done = step // EVERY, self._done
+        if not self._degradation.steps or due == done:
             return
-        self._done += 1
-        index = (self._done - 1) % len(self._source)
-        self._source.replace(index, self._coming.pop(self._done).result())
-        self._order()
-
-    def _order(self) -> None:
-        for number in range(self._done + 1, self._done + 1 + AHEAD):
+        count, self._done = len(self._source), due
+        if done == due - 1:
+            self._source.replace((due - 1) % count, self._coming.pop(due).result())
+        else:
+            for index in range(count):
+                renewed = (due + count - 1 - index) // count
+                self._source.replace(index, self._image(index, renewed))
+                progress("degrading images", index + 1, count, "")
+            self._coming.clear()
+        for number in range(due + 1, due + 1 + AHEAD):
             if number not in self._coming:
-                renewed, index = divmod(number - 1, len(self._source))
+                renewed, index = divmod(number - 1, count)
                 self._coming[number] = self._worker.submit(self._image, index, renewed + 1)
 
     def _image(self, index: int, renewed: int) -> Rgb:

@@ -117,7 +117,6 @@ class Run:
                 temporary.write_text(recipe.to_toml(), encoding="utf-8")
             self.log.start()
             self.save_last()  # to be resumed from the very start; a full disk shows at once
-        self.renewal.start(self.state.step, self.events.progress)
         student = processes.replicate(self.state.student, self.device)
         self.student = compiled(student, self.device) if recipe.compile else student
         """The student in the form that is trained: compiled, replicated, or itself."""
@@ -129,7 +128,10 @@ class Run:
             if state.step >= recipe.segment_end(segment):
                 continue
             self._stop_if_asked()
+            # Importance is that of the images at the start of the round, in a resumed run, too.
+            self.renewal.advance(recipe.segment_start(segment), self._mapped)
             importance = self.set_importance(segment)
+            self.renewal.advance(state.step, self._mapped)
             if state.step == recipe.segment_start(segment):
                 self.log.write("round", state.step, segment=segment, mean_importance=importance)
             self._train_round(segment)

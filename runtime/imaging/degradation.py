@@ -23,7 +23,7 @@ from ailsr.runtime.errors import UsageError, one_line
 from ailsr.runtime.imaging.degradation_steps import STEPS, Blur, Jpeg, Noise, Resize, Step
 from ailsr.runtime.imaging.image import Rgb
 from ailsr.runtime.imaging.resize import shrink
-from ailsr.runtime.rules import Rule, check, integer, items, number, text
+from ailsr.runtime.rules import Rule, check, integer, items, number, plain, text
 
 
 @dataclass(frozen=True)
@@ -86,12 +86,10 @@ class Degradation:
         """The degradation of a name, of a TOML file's name, or of a table. Raises UsageError."""
         if isinstance(value, Degradation):
             return value
-        try:
-            if isinstance(value, str):
-                return DEGRADATIONS.get(value) or cls._from_file(value)
-            return cls(**_checked(value, _RULES, 2))
-        except ValueError as error:
-            raise UsageError(f"degradation: {error}") from error
+        if isinstance(value, str):
+            return DEGRADATIONS.get(value) or cls._from_file(value)
+        name = value.get("name") if isinstance(value, Mapping) else None
+        return cls._from_table(value, f"degradation {name}" if name else "degradation")
 
     @classmethod
     def _from_file(cls, name: str) -> Degradation:
@@ -102,7 +100,24 @@ class Degradation:
             table = tomllib.loads(documents.read_text(Path(name)))
         except (OSError, ValueError, RecursionError) as error:
             raise UsageError(f"degradation {name}: cannot be read ({one_line(error)})") from error
-        return cls(**_checked({"name": Path(name).stem, **table}, _RULES, 2))
+        return cls._from_table({"name": Path(name).stem, **table}, f"degradation {name}")
+
+    @classmethod
+    def _from_table(cls, value: object, where: str) -> Degradation:
+        try:
+            return cls(**_checked(value, _RULES, 2))
+        except ValueError as error:
+            raise UsageError(f"{where}: {error}") from error
+
+
+def _steps(value: object) -> tuple[Step, ...]:
+    steps = []
+    for number, step in enumerate(items(plain(2), 20, 1)(value), start=1):
+        try:
+            steps.append(_step(step))
+        except ValueError as error:
+            raise ValueError(f"wrong in step {number}: {error}") from None
+    return tuple(steps)
 
 
 def _step(value: object) -> Step:
@@ -128,7 +143,7 @@ def _lists(fields: dict[str, Any]) -> dict[str, Any]:
 
 _RULES: dict[str, Rule] = {
     "name": text(80),
-    "steps": items(_step, 20, 1),
+    "steps": _steps,
     "clean": number(0, 1),
     "version": integer(1, 1000),
 }

@@ -85,7 +85,7 @@ class Resize:
         factor = random.uniform(*self.to)
         height, width = (max(1, round(side * factor)) for side in low)
         method = Image.Resampling[chosen.upper()]
-        return np.asarray(Image.fromarray(image).resize((width, height), method))
+        return np.array(Image.fromarray(image).resize((width, height), method))
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ class Jpeg:
         chosen = self.subsampling[random.integers(len(self.subsampling))]
         file = io.BytesIO()
         Image.fromarray(image).save(file, "JPEG", quality=quality, subsampling=chosen)
-        return np.asarray(Image.open(file))
+        return np.array(Image.open(file))
 
 
 STEPS: dict[str, type[Blur] | type[Resize] | type[Noise] | type[Jpeg]] = {

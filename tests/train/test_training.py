@@ -13,10 +13,12 @@ import torch
 from PIL import Image
 
 from ailsr.runtime.errors import ImageError, ModelError, TrainingError, UsageError
+from ailsr.runtime.imaging.degradation import PHOTO
 from ailsr.runtime.imaging.image import write
 from ailsr.runtime.imaging.protocol import evaluate, pairs
 from ailsr.runtime.imaging.resize import enlarge
 from ailsr.runtime.stopping import Stopped
+from ailsr.train import renewal
 from ailsr.train.checkpoint import load
 from ailsr.train.events import Events
 from ailsr.train.networks import create
@@ -127,11 +129,15 @@ def test_a_network_of_dead_relus_stops_the_run(recipe):
         {"importance": "none"},
         {"importance": "paper", "teacher": "self"},
         {"method": "l1"},
+        {"method": "l1", "degradation": PHOTO},
+        {"degradation": PHOTO, "teacher_sees": "clean"},
+        {"degradation": PHOTO, "teacher_sees": "degraded"},
     ],
-    ids=["ail", "self", "none", "paper", "l1"],
+    ids=["ail", "self", "none", "paper", "l1", "photo", "photo-clean", "photo-degraded"],
 )
 @pytest.mark.parametrize("stop", [3, 12, 18])
-def test_a_stopped_run_goes_on_exactly(recipe, scheme, stop, tmp_path):
+def test_a_stopped_run_goes_on_exactly(recipe, scheme, stop, tmp_path, monkeypatch):
+    monkeypatch.setattr(renewal, "EVERY", 5)
     whole = dataclasses.replace(recipe, **scheme, output=tmp_path / "whole")
     train(whole)
     stopped = dataclasses.replace(recipe, **scheme, output=tmp_path / "stopped")
