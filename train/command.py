@@ -40,7 +40,7 @@ def main(recipe: Recipe) -> None:
             f"{recipe.output} holds a run already: go on with --resume, or choose another --output"
         )
     with progress() as bar:
-        task = bar.add_task("reading pictures", total=None, note="")
+        task = bar.add_task("reading images", total=None, note="")
 
         def show(activity: str, done: int, total: int, note: str) -> None:
             if bar.tasks[0].description != activity:
@@ -100,8 +100,8 @@ def _resumed(recipe: Recipe) -> Recipe:
         for folder in folders if isinstance(folders, list) else [folders]:
             if not folder.is_dir():
                 raise UsageError(
-                    f"{folder}, which the run takes its pictures from, is not there: say where "
-                    f"they are now with --{name}"
+                    f"{folder}, which the run takes its images from, is not there: say where "
+                    f"they are now with --{name.replace('_', '-')}"
                 )
     object.__setattr__(resumed, "resume", True)
     object.__setattr__(resumed, "json", recipe.json)

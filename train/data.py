@@ -11,9 +11,10 @@ import numpy as np
 import torch
 
 from ailsr.runtime.errors import ImageError, TrainingError
+from ailsr.runtime.imaging.fitting import fit
 from ailsr.runtime.imaging.folder import list_folder
 from ailsr.runtime.imaging.image import Rgb, list_images, read
-from ailsr.runtime.imaging.protocol import Pair, left_out
+from ailsr.runtime.imaging.protocol import Pair, left_out, lr_files, usual_lr_folder
 from ailsr.runtime.imaging.resize import resize
 from ailsr.train.digest import ImageDigest
 from ailsr.train.events import Events, Progress
@@ -39,6 +40,8 @@ class LoadedImages(NamedTuple):
     """Training images, and the files that are not among them."""
 
     images: list[Rgb]
+    lr: list[Rgb | None]
+    """By image: its low-resolution image, where a folder has one."""
     unreadable: dict[Path, str]
     """By file: the reason."""
     shrunk: int
@@ -50,13 +53,14 @@ class LoadedImages(NamedTuple):
 def load_data(recipe: Recipe, device: torch.device, events: Events) -> Data:
     """The images of ``recipe``; ``events`` get a line about those left out or shrunk.
 
-    Raises ImageError or TrainingError when a folder has none that can be used.
+    Raises ImageError or TrainingError when a folder has none that can be used, or when a pair of
+    images does not fit together.
     """
     validation = (
         load_validation(recipe.val, recipe.scale, recipe.degradation) if recipe.val else None
     )
-    loaded = load_images(recipe.train or [], recipe.max_megapixels, events.progress)
-    source = PatchSource(loaded.images, recipe.scale, recipe.patch, device)
+    loaded = load_images(_files(recipe), recipe.scale, recipe.max_megapixels, events.progress)
+    source = PatchSource(loaded.images, recipe.scale, recipe.patch, device, loaded.lr)
     _report(recipe, loaded, source, validation, events)
     return Data(
         source,
@@ -66,35 +70,63 @@ def load_data(recipe: Recipe, device: torch.device, events: Events) -> Data:
     )
 
 
-def load_images(folders: Sequence[Path], max_megapixels: float, progress: Progress) -> LoadedImages:
-    """All images of ``folders``; those above ``max_megapixels`` shrunk by an integer factor.
+def _files(recipe: Recipe) -> list[tuple[Path, Path | None]]:
+    """(HR file, LR file or None) of all training images."""
+    files: list[tuple[Path, Path | None]] = []
+    for number, folder in enumerate(recipe.train or []):
+        hr_files = list_images(folder)
+        if recipe.train_lr:
+            lr_folder: Path | None = recipe.train_lr[number]
+        else:
+            lr_folder = None if recipe.degraded else usual_lr_folder(folder, recipe.scale)
+        lr = lr_files(hr_files, lr_folder, recipe.scale) if lr_folder else [None] * len(hr_files)
+        files += zip(hr_files, lr, strict=True)
+    return files
+
+
+def load_images(
+    files: Sequence[tuple[Path, Path | None]], scale: int, max_megapixels: float, progress: Progress
+) -> LoadedImages:
+    """The images of ``files`` (HR, LR or None); those above ``max_megapixels`` that have no LR
+    shrunk by an integer factor.
 
     A photograph straight from a camera is blurred and noisy at its full size; shrunk, it is sharp
-    enough to learn from. Raises TrainingError when no file can be read.
+    enough to learn from. Raises TrainingError when no file can be read, ImageError when a pair does
+    not fit together.
     """
-    files = [f for folder in folders for f in list_images(folder)]
     images: list[Rgb] = []
+    low: list[Rgb | None] = []
     unreadable: dict[Path, str] = {}
     shrunk, digest = 0, ImageDigest()
-    for number, file in enumerate(files, start=1):
+    for number, (file, lr_file) in enumerate(files, start=1):
         try:
-            rgb = read(file)
-            digest.add(rgb)
-            factor = int(np.ceil(np.sqrt(rgb.shape[0] * rgb.shape[1] / (max_megapixels * 1e6))))
-            if factor > 1:
-                height, width = (max(1, side // factor) for side in rgb.shape[:2])
-                rgb = resize(rgb, (height, width))
-                shrunk += 1
-            images.append(rgb)
+            rgb, lr = read(file), read(lr_file) if lr_file else None
         except ImageError as error:
             unreadable[file] = str(error)
-        progress("reading pictures", number, len(files), "")
+            continue
+        finally:
+            progress("reading images", number, len(files), "")
+        digest.add(rgb)
+        if lr is not None:
+            digest.add(lr)
+            lr, rgb = fit(lr, rgb, scale, (str(lr_file), str(file)))
+        elif (factor := _excess(rgb, max_megapixels)) > 1:
+            height, width = (max(1, side // factor) for side in rgb.shape[:2])
+            rgb = resize(rgb, (height, width))
+            shrunk += 1
+        images.append(rgb)
+        low.append(lr)
     if not images:
-        named, reason = ", ".join(str(f) for f in folders), next(iter(unreadable.values()))
+        folder, reason = files[0][0].parent, next(iter(unreadable.values()))
         raise TrainingError(
-            f"none of the {len(files)} pictures in {named} can be read; the first: {reason}"
+            f"none of the {len(files)} images in {folder} can be read; the first: {reason}"
         )
-    return LoadedImages(images, unreadable, shrunk, str(digest))
+    return LoadedImages(images, low, unreadable, shrunk, str(digest))
+
+
+def _excess(rgb: Rgb, max_megapixels: float) -> int:
+    """The factor by which ``rgb`` has to shrink."""
+    return int(np.ceil(np.sqrt(rgb.shape[0] * rgb.shape[1] / (max_megapixels * 1e6))))
 
 
 def _report(

@@ -37,6 +37,6 @@ def check_same_images(
     for option, digest in found.items():
         if known.get(option) not in (None, digest):
             raise UsageError(
-                f"--{option}: these are not the pictures that {run} began with: name the folder "
+                f"--{option}: these are not the images that {run} began with: name the folder "
                 f"that holds them, or begin another run with --init {run / 'best.pt'}"
             )

@@ -20,5 +20,5 @@ class Events:
     say: Callable[[str], None] = lambda text: None
     """Called with a line of text."""
     progress: Progress = silent
-    """Called per image read ("reading pictures"), per image degraded ("degrading images"), per
+    """Called per image read ("reading images"), per image degraded ("degrading images"), per
     image weighed ("importance") and per step ("training")."""

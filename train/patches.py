@@ -41,22 +41,36 @@ class PatchSource:
     an importance.
     """
 
-    def __init__(self, images: Sequence[Rgb], scale: int, patch: int, device: torch.device) -> None:
-        """``images`` are high-resolution; ``patch`` is the low-resolution side of a patch.
+    def __init__(
+        self,
+        images: Sequence[Rgb],
+        scale: int,
+        patch: int,
+        device: torch.device,
+        lr: Sequence[Rgb | None] | None = None,
+    ) -> None:
+        """``images`` are high-resolution; ``patch`` is the low-resolution side of a patch. ``lr``
+        are their low-resolution images; where there is none it is the bicubic reduction.
 
         Raises TrainingError when no image is at least as large as a patch.
         """
         self.scale, self.patch, self.device = scale, patch, device
         side = patch * scale
-        large = [crop_to_multiple(i, scale) for i in images if min(i.shape[:2]) >= side]
+        given = [None] * len(images) if lr is None else lr
+        pairs = [
+            (crop_to_multiple(hr, scale), low)
+            for hr, low in zip(images, given, strict=True)
+            if min(hr.shape[:2]) >= side
+        ]
+        large = [hr for hr, _ in pairs]
         self.too_small = len(images) - len(large)
         """Number of images smaller than a patch; they are left out."""
         if not large:
             raise TrainingError(
-                f"no training picture is as large as a patch, {side}x{side}: use larger pictures "
+                f"no training image is as large as a patch, {side}x{side}: use larger images "
                 "or a smaller --patch"
             )
-        small = [shrink(i, scale) for i in large]
+        small = [shrink(hr, scale) if low is None else low for hr, low in pairs]
         self.sizes = [i.shape[:2] for i in small]  # low-resolution (h, w) of each image
         areas = torch.tensor([h * w for h, w in self.sizes])
         self._offsets = areas.cumsum(0) - areas

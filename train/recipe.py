@@ -30,7 +30,7 @@ def _read_config(context: typer.Context, path: Path | None) -> Path | None:
     return path
 
 
-IMAGE_FOLDERS = ("train", "val")
+IMAGE_FOLDERS = ("train", "train_lr", "val")
 """Folders of images. A resumed run may name others; their digests have to be the same."""
 MACHINE_OPTIONS = frozenset(
     {"device", "threads", "compile", "tensorboard", "checkpoint_every", "log_every", *IMAGE_FOLDERS}
@@ -73,6 +73,15 @@ class Recipe:
     train: Annotated[
         list[Path] | None,
         Option(metavar="DIR", help="Folder of high-resolution images. Repeatable."),
+    ] = None
+    train_lr: Annotated[
+        list[Path] | None,
+        Option(
+            metavar="DIR",
+            help="Folder of low-resolution images, one for each --train, of the same names (a.png "
+            "or ax2.png for a.png). Default: the data set's own (DIV2K_train_LR_bicubic/X2 beside "
+            "DIV2K_train_HR, LR_bicubic/X2 beside HR), or made by --degradation.",
+        ),
     ] = None
     val: Annotated[
         Path | None,
@@ -213,7 +222,14 @@ class Recipe:
         if self.scale not in SCALES:
             raise UsageError(f"--scale {self.scale} is not supported: choose 2, 3 or 4")
         if not self.train and not self.resume:
-            raise UsageError("--train is missing: name a folder of high-resolution pictures")
+            raise UsageError("--train is missing: name a folder of high-resolution images")
+        if self.train_lr and len(self.train_lr) != len(self.train or []):
+            raise UsageError(
+                f"{len(self.train_lr)} --train-lr for {len(self.train or [])} --train: name one "
+                "folder of low-resolution images for each"
+            )
+        if self.train_lr and self.degraded:
+            raise UsageError("--train-lr names finished images: leave out --degradation")
         if self.teacher not in ("zoo", "self") and self.method != "ail":
             raise UsageError(f"--teacher goes with --method ail, not with {self.method}")
         if self.importance == "none" and self.teacher == "self":
@@ -303,6 +319,8 @@ class Recipe:
             k: paths[k](v) if k in paths and v is not None else v for k, v in values.items()
         }
         typed["train"] = [Path(p) for p in values.get("train") or []]
+        if lr := values.get("train_lr"):
+            typed["train_lr"] = [Path(p) for p in lr]
         typed["degradation"] = Degradation.from_json(values.get("degradation", "bicubic"))
         return cls(**typed)
 

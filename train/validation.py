@@ -38,5 +38,5 @@ def load_validation(folder: Path, scale: int, degradation: Degradation = BICUBIC
             digest.add(pair.hr)
     if not usable:
         reason = next(iter(left_out.values()))
-        raise ImageError(f"none of the pictures in {folder} can be used; the first: {reason}")
+        raise ImageError(f"none of the images in {folder} can be used; the first: {reason}")
     return Validation(usable, left_out, str(digest))

@@ -112,11 +112,11 @@ class Degradation:
 
 def _steps(value: object) -> tuple[Step, ...]:
     steps = []
-    for number, step in enumerate(items(plain(2), 20, 1)(value), start=1):
+    for place, step in enumerate(items(plain(2), 20, 1)(value), start=1):
         try:
             steps.append(_step(step))
         except ValueError as error:
-            raise ValueError(f"wrong in step {number}: {error}") from None
+            raise ValueError(f"wrong in step {place}: {error}") from None
     return tuple(steps)
 
 

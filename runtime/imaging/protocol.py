@@ -24,6 +24,7 @@ from ailsr.runtime.errors import ImageError, UsageError
 from ailsr.runtime.imaging import image, metrics
 from ailsr.runtime.imaging.color import Y_OFFSET, Y_WEIGHTS, luma
 from ailsr.runtime.imaging.degradation import BICUBIC, Degradation
+from ailsr.runtime.imaging.fitting import fit
 from ailsr.runtime.imaging.image import Rgb
 from ailsr.runtime.imaging.resize import crop_to_multiple
 from ailsr.runtime.names import unless_shared
@@ -114,21 +115,28 @@ def pairs(folder: Path, scale: int, degradation: Degradation = BICUBIC) -> Pairs
     folder = _hr_folder(folder)
     paths = image.list_images(folder)
     names = unless_shared([path.stem for path in paths], [path.name for path in paths])
-    lr_folder = _lr_folder(folder, scale) if not degradation.steps else None
+    lr_folder = usual_lr_folder(folder, scale) if not degradation.steps else None
     if lr_folder is None:
         made = [(name, path, None) for name, path in zip(names, paths, strict=True)]
         return Pairs(made, scale, degradation)
-    lr_by_stem = {path.stem: path for path in image.list_images(lr_folder)}
-    sources = []
-    for name, path in zip(names, paths, strict=True):
-        lr = lr_by_stem.get(f"{path.stem}x{scale}") or lr_by_stem.get(path.stem)
+    lr_paths = lr_files(paths, lr_folder, scale)
+    return Pairs(list(zip(names, paths, lr_paths, strict=True)), scale)
+
+
+def lr_files(hr_files: Sequence[Path], folder: Path, scale: int) -> list[Path]:
+    """The file in ``folder`` for each of ``hr_files``: ``babyx2.png`` or ``baby.png`` for
+    ``baby.png``. Raises ImageError when one is missing."""
+    by_stem = {path.stem: path for path in image.list_images(folder)}
+    found = []
+    for path in hr_files:
+        lr = by_stem.get(f"{path.stem}x{scale}") or by_stem.get(path.stem)
         if lr is None:
             raise ImageError(
-                f"{lr_folder} has no {path.stem}x{scale}.png for {path}: add it, or rename that "
-                f"folder to have the low-resolution pictures made"
+                f"{folder} has no {path.stem}x{scale}.png for {path}: add it, or rename that "
+                f"folder to have the low-resolution images made"
             )
-        sources.append((name, path, lr))
-    return Pairs(sources, scale)
+        found.append(lr)
+    return found
 
 
 def left_out(folder: Path) -> str | None:
@@ -190,7 +198,8 @@ def _hr_folder(folder: Path) -> Path:
     return folder / "HR" if (folder / "HR").is_dir() else folder
 
 
-def _lr_folder(hr_folder: Path, scale: int) -> Path | None:
+def usual_lr_folder(hr_folder: Path, scale: int) -> Path | None:
+    """The folder beside ``hr_folder`` that data sets keep their bicubic reductions in, if any."""
     hr_folder = hr_folder.resolve()
     siblings = [hr_folder.with_name("LR_bicubic")]
     if "HR" in hr_folder.name:
@@ -207,10 +216,7 @@ def _pair(
     if hr.size == 0:
         height, width = picture.rgb.shape[:2]
         raise ImageError(f"{hr_path} has {width}x{height} pixels: too small to reduce by {scale}")
-    lr = degradation.of_image(hr, scale) if lr_path is None else image.read(lr_path)
-    if (lr.shape[0] * scale, lr.shape[1] * scale, 3) != hr.shape:
-        raise ImageError(
-            f"{lr_path} has {lr.shape[1]}x{lr.shape[0]} pixels; {hr_path} reduced by {scale} has "
-            f"{hr.shape[1] // scale}x{hr.shape[0] // scale}: it belongs to another picture"
-        )
+    if lr_path is None:
+        return Pair(name, degradation.of_image(hr, scale), hr, picture.grayscale)
+    lr, hr = fit(image.read(lr_path), picture.on_white(), scale, (str(lr_path), str(hr_path)))
     return Pair(name, lr, hr, picture.grayscale)

@@ -82,7 +82,7 @@ def test_without_them_the_protocol_makes_them(tmp_path, photographs):
 def test_names_of_low_resolution_folders_and_files(tmp_path, photographs, hr, lr, name):
     rgb = photographs["chelsea"][:40, :60]
     image.write(rgb, tmp_path / hr / "a.png")
-    marked = 255 - shrink(rgb, 2)
+    marked = shrink(rgb, 2) // 2
     image.write(marked, tmp_path / lr / name)
     assert np.array_equal(pairs(tmp_path / hr, 2)[0].lr, marked)
 

@@ -6,7 +6,7 @@ import torch
 
 from ailsr.runtime.errors import TrainingError
 from ailsr.train.data import load_images
-from ailsr.train.events import Events
+from ailsr.train.events import silent
 from ailsr.train.patches import PatchSource
 
 CPU = torch.device("cpu")
@@ -82,11 +82,18 @@ def test_large_pictures_are_shrunk_and_unreadable_ones_counted(tmp_path):
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
     (tmp_path / "more").mkdir()
     (tmp_path / "more" / "broken.png").write_bytes(b"")
-    folders = [tmp_path, tmp_path / "more"]
-    images, unreadable, shrunk, _ = load_images(folders, 0.02, Events().progress)
-    assert [i.shape for i in images] == [(100, 125, 3)]
-    assert shrunk == 1
-    assert list(unreadable) == [folder / "broken.png" for folder in folders]
-    (tmp_path / "large.png").unlink()
+    files = [tmp_path / name for name in ("broken.png", "large.png", "more/broken.png")]
+    loaded = load_images([(file, None) for file in files], 2, 0.02, silent)
+    assert [i.shape for i in loaded.images] == [(100, 125, 3)]
+    assert loaded.shrunk == 1
+    assert list(loaded.unreadable) == [files[0], files[2]]
     with pytest.raises(TrainingError, match="none of the 1"):
-        load_images([tmp_path], 1, Events().progress)
+        load_images([(files[0], None)], 2, 1, silent)
+
+
+def test_low_resolution_images_of_ones_own_are_trained_on():
+    lr = 255 - ramp(30, 40)
+    source = PatchSource([ramp(60, 80)], 2, 8, CPU, [lr])
+    torch.testing.assert_close(
+        source.pair(0)[0] * 255, torch.tensor(lr).permute(2, 0, 1)[None].float()
+    )

@@ -61,7 +61,7 @@ def test_a_run_from_flags_and_its_continuation(folder):
     (folder / "photos").rename(folder / "elsewhere")
     code, _, err = run("--resume", "--output", "run", cwd=folder)
     assert code == 1
-    assert "photos, which the run takes its pictures from, is not there" in err
+    assert "photos, which the run takes its images from, is not there" in err
     moved = ["--train", "elsewhere", "--val", "elsewhere"]
     code, _, err = run("--resume", "--output", "run", *moved, cwd=folder)
     assert code == 0, err

@@ -213,7 +213,7 @@ def test_a_run_goes_on_with_its_pictures_elsewhere_and_with_no_others(recipe, ph
         ({"train": [moved / "train", moved / "val"]}, "train"),
         ({"val": moved / "train"}, "val"),
     ]:
-        with pytest.raises(UsageError, match=f"--{option}: these are not the pictures"):
+        with pytest.raises(UsageError, match=f"--{option}: these are not the images"):
             train(dataclasses.replace(resumed, **other))
     train(resumed)
     for name in ("last.pt", "best.pt"):
@@ -235,7 +235,7 @@ def test_pictures_that_cannot_judge_a_round_are_left_out_before_the_first(recipe
     for path in mixed.iterdir():
         if path.name != "small.png":
             path.unlink()
-    with pytest.raises(ImageError, match=r"none of the pictures .* 10x10 pixels, too few"):
+    with pytest.raises(ImageError, match=r"none of the images .* 10x10 pixels, too few"):
         train(dataclasses.replace(recipe, output=tmp_path / "none"))
     assert not (tmp_path / "none").exists()
 
