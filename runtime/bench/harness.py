@@ -23,6 +23,7 @@ from ailsr.runtime.bench.system import System
 from ailsr.runtime.engines.engine import available_cores
 from ailsr.runtime.engines.registry import chosen_engines, timed_engine
 from ailsr.runtime.engines.resizer import Library, Resizer, check_installed
+from ailsr.runtime.imaging.metrics import ALWAYS, MetricName, taken
 from ailsr.runtime.imaging.protocol import PROTOCOL, Protocol, Quality
 from ailsr.runtime.imaging.resize import enlarge
 
@@ -40,8 +41,10 @@ class Plan:
     runs: int
     seconds: float
     images: str | None = None
-    """Folder of high-resolution pictures for PSNR and SSIM; None: latency only."""
+    """Folder of high-resolution pictures for the metrics; None: latency only."""
     protocol: Protocol = PROTOCOL
+    metrics: tuple[MetricName, ...] = ALWAYS
+    """Those to show; files are ranked by the first."""
     engines: tuple[str, ...] = ()
     """Choices like ``tflite=compiled``."""
     cores: str | None = None
@@ -73,6 +76,7 @@ def measure_files(plan: Plan, report: Report) -> Results:
     engines = chosen_engines(plan.engines)
     for library in plan.baselines:
         check_installed(Library(library))
+    computed = taken(plan.metrics)
     host, date = Host.here(), datetime.now(UTC).astimezone()
 
     def request(file: str) -> Request:
@@ -84,6 +88,7 @@ def measure_files(plan: Plan, report: Report) -> Results:
             seconds=plan.seconds,
             images=plan.images,
             protocol=plan.protocol,
+            metrics=computed,
             engine=engines.get(path.suffix.lower()) or timed_engine(path),
             cores=plan.cores,
             sustained_minutes=plan.sustained_minutes,
@@ -120,7 +125,7 @@ def measure_files(plan: Plan, report: Report) -> Results:
         bicubic = {
             scale: quality
             for scale in scales
-            if (quality := bicubic_quality(Path(plan.images), scale, plan.protocol))
+            if (quality := bicubic_quality(Path(plan.images), scale, plan.protocol, computed))
         }
     return Results(
         host=host,
@@ -136,6 +141,7 @@ def measure_files(plan: Plan, report: Report) -> Results:
         sustained_minutes=plan.sustained_minutes,
         processes=measured.processes,
         reference=measured.reference,
+        metrics=tuple(plan.metrics),
     )
 
 
@@ -157,7 +163,9 @@ def _resizers(
     return [Resizer(library, *job) for job in jobs for library in chosen]
 
 
-def bicubic_quality(images: Path, scale: int, protocol_name: Protocol) -> Quality | None:
+def bicubic_quality(
+    images: Path, scale: int, protocol_name: Protocol, metrics: Sequence[MetricName] = ALWAYS
+) -> Quality | None:
     """The baseline of quality: MATLAB's bicubic interpolation of the same pictures."""
-    quality, _ = judge(lambda rgb: enlarge(rgb, scale), images, scale, protocol_name)
+    quality, _ = judge(lambda rgb: enlarge(rgb, scale), images, scale, protocol_name, metrics)
     return quality

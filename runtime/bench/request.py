@@ -13,6 +13,7 @@ from ailsr.runtime.bench.latency import BLOCKS, Latency, Ratio, Sustained
 from ailsr.runtime.bench.path_parts import Parts
 from ailsr.runtime.bench.system import Conditions, Noise
 from ailsr.runtime.engines.engine import Backend
+from ailsr.runtime.imaging.metrics import ALWAYS, MetricName
 from ailsr.runtime.imaging.protocol import PROTOCOL, Protocol, Quality
 from ailsr.runtime.probe import Fidelity
 
@@ -30,8 +31,10 @@ class Request:
     seconds: float
     """Time allowed for each of the two; a slow file is measured with fewer runs."""
     images: str | None = None
-    """Folder of high-resolution pictures for PSNR and SSIM; None: latency only."""
+    """Folder of high-resolution pictures for the metrics; None: latency only."""
     protocol: Protocol = PROTOCOL
+    metrics: tuple[MetricName, ...] = ALWAYS
+    """Those to compute."""
     engine: str | None = None
     """Which engine for the file's ending; None: one that is installed."""
     cores: str | None = None

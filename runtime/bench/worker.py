@@ -211,13 +211,13 @@ def measure_speed(
 def measure_quality(
     upscaler: Upscaler, request: Request, report: Report
 ) -> tuple[Quality | None, LeftOut]:
-    """PSNR and SSIM over the pictures of ``request.images``, and which were left out."""
+    """The metrics over the pictures of ``request.images``, and which were left out."""
 
     def tick(done: int, total: int) -> None:
         report("PSNR", total + done, 2 * total)  # latency was the first half
 
     folder = Path(request.images or "")
-    return judge(upscaler.upscale, folder, upscaler.scale, request.protocol, tick)
+    return judge(upscaler.upscale, folder, upscaler.scale, request.protocol, request.metrics, tick)
 
 
 def upscale_pictures(request: Upscale) -> None:

@@ -37,6 +37,7 @@ from ailsr.runtime.errors import AilsrError, DeviceError, EngineError, UsageErro
 from ailsr.runtime.files import check_output
 from ailsr.runtime.imaging import image, protocol
 from ailsr.runtime.imaging.crops import Crop, crop
+from ailsr.runtime.imaging.metrics import taken, titles
 
 MOST_CROPS = 6
 """Pictures that the HTML report shows."""
@@ -62,8 +63,9 @@ def main(config: BenchConfig) -> None:
         raise UsageError("--against: the app measures one file after the other; compare reports")
     plan = config.plan
     if config.budget_ms is not None and config.images is None:
-        raise UsageError("--budget-ms chooses by PSNR: add --images DIR")
+        raise UsageError("--budget-ms chooses by quality: add --images DIR")
     chosen_engines(config.engine)  # raises for one that does not exist
+    taken(plan.metrics)  # raises for one that is not installed
     if config.images:
         protocol.pairs(config.images, 1)  # raises when there are no pictures
         if note := protocol.left_out(config.images):
@@ -94,8 +96,8 @@ def main(config: BenchConfig) -> None:
     if config.json:
         documents = [to_document(results) for results in found]
         if limit is not None:
-            for document, choices in zip(documents, chosen, strict=True):
-                document["budget"] = budget.document(choices, limit)
+            for document, choices, results in zip(documents, chosen, found, strict=True):
+                document["budget"] = budget.document(choices, results.rank_metric, limit)
         for document, comparison in zip(documents, comparisons, strict=False):
             document["comparison"] = as_document(comparison)
         print_raw(as_text(documents if several else documents[0]))
@@ -122,7 +124,7 @@ def main(config: BenchConfig) -> None:
         for results in found:
             check_fidelity(results, config.fail_on_infidelity)
     for comparison in comparisons:
-        judge(comparison, config.fail_on_slower, None)
+        judge(comparison, config.fail_on_slower)
 
 
 def _reporter(bar: Progress, device: str, files: int) -> Report:
@@ -153,11 +155,11 @@ def check_fidelity(results: Results, levels: int) -> None:
 
 
 def _left_out(results: Results) -> str:
-    """Which pictures PSNR and SSIM are not of, and why; empty when none is missing."""
+    """Which pictures the metrics are not of, and why; empty when none is missing."""
     if not results.left_out:
         return ""
     where = "" if results.device == LOCAL else f" on {results.device}"
-    return f"PSNR and SSIM leave out{where}: {'; '.join(results.left_out.values())}"
+    return f"{titles(results.metrics)} leave out{where}: {'; '.join(results.left_out.values())}"
 
 
 def write_reports(config: BenchConfig, results: Results, several: bool) -> list[str]:
@@ -205,9 +207,10 @@ def make_crops(results: Results) -> list[Crop]:
     pairs = protocol.pairs(Path(results.images), next(iter(files.values())).scale)
     first = next(iter(files.values())).quality
     gain = {
-        name: (first.images[name][0] if first else 0) - bicubic.images[name][0]
+        name: results.rank_metric.gain(score or 0, before)
         for name in pairs.names
-        if name in bicubic.images and (first is None or name in first.images)
+        if (before := results.rank_score(bicubic, name)) is not None
+        if (score := results.rank_score(first, name)) is not None or first is None
     }
     chosen = sorted(sorted(gain, key=lambda name: -gain[name])[:MOST_CROPS])
     with tempfile.TemporaryDirectory() as folder:

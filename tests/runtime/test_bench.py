@@ -211,8 +211,8 @@ def test_a_file_that_computes_bicubic_scores_as_bicubic(files, images, kind):
     assert found.quality.psnr_db == pytest.approx(bicubic.psnr_db, abs=0.1)
     assert found.quality.ssim == pytest.approx(bicubic.ssim, abs=0.002)
     assert found.quality.protocol == "Y-shave-s"
-    for name, (psnr, _) in bicubic.images.items():
-        assert found.quality.images[name][0] == pytest.approx(psnr, abs=0.3)
+    for name, scores in bicubic.images.items():
+        assert found.quality.images[name]["psnr"] == pytest.approx(scores["psnr"], abs=0.3)
 
     assert (found.network, found.precision) == ("cubic", kind.split()[1])
     assert (found.input_size, found.output_size, found.scale) == (SIZE, (96, 128), 2)
