@@ -30,7 +30,7 @@ from ailsr.runtime.commands.command import (
 from ailsr.runtime.commands.compare import as_document, judge
 from ailsr.runtime.commands.compare import print_table as print_comparison
 from ailsr.runtime.devices.device import LOCAL, measure_on
-from ailsr.runtime.devices.registry import open_device
+from ailsr.runtime.devices.registry import device_kind, open_device
 from ailsr.runtime.engines.named_files import missing
 from ailsr.runtime.engines.registry import chosen_engines
 from ailsr.runtime.errors import AilsrError, DeviceError, EngineError, UsageError
@@ -59,8 +59,9 @@ def main(config: BenchConfig) -> None:
         raise UsageError(f"--relative-to {config.relative_to}: name one of the files to measure")
     if config.fail_on_slower is not None and not config.against:
         raise UsageError("--fail-on-slower compares: add --against OLD")
-    if config.against and any(name.partition(":")[0] == "adb" for name in config.device):
-        raise UsageError("--against: the app measures one file after the other; compare reports")
+    for name in config.device:
+        if config.against and not device_kind(name).takes_turns:
+            raise UsageError(f"--against: {name} measures files one by one; compare reports")
     plan = config.plan
     if config.budget_ms is not None and config.images is None:
         raise UsageError("--budget-ms chooses by quality: add --images DIR")

@@ -12,6 +12,7 @@ import typer
 from ailsr.runtime.bench.harness import Plan
 from ailsr.runtime.bench.rounds import PROCESSES
 from ailsr.runtime.devices.device import LOCAL, Delegate
+from ailsr.runtime.devices.registry import forms
 from ailsr.runtime.engines.named_files import missing
 from ailsr.runtime.engines.resizer import Library
 from ailsr.runtime.errors import UsageError
@@ -80,9 +81,8 @@ class BenchConfig:
     device: Annotated[
         list[str],
         typer.Option(
-            help="Where to measure: local, ssh://user@host[:port] (then /path/to/python, where it "
-            "is not python3) or adb[:serial]. May be repeated: all measure at the same time, each "
-            "yields a report of its own (docs/devices.md).",
+            help=f"Where to measure: {forms()}. May be repeated: all measure at the same time, "
+            "each yields a report of its own (docs/devices.md).",
             metavar="DEVICE",
         ),
     ] = field(default_factory=lambda: [LOCAL])
