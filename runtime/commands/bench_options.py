@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from ailsr.runtime.bench.harness import Plan
 from ailsr.runtime.bench.rounds import PROCESSES
@@ -81,7 +82,7 @@ class BenchConfig:
     device: Annotated[
         list[str],
         typer.Option(
-            help=f"Where to measure: {forms()}. May be repeated: all measure at the same time, "
+            help=f"Where to measure: {escape(forms())}. Repeatable: all measure at the same time, "
             "each yields a report of its own (docs/devices.md).",
             metavar="DEVICE",
         ),

@@ -27,14 +27,6 @@ class DeviceKind:
     takes_turns: bool = True
     """Files can be measured in turn, as ``--against`` does."""
 
-    def matches(self, name: str) -> bool:
-        """Whether ``name`` has the form, up to the first colon, with ``//`` where the form has."""
-        scheme, separator, _ = self.form.partition("://")
-        if separator:
-            return name.startswith(scheme + separator)
-        kind, _, rest = self.form.partition("[:")
-        return name == kind or (bool(rest) and name.startswith(f"{kind}:"))
-
 
 DEVICES: dict[str, DeviceKind] = {
     LOCAL: DeviceKind(LOCAL, LOCAL, lambda name, apk, delegate: LocalDevice()),
