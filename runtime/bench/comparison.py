@@ -22,8 +22,9 @@ from typing import Any, Literal
 
 from ailsr.runtime import documents, json_lines
 from ailsr.runtime.bench.intervals import (
+    LEVEL,
+    decides,
     geometric_mean,
-    half_width,
     mean_interval,
     ratio_reach,
 )
@@ -34,7 +35,6 @@ from ailsr.runtime.names import unless_shared
 from ailsr.runtime.probe import Fidelity
 
 Verdict = Literal["faster", "slower", "same", "unknown"]
-LEVEL = 0.99
 SHARE = 0.1
 """Of the change of the reference workload: what a file's change may deviate from it."""
 BETWEEN_RUNS = 1.3
@@ -78,13 +78,10 @@ class Change:
         return "faster" if self.ratio_high < 1 else "slower" if self.ratio_low > 1 else "same"
 
     def decides(self, percent: float) -> bool:
-        """Whether the interval is narrow enough, or far enough off, to tell that the file became
-        slower by more than ``percent``, or did not; 0 asks for no precision."""
+        """As ``decides`` of its interval; False without one."""
         if self.ratio_low is None or self.ratio_high is None:
             return False
-        limit = 1 + percent / 100
-        within = not percent or half_width((self.ratio_low, self.ratio_high)) <= percent
-        return within or self.ratio_low > limit or self.ratio_high < limit
+        return decides((self.ratio_low, self.ratio_high), percent)
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from ailsr.runtime import json_lines
 from ailsr.runtime.bench.latency import Latency
+from ailsr.runtime.bench.measurement import Measurement
 from ailsr.runtime.bench.path_parts import Parts
 from ailsr.runtime.bench.report_document import to_document
-from ailsr.runtime.bench.request import Measurement
 from ailsr.runtime.bench.results import Results
 from ailsr.runtime.bench.table import ABSENT, rows
 from ailsr.runtime.files import atomic_output

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from ailsr.runtime.bench.request import Measurement
+from ailsr.runtime.bench.measurement import Measurement
 from ailsr.runtime.bench.results import Results
 from ailsr.runtime.bench.table import milliseconds, size
 from ailsr.runtime.formats import format_of

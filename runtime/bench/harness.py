@@ -13,10 +13,11 @@ from pathlib import Path
 
 from ailsr.runtime.bench import cores
 from ailsr.runtime.bench.host import Host
-from ailsr.runtime.bench.intervals import half_width, mean_interval
+from ailsr.runtime.bench.intervals import LEVEL, decides, mean_interval
 from ailsr.runtime.bench.latency import MIN_RUNS
+from ailsr.runtime.bench.measurement import Failure, Measurement
 from ailsr.runtime.bench.quality import judge
-from ailsr.runtime.bench.request import Failure, Measurement, Request
+from ailsr.runtime.bench.request import Request
 from ailsr.runtime.bench.results import Results
 from ailsr.runtime.bench.rounds import PROCESSES, measure_in_rounds
 from ailsr.runtime.bench.system import System
@@ -60,8 +61,8 @@ class Plan:
     pairs: tuple[tuple[int, int], ...] = ()
     """Places of the files that are compared, each with (new, old); () compares all with one."""
     percent: float | None = None
-    """Pairs are measured in more processes until their ratio is known to so many percent, or there
-    are ``MOST_PROCESSES``."""
+    """Pairs are measured in more processes until they tell whether a file is slower by more than so
+    many percent, or there are ``MOST_PROCESSES``."""
 
 
 def measure_files(plan: Plan, report: Report) -> Results:
@@ -109,7 +110,7 @@ def measure_files(plan: Plan, report: Report) -> Results:
         [[requests[place] for place in group] for group in groups],
         progress,
         processes,
-        lambda files: not plan.percent or precise(files, plan.percent),
+        lambda files: plan.percent is None or decided(files, plan.percent),
     )
     files = [measured.files[order.index(place)] for place in range(len(order))]
     if resizers := _resizers(plan.baselines, files):
@@ -145,11 +146,11 @@ def measure_files(plan: Plan, report: Report) -> Results:
     )
 
 
-def precise(files: Sequence[Measurement | Failure], percent: float) -> bool:
-    """Whether every ratio among ``files`` is known to ``percent``, by its 99 % interval."""
+def decided(files: Sequence[Measurement | Failure], percent: float) -> bool:
+    """Whether every ratio among ``files`` tells if the file is slower by more than ``percent``."""
     ratios = [file.ratio for file in files if isinstance(file, Measurement) and file.ratio]
     return all(
-        len(ratio.processes) > 1 and half_width(mean_interval(ratio.processes, 0.99)) <= percent
+        len(ratio.processes) > 1 and decides(mean_interval(ratio.processes, LEVEL), percent)
         for ratio in ratios
     )
 

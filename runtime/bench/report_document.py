@@ -19,9 +19,9 @@ from ailsr.runtime import documents, schema
 from ailsr.runtime.bench.energy import Energy
 from ailsr.runtime.bench.host import Host
 from ailsr.runtime.bench.latency import WARM_UP_RULE, Latency, Ratio, Sustained
+from ailsr.runtime.bench.measurement import Failure, Measurement
 from ailsr.runtime.bench.path_parts import Parts
 from ailsr.runtime.bench.reference import Reference
-from ailsr.runtime.bench.request import Failure, Measurement
 from ailsr.runtime.bench.results import Results
 from ailsr.runtime.bench.system import Condition, Conditions, Noise
 from ailsr.runtime.engines.engine import Backend

@@ -8,8 +8,8 @@ from functools import cached_property
 from pathlib import Path
 
 from ailsr.runtime.bench.host import Host
+from ailsr.runtime.bench.measurement import Failure, Measurement
 from ailsr.runtime.bench.reference import Reference
-from ailsr.runtime.bench.request import Failure, Measurement
 from ailsr.runtime.imaging.metrics import ALWAYS, METRICS, Metric, MetricName, titles
 from ailsr.runtime.imaging.protocol import Protocol, Quality
 from ailsr.runtime.names import unless_shared

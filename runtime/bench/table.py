@@ -10,7 +10,7 @@ from dataclasses import astuple, dataclass
 from typing import TypeVar
 
 from ailsr.runtime.bench.latency import Latency, Ratio, slowdown
-from ailsr.runtime.bench.request import Failure, Measurement
+from ailsr.runtime.bench.measurement import Failure, Measurement
 from ailsr.runtime.bench.results import Results
 from ailsr.runtime.imaging.metrics import METRICS
 from ailsr.runtime.imaging.protocol import Quality

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,9 +16,10 @@ from ailsr.runtime.bench.comparison import compare_pairs
 from ailsr.runtime.bench.exchange import WRITERS
 from ailsr.runtime.bench.exported import read_exported
 from ailsr.runtime.bench.harness import Report
+from ailsr.runtime.bench.measurement import Failure
 from ailsr.runtime.bench.report_document import as_text, to_document
-from ailsr.runtime.bench.request import Failure, Upscale
 from ailsr.runtime.bench.results import Results
+from ailsr.runtime.bench.upscale import UpscaleRequest
 from ailsr.runtime.commands.bench_options import BenchConfig
 from ailsr.runtime.commands.bench_table import print_table
 from ailsr.runtime.commands.command import (
@@ -177,7 +179,7 @@ def write_reports(config: BenchConfig, results: Results, several: bool) -> list[
         from ailsr.runtime.report.page import write_html
 
         try:
-            crops = make_crops(results)
+            crops = make_crops(results, chosen_engines(config.engine))
         except EngineError as error:
             if results.device == LOCAL:
                 raise
@@ -199,8 +201,11 @@ def write_reports(config: BenchConfig, results: Results, several: bool) -> list[
     return failures
 
 
-def make_crops(results: Results) -> list[Crop]:
-    """What each picture looks like from the files worth showing; of many, the largest gains."""
+def make_crops(results: Results, engines: Mapping[str, str]) -> list[Crop]:
+    """What each picture looks like from the files worth showing; of many, the largest gains.
+
+    ``engines`` are chosen by the files' endings.
+    """
     files = findings.shown(results)
     bicubic = results.bicubic.get(next((file.scale for file in files.values()), 0))
     if not files or bicubic is None or results.images is None:
@@ -217,7 +222,10 @@ def make_crops(results: Results) -> list[Crop]:
     with tempfile.TemporaryDirectory() as folder:
         for label, file in files.items():
             outputs = {name: str(Path(folder, f"{label}-{i}.png")) for i, name in enumerate(chosen)}
-            process.upscale(Upscale(file.file, file.threads, results.images, outputs))
+            engine = engines.get(Path(file.file).suffix.lower())
+            process.upscale(
+                UpscaleRequest(file.file, file.threads, results.images, outputs, engine)
+            )
         return [
             crop(
                 pairs[pairs.names.index(name)],

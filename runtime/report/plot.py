@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 
 from ailsr.runtime.bench import findings
-from ailsr.runtime.bench.request import Measurement
+from ailsr.runtime.bench.measurement import Measurement
 from ailsr.runtime.bench.results import Results
 from ailsr.runtime.bench.table import size
 from ailsr.runtime.formats import FileFormat, format_of

@@ -38,8 +38,10 @@ from ailsr.runtime.bench.latency import (
     measure_sustained,
     slowdown,
 )
-from ailsr.runtime.bench.request import Failure, Measurement, Request, Upscale
+from ailsr.runtime.bench.measurement import Failure, Measurement
+from ailsr.runtime.bench.request import Request
 from ailsr.runtime.bench.system import System
+from ailsr.runtime.bench.upscale import UpscaleRequest
 from ailsr.runtime.card import Card
 from ailsr.runtime.imaging import image
 from ailsr.runtime.imaging.protocol import pairs
@@ -245,7 +247,9 @@ def test_without_images_there_is_latency_only(files):
 
 def test_pictures_are_upscaled_for_looking_at(files, images, tmp_path):
     output = tmp_path / "chelsea.png"
-    process.upscale(Upscale(str(files["onnx float32"]), 1, str(images), {"chelsea": str(output)}))
+    process.upscale(
+        UpscaleRequest(str(files["onnx float32"]), 1, str(images), {"chelsea": str(output)})
+    )
     pair = pairs(images, 2)[pairs(images, 2).names.index("chelsea")]
     difference = image.read(output).astype(int) - enlarge(pair.lr, 2)
     assert np.abs(difference[4:-4, 4:-4]).max() <= 1  # MATLAB rounds between the two passes

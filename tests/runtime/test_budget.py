@@ -13,7 +13,8 @@ import pytest
 
 from ailsr.runtime.bench.budget import Choice, check_met, choices, document, sentence
 from ailsr.runtime.bench.host import Host
-from ailsr.runtime.bench.request import Failure, Latency, Measurement
+from ailsr.runtime.bench.latency import Latency
+from ailsr.runtime.bench.measurement import Failure, Measurement
 from ailsr.runtime.bench.results import Results
 from ailsr.runtime.errors import BudgetError
 from ailsr.runtime.imaging import image

@@ -21,12 +21,14 @@ from ailsr.runtime import ModelError, UsageError
 from ailsr.runtime.bench import intervals
 from ailsr.runtime.bench.comparison import BETWEEN_RUNS, compare, compare_pairs, load_report
 from ailsr.runtime.bench.energy import Energy
+from ailsr.runtime.bench.harness import decided
 from ailsr.runtime.bench.host import Host
 from ailsr.runtime.bench.intervals import mean_interval, median_interval, ratio_reach
 from ailsr.runtime.bench.latency import Latency, Ratio, Sustained
+from ailsr.runtime.bench.measurement import Failure, Measurement
 from ailsr.runtime.bench.path_parts import Parts
 from ailsr.runtime.bench.reference import Reference
-from ailsr.runtime.bench.request import Failure, Measurement
+from ailsr.runtime.bench.report_document import read_file
 from ailsr.runtime.bench.system import Condition, Conditions, Noise
 from ailsr.runtime.commands.bench_options import counterparts
 from ailsr.runtime.commands.compare import failures, judge, undecided
@@ -319,6 +321,24 @@ def paired(report, *ratios):
         "processes": list(ratios),
     }
     return compare_pairs(report, [(1, 0)])
+
+
+@pytest.mark.parametrize(
+    ("ratios", "percent", "expected"),
+    [
+        ((1.005, 1.01, 1.0), 5, True),  # the same, narrow enough
+        ((1.6, 1.8, 1.7, 1.75), 5, True),  # wide, but slower beyond doubt
+        ((0.55, 0.6, 0.65), 5, True),  # wide, but faster beyond doubt
+        ((1.5, 0.7, 1.2), 5, False),
+        ((1.5, 0.7, 1.2), 0, True),  # no precision is asked for
+        ((1.1,), 5, False),
+        ((1.1,), 0, False),
+    ],
+)
+def test_the_bench_goes_on_until_a_comparison_is_decided(report, ratios, percent, expected):
+    (change,) = paired(report, *ratios).changes
+    files = [read_file(entry) for entry in report["files"]]
+    assert decided(files, percent) == change.decides(percent) == expected
 
 
 def test_files_of_one_run_are_compared_by_the_ratios_of_their_processes(report):

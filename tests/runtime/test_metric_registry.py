@@ -20,8 +20,8 @@ from ailsr.runtime.bench.comparison import compare
 from ailsr.runtime.bench.exchange import write_csv, write_markdown
 from ailsr.runtime.bench.host import Host
 from ailsr.runtime.bench.latency import Latency
+from ailsr.runtime.bench.measurement import Measurement
 from ailsr.runtime.bench.report_document import check_document, read_results, to_document
-from ailsr.runtime.bench.request import Measurement
 from ailsr.runtime.bench.results import Results
 from ailsr.runtime.commands.compare import as_document, failures, parse_drops
 from ailsr.runtime.errors import EngineError, UsageError

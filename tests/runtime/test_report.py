@@ -21,9 +21,9 @@ from ailsr.runtime.bench import findings
 from ailsr.runtime.bench.energy import Energy
 from ailsr.runtime.bench.host import Host
 from ailsr.runtime.bench.latency import Latency, Ratio, Sustained
+from ailsr.runtime.bench.measurement import Failure, Measurement
 from ailsr.runtime.bench.path_parts import Parts
 from ailsr.runtime.bench.report_document import to_document
-from ailsr.runtime.bench.request import Failure, Measurement
 from ailsr.runtime.bench.results import Results
 from ailsr.runtime.bench.system import Condition, Conditions, Noise
 from ailsr.runtime.bench.table import NOT_MEASURABLE, milliseconds, rows
