@@ -27,8 +27,9 @@ from ailsr.export.exporter import default_input_size
 from ailsr.runtime.anatomy.registry import anatomy
 from ailsr.runtime.bench.host import Host
 from ailsr.runtime.bench.latency import measure_latencies
+from ailsr.runtime.bench.measurement import Failure
 from ailsr.runtime.bench.process import measure
-from ailsr.runtime.bench.request import Failure, Request
+from ailsr.runtime.bench.request import Request
 from ailsr.runtime.bench.worker import photograph_like
 from ailsr.runtime.commands.command import entry_point, message
 from ailsr.runtime.engines.pixels import to_pixels

@@ -29,7 +29,8 @@ from rich.table import Table
 
 from ailsr.runtime.bench import process as bench_process
 from ailsr.runtime.bench.latency import measure_latencies
-from ailsr.runtime.bench.request import Failure, Request
+from ailsr.runtime.bench.measurement import Failure
+from ailsr.runtime.bench.request import Request
 from ailsr.runtime.bench.system import System, Watch
 from ailsr.runtime.commands.command import entry_point, stdout
 from ailsr.runtime.engines.engine import available_cores

@@ -252,7 +252,7 @@ def _upscaled(upscaler: Upscaler, tests: list[list[Pair]]) -> list[list[NDArray[
 
 def _psnr(results: list[list[NDArray[np.uint8]]], tests: list[list[Pair]]) -> list[float]:
     return [
-        fmean(protocol.score(picture, pair)[0] for picture, pair in zip(*both, strict=True))
+        fmean(protocol.score(picture, pair)["psnr"] for picture, pair in zip(*both, strict=True))
         for both in zip(results, tests, strict=True)
     ]
 

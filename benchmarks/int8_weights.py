@@ -95,7 +95,7 @@ def main(config: Int8Weights) -> None:
         for title, run in runs.items():
             results = [[run(pair.lr) for pair in pairs] for pairs in tests]
             psnr = [
-                statistics.fmean(protocol.score(r, p)[0] for r, p in zip(*both, strict=True))
+                statistics.fmean(protocol.score(r, p)["psnr"] for r, p in zip(*both, strict=True))
                 for both in zip(results, tests, strict=True)
             ]
             right = answers.get(title.partition(",")[0])

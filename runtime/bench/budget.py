@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ailsr.runtime.bench.request import Measurement
 from ailsr.runtime.bench.results import Results
-from ailsr.runtime.bench.table import decibels, milliseconds
+from ailsr.runtime.bench.table import milliseconds
 from ailsr.runtime.errors import BudgetError
+from ailsr.runtime.imaging.metrics import Metric
 
 
 @dataclass(frozen=True)
@@ -17,8 +17,9 @@ class Choice:
 
     scale: int
     file: str | None
-    """The path of the file with the best PSNR of those that fit; None: none does."""
-    psnr_db: float | None
+    """The path of the best file of those that fit; None: none does."""
+    score: float | None
+    """Of that file, in the first metric."""
     p90_ms: float | None
     """Of the whole path: of that file, or of the fastest when none fits."""
     fastest: str
@@ -26,27 +27,28 @@ class Choice:
 
 
 def choices(results: Results, budget_ms: float) -> list[Choice]:
-    """A choice for each scale, the least first; PSNR of different scales cannot be compared.
+    """A choice for each scale, the least first; scores of different scales cannot be compared.
 
     A file fits when nine of ten runs of its whole path take ``budget_ms`` or less. Of files with
-    the same PSNR the faster one is taken. Interpolation is no file. Raises BudgetError when no file
-    was both timed and evaluated.
+    the same score the faster one is taken. Interpolation is no file. Raises BudgetError when no
+    file was both timed and evaluated.
     """
     timed = [
-        (file.whole_path.p90_ms, file)
+        (file.whole_path.p90_ms, score, file)
         for file in results.measured
-        if file.whole_path and file.quality and file.size_bytes and not file.is_wrong
+        if file.whole_path and file.size_bytes and not file.is_wrong
+        if (score := results.rank_score(file.quality)) is not None
     ]
     if not timed:
         raise BudgetError("no file was both timed and evaluated: nothing to choose from")
-    found = []
-    for scale in sorted({file.scale for _, file in timed}):
-        files = sorted((f for f in timed if f[1].scale == scale), key=lambda f: f[0])
-        fastest = files[0][1].file
-        fitting = [(ms, file) for ms, file in files if ms <= budget_ms]
+    found, metric = [], results.rank_metric
+    for scale in sorted({file.scale for *_, file in timed}):
+        files = sorted((f for f in timed if f[2].scale == scale), key=lambda f: f[0])
+        fastest = files[0][2].file
+        fitting = [f for f in files if f[0] <= budget_ms]
         if fitting:
-            ms, best = max(fitting, key=lambda f: _psnr(f[1]))
-            found.append(Choice(scale, best.file, _psnr(best), ms, fastest))
+            ms, score, best = max(fitting, key=lambda f: metric.gain(f[1], 0))
+            found.append(Choice(scale, best.file, score, ms, fastest))
         else:
             found.append(Choice(scale, None, None, files[0][0], fastest))
     return found
@@ -62,16 +64,17 @@ def sentence(choice: Choice, results: Results, budget_ms: float) -> str:
         )
     return (
         f"×{choice.scale}: {results.short_name(choice.file)} is the best of those that fit into "
-        f"{budget_ms:g} ms: {decibels(choice.psnr_db or 0)} dB, p90 {p90} ms"
+        f"{budget_ms:g} ms: {results.rank_metric.with_unit(choice.score or 0)}, p90 {p90} ms"
     )
 
 
-def document(found: list[Choice], budget_ms: float) -> dict[str, Any]:
-    """The entry ``budget`` of the report; an infinite PSNR is null."""
-    entries = [asdict(choice) for choice in found]
-    for entry in entries:
-        if entry["psnr_db"] == float("inf"):
-            entry["psnr_db"] = None
+def document(found: list[Choice], metric: Metric, budget_ms: float) -> dict[str, Any]:
+    """The entry ``budget`` of the report; an infinite score is null."""
+    key = metric.key
+    entries = []
+    for choice in found:
+        entry = {key if name == "score" else name: v for name, v in asdict(choice).items()}
+        entries.append(entry | {key: None if entry[key] == float("inf") else entry[key]})
     return {"milliseconds": budget_ms, "choices": entries}
 
 
@@ -83,7 +86,3 @@ def check_met(found: list[Choice], results: Results, budget_ms: float) -> None:
             f"{reasons}: train a smaller network (ailsr-fit propose --budget-ms {budget_ms:g} says "
             "which), or export for smaller pictures"
         )
-
-
-def _psnr(file: Measurement) -> float:
-    return file.quality.psnr_db if file.quality else -float("inf")

@@ -16,24 +16,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from ailsr.runtime import documents, json_lines
 from ailsr.runtime.bench.intervals import (
+    LEVEL,
+    decides,
     geometric_mean,
-    half_width,
     mean_interval,
     ratio_reach,
 )
-from ailsr.runtime.bench.report_document import SCHEMA, SCHEMA_VERSION, check_document
+from ailsr.runtime.bench.report_document import SCHEMA, SCHEMA_VERSION, check_document, read_scores
 from ailsr.runtime.errors import UsageError
+from ailsr.runtime.imaging.metrics import MetricName
 from ailsr.runtime.names import unless_shared
 from ailsr.runtime.probe import Fidelity
 
 Verdict = Literal["faster", "slower", "same", "unknown"]
-LEVEL = 0.99
 SHARE = 0.1
 """Of the change of the reference workload: what a file's change may deviate from it."""
 BETWEEN_RUNS = 1.3
@@ -55,9 +56,10 @@ class Change:
     ratio_low: float | None = None
     """With ``ratio_high`` the 99 % confidence interval."""
     ratio_high: float | None = None
-    psnr_change_db: float | None = None
-    psnr_lost: bool = False
-    """The earlier report has a PSNR and the later one has none."""
+    score_changes: Mapping[MetricName, float] = field(default_factory=dict)
+    """after - before, of the metrics that both reports have"""
+    scores_lost: tuple[MetricName, ...] = ()
+    """Metrics of the earlier report that the later one has not."""
     memory_change_bytes: int | None = None
     size_change_bytes: int | None = None
     fidelity_before: str | None = None
@@ -76,13 +78,10 @@ class Change:
         return "faster" if self.ratio_high < 1 else "slower" if self.ratio_low > 1 else "same"
 
     def decides(self, percent: float) -> bool:
-        """Whether the interval is narrow enough, or far enough off, to tell that the file became
-        slower by more than ``percent``, or did not; 0 asks for no precision."""
+        """As ``decides`` of its interval; False without one."""
         if self.ratio_low is None or self.ratio_high is None:
             return False
-        limit = 1 + percent / 100
-        within = not percent or half_width((self.ratio_low, self.ratio_high)) <= percent
-        return within or self.ratio_low > limit or self.ratio_high < limit
+        return decides((self.ratio_low, self.ratio_high), percent)
 
 
 @dataclass(frozen=True)
@@ -202,10 +201,13 @@ def _change(
             figures |= {"ratio_low": ratio / math.exp(reach), "ratio_high": ratio * math.exp(reach)}
     if old["peak_memory_bytes"] and new["peak_memory_bytes"]:
         figures["memory_change_bytes"] = new["peak_memory_bytes"] - old["peak_memory_bytes"]
-    psnr, psnr_before = ((file["quality"] or {}).get("psnr_db") for file in (new, old))
-    if psnr is not None and psnr_before is not None:
-        figures["psnr_change_db"] = psnr - psnr_before
-    figures["psnr_lost"] = bool(old["quality"]) and not new["quality"]
+    scores, scores_before = (read_scores(file["quality"] or {}) for file in (new, old))
+    figures["score_changes"] = {
+        name: score - scores_before[name]
+        for name, score in scores.items()
+        if name in scores_before and math.isfinite(score - scores_before[name])
+    }
+    figures["scores_lost"] = tuple(name for name in scores_before if name not in scores)
     figures["fidelity_before"], figures["fidelity_after"] = map(_fidelity, (old, new))
     return Change(name, **figures)
 

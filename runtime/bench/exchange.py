@@ -11,12 +11,13 @@ from pathlib import Path
 
 from ailsr.runtime import json_lines
 from ailsr.runtime.bench.latency import Latency
+from ailsr.runtime.bench.measurement import Measurement
 from ailsr.runtime.bench.path_parts import Parts
 from ailsr.runtime.bench.report_document import to_document
-from ailsr.runtime.bench.request import Measurement
 from ailsr.runtime.bench.results import Results
 from ailsr.runtime.bench.table import ABSENT, rows
 from ailsr.runtime.files import atomic_output
+from ailsr.runtime.imaging.metrics import METRICS
 
 _MARKUP = re.compile(r"[|\\`\[\]]")
 _LATENCY = ("n", "p50_ms", "p50_low_ms", "p50_high_ms", "p90_ms", "p99_ms", "mean_ms", "sd_ms")
@@ -32,14 +33,16 @@ def write_csv(results: Results, path: Path) -> None:
     header += [*_PARTS, "ratio", "ratio_low", "ratio_high", "fidelity", "joules_per_inference"]
     text = io.StringIO(newline="")
     table = csv.writer(text, lineterminator="\n")
-    table.writerow([*header, "psnr_db", "ssim", "error"])
+    metrics = {name: METRICS[name].key for name in results.metrics}
+    table.writerow([*header, *metrics.values(), "error"])
 
     def add(cells: Sequence[object]) -> None:
         table.writerow([_harmless(cell) for cell in cells])
 
     for file in results.files:
         if isinstance(file, Measurement):
-            quality, ratio, energy = file.quality, file.ratio, file.energy
+            ratio, energy = file.ratio, file.energy
+            scores = file.quality.scores if file.quality else {}
             add(
                 [
                     *(getattr(file, name) for name in plain),
@@ -50,19 +53,20 @@ def write_csv(results: Results, path: Path) -> None:
                     *((ratio.ratio, ratio.low, ratio.high) if ratio else [None] * 3),
                     file.fidelity and str(file.fidelity),
                     energy and energy.joules_per_inference,
-                    *((quality.psnr_db, quality.ssim) if quality else (None, None)),
+                    *map(scores.get, metrics),
                     None,
                 ]
             )
         else:
-            add([file.file, *[None] * (len(header) + 1), file.error])
+            add([file.file, *[None] * (len(header) - 1 + len(metrics)), file.error])
     _write(path, text.getvalue())
 
 
 def write_markdown(results: Results, path: Path) -> None:
     """The table that the terminal shows, for a pull request; whole or not at all."""
     header = ["file", "size, kB", "inference p50 / p90, ms", "whole path p50 / p90, ms"]
-    header += ["memory, MB", *(["PSNR, dB", "SSIM"] if results.images else [])]
+    metrics = [METRICS[name] for name in results.metrics] if results.images else []
+    header += ["memory, MB", *(", ".join(filter(None, (m.title, m.unit))) for m in metrics)]
     lines = [header, ["---", *["--:"] * (len(header) - 1)]]
     for row in rows(results):
         latencies = [
@@ -72,11 +76,11 @@ def write_markdown(results: Results, path: Path) -> None:
         if row.failed:
             latencies = [f"failed: {row.why_no_latency}", ABSENT]
         cells = [row.name, row.size_kb, *latencies, row.memory_mb]
-        lines.append([*cells, *([row.psnr_db, row.ssim] if results.images else [])])
+        lines.append([*cells, *row.scores[: len(metrics)]])
     host = results.host
     how = f"{host.cpu}, {host.cores} cores, {results.threads} threads"
-    if results.images:
-        how += f"; PSNR and SSIM by {results.protocol} on {results.judged_on}"
+    if results.judged:
+        how += f"; {results.judged}"
     table = ["| " + " | ".join(map(_in_markdown, line)) + " |" for line in lines]
     _write(path, "\n".join([*table, "", _in_markdown(how), ""]))
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ailsr.runtime import documents
-from ailsr.runtime.bench.request import Failure
+from ailsr.runtime.bench.measurement import Failure
 from ailsr.runtime.errors import UsageError
 from ailsr.runtime.rules import Rule, check, items, text
 

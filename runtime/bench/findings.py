@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from ailsr.runtime.bench.request import Measurement
+from ailsr.runtime.bench.measurement import Measurement
 from ailsr.runtime.bench.results import Results
-from ailsr.runtime.bench.table import decibels, milliseconds, size
+from ailsr.runtime.bench.table import milliseconds, size
 from ailsr.runtime.formats import format_of
 from ailsr.runtime.imaging.protocol import Quality
 
@@ -83,25 +83,31 @@ def headline(results: Results) -> str:
     comparisons = []
     floats = siblings(results, file)
     if file.precision != "float32" and "float32" in floats:
-        comparisons.append(_difference(file, floats["float32"].quality, "float32"))
-    comparisons.append(_difference(file, results.bicubic.get(file.scale), "bicubic"))
+        comparisons.append(_difference(results, file, floats["float32"].quality, "float32"))
+    comparisons.append(_difference(results, file, results.bicubic.get(file.scale), "bicubic"))
     comparisons = [text for text in comparisons if text]
     return f"{sentence}, {' and '.join(comparisons)}" if comparisons else sentence
 
 
-def front(files: Sequence[Measurement]) -> list[Measurement]:
+def front(results: Results, files: Sequence[Measurement]) -> list[Measurement]:
     """The files than which none is both faster and better, from the fastest to the best.
 
-    By the median time per output pixel of the whole path and PSNR, to a hundredth of a dB; files
-    that lack either are not among them, nor what is computed wrongly.
+    By the median time per output pixel of the whole path and the first metric, to the digits that
+    are shown; files that lack either are not among them, nor what is computed wrongly.
     """
-    timed = [file for file in files if file.whole_path and file.quality and not file.is_wrong]
+    metric = results.rank_metric
+    timed = [
+        (_ms_per_pixel(file), -metric.gain(round(score, metric.digits), 0), n)
+        for n, file in enumerate(files)
+        if file.whole_path and not file.is_wrong
+        if (score := results.rank_score(file.quality)) is not None
+    ]
     chosen: list[Measurement] = []
-    best = -math.inf
-    for file in sorted(timed, key=lambda file: (_ms_per_pixel(file), -_psnr(file))):
-        if _psnr(file) > best:
-            chosen.append(file)
-            best = _psnr(file)
+    least = math.inf
+    for _, loss, n in sorted(timed):
+        if loss < least:
+            chosen.append(files[n])
+            least = loss
     return chosen
 
 
@@ -172,24 +178,19 @@ def _range(percents: Sequence[float]) -> str:
     return f"{low} %" if low == high else f"{low} to {high} %"
 
 
-def _psnr(file: Measurement) -> float:
-    """In hundredths of a dB: what is less is no difference."""
-    return round(file.quality.psnr_db, 2) if file.quality else -math.inf
-
-
 def _ms_per_pixel(file: Measurement) -> float:
     if file.whole_path is None:
         return math.inf
     return file.whole_path.p50_ms / math.prod(file.output_size)
 
 
-def _difference(file: Measurement, other: Quality | None, name: str) -> str:
-    """``0.05 dB below its float32 network``; empty when either has no finite PSNR."""
-    if file.quality is None or other is None:
+def _difference(results: Results, file: Measurement, other: Quality | None, name: str) -> str:
+    """``0.05 dB below its float32 network``; empty when either has no finite score."""
+    metric = results.rank_metric
+    score, others = results.rank_score(file.quality), results.rank_score(other)
+    if score is None or others is None or not math.isfinite(score - others):
         return ""
-    difference = file.quality.psnr_db - other.psnr_db
-    if not math.isfinite(difference):
-        return ""
-    if abs(difference) < 0.005:
-        return f"with the PSNR of {name}"
-    return f"{decibels(abs(difference))} dB {'above' if difference > 0 else 'below'} {name}"
+    difference = score - others
+    if abs(difference) < 0.5 * 10**-metric.digits:
+        return f"with the {metric.title} of {name}"
+    return f"{metric.with_unit(abs(difference))} {'above' if difference > 0 else 'below'} {name}"

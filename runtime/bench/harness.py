@@ -13,16 +13,18 @@ from pathlib import Path
 
 from ailsr.runtime.bench import cores
 from ailsr.runtime.bench.host import Host
-from ailsr.runtime.bench.intervals import half_width, mean_interval
+from ailsr.runtime.bench.intervals import LEVEL, decides, mean_interval
 from ailsr.runtime.bench.latency import MIN_RUNS
+from ailsr.runtime.bench.measurement import Failure, Measurement
 from ailsr.runtime.bench.quality import judge
-from ailsr.runtime.bench.request import Failure, Measurement, Request
+from ailsr.runtime.bench.request import Request
 from ailsr.runtime.bench.results import Results
 from ailsr.runtime.bench.rounds import PROCESSES, measure_in_rounds
 from ailsr.runtime.bench.system import System
 from ailsr.runtime.engines.engine import available_cores
 from ailsr.runtime.engines.registry import chosen_engines, timed_engine
 from ailsr.runtime.engines.resizer import Library, Resizer, check_installed
+from ailsr.runtime.imaging.metrics import ALWAYS, MetricName, taken
 from ailsr.runtime.imaging.protocol import PROTOCOL, Protocol, Quality
 from ailsr.runtime.imaging.resize import enlarge
 
@@ -40,8 +42,10 @@ class Plan:
     runs: int
     seconds: float
     images: str | None = None
-    """Folder of high-resolution pictures for PSNR and SSIM; None: latency only."""
+    """Folder of high-resolution pictures for the metrics; None: latency only."""
     protocol: Protocol = PROTOCOL
+    metrics: tuple[MetricName, ...] = ALWAYS
+    """Those to show; files are ranked by the first."""
     engines: tuple[str, ...] = ()
     """Choices like ``tflite=compiled``."""
     cores: str | None = None
@@ -57,8 +61,8 @@ class Plan:
     pairs: tuple[tuple[int, int], ...] = ()
     """Places of the files that are compared, each with (new, old); () compares all with one."""
     percent: float | None = None
-    """Pairs are measured in more processes until their ratio is known to so many percent, or there
-    are ``MOST_PROCESSES``."""
+    """Pairs are measured in more processes until they tell whether a file is slower by more than so
+    many percent, or there are ``MOST_PROCESSES``."""
 
 
 def measure_files(plan: Plan, report: Report) -> Results:
@@ -73,6 +77,7 @@ def measure_files(plan: Plan, report: Report) -> Results:
     engines = chosen_engines(plan.engines)
     for library in plan.baselines:
         check_installed(Library(library))
+    computed = taken(plan.metrics)
     host, date = Host.here(), datetime.now(UTC).astimezone()
 
     def request(file: str) -> Request:
@@ -84,6 +89,7 @@ def measure_files(plan: Plan, report: Report) -> Results:
             seconds=plan.seconds,
             images=plan.images,
             protocol=plan.protocol,
+            metrics=computed,
             engine=engines.get(path.suffix.lower()) or timed_engine(path),
             cores=plan.cores,
             sustained_minutes=plan.sustained_minutes,
@@ -104,7 +110,7 @@ def measure_files(plan: Plan, report: Report) -> Results:
         [[requests[place] for place in group] for group in groups],
         progress,
         processes,
-        lambda files: not plan.percent or precise(files, plan.percent),
+        lambda files: plan.percent is None or decided(files, plan.percent),
     )
     files = [measured.files[order.index(place)] for place in range(len(order))]
     if resizers := _resizers(plan.baselines, files):
@@ -120,7 +126,7 @@ def measure_files(plan: Plan, report: Report) -> Results:
         bicubic = {
             scale: quality
             for scale in scales
-            if (quality := bicubic_quality(Path(plan.images), scale, plan.protocol))
+            if (quality := bicubic_quality(Path(plan.images), scale, plan.protocol, computed))
         }
     return Results(
         host=host,
@@ -136,14 +142,15 @@ def measure_files(plan: Plan, report: Report) -> Results:
         sustained_minutes=plan.sustained_minutes,
         processes=measured.processes,
         reference=measured.reference,
+        metrics=tuple(plan.metrics),
     )
 
 
-def precise(files: Sequence[Measurement | Failure], percent: float) -> bool:
-    """Whether every ratio among ``files`` is known to ``percent``, by its 99 % interval."""
+def decided(files: Sequence[Measurement | Failure], percent: float) -> bool:
+    """Whether every ratio among ``files`` tells if the file is slower by more than ``percent``."""
     ratios = [file.ratio for file in files if isinstance(file, Measurement) and file.ratio]
     return all(
-        len(ratio.processes) > 1 and half_width(mean_interval(ratio.processes, 0.99)) <= percent
+        len(ratio.processes) > 1 and decides(mean_interval(ratio.processes, LEVEL), percent)
         for ratio in ratios
     )
 
@@ -157,7 +164,9 @@ def _resizers(
     return [Resizer(library, *job) for job in jobs for library in chosen]
 
 
-def bicubic_quality(images: Path, scale: int, protocol_name: Protocol) -> Quality | None:
+def bicubic_quality(
+    images: Path, scale: int, protocol_name: Protocol, metrics: Sequence[MetricName] = ALWAYS
+) -> Quality | None:
     """The baseline of quality: MATLAB's bicubic interpolation of the same pictures."""
-    quality, _ = judge(lambda rgb: enlarge(rgb, scale), images, scale, protocol_name)
+    quality, _ = judge(lambda rgb: enlarge(rgb, scale), images, scale, protocol_name, metrics)
     return quality

@@ -34,6 +34,10 @@ def median_interval(samples: Sequence[float]) -> Interval:
     return ordered[max(low, 1) - 1], ordered[min(high + 1, n) - 1]
 
 
+LEVEL = 0.99
+"""Confidence of what is called a change."""
+
+
 def geometric_mean(values: Sequence[float]) -> float:
     """exp of the mean of the logarithms of positive ``values``."""
     return math.exp(np.log(values).mean())
@@ -50,10 +54,14 @@ def mean_interval(values: Sequence[float], level: float = 0.95) -> Interval:
     return middle / math.exp(reach), middle * math.exp(reach)
 
 
-def half_width(interval: Interval) -> float:
-    """Half the width of an interval of ratios, in percent."""
+def decides(interval: Interval, percent: float) -> bool:
+    """Whether an interval of new / old tells if the new one is slower by more than ``percent``.
+
+    It is at most ``percent`` wide on each side, or leaves out the limit; 0 asks for neither.
+    """
     low, high = interval
-    return 50 * (high - low)
+    limit = 1 + percent / 100
+    return not percent or 50 * (high - low) <= percent or low > limit or high < limit
 
 
 def ratio_reach(before: Sequence[float], after: Sequence[float], level: float) -> float:

@@ -14,15 +14,11 @@ from functools import partial
 from typing import IO, Any, TypeVar
 
 from ailsr.runtime.bench.latency import Latency, Ratio, relative_to
-from ailsr.runtime.bench.reference import environment
+from ailsr.runtime.bench.measurement import Failure, Measurement
+from ailsr.runtime.bench.reference import ReferenceRequest, environment
 from ailsr.runtime.bench.report_document import read_file
-from ailsr.runtime.bench.request import (
-    Failure,
-    Measurement,
-    ReferenceRequest,
-    Request,
-    Upscale,
-)
+from ailsr.runtime.bench.request import Request
+from ailsr.runtime.bench.upscale import UpscaleRequest
 from ailsr.runtime.errors import EngineError
 
 Found = TypeVar("Found")
@@ -94,8 +90,8 @@ def measure_side_by_side(
     return Round(found, references)
 
 
-def upscale(request: Upscale, command: Sequence[str] = COMMAND) -> None:
-    """Upscale pictures in a process of its own. Raises EngineError when that fails."""
+def upscale(request: UpscaleRequest, command: Sequence[str] = COMMAND) -> None:
+    """Upscale images in a process of its own. Raises EngineError when that fails."""
     for _ in _run("upscale", request, _silent, command):
         pass
 
@@ -179,7 +175,7 @@ def _with_ratios(
 
 def _run(
     task: str,
-    request: Request | ReferenceRequest | Upscale,
+    request: Request | ReferenceRequest | UpscaleRequest,
     progress: Progress,
     command: Sequence[str],
     blocks: list[list[float]] | None = None,

@@ -1,13 +1,14 @@
-"""PSNR and SSIM over a folder, of which a picture that cannot be used costs only itself."""
+"""The metrics over a folder, of which an image that cannot be used costs only itself."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ailsr.runtime.errors import AilsrError, ImageError
 from ailsr.runtime.imaging import protocol
 from ailsr.runtime.imaging.image import Rgb
+from ailsr.runtime.imaging.metrics import ALWAYS, MetricName, Scores
 from ailsr.runtime.imaging.protocol import Protocol, Quality
 
 LeftOut = dict[str, str]
@@ -19,6 +20,7 @@ def judge(
     images: Path,
     scale: int,
     protocol_name: Protocol,
+    metrics: Sequence[MetricName] = ALWAYS,
     tick: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[Quality | None, LeftOut]:
     """The quality of ``upscale`` over the pictures in ``images`` that can be used, None for none.
@@ -29,14 +31,14 @@ def judge(
         pairs = protocol.pairs(images, scale)
     except ImageError as error:
         return None, {str(images): str(error)}
-    scores: dict[str, tuple[float, float]] = {}
+    scores: dict[str, Scores] = {}
     left_out: LeftOut = {}
     for done, name in enumerate(pairs.names):
         tick(done, len(pairs))
         try:
             pair = pairs[done]
             protocol.check_size(pair, protocol_name)
-            scores[name] = protocol.score(upscale(pair.lr), pair, protocol_name)
+            scores[name] = protocol.score(upscale(pair.lr), pair, protocol_name, metrics)
         except (AilsrError, MemoryError) as error:
             left_out[name] = str(error) or f"{name}: out of memory"
     if not scores:

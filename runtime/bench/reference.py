@@ -14,7 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ailsr.runtime.bench.latency import Latency
+from ailsr.runtime.bench import cores
+from ailsr.runtime.bench.latency import Latency, measure_for, settle
+from ailsr.runtime.bench.system import System
 
 ONE_THREAD = dict.fromkeys(
     ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
@@ -23,6 +25,14 @@ ONE_THREAD = dict.fromkeys(
 BLOCK_SECONDS = 0.1
 """Length of its turn; a turn of a file is several times as long."""
 _SIDE, _FLOATS, _PRODUCTS, _PASSES = 384, 1 << 19, 2, 4
+
+
+@dataclass(frozen=True)
+class ReferenceRequest:
+    """The reference workload, to be run in turn with the files."""
+
+    threads: int
+    cores: str | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +75,22 @@ def _part(seed: int) -> Callable[[], None]:
             np.add(target, source, out=target)
 
     return run
+
+
+def run_reference(
+    request: ReferenceRequest, turn: Callable[[], None], emit: Callable[[list[float]], None]
+) -> None:
+    """Run the reference workload, turn after turn, until the harness ends this process.
+
+    ``emit`` is given the milliseconds of the runs of each turn.
+    """
+    if request.cores is not None:
+        cores.pin(cores.choose(request.cores, System()))
+    run = workload(request.threads)
+    settle(run)
+    while True:
+        turn()
+        emit(measure_for(run, BLOCK_SECONDS))
 
 
 def environment() -> dict[str, str]:

@@ -19,13 +19,14 @@ from ailsr.runtime import documents, schema
 from ailsr.runtime.bench.energy import Energy
 from ailsr.runtime.bench.host import Host
 from ailsr.runtime.bench.latency import WARM_UP_RULE, Latency, Ratio, Sustained
+from ailsr.runtime.bench.measurement import Failure, Measurement
 from ailsr.runtime.bench.path_parts import Parts
 from ailsr.runtime.bench.reference import Reference
-from ailsr.runtime.bench.request import Failure, Measurement
 from ailsr.runtime.bench.results import Results
 from ailsr.runtime.bench.system import Condition, Conditions, Noise
 from ailsr.runtime.engines.engine import Backend
 from ailsr.runtime.errors import DeviceError
+from ailsr.runtime.imaging.metrics import ALWAYS, METRICS, Scores
 from ailsr.runtime.imaging.protocol import Quality
 from ailsr.runtime.probe import Fidelity
 from ailsr.runtime.version import VERSION
@@ -59,6 +60,7 @@ def to_document(results: Results) -> dict[str, Any]:
             "sustained_minutes": results.sustained_minutes,
             "processes": results.processes,
             "baseline": results.baseline,
+            "metrics": list(results.metrics),
         },
         "reference": results.reference and asdict(results.reference),
         "files": [write_file(file) for file in results.files],
@@ -105,6 +107,7 @@ def read_results(document: Mapping[str, Any], device: str) -> Results:
             sustained_minutes=settings.get("sustained_minutes") or 0.0,
             processes=settings.get("processes") or 1,
             reference=_read_reference(reference) if reference else None,
+            metrics=tuple(settings.get("metrics") or ALWAYS),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
@@ -161,33 +164,27 @@ def _report_schema() -> dict[str, Any]:
 def _write_quality(quality: Quality) -> dict[str, Any]:
     return {
         "protocol": quality.protocol,
-        "psnr_db": _finite(quality.psnr_db),
-        "ssim": quality.ssim,
-        "images": {
-            name: {"psnr_db": _finite(psnr), "ssim": ssim}
-            for name, (psnr, ssim) in quality.images.items()
-        },
+        **_write_scores(quality.scores),
+        "images": {name: _write_scores(scores) for name, scores in quality.images.items()},
     }
 
 
 def _read_quality(values: Mapping[str, Any]) -> Quality:
-    return Quality(
-        values["protocol"],
-        _infinite(values["psnr_db"]),
-        values["ssim"],
-        {
-            name: (_infinite(score["psnr_db"]), score["ssim"])
-            for name, score in values["images"].items()
-        },
-    )
+    images = {name: read_scores(scores) for name, scores in values["images"].items()}
+    return Quality(values["protocol"], read_scores(values), images)
 
 
-def _finite(psnr_db: float) -> float | None:
-    return psnr_db if math.isfinite(psnr_db) else None
+def _write_scores(scores: Scores) -> dict[str, float | None]:
+    return {METRICS[n].key: s if math.isfinite(s) else None for n, s in scores.items()}
 
 
-def _infinite(psnr_db: float | None) -> float:
-    return math.inf if psnr_db is None else psnr_db
+def read_scores(values: Mapping[str, Any]) -> Scores:
+    """The metrics that an entry of a report holds."""
+    return {
+        name: math.inf if values[metric.key] is None else values[metric.key]
+        for name, metric in METRICS.items()
+        if metric.key in values
+    }
 
 
 def _of(kind: Callable[..., Any]) -> _Read:

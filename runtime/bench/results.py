@@ -8,8 +8,9 @@ from functools import cached_property
 from pathlib import Path
 
 from ailsr.runtime.bench.host import Host
+from ailsr.runtime.bench.measurement import Failure, Measurement
 from ailsr.runtime.bench.reference import Reference
-from ailsr.runtime.bench.request import Failure, Measurement
+from ailsr.runtime.imaging.metrics import ALWAYS, METRICS, Metric, MetricName, titles
 from ailsr.runtime.imaging.protocol import Protocol, Quality
 from ailsr.runtime.names import unless_shared
 
@@ -25,7 +26,7 @@ class Results:
     seconds: float
     protocol: Protocol
     images: str | None
-    """Folder that PSNR and SSIM were measured on; None: not measured."""
+    """Folder that quality was measured on; None: not measured."""
     files: list[Measurement | Failure]
     """In the order in which they were given."""
     bicubic: dict[int, Quality] = field(default_factory=dict)
@@ -39,6 +40,20 @@ class Results:
     """Fresh processes that each file was measured in."""
     reference: Reference | None = None
     """The reference workload, run in turn with the files; None: it was not."""
+    metrics: tuple[MetricName, ...] = ALWAYS
+    """Those that are shown; files are ranked by the first."""
+
+    @property
+    def rank_metric(self) -> Metric:
+        """The metric that files are ranked by."""
+        return METRICS[self.metrics[0]]
+
+    def rank_score(self, quality: Quality | None, image: str | None = None) -> float | None:
+        """The mean of ``quality`` in that metric, or an image's; None: it was not taken."""
+        if quality is None:
+            return None
+        scores = quality.scores if image is None else quality.images.get(image, {})
+        return scores.get(self.metrics[0])
 
     @property
     def measured(self) -> list[Measurement]:
@@ -54,10 +69,12 @@ class Results:
         return {n: why for file in self.measured for n, why in (file.left_out or {}).items()}
 
     @property
-    def judged_on(self) -> str | None:
-        """The pictures that PSNR and SSIM are of, in words; None: not measured."""
+    def judged(self) -> str | None:
+        """The metrics, the protocol and the images, in words; None: not measured."""
+        if not self.images:
+            return None
         without = f" without {', '.join(self.left_out)}" if self.left_out else ""
-        return f"{self.images}{without}" if self.images else None
+        return f"{titles(self.metrics)} by {self.protocol} on {self.images}{without}"
 
     @property
     def baseline(self) -> str | None:

@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 
 from ailsr.runtime.bench import process, reference
 from ailsr.runtime.bench.latency import BLOCKS, Latency, Ratio
+from ailsr.runtime.bench.measurement import Failure, Measurement
 from ailsr.runtime.bench.process import Round
-from ailsr.runtime.bench.reference import Reference
-from ailsr.runtime.bench.request import Failure, Measurement, ReferenceRequest, Request
+from ailsr.runtime.bench.reference import Reference, ReferenceRequest
+from ailsr.runtime.bench.request import Request
 from ailsr.runtime.bench.system import Conditions, Noise
 
 PROCESSES = 5

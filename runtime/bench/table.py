@@ -5,14 +5,14 @@ The terminal and the HTML report show the same strings; the JSON document has th
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import astuple, dataclass
 from typing import TypeVar
 
 from ailsr.runtime.bench.latency import Latency, Ratio, slowdown
-from ailsr.runtime.bench.request import Failure, Measurement
+from ailsr.runtime.bench.measurement import Failure, Measurement
 from ailsr.runtime.bench.results import Results
+from ailsr.runtime.imaging.metrics import METRICS
 from ailsr.runtime.imaging.protocol import Quality
 
 Value = TypeVar("Value")
@@ -58,8 +58,8 @@ class Row:
     frames_per_second: str = ABSENT
     megapixels_per_second: str = ABSENT
     memory_mb: str = ABSENT
-    psnr_db: str = ABSENT
-    ssim: str = ABSENT
+    scores: tuple[str, ...] = ()
+    """One for each of the metrics that are shown."""
     parts_ms: tuple[str, ...] = ()
     """Decode, tile, convert, infer and encode; empty where not taken apart."""
     ratio: str = ABSENT
@@ -82,17 +82,17 @@ def rows(results: Results) -> list[Row]:
     for file in results.files:
         name = results.short_name(file.file)
         if isinstance(file, Failure):
-            table.append(Row(name, why_no_latency=file.error, failed=True))
+            scores = _scores(results, None)
+            table.append(Row(name, why_no_latency=file.error, failed=True, scores=scores))
         else:
-            table.append(_row(name, file))
+            table.append(_row(name, file, _scores(results, file.quality)))
     for scale, quality in sorted(results.bicubic.items()):
         table.append(
             Row(
                 f"bicubic ×{scale}",
                 detail="interpolation · the baseline",
                 why_no_latency="quality only",
-                psnr_db=_psnr(quality),
-                ssim=_ssim(quality),
+                scores=_scores(results, quality),
             )
         )
     return table
@@ -107,11 +107,6 @@ def milliseconds(value: float) -> str:
 def throughput(value: float) -> str:
     """Frames or megapixels per second, about three significant digits."""
     return f"{value:.2f}" if value < 9.995 else f"{value:.1f}" if value < 99.95 else f"{value:.0f}"
-
-
-def decibels(value: float) -> str:
-    """Two decimals; ∞ for a picture without any error."""
-    return f"{value:.2f}" if math.isfinite(value) else "∞"
 
 
 def size(height_width: tuple[int, int]) -> str:
@@ -137,7 +132,7 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _row(name: str, file: Measurement) -> Row:
+def _row(name: str, file: Measurement, scores: tuple[str, ...]) -> Row:
     parts = [file.network, file.precision, f"×{file.scale}", f"{size(file.input_size)} in"]
     pixels = f"{file.pixels} pixels"
     kilobytes, memory = file.size_bytes / 1e3, file.peak_memory_bytes
@@ -153,8 +148,7 @@ def _row(name: str, file: Measurement) -> Row:
         megapixels_per_second=_or_absent(file.megapixels_per_second, throughput),
         memory_mb=ABSENT if memory is None else f"{memory / 1e6:.0f}",
         why_no_latency="" if file.measurable else NOT_MEASURABLE,
-        psnr_db=_psnr(file.quality),
-        ssim=_ssim(file.quality),
+        scores=scores,
         parts_ms=tuple(milliseconds(ms) for ms in astuple(file.parts)) if file.parts else (),
         ratio=_or_absent(file.ratio, ratio),
         ran_on=", ".join(f"{b.name} {b.operators}" for b in file.backends or () if b.operators)
@@ -175,9 +169,8 @@ def _or_absent(value: Value | None, write: Callable[[Value], str]) -> str:
     return ABSENT if value is None else write(value).strip()
 
 
-def _psnr(quality: Quality | None) -> str:
-    return decibels(quality.psnr_db) if quality else ABSENT
-
-
-def _ssim(quality: Quality | None) -> str:
-    return f"{quality.ssim:.4f}" if quality else ABSENT
+def _scores(results: Results, quality: Quality | None) -> tuple[str, ...]:
+    found = quality.scores if quality else {}
+    return tuple(
+        METRICS[name].text(found[name]) if name in found else ABSENT for name in results.metrics
+    )

@@ -3,12 +3,12 @@
 A fresh process per file makes load time and peak memory honest, and keeps an engine that crashes
 from taking the harness along. The first line of standard input is a JSON request, ``{"task":
 "measure", ...}`` with the fields of ``Request``, ``{"task": "upscale", ...}`` with those of
-``Upscale`` or ``{"task": "reference", ...}`` with those of ``ReferenceRequest``. Standard output
-carries JSON lines, ``{"what": ..., "done": n, "of": m}`` as it goes on and at the end ``{"result":
-...}`` or ``{"error": "why"}``; ``{"kept": ...}`` is a result that holds if no other comes,
-``{"block": [...]}`` the milliseconds of one turn of the reference workload. When the request says
-``in_turn``, and for the reference, ``{"turn": "over"}`` means that nothing is done until there is
-another line on standard input. Needs numpy, Pillow and one engine.
+``UpscaleRequest`` or ``{"task": "reference", ...}`` with those of ``ReferenceRequest``. Standard
+output carries JSON lines, ``{"what": ..., "done": n, "of": m}`` as it goes on and at the end
+``{"result": ...}`` or ``{"error": "why"}``; ``{"kept": ...}`` is a result that holds if no other
+comes, ``{"block": [...]}`` the milliseconds of one turn of the reference workload. When the request
+says ``in_turn``, and for the reference, ``{"turn": "over"}`` means that nothing is done until there
+is another line on standard input. Needs numpy, Pillow and one engine.
 """
 
 from __future__ import annotations
@@ -25,23 +25,24 @@ from typing import Any
 
 import numpy as np
 
-from ailsr.runtime.bench import cores, reference
+from ailsr.runtime.bench import cores
 from ailsr.runtime.bench.energy import find_meter, joules_per_call
 from ailsr.runtime.bench.latency import (
     AGAIN_SECONDS,
     BLOCKS,
     MIN_RUNS,
     WARM_UP_SECONDS,
-    measure_for,
     measure_latencies,
     measure_sustained,
-    settle,
 )
+from ailsr.runtime.bench.measurement import Measurement
 from ailsr.runtime.bench.path_parts import measure_parts
 from ailsr.runtime.bench.quality import LeftOut, judge
+from ailsr.runtime.bench.reference import ReferenceRequest, run_reference
 from ailsr.runtime.bench.report_document import write_file
-from ailsr.runtime.bench.request import Measurement, ReferenceRequest, Request, Upscale
+from ailsr.runtime.bench.request import Request
 from ailsr.runtime.bench.system import ROOT, Condition, Conditions, System, Watch
+from ailsr.runtime.bench.upscale import UpscaleRequest, upscale_pictures
 from ailsr.runtime.engines.engine import available_cores
 from ailsr.runtime.engines.pixels import from_pixels, to_pixels
 from ailsr.runtime.engines.registry import import_library
@@ -49,7 +50,6 @@ from ailsr.runtime.engines.resizer import Resizer, ResizerEngine
 from ailsr.runtime.engines.trial import TRIED, survives_trial
 from ailsr.runtime.errors import AilsrError
 from ailsr.runtime.files import size_bytes
-from ailsr.runtime.imaging import image, protocol
 from ailsr.runtime.imaging.image import Rgb
 from ailsr.runtime.imaging.protocol import Quality
 from ailsr.runtime.memory import peak_memory_bytes
@@ -211,22 +211,13 @@ def measure_speed(
 def measure_quality(
     upscaler: Upscaler, request: Request, report: Report
 ) -> tuple[Quality | None, LeftOut]:
-    """PSNR and SSIM over the pictures of ``request.images``, and which were left out."""
+    """The metrics over the pictures of ``request.images``, and which were left out."""
 
     def tick(done: int, total: int) -> None:
         report("PSNR", total + done, 2 * total)  # latency was the first half
 
     folder = Path(request.images or "")
-    return judge(upscaler.upscale, folder, upscaler.scale, request.protocol, tick)
-
-
-def upscale_pictures(request: Upscale) -> None:
-    """Upscale the named low-resolution pictures of a folder's pairs into PNG files."""
-    upscaler = load(Path(request.file), threads=request.threads, trusted=True)
-    pairs = protocol.pairs(Path(request.images), upscaler.scale)
-    for name, output in request.pictures.items():
-        pair = pairs[pairs.names.index(name)]
-        image.write(upscaler.upscale(pair.lr), Path(output))
+    return judge(upscaler.upscale, folder, upscaler.scale, request.protocol, request.metrics, tick)
 
 
 def photograph_like(height: int, width: int) -> Rgb:
@@ -243,22 +234,6 @@ def photograph_like(height: int, width: int) -> Rgb:
         levels = np.fft.irfft2(spectrum, (height, width))
         rgb[..., channel] = np.clip(128 + 48 * levels / levels.std(), 0, 255)
     return rgb
-
-
-def run_reference(
-    request: ReferenceRequest, turn: Callable[[], None], emit: Callable[[list[float]], None]
-) -> None:
-    """Run the reference workload, turn after turn, until the harness ends this process.
-
-    ``emit`` is given the milliseconds of the runs of each turn.
-    """
-    if request.cores is not None:
-        cores.pin(cores.choose(request.cores, System()))
-    run = reference.workload(request.threads)
-    settle(run)
-    while True:
-        turn()
-        emit(measure_for(run, reference.BLOCK_SECONDS))
 
 
 def main() -> None:
@@ -282,7 +257,7 @@ def main() -> None:
             request = json.loads(sys.stdin.readline())
             task = request.pop("task")
             if task == "upscale":
-                upscale_pictures(Upscale(**request))
+                upscale_pictures(UpscaleRequest(**request))
                 emit(result=None)
             elif task == "reference":
                 asked = ReferenceRequest(**request)

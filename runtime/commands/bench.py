@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,9 +16,10 @@ from ailsr.runtime.bench.comparison import compare_pairs
 from ailsr.runtime.bench.exchange import WRITERS
 from ailsr.runtime.bench.exported import read_exported
 from ailsr.runtime.bench.harness import Report
+from ailsr.runtime.bench.measurement import Failure
 from ailsr.runtime.bench.report_document import as_text, to_document
-from ailsr.runtime.bench.request import Failure, Upscale
 from ailsr.runtime.bench.results import Results
+from ailsr.runtime.bench.upscale import UpscaleRequest
 from ailsr.runtime.commands.bench_options import BenchConfig
 from ailsr.runtime.commands.bench_table import print_table
 from ailsr.runtime.commands.command import (
@@ -30,13 +32,14 @@ from ailsr.runtime.commands.command import (
 from ailsr.runtime.commands.compare import as_document, judge
 from ailsr.runtime.commands.compare import print_table as print_comparison
 from ailsr.runtime.devices.device import LOCAL, measure_on
-from ailsr.runtime.devices.registry import open_device
+from ailsr.runtime.devices.registry import device_kind, open_device
 from ailsr.runtime.engines.named_files import missing
 from ailsr.runtime.engines.registry import chosen_engines
 from ailsr.runtime.errors import AilsrError, DeviceError, EngineError, UsageError
 from ailsr.runtime.files import check_output
 from ailsr.runtime.imaging import image, protocol
 from ailsr.runtime.imaging.crops import Crop, crop
+from ailsr.runtime.imaging.metrics import taken, titles
 
 MOST_CROPS = 6
 """Pictures that the HTML report shows."""
@@ -58,12 +61,14 @@ def main(config: BenchConfig) -> None:
         raise UsageError(f"--relative-to {config.relative_to}: name one of the files to measure")
     if config.fail_on_slower is not None and not config.against:
         raise UsageError("--fail-on-slower compares: add --against OLD")
-    if config.against and any(name.partition(":")[0] == "adb" for name in config.device):
-        raise UsageError("--against: the app measures one file after the other; compare reports")
+    for name in config.device:
+        if config.against and not device_kind(name).takes_turns:
+            raise UsageError(f"--against: {name} measures files one by one; compare reports")
     plan = config.plan
     if config.budget_ms is not None and config.images is None:
-        raise UsageError("--budget-ms chooses by PSNR: add --images DIR")
+        raise UsageError("--budget-ms chooses by quality: add --images DIR")
     chosen_engines(config.engine)  # raises for one that does not exist
+    taken(plan.metrics)  # raises for one that is not installed
     if config.images:
         protocol.pairs(config.images, 1)  # raises when there are no pictures
         if note := protocol.left_out(config.images):
@@ -94,8 +99,8 @@ def main(config: BenchConfig) -> None:
     if config.json:
         documents = [to_document(results) for results in found]
         if limit is not None:
-            for document, choices in zip(documents, chosen, strict=True):
-                document["budget"] = budget.document(choices, limit)
+            for document, choices, results in zip(documents, chosen, found, strict=True):
+                document["budget"] = budget.document(choices, results.rank_metric, limit)
         for document, comparison in zip(documents, comparisons, strict=False):
             document["comparison"] = as_document(comparison)
         print_raw(as_text(documents if several else documents[0]))
@@ -122,7 +127,7 @@ def main(config: BenchConfig) -> None:
         for results in found:
             check_fidelity(results, config.fail_on_infidelity)
     for comparison in comparisons:
-        judge(comparison, config.fail_on_slower, None)
+        judge(comparison, config.fail_on_slower)
 
 
 def _reporter(bar: Progress, device: str, files: int) -> Report:
@@ -153,11 +158,11 @@ def check_fidelity(results: Results, levels: int) -> None:
 
 
 def _left_out(results: Results) -> str:
-    """Which pictures PSNR and SSIM are not of, and why; empty when none is missing."""
+    """Which pictures the metrics are not of, and why; empty when none is missing."""
     if not results.left_out:
         return ""
     where = "" if results.device == LOCAL else f" on {results.device}"
-    return f"PSNR and SSIM leave out{where}: {'; '.join(results.left_out.values())}"
+    return f"{titles(results.metrics)} leave out{where}: {'; '.join(results.left_out.values())}"
 
 
 def write_reports(config: BenchConfig, results: Results, several: bool) -> list[str]:
@@ -174,7 +179,7 @@ def write_reports(config: BenchConfig, results: Results, several: bool) -> list[
         from ailsr.runtime.report.page import write_html
 
         try:
-            crops = make_crops(results)
+            crops = make_crops(results, chosen_engines(config.engine))
         except EngineError as error:
             if results.device == LOCAL:
                 raise
@@ -196,8 +201,11 @@ def write_reports(config: BenchConfig, results: Results, several: bool) -> list[
     return failures
 
 
-def make_crops(results: Results) -> list[Crop]:
-    """What each picture looks like from the files worth showing; of many, the largest gains."""
+def make_crops(results: Results, engines: Mapping[str, str]) -> list[Crop]:
+    """What each picture looks like from the files worth showing; of many, the largest gains.
+
+    ``engines`` are chosen by the files' endings.
+    """
     files = findings.shown(results)
     bicubic = results.bicubic.get(next((file.scale for file in files.values()), 0))
     if not files or bicubic is None or results.images is None:
@@ -205,15 +213,19 @@ def make_crops(results: Results) -> list[Crop]:
     pairs = protocol.pairs(Path(results.images), next(iter(files.values())).scale)
     first = next(iter(files.values())).quality
     gain = {
-        name: (first.images[name][0] if first else 0) - bicubic.images[name][0]
+        name: results.rank_metric.gain(score or 0, before)
         for name in pairs.names
-        if name in bicubic.images and (first is None or name in first.images)
+        if (before := results.rank_score(bicubic, name)) is not None
+        if (score := results.rank_score(first, name)) is not None or first is None
     }
     chosen = sorted(sorted(gain, key=lambda name: -gain[name])[:MOST_CROPS])
     with tempfile.TemporaryDirectory() as folder:
         for label, file in files.items():
             outputs = {name: str(Path(folder, f"{label}-{i}.png")) for i, name in enumerate(chosen)}
-            process.upscale(Upscale(file.file, file.threads, results.images, outputs))
+            engine = engines.get(Path(file.file).suffix.lower())
+            process.upscale(
+                UpscaleRequest(file.file, file.threads, results.images, outputs, engine)
+            )
         return [
             crop(
                 pairs[pairs.names.index(name)],

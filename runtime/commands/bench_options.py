@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from ailsr.runtime.bench.harness import Plan
 from ailsr.runtime.bench.rounds import PROCESSES
 from ailsr.runtime.devices.device import LOCAL, Delegate
+from ailsr.runtime.devices.registry import forms
 from ailsr.runtime.engines.named_files import missing
 from ailsr.runtime.engines.resizer import Library
 from ailsr.runtime.errors import UsageError
 from ailsr.runtime.formats import FORMATS
+from ailsr.runtime.imaging.metrics import ALWAYS, METRIC_NAMES, metric_name, titles
 from ailsr.runtime.imaging.protocol import PROTOCOL, Protocol
 
 
@@ -70,7 +73,7 @@ class BenchConfig:
     images: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of high-resolution pictures for PSNR and SSIM. Their low-resolution "
+            help="Folder of high-resolution pictures for the metrics. Their low-resolution "
             "versions come from a sibling folder LR_bicubic/X<scale>, or are made by MATLAB's "
             "bicubic reduction. Without it: latency only.",
             metavar="DIR",
@@ -79,9 +82,8 @@ class BenchConfig:
     device: Annotated[
         list[str],
         typer.Option(
-            help="Where to measure: local, ssh://user@host[:port] (then /path/to/python, where it "
-            "is not python3) or adb[:serial]. May be repeated: all measure at the same time, each "
-            "yields a report of its own (docs/devices.md).",
+            help=f"Where to measure: {escape(forms())}. Repeatable: all measure at the same time, "
+            "each yields a report of its own (docs/devices.md).",
             metavar="DEVICE",
         ),
     ] = field(default_factory=lambda: [LOCAL])
@@ -161,10 +163,19 @@ class BenchConfig:
     protocol: Annotated[
         Protocol,
         typer.Option(
-            help="What PSNR and SSIM compare: Y of BT.601 or RGB, each without a border of "
+            help="What the metrics compare: Y of BT.601 or RGB, each without a border of "
             "<scale> pixels."
         ),
     ] = PROTOCOL
+    metric: Annotated[
+        list[str],
+        typer.Option(
+            help=f"Metric to show. Repeatable; plots and --budget-ms go by the first. Reports "
+            f"always hold {titles(ALWAYS)}.",
+            metavar="|".join(METRIC_NAMES),
+            show_default=", ".join(ALWAYS),
+        ),
+    ] = field(default_factory=lambda: list(ALWAYS))
     engine: Annotated[
         list[str],
         typer.Option(
@@ -186,8 +197,8 @@ class BenchConfig:
         float | None,
         typer.Option(
             min=0,
-            help="Name the file with the best PSNR whose whole path takes so many milliseconds at "
-            "most in nine of ten runs; exit code 1 when there is none. Needs --images.",
+            help="Name the file with the best quality whose whole path takes so many milliseconds "
+            "at most in nine of ten runs; exit code 1 when there is none. Needs --images.",
             metavar="MS",
         ),
     ] = None
@@ -241,6 +252,7 @@ class BenchConfig:
             seconds=self.seconds,
             images=str(self.images) if self.images else None,
             protocol=self.protocol,
+            metrics=tuple(dict.fromkeys(map(metric_name, self.metric))),
             engines=tuple(self.engine),
             cores=self.cores,
             sustained_minutes=self.sustained,

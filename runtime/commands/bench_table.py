@@ -12,6 +12,7 @@ from ailsr.runtime.bench.results import Results
 from ailsr.runtime.bench.table import ABSENT, NOT_MEASURABLE, Row, count, rows
 from ailsr.runtime.commands.command import print_table as draw_table
 from ailsr.runtime.commands.command import stdout
+from ailsr.runtime.imaging.metrics import METRICS
 
 
 def print_table(results: Results) -> None:
@@ -20,7 +21,8 @@ def print_table(results: Results) -> None:
     for warning in findings.infidelities(results):
         stdout.print(f"warning: {warning}", style="red", soft_wrap=True)
     numbers = ["size\nkB", "load\nms", "inference ms\n p50  p90  p99", "whole path\n p50  p90"]
-    numbers += ["frames\nper s", "memory\nMB", *(["PSNR\ndB", "SSIM\n"] if results.images else [])]
+    metrics = [METRICS[name] for name in results.metrics] if results.images else []
+    numbers += ["frames\nper s", "memory\nMB", *(f"{m.title}\n{m.unit}" for m in metrics)]
     draw_table(
         ["file", *numbers],
         [_cells(row)[: 1 + len(numbers)] for row in lines],
@@ -72,8 +74,7 @@ def _cells(row: Row) -> list[str | Text]:
         Text(f"{whole.p50} {whole.p90}") if whole else Text(stdout.clean(rest), justify="left"),
         row.frames_per_second,
         row.memory_mb,
-        row.psnr_db,
-        row.ssim,
+        *row.scores,
     ]
 
 
@@ -90,8 +91,8 @@ def _notes(results: Results) -> list[str]:
     ]
     if results.baseline:
         notes.append(f"ratios are to {results.short_name(results.baseline)}, run side by side")
-    if results.images:
-        notes.append(f"PSNR and SSIM by {results.protocol} on {results.judged_on}")
+    if results.judged:
+        notes.append(results.judged)
     notes += findings.fallbacks(results)
     if results.unsteady:
         names = ", ".join(results.unsteady)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +13,10 @@ from ailsr.runtime.bench.comparison import Change, Comparison, compare, load_rep
 from ailsr.runtime.bench.table import ABSENT, NOT_KNOWN, milliseconds
 from ailsr.runtime.commands.command import entry_point, message, print_json, stdout
 from ailsr.runtime.commands.command import print_table as draw_table
-from ailsr.runtime.errors import EngineError, UndecidedError
+from ailsr.runtime.errors import EngineError, UndecidedError, UsageError
+from ailsr.runtime.imaging.metrics import ALWAYS, METRICS, MetricName, metric_name
+
+NO_DROPS: Mapping[MetricName, float] = {}
 
 
 @dataclass(frozen=True)
@@ -48,40 +52,67 @@ class CompareConfig:
         ),
     ] = None
     fail_on_drop: Annotated[
-        float | None,
+        list[str],
         typer.Option(
             "--fail-on-drop",
             "--fail-on-loss",
-            min=0,
-            help="Fail when a file lost more than so many dB of PSNR.",
-            metavar="DB",
+            help="Fail when a file lost more than so many dB of PSNR, or, with the name of another "
+            "metric, so much of that: ssim=0.002. Repeatable.",
+            metavar="[METRIC=]N",
+            show_default=False,
         ),
-    ] = None
+    ] = field(default_factory=list)
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document, no table.")] = False
 
 
 def main(config: CompareConfig) -> None:
     """Print the comparison; raise EngineError when it fails the conditions."""
+    drops = parse_drops(config.fail_on_drop)
     comparison = compare(load_report(config.before, message), load_report(config.after, message))
     if config.json:
         print_json(as_document(comparison), indent=2)
     else:
         print_table(comparison)
-    judge(comparison, config.fail_on_slower, config.fail_on_drop)
+    judge(comparison, config.fail_on_slower, drops)
+
+
+def parse_drops(texts: Sequence[str]) -> dict[MetricName, float]:
+    """The largest drop allowed, by metric. Raises UsageError."""
+    drops: dict[MetricName, float] = {}
+    for text in texts:
+        name, _, number = text.rpartition("=")
+        try:
+            drop = float(number)
+        except ValueError:
+            drop = -1
+        if not drop >= 0:
+            raise UsageError(f"--fail-on-drop {text}: give a number, 0 or more, or METRIC=N")
+        drops[metric_name(name or "psnr")] = drop
+    return drops
 
 
 def as_document(comparison: Comparison) -> dict[str, Any]:
     """The comparison for JSON."""
     document = asdict(comparison)
     for entry, change in zip(document["changes"], comparison.changes, strict=True):
+        del entry["score_changes"], entry["scores_lost"]
+        for name, metric in METRICS.items():
+            base, _, unit = metric.key.partition("_")
+            key = "_".join(filter(None, (base, "change", unit)))
+            if name in change.score_changes or metric.package is None:
+                entry[key] = change.score_changes.get(name)
+            if name in change.scores_lost or metric.package is None:
+                entry[f"{name}_lost"] = name in change.scores_lost
         entry["verdict"] = change.verdict
     return document
 
 
-def judge(comparison: Comparison, slower: float | None, loss: float | None) -> None:
+def judge(
+    comparison: Comparison, slower: float | None, drops: Mapping[MetricName, float] = NO_DROPS
+) -> None:
     """Raise EngineError when the comparison fails the conditions, UndecidedError when it is too
     noisy to tell."""
-    if reasons := failures(comparison, slower, loss):
+    if reasons := failures(comparison, slower, drops):
         raise EngineError("; ".join(reasons))
     if slower is not None and (open_ := undecided(comparison, slower)):
         raise UndecidedError(
@@ -99,22 +130,31 @@ def undecided(comparison: Comparison, percent: float) -> list[str]:
     ]
 
 
-def failures(comparison: Comparison, slower: float | None, loss: float | None) -> list[str]:
+def failures(
+    comparison: Comparison, slower: float | None, drops: Mapping[MetricName, float] = NO_DROPS
+) -> list[str]:
     """Why a build should fail, one phrase for each file and condition."""
     reasons = []
+    judged = slower is not None or bool(drops)
     for change in comparison.changes:
         percent = None if change.ratio is None else 100 * (change.ratio - 1)
-        if change.error and not change.failed_before and (slower, loss) != (None, None):
+        if change.error and not change.failed_before and judged:
             reasons.append(f"{change.file} could not be measured: {change.error}")
         if slower is not None and _is_slower(change, slower):
             reasons.append(f"{change.file} is {percent:.1f} % slower (limit {slower:g} %)")
-        if loss is not None and -(change.psnr_change_db or 0) > loss:
-            reasons.append(
-                f"{change.file} lost {-(change.psnr_change_db or 0):.3f} dB (limit {loss:g} dB)"
-            )
-        if loss is not None and change.psnr_lost and not change.error:
-            reasons.append(f"{change.file} has no PSNR any more: measure it with --images")
-    if (slower, loss) != (None, None):
+        for name, limit in drops.items():
+            metric = METRICS[name]
+            unit = metric.unit or metric.title
+            drop = metric.gain(0, change.score_changes.get(name, 0))
+            if drop > limit:
+                shown = f"{drop:.{metric.digits + 1}f}"
+                reasons.append(f"{change.file} lost {shown} {unit} (limit {limit:g} {unit})")
+            if name in change.scores_lost and not change.error:
+                how = f"--images --metric {name}" if metric.package else "--images"
+                reasons.append(
+                    f"{change.file} has no {metric.title} any more: measure it with {how}"
+                )
+    if judged:
         reasons += [f"{name} is not in the later report" for name in comparison.only_before]
     return reasons
 
@@ -128,9 +168,12 @@ def print_table(comparison: Comparison) -> None:
     """One line per file; the interval is that of the ratio of the medians."""
     headers = ["file", "before\nms", "after\nms", "change\n%", "99 % interval\n%", "verdict"]
     colors = {"slower": "red", "faster": "green"}
+    taken = [n for n in METRICS if any(n in change.score_changes for change in comparison.changes)]
+    metrics = taken or [*ALWAYS]
+    headers += [f"{METRICS[name].title}\n{METRICS[name].unit}" for name in metrics]
     draw_table(
-        [*headers, "PSNR\ndB", "memory\nMB", "size\nkB"],
-        [_cells(change) for change in comparison.changes],
+        [*headers, "memory\nMB", "size\nkB"],
+        [_cells(change, metrics) for change in comparison.changes],
         styles=[colors.get(change.verdict) for change in comparison.changes],
     )
     stdout.print()
@@ -149,7 +192,7 @@ def print_table(comparison: Comparison) -> None:
         stdout.print(note, soft_wrap=True)
 
 
-def _cells(change: Change) -> list[str]:
+def _cells(change: Change, metrics: Sequence[MetricName]) -> list[str]:
     if change.ratio is None or change.before_ms is None or change.after_ms is None:
         latency = [ABSENT] * 5
     else:
@@ -159,7 +202,12 @@ def _cells(change: Change) -> list[str]:
     return [
         change.file,
         *latency,
-        ABSENT if change.psnr_change_db is None else _signed(change.psnr_change_db, 3),
+        *(
+            _signed(change.score_changes[name], METRICS[name].digits + 1)
+            if name in change.score_changes
+            else ABSENT
+            for name in metrics
+        ),
         ABSENT if memory is None else _signed(memory / 1e6, 0),
         ABSENT if size is None else _signed(size / 1e3, 1),
     ]

@@ -28,6 +28,7 @@ from ailsr.runtime.devices.device import Delegate, patience, scales
 from ailsr.runtime.errors import DeviceError, one_line
 from ailsr.runtime.files import sha256
 from ailsr.runtime.imaging import protocol
+from ailsr.runtime.imaging.metrics import ALWAYS
 from ailsr.runtime.imaging.protocol import Pair
 from ailsr.runtime.rules import check, number, text
 
@@ -51,7 +52,9 @@ class AdbDevice:
     def measure(self, plan: Plan, report: Report) -> Results:
         """As ``Device.measure``."""
         report("connecting", 0)
+        beyond = set(plan.metrics) - set(ALWAYS)
         for option, given in (
+            (f"--metric {' '.join(sorted(beyond))}", beyond),
             ("--cores", plan.cores), ("--engine", plan.engines), ("--baseline", plan.baselines),
         ):  # fmt: skip
             if given:
@@ -91,7 +94,9 @@ class AdbDevice:
             raise DeviceError(
                 f"the app on {self._adb.serial} refused: {one_line(document['error'], 500)}"
             )
-        results = replace(read_results(document, self.name), images=plan.images)
+        results = replace(
+            read_results(document, self.name), images=plan.images, metrics=tuple(plan.metrics)
+        )
         if plan.images and not results.bicubic:
             found = {file.scale for file in results.measured}
             judged = {s: bicubic_quality(Path(plan.images), s, plan.protocol) for s in found}

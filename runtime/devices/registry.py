@@ -2,27 +2,49 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-from ailsr.runtime.bench import harness
-from ailsr.runtime.bench.harness import Plan, Report
-from ailsr.runtime.bench.results import Results
 from ailsr.runtime.devices.adb_device import AdbDevice
 from ailsr.runtime.devices.device import LOCAL, Delegate, Device
+from ailsr.runtime.devices.local_device import LocalDevice
 from ailsr.runtime.devices.ssh_device import SshDevice
 from ailsr.runtime.errors import UsageError
 
 
-class LocalDevice:
-    """This machine. It is measured in the main thread, where Ctrl-C ends it."""
+@dataclass(frozen=True)
+class DeviceKind:
+    """Machines that are reached in the same way."""
 
-    name = LOCAL
+    form: str
+    """How ``--device`` names one, for people."""
+    pattern: str
+    """A regular expression of such names."""
+    open: Callable[[str, Path | None, Delegate], Device]
+    """The device of a name; nothing is connected yet. The options of the app follow the name."""
+    takes_turns: bool = True
+    """Files can be measured in turn, as ``--against`` does."""
 
-    def measure(self, plan: Plan, report: Report) -> Results:
-        return harness.measure_files(plan, report)
 
-    def close(self) -> None:
-        """Nothing to end."""
+DEVICES: dict[str, DeviceKind] = {
+    LOCAL: DeviceKind(LOCAL, LOCAL, lambda name, apk, delegate: LocalDevice()),
+    "ssh": DeviceKind(
+        "ssh://user@host[:port][/path/to/python]",
+        "ssh://.*",
+        lambda name, apk, delegate: SshDevice(name),
+    ),
+    "adb": DeviceKind("adb[:serial]", "adb(:.*)?", AdbDevice, takes_turns=False),
+}
+
+
+def device_kind(name: str) -> DeviceKind:
+    """The kind of the device ``name``. Raises UsageError for a name that is none."""
+    for kind in DEVICES.values():
+        if re.fullmatch(kind.pattern, name):
+            return kind
+    raise UsageError(f"no device {name!r}: give {forms()}")
 
 
 def open_device(name: str, apk: Path | None = None, delegate: Delegate = "cpu") -> Device:
@@ -31,12 +53,10 @@ def open_device(name: str, apk: Path | None = None, delegate: Delegate = "cpu") 
     ``apk`` is installed on an Android device before it measures with ``delegate``. Raises
     UsageError for a name that is none.
     """
-    if name == LOCAL:
-        return LocalDevice()
-    if name.startswith("ssh://"):
-        return SshDevice(name)
-    if name.partition(":")[0] == "adb":
-        return AdbDevice(name, apk, delegate)
-    raise UsageError(
-        f"no device {name!r}: give {LOCAL}, ssh://user@host[:port][/path/to/python] or adb[:serial]"
-    )
+    return device_kind(name).open(name, apk, delegate)
+
+
+def forms() -> str:
+    """``local, ssh://… or adb[:serial]``"""
+    *first, last = (kind.form for kind in DEVICES.values())
+    return f"{', '.join(first)} or {last}"

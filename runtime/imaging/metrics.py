@@ -1,11 +1,21 @@
-"""PSNR and SSIM of two images, as the super-resolution literature computes them."""
+"""The metrics of quality: each with its unit, its computation and its name in reports.
+
+``METRICS`` is the registry: tables, reports, plots, budgets and comparisons follow it.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import importlib
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
+
+from ailsr.runtime.errors import EngineError, UsageError
 
 PEAK = 255.0
 WINDOW = 11
@@ -14,6 +24,10 @@ SIGMA = 1.5
 
 Plane = NDArray[Any]
 """H×W or H×W×C, intensities in [0, 255], any element type."""
+MetricName = Literal["psnr", "ssim", "ssimulacra2"]
+METRIC_NAMES: tuple[MetricName, ...] = get_args(MetricName)
+Scores = Mapping[MetricName, float]
+"""By the metric's name."""
 
 
 def shave(image: Plane, border: int) -> Plane:
@@ -38,7 +52,7 @@ def ssim(image: Plane, reference: Plane) -> float:
     """
     if image.shape != reference.shape or min(image.shape[:2]) < WINDOW:
         raise ValueError(
-            f"SSIM needs two pictures of one size, {WINDOW} pixels or more a side; "
+            f"SSIM needs two images of one size, {WINDOW} pixels or more a side; "
             f"got {image.shape} and {reference.shape}"
         )
     c1, c2 = (0.01 * PEAK) ** 2, (0.03 * PEAK) ** 2
@@ -61,3 +75,102 @@ def _blur(plane: NDArray[np.float64]) -> NDArray[np.float64]:
     columns = sum(w * plane[i : i + height] for i, w in enumerate(weights))
     blurred: NDArray[np.float64] = sum(w * columns[:, i : i + width] for i, w in enumerate(weights))
     return blurred
+
+
+def ssimulacra2(image: Plane, reference: Plane) -> float:
+    """SSIMULACRA2 of two uint8 RGB images, 100 at most (Sneyers, 2023; package ssimulacra2)."""
+    compute: Callable[[io.BytesIO, io.BytesIO], float]
+    compute = importlib.import_module("ssimulacra2").compute_ssimulacra2
+    return float(compute(_file(reference), _file(image)))
+
+
+def _file(rgb: Plane) -> io.BytesIO:
+    """``rgb`` as an uncompressed file, which the package reads."""
+    file = io.BytesIO()
+    Image.fromarray(np.asarray(rgb, np.uint8)).save(file, "PPM")
+    file.seek(0)
+    return file
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A figure of quality of an image against its ground truth."""
+
+    title: str
+    """Its name for people."""
+    key: str
+    """Its name in reports and CSV files, with the unit; an infinite value is null there."""
+    compute: Callable[[Plane, Plane], float]
+    """Of an image and its reference, without the border that the protocol leaves out."""
+    digits: int
+    """Decimals that are shown."""
+    unit: str = ""
+    higher_is_better: bool = True
+    of_rgb: bool = False
+    """Computed on RGB, whatever the protocol compares."""
+    package: str | None = None
+    """The optional package that it needs, and ailsr's extra of that name; a metric without one is
+    always taken."""
+    note: str = ""
+    """How it is computed, in a sentence for the report."""
+
+    def gain(self, value: float, other: float) -> float:
+        """How much better ``value`` is than ``other``, in the metric's unit."""
+        return value - other if self.higher_is_better else other - value
+
+    def text(self, value: float) -> str:
+        """``value`` with its digits; ∞ where it is infinite."""
+        return f"{value:.{self.digits}f}" if np.isfinite(value) else "∞"
+
+    def with_unit(self, value: float) -> str:
+        """``37.30 dB``"""
+        return f"{self.text(value)} {self.unit or self.title}"
+
+
+METRICS: dict[MetricName, Metric] = {
+    "psnr": Metric("PSNR", "psnr_db", psnr, 2, "dB"),
+    "ssim": Metric("SSIM", "ssim", ssim, 4, note="SSIM with an 11×11 Gaussian window."),
+    "ssimulacra2": Metric(
+        "SSIMULACRA2",
+        "ssimulacra2",
+        ssimulacra2,
+        2,
+        of_rgb=True,
+        package="ssimulacra2",
+        note="SSIMULACRA2 on RGB.",
+    ),
+}
+ALWAYS: tuple[MetricName, ...] = tuple(n for n, metric in METRICS.items() if not metric.package)
+"""The metrics that every report holds."""
+
+
+def metric_name(text: str) -> MetricName:
+    """The metric of that name. Raises UsageError for one that does not exist."""
+    for name in METRIC_NAMES:
+        if name == text:
+            return name
+    raise UsageError(f"no metric {text!r}: choose one of {', '.join(METRIC_NAMES)}")
+
+
+def taken(asked: Sequence[MetricName]) -> tuple[MetricName, ...]:
+    """The metrics to compute where ``asked`` are to be shown.
+
+    Raises EngineError when the package of one is not installed.
+    """
+    for name in asked:
+        if (package := METRICS[name].package) is not None:
+            try:
+                importlib.import_module(package)
+            except ImportError as error:
+                raise EngineError(
+                    f'{METRICS[name].title} needs the package {package}: pip install "ailsr['
+                    f'{package}]"'
+                ) from error
+    return tuple(name for name in METRIC_NAMES if name in ALWAYS or name in asked)
+
+
+def titles(names: Sequence[MetricName]) -> str:
+    """``PSNR and SSIM``"""
+    first = ", ".join(METRICS[name].title for name in names[:-1])
+    last = METRICS[names[-1]].title
+    return f"{first} and {last}" if first else last

@@ -1,7 +1,7 @@
 """The evaluation protocols: which pixels are compared, so that figures can be.
 
 ``Y-shave-s``: the high-resolution image (HR) is cropped to a multiple of the scale s; the
-low-resolution one (LR) is its bicubic reduction as MATLAB makes it; PSNR and SSIM are taken on Y
+low-resolution one (LR) is its bicubic reduction as MATLAB makes it; metrics are taken on Y
 of BT.601 (studio range, rounded to whole levels as MATLAB's rgb2ycbcr does) without a border of s
 pixels. An HR file of one channel (Set14's `bridge`) is compared in its own levels, as the
 literature does.
@@ -26,6 +26,7 @@ from ailsr.runtime.imaging.color import Y_OFFSET, Y_WEIGHTS, luma
 from ailsr.runtime.imaging.degradation import BICUBIC, Degradation
 from ailsr.runtime.imaging.fitting import fit
 from ailsr.runtime.imaging.image import Rgb
+from ailsr.runtime.imaging.metrics import METRICS, MetricName, Scores
 from ailsr.runtime.imaging.resize import crop_to_multiple
 from ailsr.runtime.names import unless_shared
 
@@ -86,20 +87,28 @@ class Pairs(Sequence[Pair]):
 
 @dataclass(frozen=True)
 class Quality:
-    """PSNR in dB and SSIM by a protocol: the mean over the images of a folder, and each image's."""
+    """Metrics by a protocol: the mean over the images of a folder, and each image's."""
 
     protocol: Protocol
-    psnr_db: float
-    """Infinite when every image equals its ground truth."""
-    ssim: float
-    images: dict[str, tuple[float, float]] = field(default_factory=dict)
-    """(PSNR in dB, SSIM) by the image's name."""
+    scores: Scores
+    """Means over the images; PSNR is infinite when every image equals its ground truth."""
+    images: dict[str, Scores] = field(default_factory=dict)
+    """By the image's name."""
 
     @classmethod
-    def of_images(cls, protocol: Protocol, images: dict[str, tuple[float, float]]) -> Quality:
-        """The means over one or more ``images``."""
-        psnr_db, ssim = (fmean(figures) for figures in zip(*images.values(), strict=True))
-        return cls(protocol, psnr_db, ssim, images)
+    def of_images(cls, protocol: Protocol, images: dict[str, Scores]) -> Quality:
+        """The means over one or more ``images``, which have the same metrics."""
+        names = next(iter(images.values()))
+        means = {name: fmean(scores[name] for scores in images.values()) for name in names}
+        return cls(protocol, means, images)
+
+    @property
+    def psnr_db(self) -> float:
+        return self.scores["psnr"]
+
+    @property
+    def ssim(self) -> float:
+        return self.scores["ssim"]
 
 
 def pairs(folder: Path, scale: int, degradation: Degradation = BICUBIC) -> Pairs:
@@ -150,27 +159,37 @@ def set_name(folder: Path) -> str:
 
 
 def evaluate(
-    upscale: Callable[[Rgb], Rgb], pairs: Sequence[Pair], protocol: Protocol = PROTOCOL
+    upscale: Callable[[Rgb], Rgb],
+    pairs: Sequence[Pair],
+    protocol: Protocol = PROTOCOL,
+    names: Sequence[MetricName] = metrics.ALWAYS,
 ) -> Quality:
-    """PSNR and SSIM of ``upscale`` (uint8 RGB in and out) over ``pairs``.
+    """The metrics ``names`` of ``upscale`` (uint8 RGB in and out) over ``pairs``.
 
     Raises ImageError for an image too small for the protocol or a result of the wrong size.
     """
-    images = {pair.name: score(upscale(pair.lr), pair, protocol) for pair in pairs}
+    images = {pair.name: score(upscale(pair.lr), pair, protocol, names) for pair in pairs}
     if not images:
-        raise ImageError("no pictures to evaluate: name a folder that holds some")
+        raise ImageError("no images to evaluate: name a folder that holds some")
     return Quality.of_images(protocol, images)
 
 
-def score(upscaled: Rgb, pair: Pair, protocol: Protocol = PROTOCOL) -> tuple[float, float]:
-    """(PSNR in dB, SSIM) of one result. Raises ImageError as ``evaluate`` does."""
+def score(
+    upscaled: Rgb,
+    pair: Pair,
+    protocol: Protocol = PROTOCOL,
+    names: Sequence[MetricName] = metrics.ALWAYS,
+) -> Scores:
+    """The metrics ``names`` of one result. Raises ImageError as ``evaluate`` does."""
     if protocol not in PROTOCOLS:
         raise UsageError(f"no protocol {protocol!r}: choose one of {', '.join(PROTOCOLS)}")
     if upscaled.shape != pair.hr.shape:
         raise ImageError(f"{pair.name} came out as {upscaled.shape}, not as {pair.hr.shape}")
     check_size(pair, protocol)
     compared = [metrics.shave(plane, pair.scale) for plane in _planes(upscaled, pair, protocol)]
-    return metrics.psnr(*compared), metrics.ssim(*compared)
+    rgb = [metrics.shave(plane, pair.scale) for plane in (upscaled, pair.hr)]
+    every = {name: METRICS[name] for name in names}
+    return {n: metric.compute(*(rgb if metric.of_rgb else compared)) for n, metric in every.items()}
 
 
 def check_size(pair: Pair, protocol: Protocol = PROTOCOL) -> None:

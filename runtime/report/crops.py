@@ -12,9 +12,9 @@ from PIL import Image
 
 from ailsr.runtime.bench import findings
 from ailsr.runtime.bench.results import Results
-from ailsr.runtime.bench.table import decibels
 from ailsr.runtime.imaging.crops import Crop, Panel
 from ailsr.runtime.imaging.image import Rgb
+from ailsr.runtime.imaging.metrics import METRICS
 
 THUMBNAIL = 200
 """Longer side of the picture that shows where a crop lies, in pixels."""
@@ -84,19 +84,19 @@ def _picture(crop: Crop, panel: Panel) -> str:
 
 
 def _label(panel: Panel) -> str:
-    psnr = "" if panel.psnr_db is None else f" <span>{decibels(panel.psnr_db)} dB</span>"
-    return f"<b>{escape(panel.label)}</b>{psnr}"
+    score = "" if panel.psnr_db is None else METRICS["psnr"].with_unit(panel.psnr_db)
+    return f"<b>{escape(panel.label)}</b>{score and f' <span>{score}</span>'}"
 
 
 def _whole_picture(results: Results, name: str) -> str:
-    """PSNR of the whole picture in each version, by the protocol."""
+    """The first metric of the whole picture in each version, by the protocol."""
     files = findings.shown(results)
     qualities = {label: file.quality for label, file in files.items()}
     scale = next(iter(files.values())).scale
     lines = [
-        f"<dt>{escape(label)}</dt><dd>{decibels(quality.images[name][0])} dB</dd>"
+        f"<dt>{escape(label)}</dt><dd>{results.rank_metric.with_unit(score)}</dd>"
         for label, quality in {"bicubic": results.bicubic.get(scale), **qualities}.items()
-        if quality and name in quality.images
+        if (score := results.rank_score(quality, name)) is not None
     ]
     return f'<dl class="whole"><dt>Whole picture</dt>{"".join(lines)}</dl>' if lines else ""
 

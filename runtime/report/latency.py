@@ -11,7 +11,7 @@ from html import escape
 import numpy as np
 
 from ailsr.runtime.bench.latency import Latency, slowdown
-from ailsr.runtime.bench.request import Measurement
+from ailsr.runtime.bench.measurement import Measurement
 from ailsr.runtime.bench.results import Results
 from ailsr.runtime.bench.table import milliseconds, ratio
 from ailsr.runtime.report.scatter import Axis, line, text

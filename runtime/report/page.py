@@ -14,13 +14,13 @@ from ailsr.runtime.bench.table import (
     LatencyCells,
     Row,
     count,
-    decibels,
     milliseconds,
     rows,
     throughput,
 )
 from ailsr.runtime.files import atomic_output
 from ailsr.runtime.imaging.crops import Crop
+from ailsr.runtime.imaging.metrics import METRICS
 from ailsr.runtime.report.crops import crop_section
 from ailsr.runtime.report.latency import breakable, latency_section
 from ailsr.runtime.report.plot import plot_section
@@ -29,12 +29,8 @@ from ailsr.runtime.version import VERSION
 
 _METERS = {"battery": "by the battery of the device", "rapl": "by the processor's RAPL counters"}
 PROTOCOLS = {
-    "Y-shave-s": "Y-shave-s: on Y of BT.601 (studio range), without a border of <scale> pixels; "
-    "SSIM with an 11×11 Gaussian window. The low-resolution pictures are MATLAB's bicubic "
-    "reduction.",
-    "RGB-DIV2K": "RGB-DIV2K: on the three channels of RGB, without a border of <scale> pixels; "
-    "SSIM with an 11×11 Gaussian window. The low-resolution pictures are MATLAB's bicubic "
-    "reduction.",
+    "Y-shave-s": "Y-shave-s: on Y of BT.601 (studio range), without a border of <scale> pixels.",
+    "RGB-DIV2K": "RGB-DIV2K: on the three channels of RGB, without a border of <scale> pixels.",
 }
 
 
@@ -80,11 +76,14 @@ def _tiles(results: Results) -> str:
         (milliseconds(file.whole_path.p50_ms), "ms", "whole path, median"),
         (throughput(file.megapixels_per_second or 0), "Mpx/s", "of output"),
     ]
-    if file.quality:
-        tiles.append((decibels(file.quality.psnr_db), "dB", f"PSNR ({file.quality.protocol})"))
-        if bicubic := results.bicubic.get(file.scale):
-            gain = round(file.quality.psnr_db - bicubic.psnr_db, 2) + 0.0  # never "-0.00"
-            tiles.append((f"{gain:+.2f}".replace("-", "−"), "dB", "against bicubic"))
+    metric, score = results.rank_metric, results.rank_score(file.quality)
+    if score is not None:
+        tiles.append((metric.text(score), metric.unit, f"{metric.title} ({results.protocol})"))
+        bicubic = results.rank_score(results.bicubic.get(file.scale))
+        if bicubic is not None:
+            gain = round(score - bicubic, metric.digits) + 0.0  # never "-0.00"
+            text = f"{gain:+.{metric.digits}f}".replace("-", "−")
+            tiles.append((text, metric.unit, "against bicubic"))
     tiles.append((f"{file.size_bytes / 1e3:.0f}", "kB", "file size"))
     if file.peak_memory_bytes:
         tiles.append((f"{file.peak_memory_bytes / 1e6:.0f}", "MB", "peak memory"))
@@ -99,11 +98,14 @@ def _table_section(results: Results) -> Iterator[str]:
     yield "<h2>All figures</h2>"
     yield (
         '<div class="scroll" tabindex="0" role="region" aria-label="All figures"><table><thead><tr>'
-        '<th colspan="5"></th><th class="group" colspan="4">Whole path, ms</th>'
+        f'<th colspan="{3 + len(results.metrics)}"></th>'
+        '<th class="group" colspan="4">Whole path, ms</th>'
         '<th class="group" colspan="4">Inference, ms</th><th colspan="7"></th></tr><tr>'
     )
     latency = ["p50", "p90", "p99", "mean ± sd"]
-    names = ["File", "PSNR<br>dB", "SSIM", "Size<br>kB", "Memory<br>MB", *latency, *latency]
+    metrics = [METRICS[name] for name in results.metrics]
+    names = ["File", *("<br>".join(filter(None, (m.title, m.unit))) for m in metrics)]
+    names += ["Size<br>kB", "Memory<br>MB", *latency, *latency]
     names += ["Frames<br>per s", "Mpx<br>per s", "Load<br>ms", "First<br>run, ms"]
     names += ["Ratio<br>(95 %)", "Operators<br>by backend", "Fidelity"]
     yield "".join(f'<th scope="col">{name}</th>' for name in names)
@@ -117,8 +119,10 @@ def _table_row(row: Row) -> str:
     head = f'<th scope="row">{breakable(row.name)}<small>{" ".join(words)}</small></th>'
     if row.failed:
         reason = escape(row.why_no_latency)
-        return f'<tr class="failed">{head}<td class="why" colspan="19">failed: {reason}</td></tr>'
-    head += _cells([row.psnr_db, row.ssim, row.size_kb, row.memory_mb])
+        span = 17 + len(row.scores)
+        why = f'<td class="why" colspan="{span}">failed: {reason}</td>'
+        return f'<tr class="failed">{head}{why}</tr>'
+    head += _cells([*row.scores, row.size_kb, row.memory_mb])
     if row.inference is None or row.whole_path is None:
         reason = escape(row.why_no_latency)
         fidelity = escape(row.fidelity)
@@ -214,7 +218,16 @@ def _method_section(results: Results) -> Iterator[str]:
     facts |= _surroundings(results)
     if results.images:
         without = f", without {', '.join(results.left_out)}" if results.left_out else ""
-        facts["PSNR, SSIM"] = f"{PROTOCOLS[results.protocol]} Mean over the pictures{without}."
+        metrics = [METRICS[name] for name in results.metrics]
+        notes = [metric.note for metric in metrics if metric.note]
+        facts[", ".join(metric.title for metric in metrics)] = " ".join(
+            [
+                PROTOCOLS[results.protocol],
+                *notes,
+                "The low-resolution pictures are MATLAB's bicubic reduction.",
+                f"Mean over the pictures{without}.",
+            ]
+        )
     yield '<h2>How this was measured</h2><dl class="facts">'
     yield from (f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in facts.items())
     yield "</dl>"

@@ -1,4 +1,4 @@
-"""The report's plot: PSNR against the latency of the whole path, one plot per scale."""
+"""The report's plot: the first metric against the latency of the whole path, one plot per scale."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from html import escape
 from pathlib import Path
 
 from ailsr.runtime.bench import findings
-from ailsr.runtime.bench.request import Measurement
+from ailsr.runtime.bench.measurement import Measurement
 from ailsr.runtime.bench.results import Results
-from ailsr.runtime.bench.table import decibels, size
+from ailsr.runtime.bench.table import size
 from ailsr.runtime.formats import FileFormat, format_of
 from ailsr.runtime.report.scatter import Point, mark, scatter
 
@@ -19,17 +19,18 @@ WIDTHS = {"wide": (1200, 420), "medium": (690, 380), "narrow": (340, 340)}
 
 
 def plot_section(results: Results) -> Iterator[str]:
-    """Heading, plots and legend as HTML; nothing when no file has both latency and PSNR."""
+    """Heading, plots and legend as HTML; nothing when no file has both latency and a score."""
     timed = [
         file
         for file in results.measured
-        if file.whole_path and file.quality and math.isfinite(file.quality.psnr_db)
+        if file.whole_path and math.isfinite(_score(results, file))
     ]
     if not timed:
         return
     yield "<h2>Quality against latency</h2>"
+    up = "Up" if results.rank_metric.higher_is_better else "Down"
     yield (
-        '<p class="lead">Up and to the left is better. A mark stands at the median of the whole '
+        f'<p class="lead">{up} and to the left is better. A mark stands at the median of the whole '
         "path, its line reaches to the 90th percentile. The steps are the front: no file is both "
         "faster and better than one on it.</p>"
     )
@@ -46,32 +47,35 @@ def _plot(results: Results, files: Sequence[Measurement], scale: int) -> str:
     same_size = len(sizes) == 1
     x_title = f"ms per picture of {size(sizes.pop())}" if same_size else "ms per output megapixel"
     networks = {file.network for file in files}
-    front = findings.front(files)
-    points = []
+    front = findings.front(results, files)
+    points, metric = [], results.rank_metric
     for file in files:
-        assert file.whole_path and file.quality
-        unit = 1.0 if same_size else math.prod(file.output_size) / 1e6
+        assert file.whole_path
+        pixels = 1.0 if same_size else math.prod(file.output_size) / 1e6
         label = Path(file.file).stem
         if file.network:  # the mark's shape tells the format
             what = findings.format_name(file) if len(networks) == 1 else file.network
             label = f"{what} {file.precision}"
         points.append(
             Point(
-                x=file.whole_path.p50_ms / unit,
-                x_high=file.whole_path.p90_ms / unit,
-                y=file.quality.psnr_db,
+                x=file.whole_path.p50_ms / pixels,
+                x_high=file.whole_path.p90_ms / pixels,
+                y=_score(results, file),
+                y_text=metric.with_unit(_score(results, file)),
                 label=label,
                 style=_style(file),
                 shape=_format(file).shape,
                 on_front=file in front,
             )
         )
-    y_title = f"PSNR in dB ({results.protocol})"
+    unit = f" in {metric.unit}" if metric.unit else ""
+    y_title = f"{metric.title}{unit} ({results.protocol})"
     plots = "".join(
         f'<div class="{name}">{scatter(points, x_title, y_title, *drawing)}</div>'
         for name, drawing in WIDTHS.items()
     )
-    note = _front_note(results, front) + _bicubic_note(results, min(p.y for p in points), scale)
+    lowest = min(p.y for p in points)
+    note = _front_note(results, front) + _bicubic_note(results, lowest, scale)
     return f'<figure class="plot">{_legend(files)}{plots}<figcaption>{note}</figcaption></figure>'
 
 
@@ -105,9 +109,16 @@ def _style(file: Measurement) -> str:
 
 
 def _bicubic_note(results: Results, lowest: float, scale: int) -> str:
-    bicubic = results.bicubic.get(scale)
+    metric, bicubic = results.rank_metric, results.rank_score(results.bicubic.get(scale))
     if bicubic is None:
         return ""
-    below = lowest - bicubic.psnr_db
-    place = f", {decibels(below)} dB below the lowest mark" if below >= 0.005 else ""
-    return f"Bicubic interpolation: {decibels(bicubic.psnr_db)} dB{place}."
+    below = lowest - bicubic
+    place = ""
+    if below >= 0.5 * 10**-metric.digits:
+        place = f", {metric.with_unit(below)} below the lowest mark"
+    return f"Bicubic interpolation: {metric.with_unit(bicubic)}{place}."
+
+
+def _score(results: Results, file: Measurement) -> float:
+    score = results.rank_score(file.quality)
+    return math.nan if score is None else score

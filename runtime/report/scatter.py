@@ -20,7 +20,7 @@ RADIUS = 6
 
 @dataclass(frozen=True)
 class Point:
-    """One file: latency in milliseconds (median, and a high percentile), quality in dB."""
+    """One file: latency in milliseconds (median, and a high percentile), and quality."""
 
     x: float
     x_high: float
@@ -31,6 +31,8 @@ class Point:
     shape: Shape
     on_front: bool = False
     """No other point is both faster and better."""
+    y_text: str = ""
+    """``y`` with its unit."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ def scatter(points: Sequence[Point], x_title: str, y_title: str, width: int, hei
         end = min(x(point.x_high), width - RIGHT)
         parts.append(line(x(point.x), y(point.y), end, y(point.y), f"whisker {point.style}"))
     for point in points:
-        title = f"{point.label}: {point.x:.3g} ms, {point.y:.2f} dB"
+        title = f"{point.label}: {point.x:.3g} ms, {point.y_text}"
         parts.append(mark(x(point.x), y(point.y), point.shape, point.style, title))
     for point, place in zip(points, _label_places(points, x, y, width), strict=True):
         if place:

@@ -106,8 +106,7 @@ def resize(size, scale):
 def scores(size, scale, protocol, grayscale, change):
     """PSNR in dB and SSIM of a changed probe picture."""
     upscaled, hr = scored(size, grayscale, change)
-    psnr, ssim = score(upscaled, Pair("any", hr[::scale, ::scale], hr, grayscale), protocol)
-    return {"psnr": psnr, "ssim": ssim}
+    return score(upscaled, Pair("any", hr[::scale, ::scale], hr, grayscale), protocol)
 
 
 def scored(size, grayscale, change):

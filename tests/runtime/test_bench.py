@@ -38,8 +38,10 @@ from ailsr.runtime.bench.latency import (
     measure_sustained,
     slowdown,
 )
-from ailsr.runtime.bench.request import Failure, Measurement, Request, Upscale
+from ailsr.runtime.bench.measurement import Failure, Measurement
+from ailsr.runtime.bench.request import Request
 from ailsr.runtime.bench.system import System
+from ailsr.runtime.bench.upscale import UpscaleRequest
 from ailsr.runtime.card import Card
 from ailsr.runtime.imaging import image
 from ailsr.runtime.imaging.protocol import pairs
@@ -211,8 +213,8 @@ def test_a_file_that_computes_bicubic_scores_as_bicubic(files, images, kind):
     assert found.quality.psnr_db == pytest.approx(bicubic.psnr_db, abs=0.1)
     assert found.quality.ssim == pytest.approx(bicubic.ssim, abs=0.002)
     assert found.quality.protocol == "Y-shave-s"
-    for name, (psnr, _) in bicubic.images.items():
-        assert found.quality.images[name][0] == pytest.approx(psnr, abs=0.3)
+    for name, scores in bicubic.images.items():
+        assert found.quality.images[name]["psnr"] == pytest.approx(scores["psnr"], abs=0.3)
 
     assert (found.network, found.precision) == ("cubic", kind.split()[1])
     assert (found.input_size, found.output_size, found.scale) == (SIZE, (96, 128), 2)
@@ -245,7 +247,9 @@ def test_without_images_there_is_latency_only(files):
 
 def test_pictures_are_upscaled_for_looking_at(files, images, tmp_path):
     output = tmp_path / "chelsea.png"
-    process.upscale(Upscale(str(files["onnx float32"]), 1, str(images), {"chelsea": str(output)}))
+    process.upscale(
+        UpscaleRequest(str(files["onnx float32"]), 1, str(images), {"chelsea": str(output)})
+    )
     pair = pairs(images, 2)[pairs(images, 2).names.index("chelsea")]
     difference = image.read(output).astype(int) - enlarge(pair.lr, 2)
     assert np.abs(difference[4:-4, 4:-4]).max() <= 1  # MATLAB rounds between the two passes

@@ -13,10 +13,12 @@ import pytest
 
 from ailsr.runtime.bench.budget import Choice, check_met, choices, document, sentence
 from ailsr.runtime.bench.host import Host
-from ailsr.runtime.bench.request import Failure, Latency, Measurement
+from ailsr.runtime.bench.latency import Latency
+from ailsr.runtime.bench.measurement import Failure, Measurement
 from ailsr.runtime.bench.results import Results
 from ailsr.runtime.errors import BudgetError
 from ailsr.runtime.imaging import image
+from ailsr.runtime.imaging.metrics import METRICS
 from ailsr.runtime.imaging.protocol import Quality
 
 BENCH = Path(sys.executable).with_name("ailsr-bench")
@@ -24,10 +26,11 @@ HOST = Host("Cortex-A76", 4, 8 * 10**9, "Linux", "aarch64", "3.11.2", "performan
 
 
 def measured(file: str, p90_ms: float | None, psnr_db: float, scale: int = 2) -> Measurement:
+    quality = Quality("Y-shave-s", {"psnr": psnr_db, "ssim": 0.9})
     whole = p90_ms and Latency.of_samples([0.8 * p90_ms] * 8 + [p90_ms] * 3)
     return Measurement(
         f"exported/{file}", "engine 1", None, None, "uint8", scale, (90, 160), 1, 9000,
-        whole is not None, whole_path=whole, quality=Quality("Y-shave-s", psnr_db, 0.9),
+        whole is not None, whole_path=whole, quality=quality,
     )  # fmt: skip
 
 
@@ -79,7 +82,7 @@ def test_nothing_timed_leaves_no_choice():
 
 
 def test_a_perfect_picture_is_valid_json():
-    entry = document([Choice(2, "a.onnx", float("inf"), 1.0, "a.onnx")], 16)
+    entry = document([Choice(2, "a.onnx", float("inf"), 1.0, "a.onnx")], METRICS["psnr"], 16)
     assert json.loads(json.dumps(entry, allow_nan=False))["choices"][0]["psnr_db"] is None
 
 
@@ -99,4 +102,4 @@ def test_the_command_names_the_file_or_fails(write_network, photographs, tmp_pat
     assert json.loads(done.stdout)["budget"]["choices"][0]["file"] is None
     done = subprocess.run([BENCH, path, "--budget-ms", "9"], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "error: --budget-ms chooses by PSNR: add --images DIR\n"
+    assert done.stderr == "error: --budget-ms chooses by quality: add --images DIR\n"

@@ -21,17 +21,20 @@ from ailsr.runtime import ModelError, UsageError
 from ailsr.runtime.bench import intervals
 from ailsr.runtime.bench.comparison import BETWEEN_RUNS, compare, compare_pairs, load_report
 from ailsr.runtime.bench.energy import Energy
+from ailsr.runtime.bench.harness import decided
 from ailsr.runtime.bench.host import Host
 from ailsr.runtime.bench.intervals import mean_interval, median_interval, ratio_reach
 from ailsr.runtime.bench.latency import Latency, Ratio, Sustained
+from ailsr.runtime.bench.measurement import Failure, Measurement
 from ailsr.runtime.bench.path_parts import Parts
 from ailsr.runtime.bench.reference import Reference
-from ailsr.runtime.bench.request import Failure, Measurement
+from ailsr.runtime.bench.report_document import read_file
 from ailsr.runtime.bench.system import Condition, Conditions, Noise
 from ailsr.runtime.commands.bench_options import counterparts
 from ailsr.runtime.commands.compare import failures, judge, undecided
 from ailsr.runtime.engines.engine import Backend
 from ailsr.runtime.errors import EngineError, UndecidedError
+from ailsr.runtime.imaging.metrics import METRICS
 from ailsr.runtime.imaging.protocol import Quality
 from ailsr.runtime.probe import Fidelity
 
@@ -162,6 +165,8 @@ def test_the_schema_knows_every_field_and_no_other(kind, name):
         "latency": {"histogram"},  # instead of samples, by front ends with little room
     }.get(name, set())
     stored = {f.name for f in fields(kind) if not f.name.startswith("named_")}
+    if kind is Quality:  # its scores stand beside the other fields
+        stored = stored - {"scores"} | {metric.key for metric in METRICS.values()}
     assert set(definition["properties"]) == stored | derived
     assert set(definition.get("required", [])) <= stored | derived
 
@@ -251,8 +256,8 @@ def test_a_report_differs_from_itself_in_nothing(report):
     assert len(report["files"][0]["to_reference"]) == 5
     found = compare(report, report)
     assert [change.verdict for change in found.changes] == ["same", "same", "unknown"]
-    assert found.changes[0].ratio == 1 and found.changes[0].psnr_change_db == 0
-    assert failures(found, slower=None, loss=0) == []
+    assert found.changes[0].ratio == 1 and found.changes[0].score_changes == {"psnr": 0, "ssim": 0}
+    assert failures(found, slower=None, drops={"psnr": 0, "ssim": 0}) == []
 
 
 @pytest.mark.parametrize("which", ["another machine", "no reference", "another reference"])
@@ -318,17 +323,35 @@ def paired(report, *ratios):
     return compare_pairs(report, [(1, 0)])
 
 
+@pytest.mark.parametrize(
+    ("ratios", "percent", "expected"),
+    [
+        ((1.005, 1.01, 1.0), 5, True),  # the same, narrow enough
+        ((1.6, 1.8, 1.7, 1.75), 5, True),  # wide, but slower beyond doubt
+        ((0.55, 0.6, 0.65), 5, True),  # wide, but faster beyond doubt
+        ((1.5, 0.7, 1.2), 5, False),
+        ((1.5, 0.7, 1.2), 0, True),  # no precision is asked for
+        ((1.1,), 5, False),
+        ((1.1,), 0, False),
+    ],
+)
+def test_the_bench_goes_on_until_a_comparison_is_decided(report, ratios, percent, expected):
+    (change,) = paired(report, *ratios).changes
+    files = [read_file(entry) for entry in report["files"]]
+    assert decided(files, percent) == change.decides(percent) == expected
+
+
 def test_files_of_one_run_are_compared_by_the_ratios_of_their_processes(report):
     found = paired(report, 1.1, 1.1, 1.1, 1.1, 1.1)
     (change,) = found.changes
     assert (change.ratio, change.verdict) == (pytest.approx(1.1), "slower")
     assert change.file == Path(report["files"][1]["file"]).name
     with pytest.raises(EngineError, match=r"10\.0 % slower .limit 5 %"):
-        judge(found, 5, None)
-    judge(found, 11, None)
+        judge(found, 5)
+    judge(found, 11)
     for unclear in ((1.5, 0.7, 1.2), (1.1,)):
         with pytest.raises(UndecidedError, match="cannot be told to 5 %"):
-            judge(paired(report, *unclear), 5, None)
+            judge(paired(report, *unclear), 5)
 
 
 def test_each_file_has_its_counterpart(tmp_path):

@@ -9,7 +9,8 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from ailsr.runtime.imaging import image
 from ailsr.runtime.imaging.color import luma
-from ailsr.runtime.imaging.metrics import psnr, shave, ssim
+from ailsr.runtime.imaging.metrics import psnr, shave, ssim, ssimulacra2
+from ailsr.runtime.imaging.protocol import Pair, score
 from ailsr.runtime.imaging.resize import crop_to_multiple, enlarge, shrink
 
 
@@ -78,3 +79,18 @@ def test_shave_takes_the_border_off_every_side():
     picture = np.arange(20).reshape(4, 5)
     assert shave(picture, 1).tolist() == [[6, 7, 8], [11, 12, 13]]
     assert shave(picture, 0).shape == (4, 5)
+
+
+def test_ssimulacra2_is_that_of_its_package(photographs, tmp_path):
+    package = pytest.importorskip("ssimulacra2")
+    hr = photographs["chelsea"][:120, :160]
+    worse = enlarge(shrink(hr, 2), 2)
+    image.write(hr, tmp_path / "hr.png")
+    image.write(worse, tmp_path / "worse.png")
+    expected = package.compute_ssimulacra2(tmp_path / "hr.png", tmp_path / "worse.png")
+    assert 0 < expected < 90
+    assert ssimulacra2(worse, hr) == pytest.approx(expected, abs=1e-9)
+    assert ssimulacra2(hr, hr) == pytest.approx(100)
+    assert score(worse, Pair("a", shrink(hr, 2), hr), names=["ssimulacra2"]) == {
+        "ssimulacra2": ssimulacra2(shave(worse, 2), shave(hr, 2))
+    }

@@ -47,9 +47,9 @@ def test_rgb_div2k_compares_the_three_channels(photographs):
     upscaled = enlarge(pair.lr, 3)
     scores = evaluate(lambda lr: enlarge(lr, 3), [pair], "RGB-DIV2K")
     assert scores.psnr_db == psnr(shave(upscaled, 3), shave(hr, 3))
-    assert scores.images == {"astronaut": (scores.psnr_db, scores.ssim)}
+    assert scores.images == {"astronaut": {"psnr": scores.psnr_db, "ssim": scores.ssim}}
     y = [shave(np.rint(luma(plane)), 3) for plane in (upscaled, hr)]
-    assert score(upscaled, pair)[0] == psnr(*y)
+    assert score(upscaled, pair)["psnr"] == psnr(*y)
 
 
 def test_low_resolution_pictures_of_a_sibling_folder_are_used(data):
@@ -126,7 +126,7 @@ def test_pictures_too_small_and_results_of_the_wrong_size_are_named(tmp_path, ph
     pair = Pair("a", np.zeros((20, 20, 3), np.uint8), np.zeros((40, 40, 3), np.uint8))
     with pytest.raises(ImageError, match=r"a came out as \(20, 20, 3\)"):
         evaluate(lambda lr: lr, [pair])
-    with pytest.raises(ImageError, match="no pictures to evaluate"):
+    with pytest.raises(ImageError, match="no images to evaluate"):
         evaluate(lambda lr: lr, [])
     with pytest.raises(UsageError, match="choose one of Y-shave-s, RGB-DIV2K"):
         score(pair.hr, pair, "Y")
@@ -135,7 +135,10 @@ def test_pictures_too_small_and_results_of_the_wrong_size_are_named(tmp_path, ph
 
 def test_equal_pictures_score_infinity_and_one(photographs):
     hr = photographs["chelsea"][:60, :60]
-    assert score(hr, Pair("a", shrink(hr, 2), hr)) == (float("inf"), pytest.approx(1.0))
+    assert score(hr, Pair("a", shrink(hr, 2), hr)) == {
+        "psnr": float("inf"),
+        "ssim": pytest.approx(1.0),
+    }
 
 
 def test_what_a_folder_leaves_out_is_said(tmp_path):

@@ -21,9 +21,9 @@ from ailsr.runtime.bench import findings
 from ailsr.runtime.bench.energy import Energy
 from ailsr.runtime.bench.host import Host
 from ailsr.runtime.bench.latency import Latency, Ratio, Sustained
+from ailsr.runtime.bench.measurement import Failure, Measurement
 from ailsr.runtime.bench.path_parts import Parts
 from ailsr.runtime.bench.report_document import to_document
-from ailsr.runtime.bench.request import Failure, Measurement
 from ailsr.runtime.bench.results import Results
 from ailsr.runtime.bench.system import Condition, Conditions, Noise
 from ailsr.runtime.bench.table import NOT_MEASURABLE, milliseconds, rows
@@ -38,7 +38,9 @@ from ailsr.runtime.report.latency import BINS, _histogram
 from ailsr.runtime.report.page import page, write_html
 
 HOST = Host("Cortex-A76", 4, 8 * 10**9, "Linux", "aarch64", "3.11.2", "performance", 0.1)
-BICUBIC = Quality("Y-shave-s", 33.69, 0.93, {"woman": (32.1, 0.9)})
+BICUBIC = Quality(
+    "Y-shave-s", {"psnr": 33.69, "ssim": 0.93}, {"woman": {"psnr": 32.1, "ssim": 0.9}}
+)
 
 
 def latency(p50_ms: float) -> Latency:
@@ -49,7 +51,8 @@ def measured(name: str, p50_ms: float | None, psnr_db: float, **values: object) 
     """A file called ``<network>_x2_<precision>.<ending>`` that takes ``p50_ms``."""
     network, precision = name.split(".")[0].split("_x2_")
     whole = None if p50_ms is None else latency(p50_ms)
-    quality = Quality("Y-shave-s", psnr_db, 0.95, {"woman": (psnr_db - 1, 0.94)})
+    woman = {"psnr": psnr_db - 1, "ssim": 0.94}
+    quality = Quality("Y-shave-s", {"psnr": psnr_db, "ssim": 0.95}, {"woman": woman})
     figures = {
         "load_ms": 12.0,
         "first_run_ms": 30.0,
@@ -154,7 +157,7 @@ def test_rows_tell_measured_from_not_measurable_and_failed():
         *("", "", NOT_MEASURABLE, "damaged", "quality only")
     ]
     assert table[0].whole_path.p50 == "20.0" and table[0].inference.p50 == "16.0"
-    assert table[0].psnr_db == "37.30" and table[0].memory_mb == "84"
+    assert table[0].scores == ("37.30", "0.9500") and table[0].memory_mb == "84"
 
 
 def test_an_infinite_psnr_is_null_in_json_and_a_sign_in_the_table():
@@ -162,7 +165,7 @@ def test_an_infinite_psnr_is_null_in_json_and_a_sign_in_the_table():
     document = to_document(results(perfect))
     assert document["files"][0]["quality"]["psnr_db"] is None
     assert document["files"][0]["quality"]["images"]["woman"]["psnr_db"] is None
-    assert rows(results(perfect))[0].psnr_db == "∞"
+    assert rows(results(perfect))[0].scores[0] == "∞"
     assert "∞" in page(results(perfect), [])
 
 
@@ -354,7 +357,7 @@ def test_the_front_names_what_none_is_both_faster_and_better_than():
     slow, fast = FAMILY[1], FAMILY[2]
     no_better = measured("b_x2_int8.onnx", 18.0, slow.quality.psnr_db + 0.001)
     found = results(FAMILY[0], no_better, slow, fast, FAMILY[3])
-    assert findings.front(found.measured) == [fast, slow]
+    assert findings.front(found, found.measured) == [fast, slow]
     text = " ".join(Outline(page(found, [])).text.split())
     names = "sesr_m5_x2_int8.tflite, sesr_m5_x2_float32.tflite"
     assert f"On the front, from the fastest to the best: {names}." in text

@@ -21,8 +21,8 @@ import numpy as np
 import pytest
 
 from ailsr.runtime.bench.harness import Plan, measure_files
+from ailsr.runtime.bench.measurement import Measurement
 from ailsr.runtime.bench.report_document import to_document
-from ailsr.runtime.bench.request import Measurement
 from ailsr.runtime.bench.results import Results
 from ailsr.runtime.devices.registry import open_device
 from ailsr.runtime.errors import DeviceError, UsageError
