@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ailsr.export.exporter import Exporter
-from ailsr.export.reading.source import open_source
+from ailsr.export import Exporter, open_source
 from ailsr.runtime.imaging.image import write
 from ailsr.train import zoo
 
