@@ -7,6 +7,9 @@
 # make android-check    build the phone app without Gradle's repositories, and test it
 # make web     build the page of ailsr-web (needs Node.js 18 or later with npm)
 # make wheel   a wheel that carries the page
+# make release wheel and sdist in dist/, checked, and tried in clean environments on the lowest and the
+#              newest Python of this machine (some GB of downloads where pip takes torch for CUDA)
+# make lowest  the tests of the runtime on the lowest versions that pyproject.toml promises
 # make cpus    files of the zoo on emulated x86-64 and Arm CPUs against this machine; or says why not
 #              (CPUS="Haswell Cortex-A76": on these)
 # make fuzz    damaged and made-up files, cards, reports and replies: counts what becomes of them
@@ -23,7 +26,7 @@ DEMO_STEPS ?= 2000
 
 PAGE := runtime/web/page/index.html.gz
 
-.PHONY: demo test fuzz cpus check lint web wheel zoo-table int8-table converters android-assets android-check clean
+.PHONY: demo test fuzz cpus check lint web wheel release lowest zoo-table int8-table converters android-assets android-check clean
 
 # It ends with a report, whatever the training comes to (130 is Ctrl-C): files that are not written
 # stand in it as failed.
@@ -62,6 +65,12 @@ web/node_modules/.package-lock.json: web/package.json web/package-lock.json
 wheel: $(VENV)/test web
 	rm -rf build/lib
 	$(BIN)/python -m build
+
+release: web
+	$(PYTHON) tests/release.py
+
+lowest:
+	$(PYTHON) tests/lowest.py
 
 check: lint test
 

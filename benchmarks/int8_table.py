@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from datetime import date
 from itertools import combinations
 from pathlib import Path
 from statistics import fmean
@@ -34,6 +35,7 @@ from ailsr.export.reading.source import open_source
 from ailsr.export.targets import TARGETS
 from ailsr.export.verification import MAX_PSNR_DROP, SourceEngine
 from ailsr.runtime import load
+from ailsr.runtime.bench.host import Host
 from ailsr.runtime.commands.command import entry_point, message
 from ailsr.runtime.files import atomic_output, sha256
 from ailsr.runtime.imaging import protocol
@@ -139,7 +141,7 @@ one grey level, and the largest difference.
 
 """
 NOTES = """
-Written by `make int8-table`; calibrated on {calibration}.{kept}
+Written by `make int8-table`, {day}, on {cpu}; calibrated on {calibration}.{kept}
 """
 KEPT_LINES = """
 The lines of {names} are of an earlier version, with int8 weights of full range.
@@ -205,7 +207,12 @@ def main(config: Int8Table) -> None:
     kept = ", ".join(f"`{name}`" for name in order if name not in measured)
     kept = KEPT_LINES.format(names=kept).rstrip() if kept else ""
     with atomic_output(config.output) as temporary:
-        notes = NOTES.format(calibration=set_name(config.calibration), kept=kept)
+        notes = NOTES.format(
+            day=date.today().isoformat(),
+            cpu=Host.here().cpu,
+            calibration=set_name(config.calibration),
+            kept=kept,
+        )
         temporary.write_text(page + notes, encoding="utf-8")
     message(f"wrote {config.output}")
 

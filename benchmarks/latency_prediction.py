@@ -119,7 +119,8 @@ def main(config: LatencyPrediction) -> None:
     networks = NETWORKS[: config.most]
     graphs = [(name, scale, graph_of(name, scale, size)) for name, scale, size in networks]
     document: dict[str, Any] = {}
-    sections = [f"On {Host.here().cpu}, {date.today().isoformat()}:\n"]
+    origin = f"on {Host.here().cpu}, {date.today().isoformat()}"
+    sections = [f"`python benchmarks/latency_prediction.py`, {origin}:\n"]
     with tempfile.TemporaryDirectory() as temporary:
         for setting in config.setting:
             target, precision, threads = parsed(setting)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,6 +19,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from typer import Option
 
+from ailsr.runtime.bench.host import Host
 from ailsr.runtime.commands.command import entry_point, message, progress
 from ailsr.runtime.files import atomic_output
 from ailsr.runtime.imaging.protocol import PROTOCOL, Pair, Quality, evaluate, pairs, set_name
@@ -35,8 +37,8 @@ Trained networks that come with the package, by name: `ailsr-export zoo:sesr_m5_
 PSNR in dB and SSIM by the protocol `{PROTOCOL}`, of the float network; parameters and GMAC of the
 fused network for a 1280×720 output, in its own channels (the RGB file of a luma network has three
 times as many in its first and last convolution).
-
 """
+ORIGIN = "\nWritten by `make zoo-table`, {day}, on {cpu}.\n\n"
 
 NOTES = """
 Steps and data are those of the last run; where it started from another checkpoint, `init` in the
@@ -76,7 +78,7 @@ def main(config: ZooTable) -> None:
     """Evaluate and write."""
     names = [set_name(folder) for folder in config.test]
     header = ["network", "parameters", "GMAC", *names, "trained on", "steps", "recipe"]
-    page = INTRODUCTION
+    page = INTRODUCTION + ORIGIN.format(day=date.today().isoformat(), cpu=Host.here().cpu)
     every = [(name, checkpoint.load(zoo.path(name))) for name in zoo.names()]
     for scale in SCALES:
         members = [m for m in every if m[1].network.scale == scale]

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ailsr.export.exporter import Exporter
-from ailsr.export.reading.source import open_source
+from ailsr.export import Exporter, open_source
 from ailsr.runtime.imaging.image import write
 from ailsr.train import zoo
 
@@ -16,7 +15,53 @@ DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
 LINK = re.compile(r"""\]\(([^)\s]+)\)|\b(?:src|href)=["']([^"']+)["']""")
 PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+UNIT = r"(?:ms|dB|kB|MB|GB|frames/s)"
+FIGURE = re.compile(rf"\d ?{UNIT}\b")
+TITLE = re.compile(rf"\b{UNIT}\b|PSNR|Set5")
+COMMAND = re.compile(r"`[^`]*\b(?:make [a-z]|python |ailsr-[a-z]+ )", re.DOTALL)
+CPU = re.compile(r"EPYC|Xeon|Ryzen|Core i\d|Cortex|the CPU was not noted")
+MONTHS = "January February March April May June July August September October November December"
+DATE = re.compile(rf"\b20\d\d-\d\d-\d\d\b|\b\d\d? (?:{'|'.join(MONTHS.split())})\s20\d\d\b")
 FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+
+
+def sections(text: str) -> Iterator[str]:
+    """The sections of ``text`` (``##``), each behind what stands before the first."""
+    introduction, *parts = re.split(r"^(?=## )", text, flags=re.MULTILINE)
+    yield introduction
+    yield from (introduction + part for part in parts)
+
+
+def measured(table: list[str]) -> list[str]:
+    """The rows of ``table`` with a figure that somebody measured."""
+    head, _, *rows = table
+    if TITLE.search(head):
+        return [row for row in rows if re.search(r"\| [^|a-z]*\d", row)]
+    return [row for row in rows if FIGURE.search(row)]
+
+
+def unfounded(page: Path, text: str) -> list[str]:
+    """The rows with figures of which ``text``, the content of ``page``, does not name command, CPU
+    and date: in their section, before the first one, or on a page that the row links to."""
+
+    def names_all(text: str) -> bool:
+        return all(pattern.search(text) for pattern in (COMMAND, CPU, DATE))
+
+    def linked(row: str) -> Iterator[str]:
+        pages = (page.parent / link.partition("#")[0] for link in links(row))
+        return (read(target) for target in pages if target.suffix == ".md")
+
+    tables = [
+        (section, table.splitlines())
+        for section in sections(text)
+        for table in re.findall(r"(?:^\|.*\n)+", FENCED.sub("", section), re.MULTILINE)
+    ]
+    return [
+        row
+        for section, table in tables
+        for row in measured(table)
+        if not names_all(section) and not any(map(names_all, linked(row)))
+    ]
 
 
 def read(page: Path) -> str:
@@ -61,6 +106,33 @@ def test_a_link_that_leads_nowhere_is_found():
 [f](no.md) [g](#no) <img src="no.png"> [h](zoo.md#no)
 """
     assert broken(DOCS / "index.md", text) == ["no.md", "#no", "no.png", "zoo.md#no"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_figures_in_tables_have_a_command_a_cpu_and_a_date(page):
+    assert unfounded(page, read(page)) == []
+
+
+def test_a_figure_without_command_cpu_or_date_is_found():
+    table = """| file | ms |
+|---|--:|
+| `a` | 20.5 |
+
+| what | figure |
+|---|---|
+| small | 26 kB |
+| by a page | 37.16 dB ([zoo](zoo.md)) |
+| by a page that does not say | 1 dB ([index](index.md)) |
+| words | none |
+"""
+    found = ["| `a` | 20.5 |", "| small | 26 kB |"]
+    found.append("| by a page that does not say | 1 dB ([index](index.md)) |")
+    page, origin = DOCS / "index.md", "`make zoo-table` on EPYC, 28 November 2026:\n\n"
+    assert unfounded(page, table) == found
+    assert unfounded(page, origin + table) == []
+    assert unfounded(page, f"## A\n{origin}\n## B\n{table}") == found
+    for missing in ("make zoo-table", "EPYC", "28 November 2026"):
+        assert unfounded(page, origin.replace(missing, "") + table) == found
 
 
 def test_the_index_names_every_page():

@@ -1,0 +1,84 @@
+"""Tests of the runtime on the lowest versions of pyproject.toml: ``python tests/lowest.py``.
+
+Makes an environment on the lowest Python of this machine with each dependency of the runtime, and
+of the extras that only run files, at its lower bound, and runs those tests of tests/runtime and
+tests/parity there that need neither PyTorch nor a device. Arguments go to pytest. Standard library
+only. Exits as pytest does.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+from environments import ROOT, CommandError, environment, project, pythons, run
+
+BUILD = ROOT / "build" / "lowest"
+EXTRAS = ("onnx", "tflite", "opencv", "web")
+"""Not heif: the lowest pillow-heif of this Python asks for a later Pillow."""
+WRITERS = (
+    "onnx", "flatbuffers", "scikit-image", "tensorboard",
+    "fastjsonschema", "pytest", "hypothesis",
+)  # fmt: skip
+"""What the tests make their files and pictures with, at the newest version that fits."""
+SCHEMA = "ai_edge_litert/schema_py_generated.py"
+"""TFLite files are written with it; it comes with later versions than those that run them."""
+DEVICES = ("test_adb_device.py", "test_ssh_device.py")
+TORCH = re.compile(r"^\s*(?:from|import) (?:torch|ailsr\.train)\b", re.MULTILINE)
+
+
+def lower_bounds() -> list[str]:
+    """``numpy==1.24`` for ``numpy>=1.24``, of the runtime and of EXTRAS."""
+    table = project()
+    asked = [*table["dependencies"]]
+    for extra in EXTRAS:
+        asked += table["optional-dependencies"][extra]
+    return [requirement.replace(">=", "==") for requirement in asked if ">=" in requirement]
+
+
+def install(python: Path, bounds: list[str]) -> Path:
+    """The environment's folder of commands. Raises CommandError."""
+    uv = environment(BUILD / "tools", python, "uv") / "uv"  # it resolves in seconds
+    bin = environment(BUILD / "environment", python)
+    run(uv, "pip", "install", "--quiet", "--python", bin / "python", *bounds, *WRITERS)
+    run(uv, "pip", "install", "--quiet", "--python", bin / "python", "--no-deps", "-e", ROOT)
+    (writer,) = (r for r in project()["optional-dependencies"]["export"] if "litert" in r)
+    run(bin / "python", "-m", "pip", "download", "-q", "--no-deps", "-d", BUILD, writer)
+    site = run(bin / "python", "-c", "import site; print(site.getsitepackages()[0])").strip()
+    with zipfile.ZipFile(max(BUILD.glob("*litert*.whl"))) as wheel:
+        wheel.extract(SCHEMA, site)
+    return bin
+
+
+def tests() -> list[Path]:
+    """The files of tests that need neither PyTorch nor a device."""
+    every = [f for name in ("runtime", "parity") for f in (ROOT / "tests" / name).glob("test_*.py")]
+    return [
+        file
+        for file in sorted(every)
+        if file.name not in DEVICES and not TORCH.search(file.read_text("utf-8"))
+    ]
+
+
+def main() -> int:
+    """The exit code."""
+    (major, minor), python = min(pythons().items())
+    bounds = lower_bounds()
+    print(f"Python {major}.{minor}: {' '.join(bounds)}", flush=True)
+    try:
+        bin = install(python, bounds)
+    except CommandError as error:
+        print(error, file=sys.stderr)
+        return 1
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
+    # Old packages beside new ones deprecate each other: nothing of ours.
+    command = [bin / "pytest", "-rs", "-W", "ignore::DeprecationWarning", *sys.argv[1:], *tests()]
+    return subprocess.run(command, cwd=ROOT, env=clean).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
