@@ -1,5 +1,7 @@
 import io
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ from PIL import Image
 
 from ailsr.runtime.errors import ImageError, UsageError
 from ailsr.runtime.imaging.degradation import BICUBIC, DEGRADATIONS, PHOTO, WEB, Degradation
-from ailsr.runtime.imaging.degradation_steps import Blur, Jpeg, Noise, Resize, gaussian_blur
+from ailsr.runtime.imaging.degradation_steps import STEPS, Blur, Jpeg, Noise, Resize, gaussian_blur
 from ailsr.runtime.imaging.image import write
 from ailsr.runtime.imaging.metrics import psnr
 from ailsr.runtime.imaging.protocol import pairs
@@ -195,3 +197,26 @@ def test_images_too_small_to_reduce_are_refused(tmp_path):
 
 def test_a_photo_is_still_the_image(photo):
     assert psnr(enlarge(PHOTO.of_image(photo, 2), 2), photo) > 22
+
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize("name", [*(d for d in DEGRADATIONS if d != "bicubic"), *STEPS])
+def test_every_degradation_and_step_is_documented(name):
+    training = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    section = training.split("## Photographs as people have them")[1].split("\n## ")[0]
+    assert f"`{name}`" in section or f'kind = "{name}"' in section
+
+
+def test_the_list_for_a_new_degradation_names_its_places():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    listed = text.split("## Add a degradation")[1].split("\n## ")[0]
+    paths = re.findall(r"`((?:runtime|train|docs|tests)/[\w/.]+)`", listed)
+    assert all((ROOT / path).is_file() for path in paths)
+    # Every file that spells out the name of a degradation is in the list.
+    spelled = re.compile(r"""["'`](?:photo|web)["'`]""")
+    files = [f for folder in ("runtime/imaging", "train") for f in (ROOT / folder).rglob("*.py")]
+    named = [str(f.relative_to(ROOT)) for f in files if spelled.search(f.read_text("utf-8"))]
+    assert named == ["runtime/imaging/degradation.py"]
+    assert set(named) <= set(paths)
