@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +15,8 @@ from ailsr.export.fit import probes
 from ailsr.runtime.bench.host import Host
 from ailsr.runtime.bench.table import milliseconds
 from ailsr.runtime.commands.command import (
-    entry_point,
+    command,
+    entry_points,
     message,
     print_json,
     print_table,
@@ -37,7 +37,6 @@ from ailsr.runtime.fit.latency_model import (
 from ailsr.runtime.fit.measure import PASSES, Timed
 from ailsr.runtime.sides import parse_sides
 from ailsr.runtime.upscaling.tiles import Size
-from ailsr.runtime.version import VERSION
 from ailsr.train.openmp import limit_spinning
 
 TableOption = Annotated[
@@ -293,33 +292,20 @@ def _print(
     )
 
 
-_COMMANDS: dict[str, Callable[[], None]] = {
-    "measure": entry_point(MeasureConfig, measure_table),
-    "predict": entry_point(PredictConfig, predict),
-    "propose": entry_point(ProposeConfig, propose),
-}
-_USAGE = """Usage: ailsr-fit measure|predict|propose ...
-
-  measure  the latency table of this device, once
-  predict  the latency of a network that was never run here
-  propose  what to train for a budget of milliseconds
-
-ailsr-fit COMMAND --help tells more."""
+_fit = entry_points(
+    "Latency of networks before they are trained, from a table of this device.",
+    {
+        "measure": command(MeasureConfig, measure_table),
+        "predict": command(PredictConfig, predict),
+        "propose": command(ProposeConfig, propose),
+    },
+)
 
 
 def cli() -> None:
     """``ailsr-fit measure``, ``predict`` or ``propose``."""
-    if sys.argv[1:] == ["--version"]:
-        typer.echo(f"ailsr {VERSION}")
-        return
-    command = _COMMANDS.get(sys.argv[1]) if len(sys.argv) > 1 else None
-    if command is None:
-        wants_help = sys.argv[1:] == ["--help"]
-        typer.echo(_USAGE, err=not wants_help)
-        raise SystemExit(0 if wants_help else 2)
-    sys.argv = [f"{sys.argv[0]} {sys.argv[1]}", *sys.argv[2:]]
     limit_spinning()
-    command()
+    _fit()
 
 
 if __name__ == "__main__":

@@ -246,5 +246,4 @@ def cli() -> None:
         return
     from ailsr.runtime.commands import compare
 
-    sys.argv = [f"{sys.argv[0]} compare", *sys.argv[2:]]
-    compare.cli()
+    compare.cli(sys.argv[2:], "ailsr-bench compare")

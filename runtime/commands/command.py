@@ -13,10 +13,10 @@ import dataclasses
 import errno
 import inspect
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import Annotated, Any, Protocol, TypeVar, get_type_hints
 
 import typer
 from rich.text import Text
@@ -76,12 +76,61 @@ def one_line_errors() -> Iterator[None]:
         _fail(f"{error.strerror or error}{where}", 1)
 
 
-def entry_point(config: type[Config], main: Callable[[Config], None]) -> Callable[[], None]:
+class EntryPoint(Protocol):
+    """The function behind a console script."""
+
+    def __call__(self, arguments: Sequence[str] | None = None, name: str | None = None) -> None:
+        """Run with ``arguments`` as the command ``name``; None: those of the process."""
+
+
+def entry_point(config: type[Config], main: Callable[[Config], None]) -> EntryPoint:
     """The function behind a console script: flags into ``config``, ``config`` into ``main``.
 
     ``config`` is a dataclass whose fields are annotated with ``typer.Option`` or
     ``typer.Argument``.
     """
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(command(config, main))
+    return _entry_point(app)
+
+
+def entry_points(help: str, commands: Mapping[str, Callable[..., None]]) -> EntryPoint:
+    """The function behind a console script of several commands, each made by ``command``."""
+    app = typer.Typer(
+        add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True, help=help
+    )
+
+    @app.callback()
+    def _(version: Version = False) -> None:
+        pass
+
+    for name, run in commands.items():
+        app.command(name)(run)
+    return _entry_point(app)
+
+
+def _entry_point(app: typer.Typer) -> EntryPoint:
+    def cli(arguments: Sequence[str] | None = None, name: str | None = None) -> None:
+        open_streams()
+        with one_line_errors():  # for callbacks of flags; commands have their own, inside typer's
+            app(arguments, prog_name=name)
+
+    return cli
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        stdout.print(f"ailsr {VERSION}")
+        raise typer.Exit()
+
+
+Version = Annotated[
+    bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Show version.")
+]
+
+
+def command(config: type[Config], main: Callable[[Config], None]) -> Callable[..., None]:
+    """The function that typer turns into a command: flags into ``config``, that into ``main``."""
 
     def run(context: typer.Context, **values: Any) -> None:  # noqa: ANN401
         values.pop("version")
@@ -92,15 +141,8 @@ def entry_point(config: type[Config], main: Callable[[Config], None]) -> Callabl
             main(config(**values))
             sys.stdout.flush()  # here, where a full disk is told in one line
 
-    def print_version(wanted: bool) -> None:
-        if wanted:
-            stdout.print(f"ailsr {VERSION}")
-            raise typer.Exit()
-
     hints = get_type_hints(config, include_extras=True)
-    hints["version"] = Annotated[
-        bool, typer.Option("--version", is_eager=True, callback=print_version, help="Show version.")
-    ]
+    hints["version"] = Version
     names = list(inspect.signature(config).parameters)
     made = {
         f.name: f.default_factory()
@@ -127,16 +169,7 @@ def entry_point(config: type[Config], main: Callable[[Config], None]) -> Callabl
     run.__annotations__ = {n: hints[n] for n in [*names, "version"]} | {"context": typer.Context}
     paragraphs = (inspect.getdoc(config) or "").split("\n\n")
     run.__doc__ = "\n\n".join(" ".join(p.split()) for p in paragraphs)
-
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command()(run)
-
-    def cli() -> None:
-        open_streams()
-        with one_line_errors():  # for callbacks of flags; ``run`` has its own, inside typer's
-            app()
-
-    return cli
+    return run
 
 
 def _fail(text: str, code: int) -> None:
@@ -147,7 +180,9 @@ def _fail(text: str, code: int) -> None:
 
 
 __all__ = [
+    "command",
     "entry_point",
+    "entry_points",
     "given",
     "message",
     "one_line_errors",
