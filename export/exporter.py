@@ -160,6 +160,7 @@ class Exporter:
             protocol=PROTOCOL,
             calibration=self.calibration_pictures.name if precision in BITS else None,
             training=dict(source.training),
+            degradation=source.training.get("degradation"),
             checkpoint_sha256=source.sha256,
             ailsr_version=VERSION,
         )

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ailsr.runtime.errors import ModelError, UsageError
 from ailsr.runtime.files import atomic_output
+from ailsr.runtime.imaging.degradation import Degradation
 from ailsr.runtime.rules import (
     Rule,
     check,
@@ -135,7 +136,7 @@ _FIELDS: dict[str, Rule] = {
     "fused": flag,
 }
 _CARD: dict[str, Rule] = {
-    "recipe": mapping(plain(levels=2)),
+    "recipe": mapping(plain(levels=4)),
     "validations": optional(
         items(
             lambda entry: check(
@@ -161,6 +162,8 @@ def training_summary(card: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(folders, list):
         values["train"] = [Path(str(folder)).name for folder in folders] or None
     values["pictures"] = card.get("pictures")
+    degradation = Degradation.from_json(recipe.get("degradation", "bicubic"))
+    values["degradation"] = str(degradation) if degradation.steps else None
     return {key: value for key, value in values.items() if value is not None}
 
 

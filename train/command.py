@@ -117,17 +117,19 @@ def _print_rounds(run: Path, card: dict[str, Any]) -> None:
     )
     rows = []
     for entry in card["validations"]:
-        importance, psnr, ssim = (entry.get(k) for k in ("mean_importance", "psnr", "ssim"))
+        importance, score, ssim = (entry.get(k) for k in ("mean_importance", "psnr", "ssim"))
         rows.append(
             [
                 str(entry["segment"] + 1),
                 str(entry["step"]),
                 "plain" if importance is None else f"{importance:.3f}",
-                "–" if psnr is None else f"{psnr:.3f}",
+                "–" if score is None else f"{score:.3f}",
                 "–" if ssim is None else f"{ssim:.4f}",
             ]
         )
-    print_table(["round", "step", "mean importance", f"PSNR dB ({PROTOCOL})", "SSIM"], rows)
+    protocols = [entry["protocol"] for entry in card["validations"] if "protocol" in entry]
+    psnr = f"PSNR dB ({(protocols or [PROTOCOL])[-1]})"
+    print_table(["round", "step", "mean importance", psnr, "SSIM"], rows)
 
 
 _command = entry_point(Recipe, main)

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -13,13 +14,14 @@ import torch
 from PIL import Image
 
 from ailsr.runtime.errors import ImageError, ModelError, TrainingError, UsageError
-from ailsr.runtime.imaging.degradation import PHOTO
+from ailsr.runtime.imaging.degradation import PHOTO, Degradation
+from ailsr.runtime.imaging.degradation_steps import Blur, Jpeg, Resize
 from ailsr.runtime.imaging.image import write
 from ailsr.runtime.imaging.protocol import evaluate, pairs
 from ailsr.runtime.imaging.resize import enlarge
 from ailsr.runtime.stopping import Stopped
 from ailsr.train import renewal
-from ailsr.train.checkpoint import load
+from ailsr.train.checkpoint import load, training_summary
 from ailsr.train.events import Events
 from ailsr.train.networks import create
 from ailsr.train.recipe import Recipe, read_toml
@@ -444,3 +446,17 @@ def test_runs_that_cannot_start_say_why(recipe, photos, tmp_path):
 def test_a_loss_that_is_not_finite_stops_the_run(recipe):
     with pytest.raises(TrainingError, match="--learning-rate"):
         train(dataclasses.replace(recipe, method="mse", learning_rate=1e30, clip=1e30))
+
+
+def test_a_degradation_of_ones_own_is_kept_in_recipe_and_card(recipe, tmp_path):
+    steps = (Blur(sigma=(0.2, 0.8)), Resize(), Jpeg(quality=(70, 95), subsampling=("4:2:0",)))
+    scanner = Degradation("scanner", steps, clean=0.2)
+    recipe = dataclasses.replace(recipe, method="l1", rounds=1, steps=4, degradation=scanner)
+    card = train(recipe)
+    assert card["validations"][-1]["protocol"] == "Y-shave-s/scanner-1"
+    for name in ("best.pt", "last.pt"):
+        stored = load(recipe.output / name).card
+        assert Recipe.from_dict(stored["recipe"]).degradation == scanner
+        assert training_summary(stored)["degradation"] == "scanner-1"
+    again = tomllib.loads((recipe.output / "recipe.toml").read_text())
+    assert Degradation.from_json(again["degradation"]) == scanner
