@@ -16,7 +16,7 @@ from typer import Option
 
 from ailsr.runtime import documents
 from ailsr.runtime.errors import UsageError
-from ailsr.runtime.imaging.degradation import BICUBIC, DEGRADATIONS, Degradation
+from ailsr.runtime.imaging.degradation import BICUBIC, DEGRADATION_METAVAR, Degradation
 from ailsr.train.ail import Importance
 from ailsr.train.networks import FAMILIES, NETWORKS, SCALES, check_name
 
@@ -91,7 +91,7 @@ class Recipe:
         Degradation,
         Option(
             parser=Degradation.from_json,
-            metavar=f"{'|'.join(DEGRADATIONS)}|FILE.toml",
+            metavar=DEGRADATION_METAVAR,
             help="How low-resolution images are made, for validation, too. photo: light blur, "
             "noise and JPEG 60-95; web: heavier, two passes of JPEG 30-95; a TOML file, or a table "
             "in --config: steps of your own. Images are degraded anew while training goes on.",

@@ -24,8 +24,9 @@ from ailsr.runtime.bench.system import System
 from ailsr.runtime.engines.engine import available_cores
 from ailsr.runtime.engines.registry import chosen_engines, timed_engine
 from ailsr.runtime.engines.resizer import Library, Resizer, check_installed
+from ailsr.runtime.imaging.degradation import BICUBIC, Degradation, DegradationJson
 from ailsr.runtime.imaging.metrics import ALWAYS, MetricName, taken
-from ailsr.runtime.imaging.protocol import PROTOCOL, Protocol, Quality
+from ailsr.runtime.imaging.protocol import PROTOCOL, Protocol, Quality, protocol_name
 from ailsr.runtime.imaging.resize import enlarge
 
 Report = Callable[[str, float], None]
@@ -44,6 +45,8 @@ class Plan:
     images: str | None = None
     """Folder of high-resolution pictures for the metrics; None: latency only."""
     protocol: Protocol = PROTOCOL
+    degradation: DegradationJson = "bicubic"
+    """What makes the low-resolution images."""
     metrics: tuple[MetricName, ...] = ALWAYS
     """Those to show; files are ranked by the first."""
     engines: tuple[str, ...] = ()
@@ -64,6 +67,11 @@ class Plan:
     """Pairs are measured in more processes until they tell whether a file is slower by more than so
     many percent, or there are ``MOST_PROCESSES``."""
 
+    @property
+    def protocol_name(self) -> str:
+        """The protocol as reports name it."""
+        return protocol_name(self.protocol, Degradation.from_json(self.degradation))
+
 
 def measure_files(plan: Plan, report: Report) -> Results:
     """Every file in a process of its own, taking turns; then the baselines, beside one file.
@@ -77,7 +85,7 @@ def measure_files(plan: Plan, report: Report) -> Results:
     engines = chosen_engines(plan.engines)
     for library in plan.baselines:
         check_installed(Library(library))
-    computed = taken(plan.metrics)
+    computed, degradation = taken(plan.metrics), Degradation.from_json(plan.degradation)
     host, date = Host.here(), datetime.now(UTC).astimezone()
 
     def request(file: str) -> Request:
@@ -89,6 +97,7 @@ def measure_files(plan: Plan, report: Report) -> Results:
             seconds=plan.seconds,
             images=plan.images,
             protocol=plan.protocol,
+            degradation=plan.degradation,
             metrics=computed,
             engine=engines.get(path.suffix.lower()) or timed_engine(path),
             cores=plan.cores,
@@ -123,18 +132,18 @@ def measure_files(plan: Plan, report: Report) -> Results:
     bicubic = {}
     if plan.images:
         report("bicubic", len(plan.files))
-        bicubic = {
-            scale: quality
+        judged = {
+            scale: bicubic_quality(Path(plan.images), scale, plan.protocol, computed, degradation)
             for scale in scales
-            if (quality := bicubic_quality(Path(plan.images), scale, plan.protocol, computed))
         }
+        bicubic = {scale: quality for scale, quality in judged.items() if quality}
     return Results(
         host=host,
         date=date,
         threads=threads,
         runs=plan.runs,
         seconds=plan.seconds,
-        protocol=plan.protocol,
+        protocol=plan.protocol_name,
         images=plan.images,
         files=files,
         bicubic=bicubic,
@@ -165,8 +174,14 @@ def _resizers(
 
 
 def bicubic_quality(
-    images: Path, scale: int, protocol_name: Protocol, metrics: Sequence[MetricName] = ALWAYS
+    images: Path,
+    scale: int,
+    comparison: Protocol,
+    metrics: Sequence[MetricName] = ALWAYS,
+    degradation: Degradation = BICUBIC,
 ) -> Quality | None:
-    """The baseline of quality: MATLAB's bicubic interpolation of the same pictures."""
-    quality, _ = judge(lambda rgb: enlarge(rgb, scale), images, scale, protocol_name, metrics)
+    """The baseline of quality: MATLAB's bicubic interpolation of the same images."""
+    quality, _ = judge(
+        lambda rgb: enlarge(rgb, scale), images, scale, comparison, metrics, degradation
+    )
     return quality

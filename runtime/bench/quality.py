@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ailsr.runtime.errors import AilsrError, ImageError
 from ailsr.runtime.imaging import protocol
+from ailsr.runtime.imaging.degradation import BICUBIC, Degradation
 from ailsr.runtime.imaging.image import Rgb
 from ailsr.runtime.imaging.metrics import ALWAYS, MetricName, Scores
 from ailsr.runtime.imaging.protocol import Protocol, Quality
@@ -19,8 +20,9 @@ def judge(
     upscale: Callable[[Rgb], Rgb],
     images: Path,
     scale: int,
-    protocol_name: Protocol,
+    comparison: Protocol,
     metrics: Sequence[MetricName] = ALWAYS,
+    degradation: Degradation = BICUBIC,
     tick: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[Quality | None, LeftOut]:
     """The quality of ``upscale`` over the pictures in ``images`` that can be used, None for none.
@@ -28,7 +30,7 @@ def judge(
     ``tick`` is called with (pictures done, pictures in all) before each.
     """
     try:
-        pairs = protocol.pairs(images, scale)
+        pairs = protocol.pairs(images, scale, degradation)
     except ImageError as error:
         return None, {str(images): str(error)}
     scores: dict[str, Scores] = {}
@@ -37,10 +39,10 @@ def judge(
         tick(done, len(pairs))
         try:
             pair = pairs[done]
-            protocol.check_size(pair, protocol_name)
-            scores[name] = protocol.score(upscale(pair.lr), pair, protocol_name, metrics)
+            protocol.check_size(pair, comparison)
+            scores[name] = protocol.score(upscale(pair.lr), pair, comparison, metrics)
         except (AilsrError, MemoryError) as error:
             left_out[name] = str(error) or f"{name}: out of memory"
     if not scores:
         return None, left_out
-    return Quality.of_images(protocol_name, scores), left_out
+    return Quality.of_images(protocol.protocol_name(comparison, degradation), scores), left_out

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ailsr.runtime.bench.latency import BLOCKS
+from ailsr.runtime.imaging.degradation import DegradationJson
 from ailsr.runtime.imaging.metrics import ALWAYS, MetricName
 from ailsr.runtime.imaging.protocol import PROTOCOL, Protocol
 
@@ -26,6 +27,8 @@ class Request:
     protocol: Protocol = PROTOCOL
     metrics: tuple[MetricName, ...] = ALWAYS
     """Those to compute."""
+    degradation: DegradationJson = "bicubic"
+    """What makes the low-resolution images."""
     engine: str | None = None
     """Which engine for the file's ending; None: one that is installed."""
     cores: str | None = None

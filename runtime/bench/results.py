@@ -11,7 +11,7 @@ from ailsr.runtime.bench.host import Host
 from ailsr.runtime.bench.measurement import Failure, Measurement
 from ailsr.runtime.bench.reference import Reference
 from ailsr.runtime.imaging.metrics import ALWAYS, METRICS, Metric, MetricName, titles
-from ailsr.runtime.imaging.protocol import Protocol, Quality
+from ailsr.runtime.imaging.protocol import Quality
 from ailsr.runtime.names import unless_shared
 
 
@@ -24,7 +24,8 @@ class Results:
     threads: int
     runs: int
     seconds: float
-    protocol: Protocol
+    protocol: str
+    """As ``protocol_name`` gives it."""
     images: str | None
     """Folder that quality was measured on; None: not measured."""
     files: list[Measurement | Failure]

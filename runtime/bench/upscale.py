@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ailsr.runtime.imaging import image, protocol
+from ailsr.runtime.imaging.degradation import Degradation, DegradationJson
 from ailsr.runtime.upscaling.upscaler import load
 
 
@@ -19,6 +20,7 @@ class UpscaleRequest:
     """Folder of high-resolution pictures."""
     pictures: dict[str, str]
     """Where to write each picture, by its name in the folder."""
+    degradation: DegradationJson = "bicubic"
     engine: str | None = None
     """As of ``Request``."""
 
@@ -27,7 +29,8 @@ def upscale_pictures(request: UpscaleRequest) -> None:
     """Upscale the named low-resolution pictures of a folder's pairs into PNG files."""
     path = Path(request.file)
     upscaler = load(path, threads=request.threads, trusted=True, engine=request.engine)
-    pairs = protocol.pairs(Path(request.images), upscaler.scale)
+    degradation = Degradation.from_json(request.degradation)
+    pairs = protocol.pairs(Path(request.images), upscaler.scale, degradation)
     for name, output in request.pictures.items():
         pair = pairs[pairs.names.index(name)]
         image.write(upscaler.upscale(pair.lr), Path(output))

@@ -50,6 +50,7 @@ from ailsr.runtime.engines.resizer import Resizer, ResizerEngine
 from ailsr.runtime.engines.trial import TRIED, survives_trial
 from ailsr.runtime.errors import AilsrError
 from ailsr.runtime.files import size_bytes
+from ailsr.runtime.imaging.degradation import Degradation
 from ailsr.runtime.imaging.image import Rgb
 from ailsr.runtime.imaging.protocol import Quality
 from ailsr.runtime.memory import peak_memory_bytes
@@ -217,7 +218,15 @@ def measure_quality(
         report("PSNR", total + done, 2 * total)  # latency was the first half
 
     folder = Path(request.images or "")
-    return judge(upscaler.upscale, folder, upscaler.scale, request.protocol, request.metrics, tick)
+    return judge(
+        upscaler.upscale,
+        folder,
+        upscaler.scale,
+        request.protocol,
+        request.metrics,
+        Degradation.from_json(request.degradation),
+        tick,
+    )
 
 
 def photograph_like(height: int, width: int) -> Rgb:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import sys
 import tempfile
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -179,7 +178,7 @@ def write_reports(config: BenchConfig, results: Results, several: bool) -> list[
         from ailsr.runtime.report.page import write_html
 
         try:
-            crops = make_crops(results, chosen_engines(config.engine))
+            crops = make_crops(results, config)
         except EngineError as error:
             if results.device == LOCAL:
                 raise
@@ -201,16 +200,15 @@ def write_reports(config: BenchConfig, results: Results, several: bool) -> list[
     return failures
 
 
-def make_crops(results: Results, engines: Mapping[str, str]) -> list[Crop]:
-    """What each picture looks like from the files worth showing; of many, the largest gains.
-
-    ``engines`` are chosen by the files' endings.
-    """
+def make_crops(results: Results, config: BenchConfig) -> list[Crop]:
+    """What each picture looks like from the files worth showing; of many, the largest gains."""
     files = findings.shown(results)
     bicubic = results.bicubic.get(next((file.scale for file in files.values()), 0))
     if not files or bicubic is None or results.images is None:
         return []
-    pairs = protocol.pairs(Path(results.images), next(iter(files.values())).scale)
+    engines, degradation = chosen_engines(config.engine), config.degradation
+    scale = next(iter(files.values())).scale
+    pairs = protocol.pairs(Path(results.images), scale, degradation)
     first = next(iter(files.values())).quality
     gain = {
         name: results.rank_metric.gain(score or 0, before)
@@ -224,13 +222,20 @@ def make_crops(results: Results, engines: Mapping[str, str]) -> list[Crop]:
             outputs = {name: str(Path(folder, f"{label}-{i}.png")) for i, name in enumerate(chosen)}
             engine = engines.get(Path(file.file).suffix.lower())
             process.upscale(
-                UpscaleRequest(file.file, file.threads, results.images, outputs, engine)
+                UpscaleRequest(
+                    file.file,
+                    file.threads,
+                    results.images,
+                    outputs,
+                    degradation.to_json(),
+                    engine,
+                )
             )
         return [
             crop(
                 pairs[pairs.names.index(name)],
                 {label: image.read(Path(folder, f"{label}-{i}.png")) for label in files},
-                results.protocol,
+                config.protocol,
             )
             for i, name in enumerate(chosen)
         ]

@@ -18,6 +18,7 @@ from ailsr.runtime.engines.named_files import missing
 from ailsr.runtime.engines.resizer import Library
 from ailsr.runtime.errors import UsageError
 from ailsr.runtime.formats import FORMATS
+from ailsr.runtime.imaging.degradation import BICUBIC, DEGRADATION_METAVAR, Degradation
 from ailsr.runtime.imaging.metrics import ALWAYS, METRIC_NAMES, metric_name, titles
 from ailsr.runtime.imaging.protocol import PROTOCOL, Protocol
 
@@ -167,6 +168,15 @@ class BenchConfig:
             "<scale> pixels."
         ),
     ] = PROTOCOL
+    degradation: Annotated[
+        Degradation,
+        typer.Option(
+            parser=Degradation.from_json,
+            metavar=DEGRADATION_METAVAR,
+            help="What makes the low-resolution images of --images. photo: light blur, noise and "
+            "JPEG; web: heavier. It stands in the name of the protocol: Y-shave-s/photo-1.",
+        ),
+    ] = BICUBIC
     metric: Annotated[
         list[str],
         typer.Option(
@@ -252,6 +262,7 @@ class BenchConfig:
             seconds=self.seconds,
             images=str(self.images) if self.images else None,
             protocol=self.protocol,
+            degradation=self.degradation.to_json(),
             metrics=tuple(dict.fromkeys(map(metric_name, self.metric))),
             engines=tuple(self.engine),
             cores=self.cores,

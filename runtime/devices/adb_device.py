@@ -21,6 +21,7 @@ from PIL import Image
 
 from ailsr.runtime import documents
 from ailsr.runtime.bench.harness import Plan, Report, bicubic_quality
+from ailsr.runtime.bench.measurement import Failure, Measurement
 from ailsr.runtime.bench.report_document import read_results
 from ailsr.runtime.bench.results import Results
 from ailsr.runtime.devices.adb import Adb
@@ -28,6 +29,7 @@ from ailsr.runtime.devices.device import Delegate, patience, scales
 from ailsr.runtime.errors import DeviceError, one_line
 from ailsr.runtime.files import sha256
 from ailsr.runtime.imaging import protocol
+from ailsr.runtime.imaging.degradation import Degradation
 from ailsr.runtime.imaging.metrics import ALWAYS
 from ailsr.runtime.imaging.protocol import Pair
 from ailsr.runtime.rules import check, number, text
@@ -95,11 +97,25 @@ class AdbDevice:
                 f"the app on {self._adb.serial} refused: {one_line(document['error'], 500)}"
             )
         results = replace(
-            read_results(document, self.name), images=plan.images, metrics=tuple(plan.metrics)
+            read_results(document, self.name),
+            images=plan.images,
+            metrics=tuple(plan.metrics),
+            protocol=plan.protocol_name,
+        )
+        results = replace(
+            results, files=[_named(file, plan.protocol_name) for file in results.files]
         )
         if plan.images and not results.bicubic:
             found = {file.scale for file in results.measured}
-            judged = {s: bicubic_quality(Path(plan.images), s, plan.protocol) for s in found}
+            judged = {
+                s: bicubic_quality(
+                    Path(plan.images),
+                    s,
+                    plan.protocol,
+                    degradation=Degradation.from_json(plan.degradation),
+                )
+                for s in found
+            }
             baseline = {scale: quality for scale, quality in judged.items() if quality}
             results = replace(results, bicubic=baseline)
         return results
@@ -185,6 +201,13 @@ class AdbDevice:
             time.sleep(POLL_SECONDS)
 
 
+def _named(file: Measurement | Failure, protocol: str) -> Measurement | Failure:
+    """``file`` with the protocol's whole name: the app does not know what degraded its images."""
+    if isinstance(file, Failure) or file.quality is None:
+        return file
+    return replace(file, quality=replace(file.quality, protocol=protocol))
+
+
 def _pictures(plan: Plan, folder: Path) -> tuple[dict[str, list[dict[str, str]]], dict[str, Path]]:
     """The pairs of the protocol as the request names them, by scale, and their files by SHA-256.
 
@@ -192,11 +215,12 @@ def _pictures(plan: Plan, folder: Path) -> tuple[dict[str, list[dict[str, str]]]
     """
     if plan.images is None:
         return {}, {}
+    degradation = Degradation.from_json(plan.degradation)
     pairs_by_scale: dict[str, list[dict[str, str]]] = {}
     files: dict[str, Path] = {}
     for scale in scales(plan):
         entries = pairs_by_scale[str(scale)] = []
-        for pair in protocol.pairs(Path(plan.images), scale):
+        for pair in protocol.pairs(Path(plan.images), scale, degradation):
             entry = {"name": pair.name}
             for part in ("lr", "hr"):
                 path = folder / f"{len(files)}.png"

@@ -100,7 +100,8 @@ def _pictures(plan: Plan, folder: Path) -> dict[str, Content]:
     """The files that the protocol reads there, by path: the images, and the low-resolution ones.
 
     Those that the protocol makes are made here, in ``folder``, so that all devices upscale the
-    same pixels. (Not for names that differ in their ending only: the device then makes its own.)
+    same pixels. (The device makes its own for names that differ in their ending only, and by a
+    degradation.)
     """
     if plan.images is None:
         return {}
@@ -110,7 +111,7 @@ def _pictures(plan: Plan, folder: Path) -> dict[str, Content]:
         unique = len({hr.stem for _, hr, _ in pairs.sources}) == len(pairs)
         for n, (_, hr, lr) in enumerate(pairs.sources):
             found[f"HR/{hr.name}"] = Content.of(hr)
-            if lr is None and unique and scale > 1:
+            if lr is None and unique and scale > 1 and plan.degradation == "bicubic":
                 lr = folder / f"{n}x{scale}.png"
                 image.write(pairs[n].lr, lr)
             if lr is not None:

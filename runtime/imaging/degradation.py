@@ -25,6 +25,9 @@ from ailsr.runtime.imaging.image import Rgb
 from ailsr.runtime.imaging.resize import shrink
 from ailsr.runtime.rules import Rule, check, integer, items, number, plain, text
 
+DegradationJson = str | dict[str, Any]
+"""A degradation as ``Degradation.to_json`` writes it."""
+
 
 @dataclass(frozen=True)
 class Degradation:
@@ -74,7 +77,7 @@ class Degradation:
                 image = step.apply(image, low, random)
         return image
 
-    def to_json(self) -> str | dict[str, Any]:
+    def to_json(self) -> DegradationJson:
         """The name of one of ``DEGRADATIONS``, or the table that ``from_json`` reads."""
         if DEGRADATIONS.get(self.name) == self:
             return self.name
@@ -176,3 +179,4 @@ WEB = Degradation(
 """Heavy: saved, shrunk and saved again, as messengers and web pages do."""
 DEGRADATIONS = {degradation.name: degradation for degradation in (BICUBIC, PHOTO, WEB)}
 """The degradations by name; see CONTRIBUTING, "Add a degradation"."""
+DEGRADATION_METAVAR = f"{'|'.join(DEGRADATIONS)}|FILE.toml"

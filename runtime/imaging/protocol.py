@@ -52,6 +52,11 @@ class Pair:
         return int(self.hr.shape[0] // self.lr.shape[0])
 
 
+def protocol_name(protocol: Protocol, degradation: Degradation) -> str:
+    """``Y-shave-s``, or ``Y-shave-s/photo-1`` of images that were degraded so."""
+    return f"{protocol}/{degradation}" if degradation.steps else protocol
+
+
 class Pairs(Sequence[Pair]):
     """The pairs of a folder, sorted by name, each read when it is asked for."""
 
@@ -89,14 +94,15 @@ class Pairs(Sequence[Pair]):
 class Quality:
     """Metrics by a protocol: the mean over the images of a folder, and each image's."""
 
-    protocol: Protocol
+    protocol: str
+    """As ``protocol_name`` gives it."""
     scores: Scores
     """Means over the images; PSNR is infinite when every image equals its ground truth."""
     images: dict[str, Scores] = field(default_factory=dict)
     """By the image's name."""
 
     @classmethod
-    def of_images(cls, protocol: Protocol, images: dict[str, Scores]) -> Quality:
+    def of_images(cls, protocol: str, images: dict[str, Scores]) -> Quality:
         """The means over one or more ``images``, which have the same metrics."""
         names = next(iter(images.values()))
         means = {name: fmean(scores[name] for scores in images.values()) for name in names}

@@ -218,13 +218,16 @@ def _method_section(results: Results) -> Iterator[str]:
     facts |= _surroundings(results)
     if results.images:
         without = f", without {', '.join(results.left_out)}" if results.left_out else ""
+        comparison, _, degradation = results.protocol.partition("/")
         metrics = [METRICS[name] for name in results.metrics]
         notes = [metric.note for metric in metrics if metric.note]
         facts[", ".join(metric.title for metric in metrics)] = " ".join(
             [
-                PROTOCOLS[results.protocol],
+                PROTOCOLS[comparison],
                 *notes,
-                "The low-resolution pictures are MATLAB's bicubic reduction.",
+                f"The low-resolution images are made by the degradation {degradation}."
+                if degradation
+                else "The low-resolution images are MATLAB's bicubic reduction.",
                 f"Mean over the pictures{without}.",
             ]
         )

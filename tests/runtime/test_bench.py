@@ -43,7 +43,8 @@ from ailsr.runtime.bench.request import Request
 from ailsr.runtime.bench.system import System
 from ailsr.runtime.bench.upscale import UpscaleRequest
 from ailsr.runtime.card import Card
-from ailsr.runtime.imaging import image
+from ailsr.runtime.imaging import image, protocol
+from ailsr.runtime.imaging.degradation import PHOTO
 from ailsr.runtime.imaging.protocol import pairs
 from ailsr.runtime.imaging.resize import enlarge
 
@@ -523,6 +524,27 @@ def test_the_command_prints_one_json_document(files, images):
     assert all(value > 0 for value in first["parts"].values())
     (baseline,) = document["baselines"]
     assert (baseline["name"], baseline["scale"]) == ("bicubic", 2)
+
+
+def test_a_degradation_makes_the_low_resolution_images(files, images, tmp_path):
+    page = tmp_path / "report.html"
+    done = bench(
+        *(files["onnx float32"], "--images", images, "--runs", 3, "--seconds", 0.2, "--json"),
+        *("--degradation", "photo", "--html", page),
+    )
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert document["settings"]["protocol"] == "Y-shave-s/photo-1"
+    degraded = protocol.pairs(images, 2, PHOTO)
+    expected = protocol.evaluate(lambda lr: enlarge(lr, 2), degraded)
+    clean = protocol.evaluate(lambda lr: enlarge(lr, 2), protocol.pairs(images, 2))
+    for quality in (document["files"][0]["quality"], document["baselines"][0]["quality"]):
+        assert quality["protocol"] == "Y-shave-s/photo-1"
+        # The file computes bicubic interpolation to within a level.
+        assert quality["psnr_db"] == pytest.approx(expected.psnr_db, abs=0.05)
+        assert quality["psnr_db"] < clean.psnr_db - 0.5
+    assert "photo-1" in page.read_text("utf-8")
+    assert bench(files["onnx float32"], "--degradation", "foto").returncode == 1
 
 
 def test_pictures_that_cannot_be_used_cost_only_themselves(files, images, tmp_path):
