@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from ailsr.runtime.errors import ImageError, TrainingError
-from ailsr.runtime.imaging.fitting import fit
+from ailsr.runtime.imaging.alignment import aligned
 from ailsr.runtime.imaging.folder import list_folder
 from ailsr.runtime.imaging.image import Rgb, list_images, read
 from ailsr.runtime.imaging.protocol import Pair, left_out, lr_files, usual_lr_folder
@@ -109,7 +109,7 @@ def load_images(
         digest.add(rgb)
         if lr is not None:
             digest.add(lr)
-            lr, rgb = fit(lr, rgb, scale, (str(lr_file), str(file)))
+            lr, rgb = aligned(lr, rgb, scale, (str(lr_file), str(file)))
         elif (factor := _excess(rgb, max_megapixels)) > 1:
             height, width = (max(1, side // factor) for side in rgb.shape[:2])
             rgb = resize(rgb, (height, width))

@@ -65,4 +65,4 @@ class Renewal:
     def _image(self, index: int, renewed: int) -> Rgb:
         """Image ``index`` after so many renewals."""
         random = np.random.default_rng((self._seed, index, renewed))
-        return self._degradation.random(self._source.original(index), self._source.scale, random)
+        return self._degradation.sample(self._source.original(index), self._source.scale, random)

@@ -62,7 +62,7 @@ class Degradation:
         seed = zlib.crc32(np.ascontiguousarray(hr).data)
         return self._reduced(hr, scale, np.random.default_rng(seed))
 
-    def random(self, hr: Rgb, scale: int, random: np.random.Generator) -> Rgb:
+    def sample(self, hr: Rgb, scale: int, random: np.random.Generator) -> Rgb:
         """A low-resolution image of ``hr`` for training: degraded anew, or clean."""
         if random.random() < self.clean:
             return shrink(hr, scale)

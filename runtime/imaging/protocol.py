@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 
 from ailsr.runtime.errors import ImageError, UsageError
 from ailsr.runtime.imaging import image, metrics
+from ailsr.runtime.imaging.alignment import aligned
 from ailsr.runtime.imaging.color import Y_OFFSET, Y_WEIGHTS, luma
 from ailsr.runtime.imaging.degradation import BICUBIC, Degradation
-from ailsr.runtime.imaging.fitting import fit
 from ailsr.runtime.imaging.image import Rgb
 from ailsr.runtime.imaging.metrics import METRICS, MetricName, Scores
 from ailsr.runtime.imaging.resize import crop_to_multiple
@@ -243,5 +243,5 @@ def _pair(
         raise ImageError(f"{hr_path} has {width}x{height} pixels: too small to reduce by {scale}")
     if lr_path is None:
         return Pair(name, degradation.of_image(hr, scale), hr, picture.grayscale)
-    lr, hr = fit(image.read(lr_path), picture.on_white(), scale, (str(lr_path), str(hr_path)))
+    lr, hr = aligned(image.read(lr_path), picture.on_white(), scale, (str(lr_path), str(hr_path)))
     return Pair(name, lr, hr, picture.grayscale)

@@ -130,7 +130,7 @@ def test_a_folder_of_bicubic_images_is_not_taken_for_another_degradation(photo, 
 def test_training_sees_the_share_of_clean_images(photo):
     half, draws = Degradation("half", PHOTO.steps, clean=0.5), random()
     clean = shrink(photo, 2)
-    count = sum(np.array_equal(half.random(photo, 2, draws), clean) for _ in range(60))
+    count = sum(np.array_equal(half.sample(photo, 2, draws), clean) for _ in range(60))
     assert 18 <= count <= 42
     assert not np.array_equal(half.of_image(photo, 2), clean)
 
@@ -138,7 +138,7 @@ def test_training_sees_the_share_of_clean_images(photo):
 def test_a_step_is_done_to_its_share_of_the_images(photo):
     seldom = Degradation("x", (Resize(filters=("box",)), Jpeg(quality=(30, 30), share=0.25)))
     plain, draws = Degradation("x", seldom.steps[:1]).of_image(photo, 2), random()
-    count = sum(np.array_equal(seldom.random(photo, 2, draws), plain) for _ in range(60))
+    count = sum(np.array_equal(seldom.sample(photo, 2, draws), plain) for _ in range(60))
     assert 36 <= count <= 54
 
 

@@ -3,8 +3,8 @@ import pytest
 import skimage.data
 
 from ailsr.runtime.errors import ImageError
+from ailsr.runtime.imaging.alignment import aligned
 from ailsr.runtime.imaging.degradation import WEB
-from ailsr.runtime.imaging.fitting import fit
 from ailsr.runtime.imaging.image import write
 from ailsr.runtime.imaging.protocol import pairs
 from ailsr.runtime.imaging.resize import resize, shrink
@@ -20,7 +20,7 @@ def photo():
 @pytest.mark.parametrize("size", [(255, 255), (256, 255), (255, 256), (256, 256)])
 def test_sides_may_be_rounded_up_or_down(photo, size):
     hr = photo[:511, :511]
-    lr, cut = fit(resize(hr, size), hr, 2, NAMES)
+    lr, cut = aligned(resize(hr, size), hr, 2, NAMES)
     assert lr.shape == (255, 255, 3)
     np.testing.assert_array_equal(cut, hr[:510, :510])
 
@@ -30,7 +30,7 @@ def test_other_sizes_are_refused_by_name(photo, size):
     with pytest.raises(
         ImageError, match=f"lr.png has {size[1]}x{size[0]}.*hr.png, 511x511.*255x255"
     ):
-        fit(resize(photo[:511, :511], size), photo[:511, :511], 2, NAMES)
+        aligned(resize(photo[:511, :511], size), photo[:511, :511], 2, NAMES)
 
 
 @pytest.mark.parametrize(("right", "down"), [(1, 0), (0, -1), (-3, 2), (4, 4)])
@@ -40,13 +40,13 @@ def test_a_shift_is_refused_and_told(photo, right, down, scale):
     with pytest.raises(
         ImageError, match=f"lr.png is shifted against hr.png by {right} .* {down} down"
     ):
-        fit(lr, photo, scale, NAMES)
+        aligned(lr, photo, scale, NAMES)
 
 
 def test_another_image_is_refused(photo):
     other = shrink(skimage.data.coffee()[:400, :512], 2)
     with pytest.raises(ImageError, match=r"lr.png and hr.png do not show the same"):
-        fit(other, photo[:400], 2, NAMES)
+        aligned(other, photo[:400], 2, NAMES)
 
 
 @pytest.mark.parametrize("name", ["astronaut", "chelsea", "coffee", "rocket", "hubble_deep_field"])
@@ -54,11 +54,11 @@ def test_another_image_is_refused(photo):
 def test_a_heavily_degraded_image_fits(name, scale):
     hr = getattr(skimage.data, name)()[:420, :420]
     hr = hr[: hr.shape[0] // scale * scale, : hr.shape[1] // scale * scale]
-    fit(WEB.of_image(hr, scale), hr, scale, NAMES)
+    aligned(WEB.of_image(hr, scale), hr, scale, NAMES)
 
 
 def test_a_flat_image_fits():
-    fit(np.full((40, 40, 3), 9, np.uint8), np.full((80, 80, 3), 9, np.uint8), 2, NAMES)
+    aligned(np.full((40, 40, 3), 9, np.uint8), np.full((80, 80, 3), 9, np.uint8), 2, NAMES)
 
 
 def test_the_pairs_of_a_folder_are_checked_so(photo, tmp_path):

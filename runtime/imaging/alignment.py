@@ -26,7 +26,7 @@ SAME_IMAGE = 0.5
 """Least correlation of an image with a degraded form of it."""
 
 
-def fit(lr: Rgb, hr: Rgb, scale: int, names: tuple[str, str]) -> tuple[Rgb, Rgb]:
+def aligned(lr: Rgb, hr: Rgb, scale: int, names: tuple[str, str]) -> tuple[Rgb, Rgb]:
     """``lr`` [h, w, 3] and ``hr`` [scale·h, scale·w, 3], cut at the bottom and right.
 
     The sides of an LR image may be those of the HR image divided by ``scale``, rounded up or down.
