@@ -7,8 +7,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from ailsr.runtime.imaging import metrics
 from ailsr.runtime.imaging.image import Rgb
-from ailsr.runtime.imaging.protocol import Pair, Quality, evaluate
+from ailsr.runtime.imaging.metrics import MetricName
+from ailsr.runtime.imaging.protocol import PROTOCOL, Pair, Quality, evaluate
 from ailsr.runtime.upscaling.tiles import Tile, plan
 from ailsr.train.networks import Network
 
@@ -17,8 +19,13 @@ WINDOW = 512
 
 
 @torch.no_grad()
-def score(network: Network, validation: Sequence[Pair], window: int = WINDOW) -> Quality:
-    """Mean PSNR (dB) and SSIM of ``network``'s deploy form on ``validation``, in float32.
+def score(
+    network: Network,
+    validation: Sequence[Pair],
+    window: int = WINDOW,
+    names: Sequence[MetricName] = metrics.ALWAYS,
+) -> Quality:
+    """The metrics ``names`` of ``network``'s deploy form on ``validation``, in float32.
 
     Images larger than ``window`` are computed in tiles; the result is that of the whole image.
     """
@@ -33,7 +40,7 @@ def score(network: Network, validation: Sequence[Pair], window: int = WINDOW) ->
         rgb: Rgb = y[0].permute(1, 2, 0).cpu().numpy()
         return rgb
 
-    return evaluate(upscale, validation)
+    return evaluate(upscale, validation, PROTOCOL, names)
 
 
 def upscale_tiles(deployed: nn.Module, rgb: Tensor, tiles: Sequence[Tile], scale: int) -> Tensor:

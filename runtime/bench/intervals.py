@@ -49,7 +49,7 @@ def mean_interval(values: Sequence[float], level: float = 0.95) -> Interval:
     By Student's t on their logarithms; ``level`` is 0.95 or 0.99.
     """
     error = np.log(values).std(ddof=1) / math.sqrt(len(values))
-    reach = _quantile(level, len(values) - 1) * error
+    reach = student_t(level, len(values) - 1) * error
     middle = geometric_mean(values)
     return middle / math.exp(reach), middle * math.exp(reach)
 
@@ -75,9 +75,10 @@ def ratio_reach(before: Sequence[float], after: Sequence[float], level: float) -
         return 0.0
     sizes = (len(before), len(after))
     freedom = total**2 / sum(p**2 / (n - 1) for p, n in zip(parts, sizes, strict=True))
-    return _quantile(level, math.floor(freedom + 1e-9)) * math.sqrt(total)
+    return student_t(level, math.floor(freedom + 1e-9)) * math.sqrt(total)
 
 
-def _quantile(level: float, freedom: int) -> float:
+def student_t(level: float, freedom: int) -> float:
+    """Two-sided quantile of Student's t for a ``level`` of 0.95 or 0.99."""
     table = _T[level]
     return table[min(freedom, len(table)) - 1]

@@ -192,8 +192,8 @@ def test_quantiles_are_those_of_student(level):
 
     for freedom in range(1, 21):
         expected = t.ppf((1 + level) / 2, freedom)
-        assert intervals._quantile(level, freedom) == pytest.approx(expected, abs=1e-3)
-    assert intervals._quantile(level, 1000) == intervals._quantile(level, 20)  # rather too wide
+        assert intervals.student_t(level, freedom) == pytest.approx(expected, abs=1e-3)
+    assert intervals.student_t(level, 1000) == intervals.student_t(level, 20)  # rather too wide
 
 
 @pytest.mark.parametrize("processes", [2, 5, 20])

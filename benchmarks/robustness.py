@@ -1,0 +1,146 @@
+"""Networks for photographs beside one that has only seen clean images: what they gain and cost.
+
+    python benchmarks/robustness.py zoo:sesr_m5_photo_x2 --against zoo:sesr_m5_x2 \
+        --test Set14 --test Kodak24 --degradation bicubic --degradation photo
+
+Every network, bicubic and Lanczos upscale the same images, made by each degradation as
+``ailsr-bench`` makes them. A row gives the mean PSNR and SSIMULACRA2, the difference of PSNR to the
+clean network with its 95 % interval over the images (paired, Student's t), and the share of images
+on which it is better than the clean network and than bicubic, by each metric.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import partial
+from itertools import product
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Annotated
+
+import numpy as np
+from PIL import Image
+from rich.table import Table
+from typer import Argument, Option
+
+from ailsr.runtime.bench.host import Host
+from ailsr.runtime.bench.intervals import student_t
+from ailsr.runtime.commands.command import entry_point, progress, stdout
+from ailsr.runtime.errors import UsageError
+from ailsr.runtime.imaging.degradation import DEGRADATION_METAVAR, DEGRADATIONS, Degradation
+from ailsr.runtime.imaging.image import Rgb
+from ailsr.runtime.imaging.metrics import METRICS, MetricName
+from ailsr.runtime.imaging.protocol import (
+    PROTOCOL,
+    Pair,
+    Quality,
+    evaluate,
+    pairs,
+    protocol_name,
+    set_name,
+)
+from ailsr.runtime.imaging.resize import enlarge
+from ailsr.train import checkpoint, zoo
+from ailsr.train.scoring import score
+
+JUDGED: tuple[MetricName, ...] = ("psnr", "ssimulacra2")
+Judge = Callable[[Sequence[Pair]], Quality]
+
+
+@dataclass(frozen=True)
+class Robustness:
+    """Measure networks for degraded images beside one for clean images."""
+
+    network: Annotated[
+        list[str], Argument(help="Checkpoints or zoo:NAME, of one scale.", metavar="NETWORK...")
+    ]
+    against: Annotated[str, Option(metavar="FILE|zoo:NAME", help="The network for clean images.")]
+    test: Annotated[list[Path], Option(metavar="DIR", help="Folder to judge on. Repeatable.")]
+    degradation: Annotated[
+        list[str] | None,
+        Option(metavar=DEGRADATION_METAVAR, help="Repeatable. Default: bicubic, photo and web."),
+    ] = None
+
+
+def main(config: Robustness) -> None:
+    """Evaluate everything on everything and print a table."""
+    networks = {
+        name: checkpoint.load(zoo.resolve(name)).network
+        for name in (config.against, *config.network)
+    }
+    scales = {network.scale for network in networks.values()}
+    if len(scales) > 1:
+        raise UsageError("networks of several scales: name those of one")
+    (scale,) = scales
+    judges: dict[str, Judge] = {
+        "bicubic": partial(_evaluate, partial(enlarge, scale=scale)),
+        "Lanczos": partial(_evaluate, partial(_lanczos, scale=scale)),
+        **{name: partial(score, network, names=JUDGED) for name, network in networks.items()},
+    }
+    degradations = [Degradation.from_json(name) for name in config.degradation or DEGRADATIONS]
+    table = Table(
+        "protocol", "images of", "", "PSNR", *(METRICS[n].title for n in JUDGED[1:]),
+        f"dB to {config.against}", "better than it", "better than bicubic",
+        title=f"x{scale}, on {Host.here().cpu}, {date.today()}",
+    )  # fmt: skip
+    with progress() as bar:
+        task = bar.add_task("", total=len(degradations) * len(config.test) * len(judges), note="")
+        for degradation, folder in product(degradations, config.test):
+            images = list(pairs(folder, scale, degradation))
+            found: dict[str, Quality] = {}
+            for name, judge in judges.items():
+                found[name] = judge(images)
+                bar.advance(task)
+            for name, quality in found.items():
+                table.add_row(
+                    protocol_name(PROTOCOL, degradation), set_name(folder), name,
+                    *(METRICS[n].text(quality.scores[n]) for n in JUDGED),
+                    *_compared(quality, found[config.against], found["bicubic"]),
+                )  # fmt: skip
+            table.add_section()
+    stdout.print(table)
+
+
+def _compared(quality: Quality, clean: Quality, bicubic: Quality) -> tuple[str, str, str]:
+    return (
+        "" if quality is clean else _difference(quality, clean),
+        "" if quality is clean else _share(quality, clean),
+        "" if quality is bicubic else _share(quality, bicubic),
+    )
+
+
+def _difference(quality: Quality, other: Quality) -> str:
+    """Mean difference of PSNR over the images, and half its 95 % interval."""
+    gains = [s["psnr"] - other.images[name]["psnr"] for name, s in quality.images.items()]
+    if len(gains) < 2:
+        return f"{gains[0]:+.2f}"
+    reach = student_t(0.95, len(gains) - 1) * stdev(gains) / math.sqrt(len(gains))
+    return f"{fmean(gains):+.2f} ± {reach:.2f}"
+
+
+def _share(quality: Quality, other: Quality) -> str:
+    """Shares of the images on which ``quality`` is the better one, by each metric."""
+    shares = [
+        fmean(
+            METRICS[n].gain(s[n], other.images[name][n]) > 0 for name, s in quality.images.items()
+        )
+        for n in JUDGED
+    ]
+    return ", ".join(f"{share:.0%}" for share in shares)
+
+
+def _evaluate(upscale: Callable[[Rgb], Rgb], images: Sequence[Pair]) -> Quality:
+    return evaluate(upscale, images, PROTOCOL, JUDGED)
+
+
+def _lanczos(lr: Rgb, scale: int) -> Rgb:
+    height, width = lr.shape[:2]
+    size = (width * scale, height * scale)
+    return np.asarray(Image.fromarray(lr).resize(size, Image.Resampling.LANCZOS))
+
+
+if __name__ == "__main__":
+    entry_point(Robustness, main)()
