@@ -24,6 +24,7 @@ sys.path.append(str(HERE.parent / "tests"))
 
 import debian  # noqa: E402
 from debian import UnavailableError  # noqa: E402
+from environments import alone  # noqa: E402
 
 CACHE = HERE.parent / "build" / "android"
 MAIN = HERE / "app" / "src" / "main"
@@ -135,10 +136,11 @@ def _javac(*arguments: object) -> None:
 def _debug_key() -> Path:
     """A key that anyone may have: it proves nothing but that the file is whole."""
     key = CACHE / "debug.keystore"
-    if not key.exists():
-        _run("keytool", "-genkeypair", "-keystore", key, "-storepass", "android", "-alias", "debug",
-             "-keyalg", "RSA", "-keysize", "2048", "-validity", "10000", "-dname",
-             "CN=ailsr debug")  # fmt: skip
+    with alone(key):
+        if not key.exists():
+            _run("keytool", "-genkeypair", "-keystore", key, "-storepass", "android", "-alias",
+                 "debug", "-keyalg", "RSA", "-keysize", "2048", "-validity", "10000", "-dname",
+                 "CN=ailsr debug")  # fmt: skip
     return key
 
 

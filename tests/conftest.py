@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from environments import alone
 from hypothesis import settings
 from numpy.typing import NDArray
 
@@ -48,11 +49,12 @@ def old_python() -> Path:
     folder = ROOT / "build" / "tflite-runtime-2.14"
     python = folder / "bin" / "python"
     check = [python, "-c", "import tflite_runtime.interpreter, PIL"]
-    if not python.exists() or subprocess.run(check, capture_output=True).returncode:
-        venv.create(folder, with_pip=True, clear=True)
-        install = [python, "-m", "pip", "install", "--quiet", *OLD_PACKAGES]
-        done = subprocess.run(install, capture_output=True, text=True)
-        if done.returncode:
-            reason = done.stderr.strip()[-300:]
-            pytest.skip(f"OLD RUNTIME NOT TESTED, no {OLD_PACKAGES[0]}: {reason}")
+    with alone(folder):
+        if not python.exists() or subprocess.run(check, capture_output=True).returncode:
+            venv.create(folder, with_pip=True, clear=True)
+            install = [python, "-m", "pip", "install", "--quiet", *OLD_PACKAGES]
+            done = subprocess.run(install, capture_output=True, text=True)
+            if done.returncode:
+                reason = done.stderr.strip()[-300:]
+                pytest.skip(f"OLD RUNTIME NOT TESTED, no {OLD_PACKAGES[0]}: {reason}")
     return python

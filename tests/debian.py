@@ -11,6 +11,8 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from environments import alone
+
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 
@@ -31,8 +33,20 @@ def unpack(
     """
     folder = folder.absolute()
     root = folder / "root"
-    if root.is_dir():
-        return root
+    with alone(folder):
+        if not root.is_dir():
+            _fetch(folder, root, suite, packages, architecture, dependencies)
+    return root
+
+
+def _fetch(
+    folder: Path,
+    root: Path,
+    suite: str,
+    packages: Sequence[str],
+    architecture: str,
+    dependencies: bool,
+) -> None:
     if shutil.which("apt-get") is None or not KEYRING.exists():
         raise UnavailableError("no apt-get with Debian's archive keyring: run on Debian")
     shutil.rmtree(folder, ignore_errors=True)
@@ -71,7 +85,6 @@ def unpack(
     tree.rename(root)
     shutil.rmtree(folder / "cache")
     shutil.rmtree(folder / "lists")
-    return root
 
 
 def _mirror() -> str:

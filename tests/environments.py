@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
 import subprocess
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +23,22 @@ def project() -> dict[str, Any]:
     return table
 
 
+@contextmanager
+def alone(place: Path) -> Iterator[None]:
+    """One process at a time, by a lock beside ``place``, which is made on first use."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with place.with_name(f"{place.name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def pythons() -> dict[Version, Path]:
     """The interpreters that the package may be installed with, from the lowest to the newest.
 
     They are those on PATH, pyenv's and uv's.
     """
     names = [f"python3.{minor}" for minor in range(30)]
-    found = [Path(path) for name in names if (path := shutil.which(name))]
+    found = [Path(there) for name in names if (there := shutil.which(name))]
     home = Path.home()
     for folder, pattern in ((".pyenv/versions", "3.*"), (".local/share/uv/python", "cpython-3.*")):
         for version in sorted((home / folder).glob(pattern)):
@@ -34,8 +46,8 @@ def pythons() -> dict[Version, Path]:
     (lowest,) = re.findall(r">=3\.(\d+)", project()["requires-python"])
     usable: dict[Version, Path] = {}
     for path in found:
-        if re.fullmatch(r"python3\.\d+", path.name) and (version := _version(path)):
-            usable.setdefault(version, path)
+        if re.fullmatch(r"python3\.\d+", path.name) and (told := _version(path)):
+            usable.setdefault(told, path)
     return {v: usable[v] for v in sorted(usable) if v >= (3, int(lowest))}
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from environments import alone
 from PIL import Image
 
 ROOT = Path(__file__).parent.parent
@@ -27,7 +28,8 @@ def run(*command, **options):
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wheel")
-    run(sys.executable, "-m", "build", "--wheel", "--outdir", folder, ROOT)
+    with alone(ROOT / "build" / "lib"):
+        run(sys.executable, "-m", "build", "--wheel", "--outdir", folder, ROOT)
     (path,) = folder.glob("*.whl")
     return path
 

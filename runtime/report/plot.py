@@ -43,6 +43,18 @@ def plot_section(results: Results) -> Iterator[str]:
 
 
 def _plot(results: Results, files: Sequence[Measurement], scale: int) -> str:
+    plots = "".join(
+        f'<div class="{name}">{drawing(results, files, *wide_and_high)}</div>'
+        for name, wide_and_high in WIDTHS.items()
+    )
+    lowest = min(_score(results, file) for file in files)
+    front = findings.front(results, files)
+    note = _front_note(results, front) + _bicubic_note(results, lowest, scale)
+    return f'<figure class="plot">{_legend(files)}{plots}<figcaption>{note}</figcaption></figure>'
+
+
+def drawing(results: Results, files: Sequence[Measurement], width: int, height: int) -> str:
+    """An SVG element, sizes in pixels, of ``files``, timed, judged and of one scale."""
     sizes = {file.output_size for file in files}
     same_size = len(sizes) == 1
     x_title = f"ms per picture of {size(sizes.pop())}" if same_size else "ms per output megapixel"
@@ -70,13 +82,7 @@ def _plot(results: Results, files: Sequence[Measurement], scale: int) -> str:
         )
     unit = f" in {metric.unit}" if metric.unit else ""
     y_title = f"{metric.title}{unit} ({results.protocol})"
-    plots = "".join(
-        f'<div class="{name}">{scatter(points, x_title, y_title, *drawing)}</div>'
-        for name, drawing in WIDTHS.items()
-    )
-    lowest = min(p.y for p in points)
-    note = _front_note(results, front) + _bicubic_note(results, lowest, scale)
-    return f'<figure class="plot">{_legend(files)}{plots}<figcaption>{note}</figcaption></figure>'
+    return scatter(points, x_title, y_title, width, height)
 
 
 def _front_note(results: Results, front: Sequence[Measurement]) -> str:

@@ -1,6 +1,6 @@
 """The style sheet of the HTML report: phone to desktop, light and dark, no fonts to fetch."""
 
-STYLE = """
+COLORS = """
 :root {
   color-scheme: light dark;
   --page: #fbfaf8; --panel: #ffffff; --ink: #1c1b1a; --soft: #66635f; --rule: #e3e0db;
@@ -16,7 +16,36 @@ STYLE = """
     --encode: #6e6442;
   }
 }
-* { box-sizing: border-box; }
+"""
+
+DRAWINGS = """
+svg text { font-size: 12px; fill: var(--ink); }
+svg .axis { fill: var(--soft); }
+svg .middle { text-anchor: middle; }
+svg .end { text-anchor: end; }
+svg .grid { stroke: var(--rule); stroke-width: 1; }
+svg .whisker { stroke-width: 2; opacity: .45; }
+svg .mark { stroke: var(--page); stroke-width: 1.5; }
+svg .float32 { fill: var(--float32); } svg .whisker.float32 { stroke: var(--float32); }
+svg .float16 { fill: var(--float16); } svg .whisker.float16 { stroke: var(--float16); }
+svg .int8 { fill: var(--int8); } svg .whisker.int8 { stroke: var(--int8); }
+svg .int8x16 { fill: var(--int8x16); } svg .whisker.int8x16 { stroke: var(--int8x16); }
+svg .other { fill: var(--other); } svg .whisker.other { stroke: var(--other); }
+svg .shape { fill: none; stroke: var(--soft); }
+svg .front { fill: none; stroke: var(--soft); stroke-width: 1.5; stroke-dasharray: 2 4;
+             stroke-linecap: round; }
+svg .bar { fill: var(--soft); opacity: .55; }
+svg .percentile { stroke: var(--int8); stroke-width: 1.5; }
+svg .curve { fill: none; stroke-width: 2; stroke-linejoin: round; }
+svg .curve.float32 { stroke: var(--float32); } svg .curve.float16 { stroke: var(--float16); }
+svg .curve.int8 { stroke: var(--int8); } svg .curve.int8x16 { stroke: var(--int8x16); }
+svg .curve.other { stroke: var(--other); }
+"""
+"""Of plots, which are SVG."""
+
+STYLE = (
+    COLORS
+    + """* { box-sizing: border-box; }
 body {
   margin: 0; background: var(--page); color: var(--ink);
   font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif;
@@ -80,28 +109,9 @@ a { color: inherit; }
 .plot svg { display: block; max-width: 100%; height: auto; overflow: visible; }
 .plot .medium, .plot .narrow { display: none; }
 .plot figcaption { font-size: .875rem; margin-top: 8px; }
-svg text { font-size: 12px; fill: var(--ink); }
-svg .axis { fill: var(--soft); }
-svg .middle { text-anchor: middle; }
-svg .end { text-anchor: end; }
-svg .grid { stroke: var(--rule); stroke-width: 1; }
-svg .whisker { stroke-width: 2; opacity: .45; }
-svg .mark { stroke: var(--page); stroke-width: 1.5; }
-svg .float32 { fill: var(--float32); } svg .whisker.float32 { stroke: var(--float32); }
-svg .float16 { fill: var(--float16); } svg .whisker.float16 { stroke: var(--float16); }
-svg .int8 { fill: var(--int8); } svg .whisker.int8 { stroke: var(--int8); }
-svg .int8x16 { fill: var(--int8x16); } svg .whisker.int8x16 { stroke: var(--int8x16); }
-svg .other { fill: var(--other); } svg .whisker.other { stroke: var(--other); }
-svg .shape { fill: none; stroke: var(--soft); }
-svg .front { fill: none; stroke: var(--soft); stroke-width: 1.5; stroke-dasharray: 2 4;
-             stroke-linecap: round; }
-svg .bar { fill: var(--soft); opacity: .55; }
-svg .percentile { stroke: var(--int8); stroke-width: 1.5; }
-svg .curve { fill: none; stroke-width: 2; stroke-linejoin: round; }
-svg .curve.float32 { stroke: var(--float32); } svg .curve.float16 { stroke: var(--float16); }
-svg .curve.int8 { stroke: var(--int8); } svg .curve.int8x16 { stroke: var(--int8x16); }
-svg .curve.other { stroke: var(--other); }
-.histograms { display: grid; grid-template-columns: repeat(auto-fill, minmax(290px, 1fr));
+"""
+    + DRAWINGS
+    + """.histograms { display: grid; grid-template-columns: repeat(auto-fill, minmax(290px, 1fr));
               gap: 22px 36px; }
 .histograms figure { margin: 0; }
 .histograms figcaption { font-size: .85rem; color: var(--soft); }
@@ -168,3 +178,4 @@ dt { color: var(--soft); } dd { margin: 0; }
   .facts { grid-template-columns: 1fr; gap: 0; } .facts dd { margin-bottom: 10px; }
 }
 """
+)

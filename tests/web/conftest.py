@@ -15,6 +15,7 @@ from types import SimpleNamespace
 
 import onnx
 import pytest
+from environments import alone
 
 from ailsr.export.exporter import Exporter
 from ailsr.export.reading.source import open_source
@@ -54,7 +55,8 @@ def node() -> str:
             f"THE WEB PAGE IS NOT TESTED: Node.js {version or 'is missing'}; 18 or later and npm "
             f"are needed (apt-get install nodejs npm)"
         )
-    built = subprocess.run(["make", "web"], cwd=ROOT, capture_output=True, text=True)
+    with alone(ROOT / "build" / "web"):
+        built = subprocess.run(["make", "web"], cwd=ROOT, capture_output=True, text=True)
     assert built.returncode == 0, built.stdout + built.stderr
     return "node"
 
