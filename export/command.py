@@ -93,7 +93,7 @@ def export(config: ExportConfig, progress: Progress) -> Report:
                 "or another name with --name"
             )
     for target, precision in wanted if config.lint else ():
-        for result in _lints(exporter.draft(target, precision, pixels), config.lint):
+        for result in _lints(exporter.uncalibrated_anatomy(target, precision, pixels), config.lint):
             path = exporter.path(target, precision, config.output)
             for line in (f"before export, {path}", *result.lines()):
                 message(line)

@@ -239,7 +239,7 @@ class Exporter:
         targets.write(target, graph, card, path, quantization)
         return path
 
-    def draft(
+    def uncalibrated_anatomy(
         self, target: TargetName, precision: Precision, pixels: PixelType = "uint8"
     ) -> Anatomy:
         """The operators of a file before anything is calibrated: its ranges are made up."""
