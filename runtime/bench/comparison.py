@@ -28,9 +28,16 @@ from ailsr.runtime.bench.intervals import (
     mean_interval,
     ratio_reach,
 )
-from ailsr.runtime.bench.report_document import SCHEMA, SCHEMA_VERSION, check_document, read_scores
+from ailsr.runtime.bench.report_document import (
+    SCHEMA,
+    SCHEMA_VERSION,
+    check_document,
+    read_figures,
+    read_scores,
+)
 from ailsr.runtime.errors import UsageError
 from ailsr.runtime.imaging.metrics import MetricName
+from ailsr.runtime.imaging.no_reference import Figures
 from ailsr.runtime.names import unless_shared
 from ailsr.runtime.probe import Fidelity
 
@@ -58,6 +65,8 @@ class Change:
     ratio_high: float | None = None
     score_changes: Mapping[MetricName, float] = field(default_factory=dict)
     """after - before, of the metrics that both reports have"""
+    no_reference_changes: Figures = field(default_factory=dict)
+    """after - before, of the figures of images without a truth"""
     scores_lost: tuple[MetricName, ...] = ()
     """Metrics of the earlier report that the later one has not."""
     memory_change_bytes: int | None = None
@@ -208,6 +217,12 @@ def _change(
         if name in scores_before and math.isfinite(score - scores_before[name])
     }
     figures["scores_lost"] = tuple(name for name in scores_before if name not in scores)
+    found, found_before = (read_figures(file.get("no_reference") or {}) for file in (new, old))
+    figures["no_reference_changes"] = {
+        name: value - found_before[name]
+        for name, value in found.items()
+        if name in found_before and math.isfinite(value - found_before[name])
+    }
     figures["fidelity_before"], figures["fidelity_after"] = map(_fidelity, (old, new))
     return Change(name, **figures)
 

@@ -17,7 +17,6 @@ from ailsr.runtime.bench.report_document import to_document
 from ailsr.runtime.bench.results import Results
 from ailsr.runtime.bench.table import ABSENT, rows
 from ailsr.runtime.files import atomic_output
-from ailsr.runtime.imaging.metrics import METRICS
 
 _MARKUP = re.compile(r"[|\\`\[\]]")
 _LATENCY = ("n", "p50_ms", "p50_low_ms", "p50_high_ms", "p90_ms", "p99_ms", "mean_ms", "sd_ms")
@@ -25,7 +24,10 @@ _PARTS = [part.name for part in fields(Parts)]
 
 
 def write_csv(results: Results, path: Path) -> None:
-    """One line per file, unrounded, empty where there is no figure; whole or not at all."""
+    """One line per file, unrounded, empty where there is no figure; whole or not at all.
+
+    Images without a truth have lines of their own, for what they are before.
+    """
     plain = ["file", "engine", "network", "precision", "scale", "threads", "size_bytes", "load_ms"]
     plain += ["first_run_ms", "peak_memory_bytes", "delegate"]
     header = [*plain, "input_height", "input_width"]
@@ -33,7 +35,7 @@ def write_csv(results: Results, path: Path) -> None:
     header += [*_PARTS, "ratio", "ratio_low", "ratio_high", "fidelity", "joules_per_inference"]
     text = io.StringIO(newline="")
     table = csv.writer(text, lineterminator="\n")
-    metrics = {name: METRICS[name].key for name in results.metrics}
+    metrics = {name: column.key for name, column in results.shown.items()}
     table.writerow([*header, *metrics.values(), "error"])
 
     def add(cells: Sequence[object]) -> None:
@@ -42,7 +44,6 @@ def write_csv(results: Results, path: Path) -> None:
     for file in results.files:
         if isinstance(file, Measurement):
             ratio, energy = file.ratio, file.energy
-            scores = file.quality.scores if file.quality else {}
             add(
                 [
                     *(getattr(file, name) for name in plain),
@@ -53,19 +54,22 @@ def write_csv(results: Results, path: Path) -> None:
                     *((ratio.ratio, ratio.low, ratio.high) if ratio else [None] * 3),
                     file.fidelity and str(file.fidelity),
                     energy and energy.joules_per_inference,
-                    *map(scores.get, metrics),
+                    *map(file.scores.get, metrics),
                     None,
                 ]
             )
         else:
             add([file.file, *[None] * (len(header) - 1 + len(metrics)), file.error])
+    for (name, scale), found in results.before.items():
+        cells = {"file": name, "scale": scale}
+        add([*map(cells.get, header), *map(found.figures.get, metrics), None])
     _write(path, text.getvalue())
 
 
 def write_markdown(results: Results, path: Path) -> None:
     """The table that the terminal shows, for a pull request; whole or not at all."""
     header = ["file", "size, kB", "inference p50 / p90, ms", "whole path p50 / p90, ms"]
-    metrics = [METRICS[name] for name in results.metrics] if results.images else []
+    metrics = list(results.shown.values()) if results.images else []
     header += ["memory, MB", *(", ".join(filter(None, (m.title, m.unit))) for m in metrics)]
     lines = [header, ["---", *["--:"] * (len(header) - 1)]]
     for row in rows(results):

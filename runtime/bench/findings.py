@@ -14,6 +14,8 @@ from ailsr.runtime.imaging.protocol import Quality
 
 PRECISIONS = ("float32", "float16", "int8x16", "int8")
 """From the most exact to the fastest."""
+MOST_SHOWN = 6
+"""Files beside each other of images without a truth."""
 QUIET_PERCENT = 2.0
 """Of the processor, which others may take without being mentioned."""
 WIDE_SPREAD = 0.1
@@ -55,11 +57,14 @@ def shown(results: Results) -> dict[str, Measurement]:
     """The files whose pictures show the result best, by label; the first is the float one.
 
     Of the fastest file's network: float32 (or float16) and int8 (or int8x16). Of a file without a
-    card: itself.
+    card: itself. Of images without a truth, which eyes alone can judge: the first of one scale.
     """
     chosen = fastest(results) or next(iter(results.measured), None)
     if chosen is None:
         return {}
+    if results.is_no_reference:
+        alike = [file for file in results.measured if file.scale == chosen.scale]
+        return {results.short_name(file.file): file for file in alike[:MOST_SHOWN]}
     versions = siblings(results, chosen)
     if not versions:
         return {results.short_name(chosen.file): chosen}

@@ -6,9 +6,10 @@ standard library only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from ailsr.runtime.bench import cores
@@ -16,7 +17,7 @@ from ailsr.runtime.bench.host import Host
 from ailsr.runtime.bench.intervals import LEVEL, decides, mean_interval
 from ailsr.runtime.bench.latency import MIN_RUNS
 from ailsr.runtime.bench.measurement import Failure, Measurement
-from ailsr.runtime.bench.quality import judge
+from ailsr.runtime.bench.quality import judge, judge_without_reference
 from ailsr.runtime.bench.request import Request
 from ailsr.runtime.bench.results import Results
 from ailsr.runtime.bench.rounds import PROCESSES, measure_in_rounds
@@ -26,6 +27,7 @@ from ailsr.runtime.engines.registry import chosen_engines, timed_engine
 from ailsr.runtime.engines.resizer import Library, Resizer, check_installed
 from ailsr.runtime.imaging.degradation import BICUBIC, Degradation, DegradationJson
 from ailsr.runtime.imaging.metrics import ALWAYS, MetricName, taken
+from ailsr.runtime.imaging.no_reference import NO_REFERENCE, NoReference
 from ailsr.runtime.imaging.protocol import PROTOCOL, Protocol, Quality, protocol_name
 from ailsr.runtime.imaging.resize import enlarge
 
@@ -44,6 +46,8 @@ class Plan:
     seconds: float
     images: str | None = None
     """Folder of high-resolution pictures for the metrics; None: latency only."""
+    no_reference: bool = False
+    """As of ``Request``."""
     protocol: Protocol = PROTOCOL
     degradation: DegradationJson = "bicubic"
     """What makes the low-resolution images."""
@@ -70,6 +74,8 @@ class Plan:
     @property
     def protocol_name(self) -> str:
         """The protocol as reports name it."""
+        if self.no_reference:
+            return NO_REFERENCE
         return protocol_name(self.protocol, Degradation.from_json(self.degradation))
 
 
@@ -96,6 +102,7 @@ def measure_files(plan: Plan, report: Report) -> Results:
             runs=plan.runs,
             seconds=plan.seconds,
             images=plan.images,
+            no_reference=plan.no_reference,
             protocol=plan.protocol,
             degradation=plan.degradation,
             metrics=computed,
@@ -129,8 +136,11 @@ def measure_files(plan: Plan, report: Report) -> Results:
         found = measure_in_rounds([beside], lambda *_: None, processes)
         files += found.files[1:]
     scales = {file.scale for file in files if isinstance(file, Measurement)}
-    bicubic = {}
-    if plan.images:
+    bicubic, before = {}, {}
+    if plan.images and plan.no_reference:
+        report("bicubic", len(plan.files))
+        before = unreferenced(Path(plan.images), scales)
+    elif plan.images:
         report("bicubic", len(plan.files))
         judged = {
             scale: bicubic_quality(Path(plan.images), scale, plan.protocol, computed, degradation)
@@ -147,6 +157,7 @@ def measure_files(plan: Plan, report: Report) -> Results:
         images=plan.images,
         files=files,
         bicubic=bicubic,
+        before=before,
         cores=plan.cores,
         sustained_minutes=plan.sustained_minutes,
         processes=measured.processes,
@@ -185,3 +196,11 @@ def bicubic_quality(
         lambda rgb: enlarge(rgb, scale), images, scale, comparison, metrics, degradation
     )
     return quality
+
+
+def unreferenced(images: Path, scales: Iterable[int]) -> dict[tuple[str, int], NoReference]:
+    """The figures of images without a truth as they are, and enlarged by bicubic interpolation."""
+    versions = {("input", 1): lambda rgb: rgb}
+    versions |= {("bicubic", s): partial(enlarge, scale=s) for s in sorted(scales)}
+    found = {key: judge_without_reference(up, images, key[1])[0] for key, up in versions.items()}
+    return {key: figures for key, figures in found.items() if figures}

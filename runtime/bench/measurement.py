@@ -6,13 +6,16 @@ path that an app sees (uint8 picture in, uint8 picture out, of exactly the file'
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ailsr.runtime.bench.energy import Energy
 from ailsr.runtime.bench.latency import Latency, Ratio, Sustained
 from ailsr.runtime.bench.path_parts import Parts
 from ailsr.runtime.bench.system import Conditions, Noise
 from ailsr.runtime.engines.engine import Backend
+from ailsr.runtime.imaging.no_reference import NoReference
 from ailsr.runtime.imaging.protocol import Quality
 from ailsr.runtime.probe import Fidelity
 
@@ -47,8 +50,10 @@ class Measurement:
     peak_memory_bytes: int | None = None
     """Peak resident memory of the process after all runs at the file's own input size."""
     quality: Quality | None = None
+    no_reference: NoReference | None = None
+    """Figures of images without a truth; None: those of ``quality`` have one."""
     left_out: dict[str, str] | None = None
-    """Why pictures were left out of ``quality``, by their names; None: none was."""
+    """Why images were left out of either, by their names; None: none was."""
     cores: tuple[int, ...] | None = None
     """Those that the process was confined to; None: it was not."""
     backends: tuple[Backend, ...] | None = None
@@ -73,6 +78,13 @@ class Measurement:
     """What runs the file, where the engine names it but does not tell of operators (phones)."""
     named_fallback: str | None = None
     """Why a phone has not used the delegate that was asked for, in one line."""
+
+    @property
+    def scores(self) -> Mapping[Any, float]:
+        """Metrics, or figures of images without a truth, by name; empty: neither was taken."""
+        if self.no_reference:
+            return self.no_reference.figures
+        return self.quality.scores if self.quality else {}
 
     @property
     def is_wrong(self) -> bool:

@@ -1,4 +1,4 @@
-"""The metrics over a folder, of which an image that cannot be used costs only itself."""
+"""Metrics or figures over a folder, of which an image that cannot be used costs only itself."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ailsr.runtime.errors import AilsrError, ImageError
-from ailsr.runtime.imaging import protocol
+from ailsr.runtime.imaging import no_reference, protocol
 from ailsr.runtime.imaging.degradation import BICUBIC, Degradation
 from ailsr.runtime.imaging.image import Rgb
 from ailsr.runtime.imaging.metrics import ALWAYS, MetricName, Scores
+from ailsr.runtime.imaging.no_reference import Figures, NoReference
 from ailsr.runtime.imaging.protocol import Protocol, Quality
 
 LeftOut = dict[str, str]
@@ -46,3 +47,29 @@ def judge(
     if not scores:
         return None, left_out
     return Quality.of_images(protocol.protocol_name(comparison, degradation), scores), left_out
+
+
+def judge_without_reference(
+    upscale: Callable[[Rgb], Rgb],
+    images: Path,
+    scale: int,
+    tick: Callable[[int, int], None] = lambda done, total: None,
+) -> tuple[NoReference | None, LeftOut]:
+    """The figures of what ``upscale`` makes of the images themselves, ``scale`` times as large.
+
+    As ``judge`` otherwise.
+    """
+    try:
+        sources = no_reference.sources(images)
+    except ImageError as error:
+        return None, {str(images): str(error)}
+    found: dict[str, Figures] = {}
+    left_out: LeftOut = {}
+    for done, (name, path) in enumerate(sources.items()):
+        tick(done, len(sources))
+        try:
+            rgb = no_reference.read(name, path)
+            found[name] = no_reference.figures(upscale(rgb), scale)
+        except (AilsrError, MemoryError) as error:
+            left_out[name] = str(error) or f"{name}: out of memory"
+    return (NoReference.of_images(found) if found else None), left_out

@@ -27,6 +27,7 @@ from ailsr.runtime.bench.system import Condition, Conditions, Noise
 from ailsr.runtime.engines.engine import Backend
 from ailsr.runtime.errors import DeviceError
 from ailsr.runtime.imaging.metrics import ALWAYS, METRICS, Scores
+from ailsr.runtime.imaging.no_reference import FIGURES, Figures, NoReference
 from ailsr.runtime.imaging.protocol import Quality
 from ailsr.runtime.probe import Fidelity
 from ailsr.runtime.version import VERSION
@@ -60,13 +61,17 @@ def to_document(results: Results) -> dict[str, Any]:
             "sustained_minutes": results.sustained_minutes,
             "processes": results.processes,
             "baseline": results.baseline,
-            "metrics": list(results.metrics),
+            **({} if results.is_no_reference else {"metrics": list(results.metrics)}),
         },
         "reference": results.reference and asdict(results.reference),
         "files": [write_file(file) for file in results.files],
         "baselines": [
             {"name": "bicubic", "scale": scale, "quality": _write_quality(quality)}
             for scale, quality in sorted(results.bicubic.items())
+        ],
+        "no_reference": [
+            {"name": name, "scale": scale, **_write_no_reference(found)}
+            for (name, scale), found in results.before.items()
         ],
     }
 
@@ -101,6 +106,10 @@ def read_results(document: Mapping[str, Any], device: str) -> Results:
                 entry["scale"]: _read_quality(entry["quality"])
                 for entry in document["baselines"]
                 if entry["name"] == "bicubic"
+            },
+            before={
+                (entry["name"], entry["scale"]): _read_no_reference(entry)
+                for entry in document.get("no_reference") or ()
             },
             device=device,
             cores=settings.get("cores"),
@@ -140,6 +149,7 @@ def write_file(file: Measurement | Failure) -> dict[str, Any]:
         "frames_per_second": file.frames_per_second,
         "megapixels_per_second": file.megapixels_per_second,
         "quality": file.quality and _write_quality(file.quality),
+        "no_reference": file.no_reference and _write_no_reference(file.no_reference),
     }
 
 
@@ -187,6 +197,29 @@ def read_scores(values: Mapping[str, Any]) -> Scores:
     }
 
 
+def _write_no_reference(found: NoReference) -> dict[str, Any]:
+    images = {name: _write_figures(figures) for name, figures in found.images.items()}
+    return {**_write_figures(found.figures), "images": images}
+
+
+def _write_figures(figures: Figures) -> dict[str, float | None]:
+    return {name: value if math.isfinite(value) else None for name, value in figures.items()}
+
+
+def _read_no_reference(values: Mapping[str, Any]) -> NoReference:
+    images = {name: read_figures(figures) for name, figures in values["images"].items()}
+    return NoReference(read_figures(values), images)
+
+
+def read_figures(values: Mapping[str, Any]) -> Figures:
+    """The figures of images without a truth that an entry of a report holds."""
+    return {
+        name: math.inf if values[name] is None else values[name]
+        for name in FIGURES
+        if name in values
+    }
+
+
 def _of(kind: Callable[..., Any]) -> _Read:
     """Reads a dataclass; keys that it does not know are left out, lists become tuples."""
 
@@ -215,6 +248,7 @@ _READERS: dict[str, _Read] = {
     "inference": _of(Latency),
     "whole_path": _of(Latency),
     "quality": _read_quality,
+    "no_reference": _read_no_reference,
     "cores": tuple,
     "to_reference": tuple,
     "backends": _all_of(Backend),

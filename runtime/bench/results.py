@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -11,6 +12,7 @@ from ailsr.runtime.bench.host import Host
 from ailsr.runtime.bench.measurement import Failure, Measurement
 from ailsr.runtime.bench.reference import Reference
 from ailsr.runtime.imaging.metrics import ALWAYS, METRICS, Metric, MetricName, titles
+from ailsr.runtime.imaging.no_reference import FIGURES, NO_REFERENCE, Figure, NoReference
 from ailsr.runtime.imaging.protocol import Quality
 from ailsr.runtime.names import unless_shared
 
@@ -25,13 +27,15 @@ class Results:
     runs: int
     seconds: float
     protocol: str
-    """As ``protocol_name`` gives it."""
+    """As ``protocol_name`` gives it, or ``NO_REFERENCE``."""
     images: str | None
     """Folder that quality was measured on; None: not measured."""
     files: list[Measurement | Failure]
     """In the order in which they were given."""
     bicubic: dict[int, Quality] = field(default_factory=dict)
     """The baseline of quality, by scale: MATLAB's bicubic interpolation of the same pictures."""
+    before: dict[tuple[str, int], NoReference] = field(default_factory=dict)
+    """Of images without a truth, by name and scale: ("input", 1) and ("bicubic", 2)."""
     device: str = "local"
     """The machine as ``--device`` names it."""
     cores: str | None = None
@@ -43,6 +47,18 @@ class Results:
     """The reference workload, run in turn with the files; None: it was not."""
     metrics: tuple[MetricName, ...] = ALWAYS
     """Those that are shown; files are ranked by the first."""
+
+    @property
+    def is_no_reference(self) -> bool:
+        """Whether the images have no truth to be compared with."""
+        return self.protocol == NO_REFERENCE
+
+    @property
+    def shown(self) -> Mapping[str, Metric | Figure]:
+        """The metrics that are shown, or what images without a truth have instead, by name."""
+        if self.is_no_reference:
+            return dict(FIGURES)
+        return {name: METRICS[name] for name in self.metrics}
 
     @property
     def rank_metric(self) -> Metric:
@@ -75,6 +91,9 @@ class Results:
         if not self.images:
             return None
         without = f" without {', '.join(self.left_out)}" if self.left_out else ""
+        if self.is_no_reference:
+            names = " and ".join(figure.title.lower() for figure in FIGURES.values())
+            return f"no reference: {names} of {self.images}{without}, not how good images are"
         return f"{titles(self.metrics)} by {self.protocol} on {self.images}{without}"
 
     @property

@@ -5,15 +5,13 @@ The terminal and the HTML report show the same strings; the JSON document has th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import astuple, dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ailsr.runtime.bench.latency import Latency, Ratio, slowdown
 from ailsr.runtime.bench.measurement import Failure, Measurement
 from ailsr.runtime.bench.results import Results
-from ailsr.runtime.imaging.metrics import METRICS
-from ailsr.runtime.imaging.protocol import Quality
 
 Value = TypeVar("Value")
 NOT_MEASURABLE = "not measurable here"
@@ -82,19 +80,16 @@ def rows(results: Results) -> list[Row]:
     for file in results.files:
         name = results.short_name(file.file)
         if isinstance(file, Failure):
-            scores = _scores(results, None)
+            scores = _scores(results, {})
             table.append(Row(name, why_no_latency=file.error, failed=True, scores=scores))
         else:
-            table.append(_row(name, file, _scores(results, file.quality)))
+            table.append(_row(name, file, _scores(results, file.scores)))
+    interpolation = "interpolation · the baseline"
     for scale, quality in sorted(results.bicubic.items()):
-        table.append(
-            Row(
-                f"bicubic ×{scale}",
-                detail="interpolation · the baseline",
-                why_no_latency="quality only",
-                scores=_scores(results, quality),
-            )
-        )
+        table.append(_untimed(f"bicubic ×{scale}", interpolation, _scores(results, quality.scores)))
+    for (name, scale), found in results.before.items():
+        named = (name, "as it is") if scale == 1 else (f"{name} ×{scale}", interpolation)
+        table.append(_untimed(*named, _scores(results, found.figures)))
     return table
 
 
@@ -130,6 +125,10 @@ def fidelity(file: Measurement) -> str:
 def count(number: int, noun: str) -> str:
     """``1 thread``, ``4 threads``"""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _untimed(name: str, detail: str, scores: tuple[str, ...]) -> Row:
+    return Row(name, detail=detail, why_no_latency="quality only", scores=scores)
 
 
 def _row(name: str, file: Measurement, scores: tuple[str, ...]) -> Row:
@@ -169,8 +168,8 @@ def _or_absent(value: Value | None, write: Callable[[Value], str]) -> str:
     return ABSENT if value is None else write(value).strip()
 
 
-def _scores(results: Results, quality: Quality | None) -> tuple[str, ...]:
-    found = quality.scores if quality else {}
+def _scores(results: Results, found: Mapping[Any, float]) -> tuple[str, ...]:
     return tuple(
-        METRICS[name].text(found[name]) if name in found else ABSENT for name in results.metrics
+        column.text(found[name]) if name in found else ABSENT
+        for name, column in results.shown.items()
     )

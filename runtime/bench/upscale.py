@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ailsr.runtime.imaging import image, protocol
+from ailsr.runtime.imaging import image, no_reference, protocol
 from ailsr.runtime.imaging.degradation import Degradation, DegradationJson
 from ailsr.runtime.upscaling.upscaler import load
 
@@ -21,16 +21,24 @@ class UpscaleRequest:
     pictures: dict[str, str]
     """Where to write each picture, by its name in the folder."""
     degradation: DegradationJson = "bicubic"
+    no_reference: bool = False
+    """They are themselves upscaled."""
     engine: str | None = None
     """As of ``Request``."""
 
 
 def upscale_pictures(request: UpscaleRequest) -> None:
-    """Upscale the named low-resolution pictures of a folder's pairs into PNG files."""
+    """Upscale the named images of a folder, or the LR images of its pairs, into PNG files."""
     path = Path(request.file)
     upscaler = load(path, threads=request.threads, trusted=True, engine=request.engine)
-    degradation = Degradation.from_json(request.degradation)
-    pairs = protocol.pairs(Path(request.images), upscaler.scale, degradation)
+    folder, degradation = Path(request.images), Degradation.from_json(request.degradation)
+    if request.no_reference:
+        sources = no_reference.sources(folder)
+    else:
+        pairs = protocol.pairs(folder, upscaler.scale, degradation)
     for name, output in request.pictures.items():
-        pair = pairs[pairs.names.index(name)]
-        image.write(upscaler.upscale(pair.lr), Path(output))
+        if request.no_reference:
+            rgb = image.read(sources[name])
+        else:
+            rgb = pairs[pairs.names.index(name)].lr
+        image.write(upscaler.upscale(rgb), Path(output))

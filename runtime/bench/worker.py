@@ -37,7 +37,7 @@ from ailsr.runtime.bench.latency import (
 )
 from ailsr.runtime.bench.measurement import Measurement
 from ailsr.runtime.bench.path_parts import measure_parts
-from ailsr.runtime.bench.quality import LeftOut, judge
+from ailsr.runtime.bench.quality import judge, judge_without_reference
 from ailsr.runtime.bench.reference import ReferenceRequest, run_reference
 from ailsr.runtime.bench.report_document import write_file
 from ailsr.runtime.bench.request import Request
@@ -52,7 +52,6 @@ from ailsr.runtime.errors import AilsrError
 from ailsr.runtime.files import size_bytes
 from ailsr.runtime.imaging.degradation import Degradation
 from ailsr.runtime.imaging.image import Rgb
-from ailsr.runtime.imaging.protocol import Quality
 from ailsr.runtime.memory import peak_memory_bytes
 from ailsr.runtime.probe import Fidelity, probe_image
 from ailsr.runtime.upscaling.upscaler import Upscaler, load
@@ -121,8 +120,7 @@ def measure(
         return found
     if engine.measurable:
         keep(found)
-    quality, left_out = measure_quality(upscaler, request, report)
-    return replace(found, quality=quality, left_out=left_out or None)
+    return replace(found, **measure_quality(upscaler, request, report))
 
 
 def opened(request: Request, threads: int) -> Upscaler:
@@ -209,24 +207,22 @@ def measure_speed(
     }
 
 
-def measure_quality(
-    upscaler: Upscaler, request: Request, report: Report
-) -> tuple[Quality | None, LeftOut]:
-    """The metrics over the pictures of ``request.images``, and which were left out."""
+def measure_quality(upscaler: Upscaler, request: Request, report: Report) -> dict[str, Any]:
+    """The figures of a ``Measurement`` that are of the images of ``request``, by name."""
+    folder, upscale, scale = Path(request.images or ""), upscaler.upscale, upscaler.scale
 
     def tick(done: int, total: int) -> None:
-        report("PSNR", total + done, 2 * total)  # latency was the first half
+        what = "blocks and noise" if request.no_reference else "PSNR"
+        report(what, total + done, 2 * total)  # latency was the first half
 
-    folder = Path(request.images or "")
-    return judge(
-        upscaler.upscale,
-        folder,
-        upscaler.scale,
-        request.protocol,
-        request.metrics,
-        Degradation.from_json(request.degradation),
-        tick,
+    if request.no_reference:
+        figures, left_out = judge_without_reference(upscale, folder, scale, tick)
+        return {"no_reference": figures, "left_out": left_out or None}
+    degradation = Degradation.from_json(request.degradation)
+    quality, left_out = judge(
+        upscale, folder, scale, request.protocol, request.metrics, degradation, tick
     )
+    return {"quality": quality, "left_out": left_out or None}
 
 
 def photograph_like(height: int, width: int) -> Rgb:

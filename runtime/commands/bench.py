@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,8 +37,9 @@ from ailsr.runtime.engines.named_files import missing
 from ailsr.runtime.engines.registry import chosen_engines
 from ailsr.runtime.errors import AilsrError, DeviceError, EngineError, UsageError
 from ailsr.runtime.files import check_output
-from ailsr.runtime.imaging import image, protocol
-from ailsr.runtime.imaging.crops import Crop, crop
+from ailsr.runtime.imaging import image, no_reference, protocol
+from ailsr.runtime.imaging.crops import Crop, crop, crop_without_reference
+from ailsr.runtime.imaging.image import Rgb
 from ailsr.runtime.imaging.metrics import taken, titles
 
 MOST_CROPS = 6
@@ -63,13 +65,18 @@ def main(config: BenchConfig) -> None:
     for name in config.device:
         if config.against and not device_kind(name).takes_turns:
             raise UsageError(f"--against: {name} measures files one by one; compare reports")
+    if config.no_reference:
+        config.check_no_reference()
     plan = config.plan
     if config.budget_ms is not None and config.images is None:
         raise UsageError("--budget-ms chooses by quality: add --images DIR")
     chosen_engines(config.engine)  # raises for one that does not exist
     taken(plan.metrics)  # raises for one that is not installed
     if config.images:
-        protocol.pairs(config.images, 1)  # raises when there are no pictures
+        if config.no_reference:  # both raise when there are no images
+            no_reference.sources(config.images)
+        else:
+            protocol.pairs(config.images, 1)
         if note := protocol.left_out(config.images):
             message(note)
     if len(set(config.device)) < len(config.device):
@@ -161,7 +168,8 @@ def _left_out(results: Results) -> str:
     if not results.left_out:
         return ""
     where = "" if results.device == LOCAL else f" on {results.device}"
-    return f"{titles(results.metrics)} leave out{where}: {'; '.join(results.left_out.values())}"
+    what = "the figures" if results.is_no_reference else titles(results.metrics)
+    return f"{what} leave out{where}: {'; '.join(results.left_out.values())}"
 
 
 def write_reports(config: BenchConfig, results: Results, several: bool) -> list[str]:
@@ -201,44 +209,62 @@ def write_reports(config: BenchConfig, results: Results, several: bool) -> list[
 
 
 def make_crops(results: Results, config: BenchConfig) -> list[Crop]:
-    """What each picture looks like from the files worth showing; of many, the largest gains."""
+    """What each image looks like from the files worth showing; of many, the largest gains."""
     files = findings.shown(results)
-    bicubic = results.bicubic.get(next((file.scale for file in files.values()), 0))
-    if not files or bicubic is None or results.images is None:
+    if not files or results.images is None:
         return []
-    engines, degradation = chosen_engines(config.engine), config.degradation
-    scale = next(iter(files.values())).scale
-    pairs = protocol.pairs(Path(results.images), scale, degradation)
-    first = next(iter(files.values())).quality
+    first = next(iter(files.values()))
+    if results.is_no_reference:
+        sources = no_reference.sources(Path(results.images))
+        found = results.before[("input", 1)].images if results.before else {}
+        usable = [name for name in found if name not in results.left_out]
+        usable.sort(key=lambda name: -found[name]["blockiness"])
+        chosen = sorted(usable[:MOST_CROPS])
+        return [
+            crop_without_reference(name, image.read(sources[name]), first.scale, upscaled)
+            for name, upscaled in _upscaled(results, config, chosen)
+        ]
+    bicubic = results.bicubic.get(first.scale)
+    if bicubic is None:
+        return []
+    pairs = protocol.pairs(Path(results.images), first.scale, config.degradation)
     gain = {
         name: results.rank_metric.gain(score or 0, before)
         for name in pairs.names
         if (before := results.rank_score(bicubic, name)) is not None
-        if (score := results.rank_score(first, name)) is not None or first is None
+        if (score := results.rank_score(first.quality, name)) is not None or first.quality is None
     }
     chosen = sorted(sorted(gain, key=lambda name: -gain[name])[:MOST_CROPS])
+    return [
+        crop(pairs[pairs.names.index(name)], upscaled, config.protocol)
+        for name, upscaled in _upscaled(results, config, chosen)
+    ]
+
+
+def _upscaled(
+    results: Results, config: BenchConfig, names: Sequence[str]
+) -> Iterator[tuple[str, dict[str, Rgb]]]:
+    """The images ``names``, each with what the files shown make of it, by label."""
+    files, engines = findings.shown(results), chosen_engines(config.engine)
     with tempfile.TemporaryDirectory() as folder:
+        outputs = {
+            label: {name: str(Path(folder, f"{n}-{i}.png")) for i, name in enumerate(names)}
+            for n, label in enumerate(files)
+        }
         for label, file in files.items():
-            outputs = {name: str(Path(folder, f"{label}-{i}.png")) for i, name in enumerate(chosen)}
-            engine = engines.get(Path(file.file).suffix.lower())
             process.upscale(
                 UpscaleRequest(
                     file.file,
                     file.threads,
-                    results.images,
-                    outputs,
-                    degradation.to_json(),
-                    engine,
+                    results.images or "",
+                    outputs[label],
+                    config.degradation.to_json(),
+                    config.no_reference,
+                    engines.get(Path(file.file).suffix.lower()),
                 )
             )
-        return [
-            crop(
-                pairs[pairs.names.index(name)],
-                {label: image.read(Path(folder, f"{label}-{i}.png")) for label in files},
-                config.protocol,
-            )
-            for i, name in enumerate(chosen)
-        ]
+        for name in names:
+            yield name, {label: image.read(Path(outputs[label][name])) for label in files}
 
 
 _measure = entry_point(BenchConfig, main)

@@ -80,6 +80,15 @@ class BenchConfig:
             metavar="DIR",
         ),
     ] = None
+    no_reference: Annotated[
+        bool,
+        typer.Option(
+            "--no-reference",
+            help="The images have no ground truth (photographs as they are): they are themselves "
+            "upscaled. Reports show crops, and a blockiness and a noise figure before and after; "
+            "no PSNR.",
+        ),
+    ] = False
     device: Annotated[
         list[str],
         typer.Option(
@@ -250,6 +259,22 @@ class BenchConfig:
         typer.Option(help="Append the JSON document to this file as one line.", metavar="FILE"),
     ] = None
 
+    def check_no_reference(self) -> None:
+        """Raise UsageError for what --no-reference cannot go with."""
+        if self.images is None:
+            raise UsageError("--no-reference is of images: add --images DIR")
+        needs_truth = {
+            "--budget-ms": self.budget_ms is not None,
+            "--degradation": bool(self.degradation.steps),
+            "--metric": self.metric != list(ALWAYS),
+            "--protocol": self.protocol != PROTOCOL,
+        }
+        if given := [option for option, value in needs_truth.items() if value]:
+            raise UsageError(
+                f"{', '.join(given)} compare{'s' * (len(given) == 1)} with a ground truth: leave "
+                "it out with --no-reference"
+            )
+
     @property
     def plan(self) -> Plan:
         """What each device is told. Raises UsageError for an --against that fits no file."""
@@ -261,6 +286,7 @@ class BenchConfig:
             runs=self.runs,
             seconds=self.seconds,
             images=str(self.images) if self.images else None,
+            no_reference=self.no_reference,
             protocol=self.protocol,
             degradation=self.degradation.to_json(),
             metrics=tuple(dict.fromkeys(map(metric_name, self.metric))),

@@ -12,7 +12,6 @@ from ailsr.runtime.bench.results import Results
 from ailsr.runtime.bench.table import ABSENT, NOT_MEASURABLE, Row, count, rows
 from ailsr.runtime.commands.command import print_table as draw_table
 from ailsr.runtime.commands.command import stdout
-from ailsr.runtime.imaging.metrics import METRICS
 
 
 def print_table(results: Results) -> None:
@@ -21,7 +20,7 @@ def print_table(results: Results) -> None:
     for warning in findings.infidelities(results):
         stdout.print(f"warning: {warning}", style="red", soft_wrap=True)
     numbers = ["size\nkB", "load\nms", "inference ms\n p50  p90  p99", "whole path\n p50  p90"]
-    metrics = [METRICS[name] for name in results.metrics] if results.images else []
+    metrics = list(results.shown.values()) if results.images else []
     numbers += ["frames\nper s", "memory\nMB", *(f"{m.title}\n{m.unit}" for m in metrics)]
     draw_table(
         ["file", *numbers],

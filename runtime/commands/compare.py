@@ -14,7 +14,8 @@ from ailsr.runtime.bench.table import ABSENT, NOT_KNOWN, milliseconds
 from ailsr.runtime.commands.command import entry_point, message, print_json, stdout
 from ailsr.runtime.commands.command import print_table as draw_table
 from ailsr.runtime.errors import EngineError, UndecidedError, UsageError
-from ailsr.runtime.imaging.metrics import ALWAYS, METRICS, MetricName, metric_name
+from ailsr.runtime.imaging.metrics import ALWAYS, METRICS, Metric, MetricName, metric_name
+from ailsr.runtime.imaging.no_reference import FIGURES, Figure
 
 NO_DROPS: Mapping[MetricName, float] = {}
 
@@ -168,9 +169,10 @@ def print_table(comparison: Comparison) -> None:
     """One line per file; the interval is that of the ratio of the medians."""
     headers = ["file", "before\nms", "after\nms", "change\n%", "99 % interval\n%", "verdict"]
     colors = {"slower": "red", "faster": "green"}
-    taken = [n for n in METRICS if any(n in change.score_changes for change in comparison.changes)]
-    metrics = taken or [*ALWAYS]
-    headers += [f"{METRICS[name].title}\n{METRICS[name].unit}" for name in metrics]
+    changed = {name for change in comparison.changes for name in _all_changes(change)}
+    every: list[tuple[str, Metric | Figure]] = [*METRICS.items(), *FIGURES.items()]
+    metrics = {name: column for name, column in every if name in (changed or ALWAYS)}
+    headers += [f"{column.title}\n{column.unit}" for column in metrics.values()]
     draw_table(
         [*headers, "memory\nMB", "size\nkB"],
         [_cells(change, metrics) for change in comparison.changes],
@@ -192,21 +194,24 @@ def print_table(comparison: Comparison) -> None:
         stdout.print(note, soft_wrap=True)
 
 
-def _cells(change: Change, metrics: Sequence[MetricName]) -> list[str]:
+def _all_changes(change: Change) -> dict[str, float]:
+    return dict([*change.score_changes.items(), *change.no_reference_changes.items()])
+
+
+def _cells(change: Change, metrics: Mapping[str, Metric | Figure]) -> list[str]:
     if change.ratio is None or change.before_ms is None or change.after_ms is None:
         latency = [ABSENT] * 5
     else:
         latency = [milliseconds(change.before_ms), milliseconds(change.after_ms)]
         latency += [_signed(100 * (change.ratio - 1), 1), _interval(change), change.verdict]
+    changes = _all_changes(change)
     memory, size = change.memory_change_bytes, change.size_change_bytes
     return [
         change.file,
         *latency,
         *(
-            _signed(change.score_changes[name], METRICS[name].digits + 1)
-            if name in change.score_changes
-            else ABSENT
-            for name in metrics
+            _signed(changes[name], column.digits + 1) if name in changes else ABSENT
+            for name, column in metrics.items()
         ),
         ABSENT if memory is None else _signed(memory / 1e6, 0),
         ABSENT if size is None else _signed(size / 1e3, 1),

@@ -58,6 +58,7 @@ class AdbDevice:
         for option, given in (
             (f"--metric {' '.join(sorted(beyond))}", beyond),
             ("--cores", plan.cores), ("--engine", plan.engines), ("--baseline", plan.baselines),
+            ("--no-reference", plan.no_reference),
         ):  # fmt: skip
             if given:
                 raise DeviceError(f"{option} cannot be had on {self.name}: leave it out there")

@@ -21,7 +21,7 @@ from ailsr.runtime.devices.content import Content
 from ailsr.runtime.devices.device import patience, scales
 from ailsr.runtime.devices.remote_agent import RemoteAgent
 from ailsr.runtime.errors import DeviceError, UsageError
-from ailsr.runtime.imaging import image, protocol
+from ailsr.runtime.imaging import image, no_reference, protocol
 
 PACKAGE = Path(__file__).parents[1]  # ailsr.runtime
 
@@ -105,6 +105,9 @@ def _pictures(plan: Plan, folder: Path) -> dict[str, Content]:
     """
     if plan.images is None:
         return {}
+    if plan.no_reference:
+        sources = no_reference.sources(Path(plan.images)).values()
+        return {path.name: Content.of(path) for path in sources}
     found: dict[str, Content] = {}
     for scale in scales(plan) or [1]:
         pairs = protocol.pairs(Path(plan.images), scale)

@@ -2,7 +2,7 @@
 
 The window of each image is the one in which the squared error of bicubic exceeds the network's
 the most, so that the difference shows; bicubic, each file's result and the ground truth then stand
-side by side.
+side by side. An image without a ground truth is shown where the results differ most from bicubic.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ class Panel:
     label: str
     pixels: Rgb
     psnr_db: float | None
-    """Of the crop, on what the protocol compares; None for the ground truth itself."""
+    """Of the crop, on what the protocol compares; None for the ground truth, and without one."""
 
 
 @dataclass(frozen=True)
 class Crop:
-    """The same window of one image in several versions, the ground truth last."""
+    """The same window of one image in several versions."""
 
     name: str
     picture: Rgb
@@ -43,6 +43,10 @@ class Crop:
     top: int
     left: int
     panels: tuple[Panel, ...]
+    before: Panel
+    """The one of ``panels`` to compare ``after`` with: bicubic."""
+    after: Panel
+    """The last file's."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -73,7 +77,20 @@ def crop(pair: Pair, upscaled: Mapping[str, Rgb], protocol: Protocol) -> Crop:
         for label, rgb in versions.items()
     ]
     panels.append(Panel("ground truth", pair.hr[window], None))
-    return Crop(pair.name, pair.hr, top, left, tuple(panels))
+    return Crop(pair.name, pair.hr, top, left, tuple(panels), panels[0], panels[-2])
+
+
+def crop_without_reference(name: str, lr: Rgb, scale: int, upscaled: Mapping[str, Rgb]) -> Crop:
+    """The crop of ``lr``, whose ground truth nobody knows, in bicubic and each of ``upscaled`` (by
+    label), ``scale`` times as large; first ``lr`` itself, its pixels repeated."""
+    bicubic = enlarge(lr, scale)
+    differences = [squared_error(rgb, bicubic) for rgb in upscaled.values()]
+    side = min(SIDE, *bicubic.shape[:2])
+    top, left = best_window(np.maximum.reduce(differences), side)
+    window = (slice(top, top + side), slice(left, left + side))
+    versions = {"input": lr.repeat(scale, 0).repeat(scale, 1), "bicubic": bicubic, **upscaled}
+    panels = [Panel(label, rgb[window], None) for label, rgb in versions.items()]
+    return Crop(name, bicubic, top, left, tuple(panels), panels[1], panels[-1])
 
 
 def best_window(gain: NDArray[np.float64], side: int) -> tuple[int, int]:

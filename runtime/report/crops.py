@@ -15,6 +15,8 @@ from ailsr.runtime.bench.results import Results
 from ailsr.runtime.imaging.crops import Crop, Panel
 from ailsr.runtime.imaging.image import Rgb
 from ailsr.runtime.imaging.metrics import METRICS
+from ailsr.runtime.imaging.no_reference import FIGURES
+from ailsr.runtime.report.latency import breakable
 
 THUMBNAIL = 200
 """Longer side of the picture that shows where a crop lies, in pixels."""
@@ -24,18 +26,33 @@ def crop_section(results: Results, crops: Sequence[Crop]) -> Iterator[str]:
     """Heading and crops as HTML; nothing when there are none."""
     if not crops:
         return
-    total = len(next(iter(results.bicubic.values())).images) if results.bicubic else len(crops)
-    which = "" if total <= len(crops) else f" Of {total} pictures, the {len(crops)} that gain most."
-    files = [
-        f"{label} is {Path(file.file).name}" for label, file in findings.shown(results).items()
-    ]
     yield "<h2>Before and after</h2>"
-    yield (
-        f'<p class="lead">Enlarged where the network gains most over bicubic, with the PSNR of the '
-        f"crop.{which} {escape('; '.join(files))}. Drag across a picture or use the arrow keys.</p>"
-    )
+    lead = _without_reference(results, crops) if results.is_no_reference else _lead(results, crops)
+    yield f'<p class="lead">{lead} Drag across an image or use the arrow keys.</p>'
     for crop in crops:
         yield _crop(results, crop)
+
+
+def _lead(results: Results, crops: Sequence[Crop]) -> str:
+    total = len(next(iter(results.bicubic.values())).images) if results.bicubic else len(crops)
+    which = "" if total <= len(crops) else f" Of {total} pictures, the {len(crops)} that gain most."
+    files = "; ".join(
+        f"{label} is {Path(file.file).name}" for label, file in findings.shown(results).items()
+    )
+    return (
+        "Enlarged where the network gains most over bicubic, with the PSNR of the crop."
+        f"{which} {escape(files)}."
+    )
+
+
+def _without_reference(results: Results, crops: Sequence[Crop]) -> str:
+    total = len(next(iter(results.before.values())).images) if results.before else len(crops)
+    which = "" if total <= len(crops) else f" Of {total} images, the {len(crops)} with most blocks."
+    return (
+        "Images without a ground truth, where the files differ most from bicubic; the input has "
+        f"its pixels repeated.{which} The figures are of the whole image; they say what is left of "
+        "two artefacts, not which result is better."
+    )
 
 
 def _crop(results: Results, crop: Crop) -> str:
@@ -64,9 +81,9 @@ def _crop(results: Results, crop: Crop) -> str:
 
 
 def _slider(crop: Crop) -> str:
-    """The first version (bicubic) to the left of a line that can be moved, the last file's to the
-    right. Without scripts the line stays in the middle."""
-    before, after = crop.panels[0], crop.panels[-2]
+    """Bicubic to the left of a line that can be moved, the last file's result to the right.
+    Without scripts the line stays in the middle."""
+    before, after = crop.before, crop.after
     moved = "this.parentNode.style.setProperty('--cut',this.value+'%')"
     return (
         f'<figure class="slider"><div>{_picture(crop, after)}{_picture(crop, before)}'
@@ -89,8 +106,16 @@ def _label(panel: Panel) -> str:
 
 
 def _whole_picture(results: Results, name: str) -> str:
-    """The first metric of the whole picture in each version, by the protocol."""
+    """The first metric of the whole image in each version, or its figures without a truth."""
     files = findings.shown(results)
+    if results.is_no_reference:
+        versions = {label: found for (label, _), found in results.before.items()}
+        versions |= {n: file.no_reference for n, file in files.items() if file.no_reference}
+        lines = ["<dt>Whole image, no reference</dt>"]
+        for label, found in versions.items():
+            texts = [f"{n} {figure.text(found.images[name][n])}" for n, figure in FIGURES.items()]
+            lines.append(f"<dt>{breakable(label)}</dt><dd>{', '.join(texts)}</dd>")
+        return f'<dl class="whole long">{"".join(lines)}</dl>'
     qualities = {label: file.quality for label, file in files.items()}
     scale = next(iter(files.values())).scale
     lines = [

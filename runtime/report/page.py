@@ -21,6 +21,7 @@ from ailsr.runtime.bench.table import (
 from ailsr.runtime.files import atomic_output
 from ailsr.runtime.imaging.crops import Crop
 from ailsr.runtime.imaging.metrics import METRICS
+from ailsr.runtime.imaging.no_reference import FIGURES
 from ailsr.runtime.report.crops import crop_section
 from ailsr.runtime.report.latency import breakable, latency_section
 from ailsr.runtime.report.plot import plot_section
@@ -96,14 +97,14 @@ def _tiles(results: Results) -> str:
 
 def _table_section(results: Results) -> Iterator[str]:
     yield "<h2>All figures</h2>"
+    metrics = results.shown.values()
     yield (
         '<div class="scroll" tabindex="0" role="region" aria-label="All figures"><table><thead><tr>'
-        f'<th colspan="{3 + len(results.metrics)}"></th>'
+        f'<th colspan="{3 + len(metrics)}"></th>'
         '<th class="group" colspan="4">Whole path, ms</th>'
         '<th class="group" colspan="4">Inference, ms</th><th colspan="7"></th></tr><tr>'
     )
     latency = ["p50", "p90", "p99", "mean ± sd"]
-    metrics = [METRICS[name] for name in results.metrics]
     names = ["File", *("<br>".join(filter(None, (m.title, m.unit))) for m in metrics)]
     names += ["Size<br>kB", "Memory<br>MB", *latency, *latency]
     names += ["Frames<br>per s", "Mpx<br>per s", "Load<br>ms", "First<br>run, ms"]
@@ -216,7 +217,15 @@ def _method_section(results: Results) -> Iterator[str]:
     if results.cores:
         facts["Cores"] = f"Each file confined to: {results.cores}."
     facts |= _surroundings(results)
-    if results.images:
+    if results.is_no_reference:
+        facts["No reference"] = " ".join(
+            [
+                "The images have no ground truth: how good a result is, these figures do not say.",
+                *(figure.note for figure in FIGURES.values()),
+                "Mean over the images.",
+            ]
+        )
+    elif results.images:
         without = f", without {', '.join(results.left_out)}" if results.left_out else ""
         comparison, _, degradation = results.protocol.partition("/")
         metrics = [METRICS[name] for name in results.metrics]

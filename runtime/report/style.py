@@ -74,6 +74,9 @@ a { color: inherit; }
          font-size: .85rem; margin: 2px 0 0; }
 .whole dt:first-child { grid-column: 1 / 3; }
 .whole dd { text-align: right; }
+.whole.long { grid-template-columns: minmax(0, 1fr); }
+.whole.long dt { color: var(--ink); } .whole.long dt:first-child { grid-column: 1; }
+.whole.long dd { text-align: left; color: var(--soft); margin-bottom: 4px; }
 .where { position: relative; display: block; margin-bottom: 10px; width: fit-content; }
 .where img { display: block; max-width: 200px; max-height: 200px; border-radius: 3px; }
 .where i { position: absolute; border: 2px solid #fff; outline: 1px solid #000a;
