@@ -11,6 +11,7 @@ on which it is better than the clean network and than bicubic, by each metric.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from statistics import fmean, stdev
 from typing import Annotated
 
 import numpy as np
+import typer
 from PIL import Image
 from rich.table import Table
 from typer import Argument, Option
@@ -63,6 +65,7 @@ class Robustness:
         list[str] | None,
         Option(metavar=DEGRADATION_METAVAR, help="Repeatable. Default: bicubic, photo and web."),
     ] = None
+    json: Annotated[bool, Option("--json", help="Print the figures as JSON.")] = False
 
 
 def main(config: Robustness) -> None:
@@ -81,27 +84,41 @@ def main(config: Robustness) -> None:
         **{name: partial(score, network, names=JUDGED) for name, network in networks.items()},
     }
     degradations = [Degradation.from_json(name) for name in config.degradation or DEGRADATIONS]
-    table = Table(
-        "protocol", "images of", "", "PSNR", *(METRICS[n].title for n in JUDGED[1:]),
-        f"dB to {config.against}", "better than it", "better than bicubic",
-        title=f"x{scale}, on {Host.here().cpu}, {date.today()}",
-    )  # fmt: skip
+    found: dict[tuple[str, str], dict[str, Quality]] = {}
     with progress() as bar:
         task = bar.add_task("", total=len(degradations) * len(config.test) * len(judges), note="")
         for degradation, folder in product(degradations, config.test):
             images = list(pairs(folder, scale, degradation))
-            found: dict[str, Quality] = {}
+            key = protocol_name(PROTOCOL, degradation), set_name(folder)
+            found[key] = {}
             for name, judge in judges.items():
-                found[name] = judge(images)
+                found[key][name] = judge(images)
                 bar.advance(task)
-            for name, quality in found.items():
-                table.add_row(
-                    protocol_name(PROTOCOL, degradation), set_name(folder), name,
-                    *(METRICS[n].text(quality.scores[n]) for n in JUDGED),
-                    *_compared(quality, found[config.against], found["bicubic"]),
-                )  # fmt: skip
-            table.add_section()
-    stdout.print(table)
+    if config.json:
+        means = [
+            {"protocol": protocol, "images": images, "scores": {n: q.scores for n, q in of.items()}}
+            for (protocol, images), of in found.items()
+        ]
+        typer.echo(json.dumps(means))
+    else:
+        stdout.print(_table(found, scale, config.against))
+
+
+def _table(found: dict[tuple[str, str], dict[str, Quality]], scale: int, clean: str) -> Table:
+    """The figures of ``found``: by protocol and images, then by network."""
+    table = Table(
+        "protocol", "images of", "", *(METRICS[name].title for name in JUDGED),
+        f"dB to {clean}", "better than it", "better than bicubic",
+        title=f"x{scale}, on {Host.here().cpu}, {date.today()}",
+    )  # fmt: skip
+    for key, of in found.items():
+        for name, quality in of.items():
+            table.add_row(
+                *key, name, *(METRICS[n].text(quality.scores[n]) for n in JUDGED),
+                *_compared(quality, of[clean], of["bicubic"]),
+            )  # fmt: skip
+        table.add_section()
+    return table
 
 
 def _compared(quality: Quality, clean: Quality, bicubic: Quality) -> tuple[str, str, str]:

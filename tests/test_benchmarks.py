@@ -36,6 +36,17 @@ def photos(tmp_path_factory):
     return folder
 
 
+def test_robustness_is_judged_on_the_same_images(photos):
+    on_clean, on_photo = run(
+        "robustness.py", "zoo:sesr_m3_x2", "--against", "zoo:sesr_m5_x2", "--test", "photos",
+        "--degradation", "bicubic", "--degradation", "photo", cwd=photos,
+    )  # fmt: skip
+    assert (on_clean["protocol"], on_photo["protocol"]) == ("Y-shave-s", "Y-shave-s/photo-1")
+    psnr = {name: scores["psnr"] for name, scores in on_clean["scores"].items()}
+    assert psnr["bicubic"] < psnr["Lanczos"] < psnr["zoo:sesr_m3_x2"] < psnr["zoo:sesr_m5_x2"]
+    assert all(on_photo["scores"][name]["psnr"] < value for name, value in psnr.items())
+
+
 def test_training_schemes_are_judged_alike_and_not_trained_twice(photos):
     command = [
         "--network", "sesr_m3", "--train", "photos", "--test", "photos", "--steps", 10,
