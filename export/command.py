@@ -65,7 +65,13 @@ def export(config: ExportConfig, progress: Progress) -> Report:
 
     for target in config.targets:
         check_installed(target)
-    source = open_source(model, config.network, config.name)
+    source = open_source(
+        model,
+        config.network,
+        config.name,
+        config.encodings,
+        must_fit=not config.allow_worse_than_bicubic,
+    )
     exporter = Exporter(
         source,
         config.sizes[0] if config.sizes else None,
@@ -76,6 +82,7 @@ def export(config: ExportConfig, progress: Progress) -> Report:
         rewrites=config.rewrite,
         fall_back=config.int8x16 and "int8x16" not in config.precisions,
         qat_steps=config.qat,
+        worse_than_bicubic=config.allow_worse_than_bicubic,
         progress=progress,
     )
     pixels = config.io or "uint8"

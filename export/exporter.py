@@ -7,8 +7,9 @@ import math
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
+from typing import Literal
 
 from ailsr.export import targets
 from ailsr.export.graph.graph import Graph
@@ -18,17 +19,19 @@ from ailsr.export.graph.receptive_field import receptive_radius
 from ailsr.export.graph.rewrites import RewriteName, rewritten
 from ailsr.export.int8.arithmetic import integer_output
 from ailsr.export.int8.methods import Int8Method, Int8Methods, Progress, precision_of
-from ailsr.export.picture_sets import picture_set
+from ailsr.export.picture_sets import GENERATED, picture_set
 from ailsr.export.reading.source import Source
 from ailsr.export.targets import TARGETS, TargetName, check_precision
 from ailsr.export.verification import ADVICE, MAX_PSNR_DROP, PsnrDropError, Reference
 from ailsr.runtime.anatomy.anatomy import Anatomy
 from ailsr.runtime.anatomy.registry import anatomy
 from ailsr.runtime.card import Card, PixelType, Precision
+from ailsr.runtime.engines.encoding import UNIT, Encoding
 from ailsr.runtime.engines.pixels import from_pixels, to_pixels
-from ailsr.runtime.errors import AilsrError, ParityError, UsageError
+from ailsr.runtime.errors import AilsrError, ModelError, ParityError, UsageError
 from ailsr.runtime.files import atomic_output, remove, size_bytes
-from ailsr.runtime.imaging.protocol import PROTOCOL
+from ailsr.runtime.imaging.protocol import PROTOCOL, evaluate
+from ailsr.runtime.imaging.resize import enlarge
 from ailsr.runtime.probe import Probe, probe_image
 from ailsr.runtime.upscaling.tiles import Size
 from ailsr.runtime.upscaling.upscaler import UNKNOWN_RADIUS
@@ -68,12 +71,14 @@ class Exporter:
         rewrites: Sequence[RewriteName] = (),
         fall_back: bool = True,
         qat_steps: int = 0,
+        worse_than_bicubic: bool = False,
         progress: Progress = lambda doing, done, total: None,
     ) -> None:
         """``calibration`` and ``images`` are folders of pictures, None the default ones;
         ``rewrites`` are applied to the graph; files can take each of ``other_sizes``, too.
 
-        ``fall_back`` and ``qat_steps`` are those of ``Int8Methods``.
+        ``fall_back`` and ``qat_steps`` are those of ``Int8Methods``. A network is refused that is
+        ``worse_than_bicubic`` interpolation, unless that is True.
 
         Raises UsageError for an input size that is too small, ImageError for a folder without
         pictures.
@@ -93,6 +98,7 @@ class Exporter:
         """The methods that were enough for an int8 file of some target"""
         self.calibration_pictures = picture_set(calibration, "calibration", source.scale)
         self.pictures = picture_set(images, "verification", source.scale, calibration)
+        self._worse_than_bicubic = worse_than_bicubic
         self._progress = progress
         self._int8_probes: dict[Int8Method, Probe] = {}
         least = 2 * (self.radius or 0) + 1
@@ -129,9 +135,31 @@ class Exporter:
 
     @cached_property
     def reference(self) -> Reference:
-        """The network's own results on the verification pictures."""
+        """The network's own results on the verification pictures.
+
+        Raises ModelError when bicubic interpolation does better there, as it does than a network
+        that is not trained, or is run in a wrong range.
+        """
         card = self.card("float32", "float32")
-        return Reference(self.source.run, card, self.pictures, self._ticks("running the network"))
+        ticks = self._ticks("running the network")
+        reference = Reference(self.source.run, card, self.pictures, ticks)
+        if not self._worse_than_bicubic and self._is_judged:
+            bicubic = evaluate(partial(enlarge, scale=self.source.scale), self.pictures.pairs)
+            if not reference.scores.psnr_db >= bicubic.psnr_db:  # not: NaN is refused too
+                raise ModelError(
+                    f"{self.source.name} does not do better than bicubic interpolation: "
+                    f"{reference.scores.psnr_db:.2f} dB against {bicubic.psnr_db:.2f} on "
+                    f"{self.pictures.name}, taking {self.source.encoding}; if that is wrong, give "
+                    "--input-range, --output-range or --channels; if it was made for other images, "
+                    "give such as --images, or --allow-worse-than-bicubic"
+                )
+        return reference
+
+    @property
+    def _is_judged(self) -> bool:
+        """False: the network was trained for images of another degradation, or there are but
+        generated ones, of which not even the zoo's make more than bicubic interpolation does."""
+        return self.pictures.name != GENERATED and not self.source.training.get("degradation")
 
     @cached_property
     def _probe(self) -> Probe:
@@ -161,6 +189,8 @@ class Exporter:
             calibration=self.calibration_pictures.name if precision in BITS else None,
             training=dict(source.training),
             degradation=source.training.get("degradation"),
+            input_range=_text(source.encoding, "input"),
+            output_range=_text(source.encoding, "output"),
             checkpoint_sha256=source.sha256,
             ailsr_version=VERSION,
         )
@@ -305,6 +335,13 @@ def _remove_ours(path: Path) -> None:
     with contextlib.suppress(AilsrError):
         if anatomy(str(path)).card is not None:
             remove(path)
+
+
+def _text(encoding: Encoding, end: Literal["input", "output"]) -> str | None:
+    """A range and the order of channels as the card has them; None: RGB in [0, 1]."""
+    order = "" if encoding.channels == "rgb" else f" {encoding.channels.upper()}"
+    text = f"{getattr(encoding, end)}{order}"
+    return None if text == str(UNIT) else text
 
 
 def _named(size: Size) -> str:

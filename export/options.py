@@ -13,6 +13,7 @@ from ailsr.export.graph.rewrites import RewriteName
 from ailsr.export.targets import PRECISIONS, TARGETS, TargetName
 from ailsr.runtime.anatomy.lint_rules import DELEGATES, DelegateName
 from ailsr.runtime.card import PixelType, Precision
+from ailsr.runtime.engines.encoding import RANGES, Channels, Encoding, Range, encodings
 from ailsr.runtime.errors import UsageError
 from ailsr.runtime.sides import parse_sides
 
@@ -135,6 +136,39 @@ class ExportConfig:
             show_default="0.1 for int8 and int8x16, 0.05 for float16, 0.01 for float32",
         ),
     ] = None
+    input_range: Annotated[
+        str | None,
+        typer.Option(
+            help=f"What a file of others takes for black and white: {', '.join(RANGES)}, any two "
+            "numbers as in 0..1, or mean=M/std=S, where a level in 0..1 becomes (level - M) / S, "
+            "with one value each or three, as in mean=0.45,0.44,0.40/std=1 for R, G, B.",
+            metavar="RANGE",
+            show_default="the range by which it enlarges a test image best",
+        ),
+    ] = None
+    output_range: Annotated[
+        str | None,
+        typer.Option(
+            help="As --input-range, of what it returns.",
+            metavar="RANGE",
+            show_default="as for --input-range",
+        ),
+    ] = None
+    channels: Annotated[
+        Channels | None,
+        typer.Option(
+            help="Order of the channels in a file of others. The files that are written take RGB.",
+            show_default="rgb",
+        ),
+    ] = None
+    allow_worse_than_bicubic: Annotated[
+        bool,
+        typer.Option(
+            "--allow-worse-than-bicubic",
+            help="Export a network though it does no better than bicubic interpolation on the "
+            "pictures of --images: one that is hardly trained, or trained for other images.",
+        ),
+    ] = False
     lint: Annotated[
         list[DelegateName],
         typer.Option(
@@ -204,8 +238,25 @@ class ExportConfig:
                     f"--lint {delegate} reads {target} files, and --target is {given}: "
                     f"give --target {target} or all"
                 )
+        for option, text in (("input", self.input_range), ("output", self.output_range)):
+            try:
+                Range.parse(text or "0..1")
+            except ValueError:
+                raise UsageError(
+                    f"--{option}-range {text}: give one of {', '.join(RANGES)}, two numbers as in "
+                    "-0.5..0.5, or mean=M/std=S"
+                ) from None
         if self.max_drop is not None and not self.max_drop < float("inf"):
             raise UsageError(f"--max-drop {self.max_drop}: give a number of dB, as in 0.3")
+
+    @property
+    def encodings(self) -> list[Encoding] | None:
+        """Those that the network may have, the ones before preferred; None: nothing was said."""
+        given = self.input_range, self.output_range
+        if {*given, self.channels} == {None}:
+            return None
+        input, output = (None if text is None else Range.parse(text) for text in given)
+        return encodings(input, output, self.channels or "rgb")
 
     @property
     def targets(self) -> list[TargetName]:

@@ -29,6 +29,8 @@ PHOTOGRAPHS: dict[Purpose, tuple[str, ...]] = {
 """Functions of ``skimage.data``."""
 SEEDS: dict[Purpose, tuple[int, ...]] = {"calibration": (0, 1, 2), "verification": (3, 4)}
 """Of generated pictures."""
+GENERATED = "generated"
+"""Name of a set of such pictures."""
 SUBSTITUTES = 4
 """Number of calibration pictures that a file is verified on when there are no others."""
 SIDE = 384
@@ -62,7 +64,7 @@ def picture_set(
         chosen = [others[i * len(others) // count] for i in range(count)]
         return PictureSet(f"{count} pictures of {set_name(instead.resolve())}", chosen)
     pairs = [_pair(f"generated {seed}", generated(seed), scale) for seed in SEEDS[purpose]]
-    return PictureSet("generated", pairs)
+    return PictureSet(GENERATED, pairs)
 
 
 def generated(seed: int) -> Rgb:

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from ailsr.export.graph.quantization import BITS
 from ailsr.export.picture_sets import PictureSet
 from ailsr.runtime.card import Card, PixelType, Precision
+from ailsr.runtime.engines.encoding import Run
 from ailsr.runtime.engines.engine import Engine
-from ailsr.runtime.engines.interface import Run
 from ailsr.runtime.engines.pixels import Pixels, to_pixels
 from ailsr.runtime.errors import ParityError
 from ailsr.runtime.imaging.protocol import Quality, evaluate

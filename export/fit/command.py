@@ -246,7 +246,7 @@ def workload_of(name: str, scale: int | None, output_size: Size) -> Workload:
             "it was made of"
         )
     else:
-        source = open_source(zoo.resolve(name))
+        source = open_source(zoo.resolve(name), must_fit=False)
         if scale not in (None, source.scale):
             raise UsageError(f"{name} has a scale of {source.scale}: leave --scale {scale} out")
     height, width = output_size[0] // source.scale, output_size[1] // source.scale

@@ -32,6 +32,7 @@ from ailsr.export.graph.graph import (
 from ailsr.export.graph.quantization import SAME_SCALE
 from ailsr.export.graph.rewiring import renamed, uses_of, without_dead
 from ailsr.export.graph.splitting import in_parts
+from ailsr.runtime.engines.encoding import Encoding, Range
 
 DENSE_CHANNELS = 4
 """Channels up to which a dense 1×1 convolution is as fast as a depthwise one."""
@@ -79,19 +80,32 @@ def _depthwise(node: Node) -> Node:
     return replace(node, weight=weight, groups=len(weight))
 
 
-def in_units_of(
-    white: float, nodes: Sequence[Node], input: str, output: str
+def in_unit_range(
+    encoding: Encoding, nodes: Sequence[Node], input: str, output: str
 ) -> tuple[list[Node], str, str]:
-    """(nodes, input, output) that do for white = 1 what ``nodes`` do for ``white``.
+    """(nodes, input, output) that do for RGB in [0, 1] what ``nodes`` do in ``encoding``.
 
-    The biases and bounds of homogeneous nodes are divided; with others among them, the two ends are
-    scaled.
+    The two ends are mapped; but if both only have another white, the biases and bounds are divided
+    by it, as far as all nodes are homogeneous.
     """
-    if all(map(_is_homogeneous, nodes)):
+    white, ends = encoding.output.white[0], (encoding.input, encoding.output)
+    plain = encoding.channels == "rgb" and {*ends} == {Range.between(0, white)}
+    if plain and all(map(_is_homogeneous, nodes)):
         return [_divided(node, white) for node in nodes], input, output
-    first = ChannelMap.in_place(3, white).conv(f"{input}, of 1", input)
-    last = ChannelMap.in_place(3, 1 / white).conv(output, f"{output}, of 1")
-    return [first, *nodes, last], first.input, last.output
+    first, last = (
+        ChannelMap.in_place(3, scale, offset)
+        for scale, offset in (
+            (encoding.input.step, encoding.input.offset),
+            (np.float32(1) / encoding.output.step, -encoding.output.offset / encoding.output.step),
+        )
+    )
+    if encoding.channels == "bgr":
+        swapped = np.arange(3)[::-1]
+        first = replace(first, source=swapped, scale=first.scale[::-1], offset=first.offset[::-1])
+        last = replace(last, source=swapped)
+    before = first.conv(f"{input}, in [0, 1]", input)
+    after = last.conv(output, f"{output}, in [0, 1]")
+    return [before, *nodes, after], before.input, after.output
 
 
 def _is_homogeneous(node: Node) -> bool:

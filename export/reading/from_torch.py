@@ -21,9 +21,10 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from ailsr.export.graph.graph import Graph, Node
-from ailsr.export.graph.passes import in_units_of, optimized
+from ailsr.export.graph.passes import in_unit_range, optimized
 from ailsr.export.graph.rewiring import renamed
 from ailsr.export.reading.translation import translated
+from ailsr.runtime.engines.encoding import Encoding
 from ailsr.runtime.errors import ModelError, first_line
 
 OPSET = 20
@@ -60,12 +61,14 @@ def to_onnx(network: nn.Module | ExportedProgram, *example: Tensor) -> onnx.Mode
 
 
 def from_onnx(
-    model: onnx.ModelProto, input_size: tuple[int, int] | None = None, white: float = 1.0
+    model: onnx.ModelProto,
+    input_size: tuple[int, int] | None = None,
+    encoding: Encoding = Encoding(),  # noqa: B008  (it is frozen)
 ) -> Graph:
     """The graph of an ONNX model with one RGB input and one RGB output.
 
-    ``input_size`` is needed where the model leaves height and width open. ``white`` is the value
-    that the model gives to white; to the graph it is 1. Raises ModelError, and
+    ``input_size`` is needed where the model leaves height and width open. ``encoding`` is
+    the model's; the graph takes and returns RGB in [0, 1]. Raises ModelError, and
     UnsupportedOperatorError for an operator that not all targets have.
     """
     places = {output: _place(node) for node in model.graph.node for output in node.output}
@@ -87,8 +90,8 @@ def from_onnx(
         raise ModelError(f"the ONNX model cannot be read ({first_line(error)})") from error
     reader, output = translated(simplified.graph, places)
     nodes, input = reader.nodes, reader.input
-    if white != 1:
-        nodes, input, output = in_units_of(white, nodes, input, output)
+    if encoding != Encoding():
+        nodes, input, output = in_unit_range(encoding, nodes, input, output)
     nodes, output = optimized(nodes, output)
     return _named(nodes, shape, input, output)
 

@@ -7,7 +7,7 @@ compared with.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,15 +21,25 @@ from ailsr.export.graph.graph import Graph
 from ailsr.export.reading.from_torch import from_onnx, graph_of, to_onnx
 from ailsr.export.reading.program import load_program
 from ailsr.runtime.card import Card
+from ailsr.runtime.engines.encoding import (
+    TRIAL_SIDE,
+    Comparison,
+    Encoding,
+    Run,
+    encodings,
+    psnr,
+)
 from ailsr.runtime.engines.engine import available_cores
-from ailsr.runtime.engines.interface import Interface, Run, find_scale_and_white
+from ailsr.runtime.engines.interface import Interface, find_scale
 from ailsr.runtime.engines.onnx import OnnxEngine
 from ailsr.runtime.engines.pixels import Pixels
-from ailsr.runtime.errors import EngineError, ModelError, UsageError, one_line
+from ailsr.runtime.errors import AilsrError, ModelError, UsageError, one_line
 from ailsr.runtime.files import sha256
 from ailsr.runtime.upscaling.tiles import Size
 from ailsr.train import checkpoint, zoo
 from ailsr.train.networks import Color, Network
+
+_LEAVE_OUT = "leave --input-range, --output-range and --channels out"
 
 QUANTIZED = {
     "ConvInteger",
@@ -54,6 +64,8 @@ class Source:
     graph: Callable[[Size], Graph]
     """The graph for an input of (height, width)."""
     color: Color = "rgb"
+    encoding: Encoding = Encoding()  # noqa: RUF009  (it is frozen)
+    """The network's own; ``run`` and ``graph`` convert."""
     radius: int | None = None
     """Receptive field radius as its author states it; None: the graph tells."""
     input_size: Size | None = None
@@ -64,16 +76,26 @@ class Source:
     """Of the file that it comes from."""
 
 
-def open_source(model: Path, network: str | None = None, name: str | None = None) -> Source:
+def open_source(
+    model: Path,
+    network: str | None = None,
+    name: str | None = None,
+    candidates: Sequence[Encoding] | None = None,
+    *,
+    must_fit: bool = True,
+) -> Source:
     """The network in the file ``model``: .onnx, .pt2, or else a checkpoint of ailsr-train.
 
     ``network`` is the class that may be imported for a checkpoint, ``name`` replaces the name.
-    Raises ModelError when the file is missing, corrupt, or no super-resolution network of pictures,
-    UsageError for options that do not fit it.
+    ``candidates`` are the encodings that a file of others may have, the ones before preferred;
+    None: all that are known. Raises ModelError when the file is missing, corrupt, or no super-
+    resolution network of pictures; if it ``must_fit``, also when it makes an image by none of them.
+    Raises UsageError for options that do not fit it.
     """
-    kinds = {".onnx": _onnx_source, ".pt2": _program_source}
-    kind = kinds.get(model.suffix.lower())
-    if kind is None:
+    suffix = model.suffix.lower()
+    if suffix not in (".onnx", ".pt2"):
+        if candidates is not None:
+            raise UsageError(f"{model} is a checkpoint, which takes [0, 1]: {_LEAVE_OUT}")
         source = _checkpoint_source(model, network)
     elif network is not None:
         raise UsageError(f"--network {network}: {model} needs no class, leave --network out")
@@ -81,10 +103,12 @@ def open_source(model: Path, network: str | None = None, name: str | None = None
         raise ModelError(f"{model}: there is no such file")
     else:
         try:
-            source = replace(kind(model), sha256=sha256(model))
-            if source.scale < 2:
-                raise ModelError("it returns pictures of the size that it takes: no upscaler")
-        except (ModelError, EngineError) as error:
+            if suffix == ".onnx":
+                source = _onnx_source(model, candidates, must_fit)
+            else:
+                source = _program_source(model, candidates, must_fit)
+            source = replace(source, sha256=sha256(model))
+        except AilsrError as error:
             raise type(error)(f"{model}: {error}") from error
     return replace(source, name=name) if name else source
 
@@ -131,9 +155,9 @@ def _checkpoint_source(path: Path, network: str | None) -> Source:
     return source
 
 
-def _onnx_source(path: Path) -> Source:
-    """Run by onnxruntime, which also finds whether white is 1 or 255."""
-    engine = OnnxEngine(path, available_cores())
+def _onnx_source(path: Path, candidates: Sequence[Encoding] | None, must_fit: bool) -> Source:
+    """Run by onnxruntime."""
+    engine = OnnxEngine(path, available_cores(), encoding=Encoding())
     if engine.io_dtype != "float32":
         raise ModelError(
             f"it takes {engine.io_dtype} pixels: give the float32 model it was made of"
@@ -148,14 +172,52 @@ def _onnx_source(path: Path) -> Source:
             f"it is quantised already (it has {', '.join(sorted(quantized))}): give the float32 "
             "model it was made of"
         )
+    size = None if engine.resizable else engine.input_size
+    if engine.card:
+        if candidates is not None:
+            raise UsageError(f"it is a file of ailsr, which takes [0, 1]: {_LEAVE_OUT}")
+    else:
+        engine.encoding = _encoding(engine.run, engine.scale, size, candidates, must_fit)
+    encoding = engine.encoding
     source = Source(
         name=_name(path, engine.scale),
         scale=engine.scale,
         run=engine.run,
-        graph=lambda size: from_onnx(model, size, float(engine.white)),
-        input_size=None if engine.resizable else engine.input_size,
+        graph=lambda size: from_onnx(model, size, encoding),
+        encoding=encoding,
+        input_size=size,
     )
     return _as_on_card(source, engine.card) if engine.card else source
+
+
+def _encoding(
+    run: Run,
+    scale: int,
+    size: Size | None,
+    candidates: Sequence[Encoding] | None,
+    must_fit: bool,
+) -> Encoding:
+    """The one of ``candidates`` by which ``run``, of a network as it is, enlarges an image best.
+
+    Raises ModelError as ``open_source`` does.
+    """
+    if scale < 2:
+        raise ModelError("it returns pictures of the size that it takes: no upscaler")
+    candidates = encodings() if candidates is None else candidates
+    if len(candidates) == 1:
+        return candidates[0]
+    compared = Comparison.of(run, scale, size or (TRIAL_SIDE, TRIAL_SIDE), candidates)
+    if compared.is_image:
+        return compared.best
+    if not must_fit:
+        return candidates[0]
+    tried = ", ".join(dict.fromkeys(str(encoding.input) for encoding in candidates))
+    best, bicubic = psnr(min(compared.errors.values())), psnr(compared.bicubic)
+    raise ModelError(
+        f"it makes an image by none of the ranges {tried}: {best:.1f} dB of PSNR at best, where "
+        f"bicubic interpolation has {bicubic:.1f}; give --input-range and --output-range, or "
+        "--allow-worse-than-bicubic for a network that is not trained"
+    )
 
 
 def _as_on_card(source: Source, card: Card) -> Source:
@@ -169,10 +231,10 @@ def _as_on_card(source: Source, card: Card) -> Source:
     )
 
 
-def _program_source(path: Path) -> Source:
+def _program_source(path: Path, candidates: Sequence[Encoding] | None, must_fit: bool) -> Source:
+    """Run by PyTorch."""
     program, size = load_program(path)
     run = module_run(program.module())
-    interface = Interface(False, size or (0, 0), size is None, None, "float32")
 
     def checked_run(image: Pixels) -> Pixels:
         try:
@@ -180,13 +242,16 @@ def _program_source(path: Path) -> Source:
         except RuntimeError as error:
             raise ModelError(f"it does not run on {image.shape} ({one_line(error)})") from error
 
-    scale, white = find_scale_and_white(interface, None, checked_run)
+    interface = Interface(False, size or (0, 0), size is None, None, "float32")
+    scale = find_scale(interface, checked_run)
+    encoding = _encoding(checked_run, scale, size, candidates, must_fit)
     model = to_onnx(program)
     return Source(
         name=_name(path, scale),
         scale=scale,
-        run=lambda image: checked_run(image * np.float32(white)) / np.float32(white),
-        graph=lambda size: from_onnx(model, size, white),
+        run=encoding.around(checked_run),
+        graph=lambda size: from_onnx(model, size, encoding),
+        encoding=encoding,
         input_size=size,
     )
 

@@ -165,6 +165,9 @@ def _what_it_is(found: Anatomy) -> Lines:
         height, width = card.input_size
         inside = "luma" if card.color == "y" else "RGB"
         yield "network", f"{card.network} x{card.scale}, {inside} inside"
+        ranges = [text or "0..1" for text in (card.input_range, card.output_range)]
+        if ranges != ["0..1", "0..1"]:
+            yield "network takes", f"{ranges[0]} and returns {ranges[1]}: the file converts"
         yield "precision", f"{card.precision}; takes and returns {card.pixels} RGB pixels"
         yield "input size", f"{height}x{width}, becomes {card.scale * height}x{card.scale * width}"
         for height, width in card.other_sizes:

@@ -1,32 +1,26 @@
 """The interface of a model file: layout, size, element type and range of its input and output.
 
 It follows from the shapes of the tensors and from the card. A float file without a card is
-also run on a test image, to find its range.
+also run on a test image, to find its encoding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ailsr.runtime.card import Card, PixelType
+from ailsr.runtime.engines.encoding import TRIAL_SIDE, Comparison, Encoding, Run, encodings
 from ailsr.runtime.errors import ModelError
 
 DEFAULT_SIDE = 256
 """Height and width at which a file is run that has no card and leaves them open."""
-_TRIAL_SIDE = 64
-_KEPT = 0.01
-"""Mean error of local means, white being 1, below which a network has kept them: those trained for
-[0, 1] make at most 0.003, those for [0, 255] at least 0.025 when they are run in [0, 1]."""
 
 Shape = Sequence[int | None]
 """Of a tensor with a batch axis; None: open."""
-Run = Callable[[NDArray[Any]], NDArray[Any]]
-"""[h, w, 3] -> [scale*h, scale*w, 3]"""
 
 
 @dataclass(frozen=True)
@@ -40,7 +34,7 @@ class Interface:
     resizable: bool
     """The file leaves height or width open: ``input_size`` is then a choice."""
     scale: int | None
-    """None: the shapes are open and there is no card; ``find_scale_and_white`` tells."""
+    """None: the shapes are open and there is no card; ``find_scale`` tells."""
     io_dtype: PixelType
 
     @classmethod
@@ -85,32 +79,26 @@ class Interface:
         return cls(channels_last, size, None in sides, scale, io_dtype)
 
 
-def find_scale_and_white(interface: Interface, card: Card | None, run: Run) -> tuple[int, float]:
-    """(scale, value of white) of a file; what its shapes and card leave open, by running it.
+def find_scale(interface: Interface, run: Run) -> int:
+    """The scale of a file; what its shapes and card leave open, by running it."""
+    if interface.scale is not None:
+        return interface.scale
+    size = trial_size(interface)
+    return _scale(size, run(np.zeros((*size, 3), interface.io_dtype)).shape[:2])
 
-    White is 1.0, but 255.0 in float files without a card that were made for [0, 255]. Super-
-    resolution keeps local means, so one image is run in both ranges, and 255.0 it is when [0, 1]
-    does not keep them and 255.0 keeps them clearly better. (A network with small biases does well
-    in both, and even better where they count less.)
-    """
-    height, width = (_TRIAL_SIDE,) * 2 if interface.resizable else interface.input_size
-    scale = interface.scale
-    if scale is None:
-        upscaled = run(np.zeros((height, width, 3), interface.io_dtype))
-        scale = _scale((height, width), upscaled.shape[:2])
+
+def find_encoding(interface: Interface, scale: int, card: Card | None, run: Run) -> Encoding:
+    """The encoding of a file, [0, 1] wherever there is a card. Of a float file without one the best
+    by comparison; [0, 1] when it makes an image by none, as with random weights."""
     if card is not None or interface.io_dtype != "float32":
-        return scale, 1.0
-    rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
-    waves = 0.5 + 0.35 * np.sin(rows / 5) * np.cos(columns / 7)
-    image = np.stack([waves, 1 - waves, waves * waves], axis=-1)
-    errors = []
-    for white in (np.float32(1), np.float32(255)):
-        with np.errstate(all="ignore"):  # a damaged file may compute anything
-            upscaled = np.clip(run(image * white) / white, 0, 1)
-            means = upscaled.reshape(height, scale, width, scale, 3).mean((1, 3))
-            errors.append(float(np.abs(means - image).mean()))
-    kept = errors[0] < _KEPT or errors[1] > errors[0] / 2
-    return scale, 1.0 if kept else 255.0
+        return Encoding()
+    compared = Comparison.of(run, scale, trial_size(interface), encodings())
+    return compared.best if compared.is_image else Encoding()
+
+
+def trial_size(interface: Interface) -> tuple[int, int]:
+    """(height, width) at which a file is run to learn of it."""
+    return (TRIAL_SIDE, TRIAL_SIDE) if interface.resizable else interface.input_size
 
 
 def _scale(size: tuple[int, ...], upscaled: tuple[int, ...]) -> int:

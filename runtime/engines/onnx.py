@@ -12,8 +12,9 @@ import numpy as np
 
 from ailsr.runtime.anatomy.onnx import onnx_metadata
 from ailsr.runtime.card import METADATA_KEY, Card
+from ailsr.runtime.engines.encoding import Encoding
 from ailsr.runtime.engines.engine import Backend, Engine
-from ailsr.runtime.engines.interface import Interface, find_scale_and_white
+from ailsr.runtime.engines.interface import Interface, find_encoding, find_scale
 from ailsr.runtime.engines.pixels import Pixels
 from ailsr.runtime.engines.trial import survives_trial
 from ailsr.runtime.errors import EngineError, ModelError, one_line
@@ -33,8 +34,10 @@ class OnnxEngine(Engine):
         size: tuple[int, int] | None = None,
         *,
         trusted: bool = False,
+        encoding: Encoding | None = None,
     ) -> None:
-        """``trusted``: load the file without a trial (see ``trial.py``)."""
+        """``trusted``: load the file without a trial (see ``trial.py``). ``encoding``: what the
+        file takes and returns; None: as its card says, or found by running it."""
         try:
             import onnxruntime
         except ImportError as error:
@@ -75,12 +78,12 @@ class OnnxEngine(Engine):
             interface = replace(interface, input_size=size)
         self._input = tensors[0].name
         self.channels_last = interface.channels_last
-        self.white = np.float32(1)
+        self.encoding = Encoding()
         self.input_size = interface.input_size
         self.resizable = interface.resizable
         self.io_dtype = interface.io_dtype
-        self.scale, white = find_scale_and_white(interface, self.card, self.run)
-        self.white = np.float32(white)
+        self.scale = find_scale(interface, self.run)
+        self.encoding = encoding or find_encoding(interface, self.scale, self.card, self.run)
 
     def run(self, image: Pixels) -> Pixels:
         return self._run(self._session, image)
@@ -117,12 +120,11 @@ class OnnxEngine(Engine):
         )
 
     def _run(self, session: Any, image: Pixels) -> Pixels:  # noqa: ANN401
-        if self.white != 1:
-            image = image * self.white
+        image = self.encoding.encode(image)
         batch = image[None] if self.channels_last else image.transpose(2, 0, 1)[None]
         try:
             (upscaled,) = session.run(None, {self._input: np.ascontiguousarray(batch)})
         except Exception as error:  # as above
             raise EngineError(f"{self.name} failed: {one_line(error)}") from error
         result: Pixels = upscaled[0] if self.channels_last else upscaled[0].transpose(1, 2, 0)
-        return result / self.white if self.white != 1 else result
+        return self.encoding.decode(result)

@@ -15,8 +15,9 @@ import numpy as np
 
 from ailsr.runtime.anatomy.tflite import tflite_metadata
 from ailsr.runtime.card import METADATA_KEY, Card
+from ailsr.runtime.engines.encoding import Encoding
 from ailsr.runtime.engines.engine import Backend, Engine
-from ailsr.runtime.engines.interface import Interface, find_scale_and_white
+from ailsr.runtime.engines.interface import Interface, find_encoding, find_scale
 from ailsr.runtime.engines.levels import Levels
 from ailsr.runtime.engines.pixels import Pixels
 from ailsr.runtime.engines.trial import survives_trial
@@ -79,7 +80,7 @@ class TFLiteEngine(Engine):
             raise ModelError("it takes [1, 3, H, W]: TFLite files need their channels last")
         self._input, self._output = (t["index"] for t in tensors)
         self._size = size or tuple(int(n) for n in tensors[0]["shape"][1:3])
-        self._white = np.float32(1)
+        self._encoding = Encoding()
         self.resizable = interface.resizable
         self.io_dtype = interface.io_dtype
         self._levels: list[Levels] = []
@@ -91,12 +92,11 @@ class TFLiteEngine(Engine):
                 raise EngineError(f"{path}: its output does not follow the size of its input")
             interface = replace(interface, input_size=size)
         self.input_size = interface.input_size
-        self.scale, white = find_scale_and_white(interface, self.card, self.run)
-        self._white = np.float32(white)
+        self.scale = find_scale(interface, self.run)
+        self._encoding = find_encoding(interface, self.scale, self.card, self.run)
 
     def run(self, image: Pixels) -> Pixels:
-        if self._white != 1:
-            image = image * self._white
+        image = self._encoding.encode(image)
         if self._levels:
             image = self._levels[0].of(image)
         try:
@@ -109,7 +109,7 @@ class TFLiteEngine(Engine):
         result: Pixels = self._interpreter.get_tensor(self._output)[0]
         if self._levels:
             result = self._levels[1].pixels(result)
-        return result / self._white if self._white != 1 else result
+        return self._encoding.decode(result)
 
     def backends(self) -> tuple[Backend, ...] | None:
         """XNNPACK, where the interpreter has handed it operators, and its own kernels; None of

@@ -153,7 +153,8 @@ def _entry(upscaler: Upscaler, address: str) -> dict[str, Any]:
         "radius": upscaler.radius,
         "resizable": engine.resizable,
         "channels_last": engine.channels_last,
-        "white": float(engine.white),
+        "input": asdict(engine.encoding.input),
+        "output": asdict(engine.encoding.output),
         "probe": asdict(probe) if probe else None,
     }
 

@@ -18,7 +18,7 @@ PARITY = Path(__file__).parent.parent / "parity"
 PROBE = json.loads((PARITY / "probe.json").read_text())
 
 
-@pytest.mark.parametrize("name", ["tiles", "statistics", "white", "levels", "elements"])
+@pytest.mark.parametrize("name", ["tiles", "statistics", "ranges", "levels", "elements"])
 def test_the_core_computes_what_the_vectors_hold(ask, name):
     cases = vectors.read(name)
     answers = ask(*({"ask": name, **case["given"]} for case in cases))

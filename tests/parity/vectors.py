@@ -1,8 +1,8 @@
 """``python tests/parity/vectors.py`` writes the vectors that hold the twins together.
 
-Tiles, statistics, the range of floats, levels, elements, resize and scores exist in Python, in Java
-(``android_demo/core``) and, but for white, levels and resize, in TypeScript (``web/src``). A file
-``<name>.json`` here holds cases of one of them: what is given, and what the runtime made of it
+Tiles, statistics, the ranges of floats, levels, elements, resize and scores exist in Python, in
+Java (``android_demo/core``) and, but for ranges, levels and resize, in TypeScript (``web/src``). A
+file ``<name>.json`` here holds cases of one of them: what is given, and what the runtime made of it
 (``ANSWERS``). ``test_vectors.py``, ``tests/android_demo`` and ``tests/web`` read them.
 """
 
@@ -18,7 +18,8 @@ import numpy as np
 
 from ailsr.runtime.bench.latency import Latency, is_steady
 from ailsr.runtime.card import Card
-from ailsr.runtime.engines.interface import Interface, find_scale_and_white
+from ailsr.runtime.engines.encoding import RANGES
+from ailsr.runtime.engines.interface import Interface, find_encoding
 from ailsr.runtime.engines.levels import Levels
 from ailsr.runtime.engines.pixels import from_pixels, to_pixels
 from ailsr.runtime.errors import ModelError
@@ -61,15 +62,16 @@ def statistics(samples_ms):
     return {name: found[name] for name in (*names, "steady")}
 
 
-def white(size, scale, gain, bias, limit):
-    """White of a float file that repeats pixels, then computes gain·x + bias in [0, limit]."""
+def ranges(size, scale, gain, bias, low, high):
+    """Those of a float file that repeats pixels, then computes gain·x + bias in [low, high]."""
 
     def run(samples):
         large = samples.repeat(scale, 0).repeat(scale, 1)
-        return np.clip(np.float32(gain) * large + np.float32(bias), 0, np.float32(limit))
+        return np.clip(np.float32(gain) * large + np.float32(bias), *np.float32([low, high]))
 
     interface = Interface(True, tuple(size), False, scale, "float32")
-    return find_scale_and_white(interface, None, run)[1]
+    encoding = find_encoding(interface, scale, None, run)
+    return {"input": str(encoding.input), "output": str(encoding.output)}
 
 
 def levels(pixels, scale, zero_point):
@@ -83,18 +85,29 @@ def levels(pixels, scale, zero_point):
     return {"level_of": level_of, "pixel_of": pixel_of}
 
 
-def elements(pixels, white, outputs):
+def elements(pixels, range, outputs):
     """Each of the 256 pixels as an element of the file's input; ``outputs`` as pixels."""
     every, found = np.arange(256, dtype=np.uint8), np.array(outputs, pixels)
     if pixels == "float32":  # as the engines do
         return {
-            "inputs": (to_pixels(every, pixels) * np.float32(white)).tolist(),
-            "pixels": from_pixels(found / np.float32(white), pixels).tolist(),
+            "inputs": encoded(range, to_pixels(every, pixels))[:256],
+            "pixels": from_pixels(RANGES[range].decode(colors(found)), pixels)
+            .ravel()[: len(outputs)]
+            .tolist(),
         }
     return {
         "inputs": to_pixels(every, pixels).tolist(),
         "pixels": from_pixels(found, pixels).tolist(),
     }
+
+
+def encoded(range, samples):
+    return RANGES[range].encode(colors(samples)).ravel().tolist()
+
+
+def colors(samples):
+    """``samples`` in threes, with as many more as that takes."""
+    return np.append(samples, samples[: -len(samples) % 3]).reshape(-1, 3)
 
 
 def resize(size, scale):
@@ -136,7 +149,7 @@ CHANGES: dict[str, Callable] = {
 }
 """What is done to a picture of uint8 that was enlarged by 2, or to any."""
 
-ANSWERS = {f.__name__: f for f in (tiles, statistics, white, levels, elements, resize, scores)}
+ANSWERS = {f.__name__: f for f in (tiles, statistics, ranges, levels, elements, resize, scores)}
 
 
 def _given() -> dict[str, list[dict]]:
@@ -166,13 +179,16 @@ def _given() -> dict[str, list[dict]]:
             *([s] for s in samples(1, 2, 3, 4, 7, 10, 11, 50, 51, 200)),
             [[5.0] * 5 + [5.25] * 5], [[5.0] * 5 + [5.26] * 5], [[5.0, 9.0, 1.0] * 4],
         ),
-        "white": cases(
-            "size scale gain bias limit",
-            ((48, 64), 2, 1, 0, 1), ((48, 64), 2, 1, 0, 1e9), ((48, 64), 2, 1, 0.006, 1e9),
-            ((48, 64), 2, 1, 0.0095, 1e9), ((48, 64), 2, 1, 0.0105, 1e9), ((48, 64), 3, 1, 1.6, 99),
-            ((48, 64), 3, 1, 1.6, 1e9), ((20, 24), 4, 1, 0.05, 1), ((20, 24), 2, 0.9, 0.001, 1e9),
-            ((40, 30), 2, 0.9, 0.06, 1e9), ((40, 30), 2, 0.97, 0.06, 1e9), ((40, 30), 2, 0.5, 0, 9),
-            ((7, 5), 1, 1, 20, 255), ((64, 64), 2, 0, 0.5, 1), ((64, 64), 2, 0, 127, 255),
+        "ranges": cases(
+            "size scale gain bias low high",
+            *(((48, 64), 2, 1, b, -1e9, 1e9) for b in (0, 0.006, 0.03, -0.5, 1.6, 20)),
+            *(((20, 24), 4, 1, b, 0, 255) for b in (0, 0.05, 1.6, 20)),
+            *(((48, 64), 3, 1, b, 0, 1) for b in (0, 0.05)),
+            ((90, 70), 2, 1, 0, -1, 1), ((90, 70), 2, 1, 0.1, -1, 1), ((64, 64), 2, 0.5, 0.5, 0, 1),
+            ((48, 64), 2, 2, -1, -1, 1), ((48, 64), 2, 1 / 255, 0, 0, 1),
+            ((7, 5), 2, 255, 0, 0, 255), ((48, 64), 3, 0.226, 0.449, 0, 1),
+            ((48, 64), 1, 57.6, 114, 0, 255), ((48, 64), 1, 1, 20, 0, 255),
+            ((64, 64), 2, 0, 0.5, 0, 1), ((64, 64), 2, 0, 127, 0, 255), ((64, 64), 2, -1, 0, -9, 9),
         ),
         "levels": cases(
             "pixels scale zero_point",
@@ -182,9 +198,9 @@ def _given() -> dict[str, list[dict]]:
             ("int8", 0.0625, -128), ("uint8", 0.0626, 3), ("uint8", 0, 0), ("uint8", 100.0, 255),
         ),
         "elements": cases(
-            "pixels white outputs",
-            *((pixels, 1, list(values)) for pixels, values in every.items()),
-            *(("float32", w, (outputs * np.float32(w)).tolist()) for w in (1, 255)),
+            "pixels range outputs",
+            *((pixels, "0..1", list(values)) for pixels, values in every.items()),
+            *(("float32", name, encoded(name, outputs)) for name in RANGES),
         ),
         "resize": cases(
             "size scale", *((n, s) for n in ((61, 83), (16, 200), (12, 12)) for s in (2, 3, 4))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,10 @@ import pytest
 from parity import vectors
 
 from ailsr.runtime.bench.latency import is_steady
+from ailsr.runtime.engines.encoding import RANGES
 from ailsr.runtime.probe import Fidelity, probe_image
 
+UNIT = asdict(RANGES["0..1"])
 RANDOM = np.random.default_rng(7)
 PARITY = json.loads((Path(__file__).parents[1] / "parity" / "probe.json").read_text())
 
@@ -42,7 +45,11 @@ def test_statistics_are_what_the_vectors_hold(in_node):
 def test_elements_are_what_the_vectors_hold(in_node):
     cases = vectors.read("elements")
     every = {"width": 86, "height": 1, "rgb": [pixel % 256 for pixel in range(3 * 86)]}
-    layouts = [{**case["given"], "channels_last": True} for case in cases]
+    ranges = [asdict(RANGES[case["given"]["range"]]) for case in cases]
+    layouts = [
+        {**case["given"], "input": range, "output": range, "channels_last": True}
+        for case, range in zip(cases, ranges, strict=True)
+    ]
     written = in_node("elements", "toElements", [[every, layout] for layout in layouts])
     outputs = [[[*layout["outputs"], 0, 0], layout] for layout in layouts]
     read = in_node(
@@ -61,7 +68,7 @@ def test_elements_are_what_the_vectors_hold(in_node):
 def test_planes_hold_the_same_elements(in_node, pixels):
     rgb = RANDOM.integers(0, 256, (5, 7, 3))
     last, first = (
-        {"pixels": pixels, "white": 1, "channels_last": channels_last}
+        {"pixels": pixels, "input": UNIT, "output": UNIT, "channels_last": channels_last}
         for channels_last in (True, False)
     )
     picture = as_picture(rgb)

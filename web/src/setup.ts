@@ -4,6 +4,12 @@ import type { Probe } from "./probe";
 import type { AilsrBenchReport, Measurement } from "./report.schema";
 import type { Size } from "./tiles";
 
+/** The numbers that are black and white, for R, G and B. */
+export interface Range {
+  black: [number, number, number];
+  white: [number, number, number];
+}
+
 export interface ModelFile {
   name: string;
   url: string;
@@ -19,8 +25,10 @@ export interface ModelFile {
   /** A tile may be smaller than the input size. */
   resizable: boolean;
   channels_last: boolean;
-  /** What white is in a float file: 1, or 255 in some files of others. */
-  white: number;
+  /** What a float file takes: [0, 1], but for some files of others. */
+  input: Range;
+  /** As `input`, what it returns. */
+  output: Range;
   /** The right answer at the first size; null in older files and those of others. */
   probe: Probe | null;
 }

@@ -49,18 +49,15 @@ public enum PixelType {
     return ByteBuffer.allocateDirect((int) size).order(ByteOrder.nativeOrder());
   }
 
-  /** Writes {@code picture} into {@code elements}, white as {@code white} (1 unless said). */
-  public void fill(ByteBuffer elements, Picture picture, float white) {
+  /** Writes {@code picture} into {@code elements}, floats in {@code range}. */
+  public void fill(ByteBuffer elements, Picture picture, Range range) {
     elements.clear();
     if (this == UINT8) {
       elements.put(picture.rgb);
     } else if (this == INT8) {
       elements.put(shifted(picture.rgb.clone()));
     } else {
-      float[] values = new float[picture.rgb.length];
-      for (int i = 0; i < values.length; i++) {
-        values[i] = (picture.rgb[i] & 0xff) / 255f * white;
-      }
+      float[] values = range.encode(picture.rgb);
       elements.asFloatBuffer().put(values);
       elements.position(4 * values.length);
     }
@@ -68,11 +65,12 @@ public enum PixelType {
   }
 
   /**
-   * The picture in {@code elements}; floats are clipped to [0, white] and rounded half to even.
+   * The picture in {@code elements}; floats are in {@code range}, clipped to it and rounded half to
+   * even.
    *
    * @throws AilsrException when they are not numbers
    */
-  public Picture read(ByteBuffer elements, int height, int width, float white) {
+  public Picture read(ByteBuffer elements, int height, int width, Range range) {
     byte[] rgb = new byte[Picture.CHANNELS * height * width];
     if (elements.remaining() != rgb.length * bytes) {
       throw new AilsrException(
@@ -82,14 +80,7 @@ public enum PixelType {
     if (this == FLOAT32) {
       float[] values = new float[rgb.length];
       elements.asFloatBuffer().get(values);
-      for (int i = 0; i < values.length; i++) {
-        float level = (white == 1 ? values[i] : values[i] / white) * 255f;
-        if (level != level) {
-          throw new AilsrException(
-              "the file computed NaN: it is damaged or was exported wrongly");
-        }
-        rgb[i] = (byte) (int) Math.rint(Math.max(0f, Math.min(255f, level)));
-      }
+      rgb = range.decode(values);
     } else {
       elements.get(rgb);
       if (this == INT8) {

@@ -25,11 +25,11 @@ public final class Upscaler {
   /** Output pixels per input pixel along each side. */
   public final int scale;
 
-  private float white = 1;
+  private Encoding encoding = new Encoding(Range.UNIT, Range.UNIT);
   private ByteBuffer input;
 
   /**
-   * What a file of others leaves open, its scale or its value of white, is found by running it.
+   * What a file of others leaves open, its scale or its encoding, is found by running it.
    * Throws AilsrException when it is no upscaler.
    */
   public Upscaler(ModelFile model, Engine engine) {
@@ -37,7 +37,7 @@ public final class Upscaler {
     this.engine = engine;
     Size size = model.resizable ? new Size(TRIAL_SIDE, TRIAL_SIDE) : model.inputSize();
     this.scale = findScale(size);
-    this.white = findWhite(size);
+    this.encoding = findEncoding(size);
   }
 
   /** {@code picture}, {@code scale} times as large. */
@@ -152,13 +152,14 @@ public final class Upscaler {
   }
 
   private void fill(ByteBuffer elements, Picture picture) {
-    model.pixels.fill(elements, model.inputLevels.of(picture), white);
+    model.pixels.fill(elements, model.inputLevels.of(picture), encoding.input);
   }
 
   /** The picture in the file's output for an input of {@code size}. */
   private Picture read(ByteBuffer output, Size size) {
     return model.outputLevels.pixels(
-        model.pixels.read(output, scale * size.height, scale * size.width, white));
+        model.pixels.read(
+            output, scale * size.height, scale * size.width, encoding.output));
   }
 
   /** The scale, of a file whose shapes are open by running it. */
@@ -177,11 +178,11 @@ public final class Upscaler {
     return found;
   }
 
-  private float findWhite(final Size size) {
+  private Encoding findEncoding(final Size size) {
     if (model.card != null || model.pixels != PixelType.FLOAT32) {
-      return 1;
+      return encoding;
     }
-    return WhiteLevel.of(size, scale, new WhiteLevel.Run() {
+    return Encoding.of(size, scale, new Encoding.Run() {
       @Override
       public float[] of(float[] samples) {
         ByteBuffer elements = inputOf(size);

@@ -29,8 +29,8 @@ public final class ParityMain {
         case "tiles":
           answers.add(tiles(fields));
           break;
-        case "white":
-          answers.add(white(fields));
+        case "ranges":
+          answers.add(ranges(fields));
           break;
         case "levels":
           answers.add(levels(fields));
@@ -112,23 +112,28 @@ public final class ParityMain {
     return numbers;
   }
 
-  /** White of a file that repeats pixels, then computes gain·x + bias in [0, limit]. */
-  private static Object white(Fields fields) {
+  /** The ranges of a file that repeats pixels, then computes gain·x + bias in [low, high]. */
+  private static Object ranges(Fields fields) {
     Size size = size(fields.list("size"));
     int scale = fields.integer("scale");
     float gain = (float) fields.number("gain");
     float bias = (float) fields.number("bias");
-    float limit = (float) fields.number("limit");
-    return WhiteLevel.of(size, scale, samples -> {
+    float low = (float) fields.number("low");
+    float high = (float) fields.number("high");
+    Encoding found = Encoding.of(size, scale, samples -> {
       int stride = Picture.CHANNELS * size.width * scale;
       float[] large = new float[samples.length * scale * scale];
       for (int i = 0; i < large.length; i++) {
         int pixel = i / stride / scale * size.width + i % stride / Picture.CHANNELS / scale;
         float sample = samples[Picture.CHANNELS * pixel + i % Picture.CHANNELS];
-        large[i] = Math.max(0, Math.min(limit, gain * sample + bias));
+        large[i] = Math.max(low, Math.min(high, gain * sample + bias));
       }
       return large;
     });
+    Map<String, Object> answer = new LinkedHashMap<>();
+    answer.put("input", found.input.name);
+    answer.put("output", found.output.name);
+    return answer;
   }
 
   private static Object levels(Fields fields) {
@@ -160,9 +165,10 @@ public final class ParityMain {
 
   private static Object elements(Fields fields) {
     PixelType type = PixelType.ofLabel(fields.text("pixels"));
-    float white = (float) fields.number("white");
+    String name = fields.text("range");
+    Range range = Range.TRIED.stream().filter(r -> r.name.equals(name)).findFirst().get();
     ByteBuffer inputs = type.buffer(86);
-    type.fill(inputs, everyLevel(), white);
+    type.fill(inputs, everyLevel(), range);
     List<Object> elements = new ArrayList<>();
     for (int i = 0; i < 256; i++) {
       elements.add(type == PixelType.FLOAT32 ? (Object) (double) inputs.getFloat(4 * i)
@@ -179,7 +185,7 @@ public final class ParityMain {
         outputs.put(i, (byte) (int) element);
       }
     }
-    Picture picture = type.read(outputs, 1, width, white);
+    Picture picture = type.read(outputs, 1, width, range);
     List<Object> pixels = new ArrayList<>();
     for (int i = 0; i < given.size(); i++) {
       pixels.add(picture.rgb[i] & 0xff);

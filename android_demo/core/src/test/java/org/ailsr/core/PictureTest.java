@@ -73,10 +73,10 @@ public final class PictureTest {
       levels.rgb[i] = (byte) (i / 3);
     }
     for (PixelType type : PixelType.values()) {
-      for (float white : new float[] {1, 255}) {
+      for (Range range : Range.TRIED) {
         ByteBuffer elements = type.buffer(256);
-        type.fill(elements, levels, white);
-        assertArrayEquals(type.label(), levels.rgb, type.read(elements, 1, 256, white).rgb);
+        type.fill(elements, levels, range);
+        assertArrayEquals(type.label(), levels.rgb, type.read(elements, 1, 256, range).rgb);
       }
     }
   }
@@ -86,11 +86,11 @@ public final class PictureTest {
     ByteBuffer elements = PixelType.FLOAT32.buffer(2);
     float[] values = {-0.3f, 0.5f / 255, 1.5f / 255, 2.5f / 255, 1.7f, 1};
     elements.asFloatBuffer().put(values);
-    byte[] levels = PixelType.FLOAT32.read(elements, 1, 2, 1).rgb;
+    byte[] levels = PixelType.FLOAT32.read(elements, 1, 2, Range.UNIT).rgb;
     assertArrayEquals(new byte[] {0, 0, 2, 2, (byte) 255, (byte) 255}, levels);
     ByteBuffer bad = PixelType.FLOAT32.buffer(1);
     bad.putFloat(4, Float.NaN);
-    assertThrows(AilsrException.class, () -> PixelType.FLOAT32.read(bad, 1, 1, 1));
+    assertThrows(AilsrException.class, () -> PixelType.FLOAT32.read(bad, 1, 1, Range.UNIT));
   }
 
   @Test
