@@ -82,7 +82,6 @@ def export(config: ExportConfig, progress: Progress) -> Report:
         rewrites=config.rewrite,
         fall_back=config.int8x16 and "int8x16" not in config.precisions,
         qat_steps=config.qat,
-        worse_than_bicubic=config.allow_worse_than_bicubic,
         progress=progress,
     )
     pixels = config.io or "uint8"
@@ -105,6 +104,8 @@ def export(config: ExportConfig, progress: Progress) -> Report:
             for line in (f"before export, {path}", *result.lines()):
                 message(line)
     _, reference = exporter.graph, exporter.reference  # an error in these is every file's
+    if not config.allow_worse_than_bicubic:
+        exporter.check_quality()
     files, refused = [], []
     for target, precision in wanted:
         path = exporter.path(target, precision, config.output)

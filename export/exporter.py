@@ -71,14 +71,12 @@ class Exporter:
         rewrites: Sequence[RewriteName] = (),
         fall_back: bool = True,
         qat_steps: int = 0,
-        worse_than_bicubic: bool = False,
         progress: Progress = lambda doing, done, total: None,
     ) -> None:
         """``calibration`` and ``images`` are folders of pictures, None the default ones;
         ``rewrites`` are applied to the graph; files can take each of ``other_sizes``, too.
 
-        ``fall_back`` and ``qat_steps`` are those of ``Int8Methods``. A network is refused that is
-        ``worse_than_bicubic`` interpolation, unless that is True.
+        ``fall_back`` and ``qat_steps`` are those of ``Int8Methods``.
 
         Raises UsageError for an input size that is too small, ImageError for a folder without
         pictures.
@@ -98,7 +96,6 @@ class Exporter:
         """The methods that were enough for an int8 file of some target"""
         self.calibration_pictures = picture_set(calibration, "calibration", source.scale)
         self.pictures = picture_set(images, "verification", source.scale, calibration)
-        self._worse_than_bicubic = worse_than_bicubic
         self._progress = progress
         self._int8_probes: dict[Int8Method, Probe] = {}
         least = 2 * (self.radius or 0) + 1
@@ -135,31 +132,34 @@ class Exporter:
 
     @cached_property
     def reference(self) -> Reference:
-        """The network's own results on the verification pictures.
-
-        Raises ModelError when bicubic interpolation does better there, as it does than a network
-        that is not trained, or is run in a wrong range.
-        """
+        """The network's own results on the verification pictures."""
         card = self.card("float32", "float32")
-        ticks = self._ticks("running the network")
-        reference = Reference(self.source.run, card, self.pictures, ticks)
-        if not self._worse_than_bicubic and self._is_judged:
-            bicubic = evaluate(partial(enlarge, scale=self.source.scale), self.pictures.pairs)
-            if not reference.scores.psnr_db >= bicubic.psnr_db:  # not: NaN is refused too
-                raise ModelError(
-                    f"{self.source.name} does not do better than bicubic interpolation: "
-                    f"{reference.scores.psnr_db:.2f} dB against {bicubic.psnr_db:.2f} on "
-                    f"{self.pictures.name}, taking {self.source.encoding}; if that is wrong, give "
-                    "--input-range, --output-range or --channels; if it was made for other images, "
-                    "give such as --images, or --allow-worse-than-bicubic"
-                )
-        return reference
+        return Reference(self.source.run, card, self.pictures, self._ticks("running the network"))
 
-    @property
-    def _is_judged(self) -> bool:
-        """False: the network was trained for images of another degradation, or there are but
-        generated ones, of which not even the zoo's make more than bicubic interpolation does."""
-        return self.pictures.name != GENERATED and not self.source.training.get("degradation")
+    def check_quality(self) -> None:
+        """Raise ModelError when bicubic interpolation does better on the verification pictures.
+
+        So it does when a network is run in a wrong range, and when it is hardly trained. One that
+        was trained for images of another degradation is not judged, nor is any by generated
+        pictures, where bicubic interpolation does better than some of the zoo.
+        """
+        source, pictures = self.source, self.pictures
+        if pictures.name == GENERATED or source.training.get("degradation"):
+            return
+        psnr = self.reference.scores.psnr_db
+        bicubic = evaluate(partial(enlarge, scale=source.scale), pictures.pairs).psnr_db
+        if not psnr >= bicubic:  # not: NaN is refused too
+            advice = "train it longer"
+            if not source.training:
+                advice = (
+                    f"if {source.encoding} is wrong, give --input-range, --output-range or "
+                    "--channels"
+                )
+            raise ModelError(
+                f"{source.name} does worse than bicubic interpolation, {psnr:.2f} dB against "
+                f"{bicubic:.2f} on {pictures.name}: {advice}; for other images, give such as "
+                "--images; export it all the same with --allow-worse-than-bicubic"
+            )
 
     @cached_property
     def _probe(self) -> Probe:

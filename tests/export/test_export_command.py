@@ -36,10 +36,15 @@ SIZE = "72x88"
 TRAINING = {"recipe": {"method": "ail", "steps": 7, "train": ["/home/someone/T91"]}, "pictures": 91}
 
 
-def ailsr_export(*arguments: object) -> int:
+UNTRAINED = "--allow-worse-than-bicubic"
+"""For networks of random weights."""
+
+
+def ailsr_export(*arguments: object, untrained: bool = True) -> int:
     """The command's exit code."""
+    more = [UNTRAINED] if untrained else []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["ailsr-export", *map(str, arguments)])
+        patch.setattr(sys, "argv", ["ailsr-export", *map(str, arguments), *more])
         with pytest.raises(SystemExit) as stopped:
             command.cli()
     return int(stopped.value.code or 0)
@@ -75,7 +80,7 @@ def exported(model, folders, tmp_path_factory):
     flags = ["--target=all", "--precision=all", f"--input-size={SIZE}", f"--output={output}"]
     ailsr_export = [sys.executable, "-c", "from ailsr.export.command import cli; cli()"]
     done = subprocess.run(
-        [*ailsr_export, model, *flags, "--json", *where],
+        [*ailsr_export, model, *flags, "--json", *where, UNTRAINED],
         capture_output=True,
         text=True,
         check=False,

@@ -89,9 +89,14 @@ def pictures(photographs, tmp_path_factory) -> list[str]:
     return [f"--{option}={folder / option}" for option in ("images", "calibration")]
 
 
-def ailsr_export(capsys, *arguments: object) -> tuple[int, str, str]:
+UNTRAINED = "--allow-worse-than-bicubic"
+"""For networks of random weights."""
+
+
+def ailsr_export(capsys, *arguments: object, untrained: bool = True) -> tuple[int, str, str]:
+    more = [UNTRAINED] if untrained else []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["ailsr-export", *map(str, arguments)])
+        patch.setattr(sys, "argv", ["ailsr-export", *map(str, arguments), *more])
         with pytest.raises(SystemExit) as stopped:
             command.cli()
     return int(stopped.value.code or 0), *capsys.readouterr()
@@ -131,7 +136,7 @@ def test_files_of_others_are_exported_with_equal_bytes_each_time(files, pictures
             [
                 sys.executable, "-c", "from ailsr.export.command import cli; cli()", files[file],
                 "--name=mine", "--target=tflite", "--precision=int8", "--input-size=48x56",
-                "--json", f"--output={tmp_path / seed}", *pictures,
+                "--json", f"--output={tmp_path / seed}", UNTRAINED, *pictures,
             ],
             env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True, text=True, check=False,
         )  # fmt: skip
