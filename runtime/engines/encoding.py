@@ -91,8 +91,9 @@ class Range:
             return f"{self.black[0]:g}..{self.white[0]:g}"
         stds = [1 / (white - black) for black, white in zip(self.black, self.white, strict=True)]
         means = [-black * std for black, std in zip(self.black, stds, strict=True)]
-        mean, std = (",".join(f"{value:.7g}" for value in values) for values in (means, stds))
-        return f"mean={mean}/std={std}"
+        mean, std = ([f"{value:.6g}" for value in values] for values in (means, stds))
+        parts = (values[:1] if len({*values}) == 1 else values for values in (mean, std))
+        return "mean={}/std={}".format(*map(",".join, parts))
 
     @property
     def offset(self) -> NDArray[np.float32]:
