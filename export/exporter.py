@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from ailsr.export import targets
-from ailsr.export.graph.graph import Graph
+from ailsr.export.graph.graph import Graph, fixed_size
 from ailsr.export.graph.passes import with_separate_pixels
 from ailsr.export.graph.quantization import BITS, Quantization, quantization_of
 from ailsr.export.graph.receptive_field import receptive_radius
@@ -36,6 +36,9 @@ from ailsr.runtime.probe import Probe, probe_image
 from ailsr.runtime.upscaling.tiles import Size
 from ailsr.runtime.upscaling.upscaler import UNKNOWN_RADIUS
 from ailsr.runtime.version import VERSION
+
+SMALL_SIZE = (96, 96)
+"""(height, width) at which int8 is prepared for networks whose graphs are of one size."""
 
 
 @dataclass(frozen=True)
@@ -126,9 +129,25 @@ class Exporter:
             with_separate_pixels(self.graph),
             self.calibration_pictures,
             self._progress,
+            small=self._small_graph(),
             fall_back=self._fall_back,
             qat_steps=self._qat_steps,
         )
+
+    def _small_graph(self) -> Graph | None:
+        """The network for int8 at a size that it is soon computed at, where its graph is of one
+        size; None where it takes no other."""
+        if not fixed_size(self.graph) or self.source.input_size:
+            return None
+        try:
+            small = rewritten(self.source.graph(SMALL_SIZE), self.rewrites)
+        except AilsrError:  # too small for a window of its own
+            return None
+        small = with_separate_pixels(small)
+        same = [node.output for node in small.nodes] == [
+            node.output for node in with_separate_pixels(self.graph).nodes
+        ]
+        return small if same else None
 
     @cached_property
     def reference(self) -> Reference:

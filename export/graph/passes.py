@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import assert_never
@@ -31,6 +32,7 @@ from ailsr.export.graph.graph import (
 )
 from ailsr.export.graph.quantization import SAME_SCALE
 from ailsr.export.graph.rewiring import renamed, uses_of, without_dead
+from ailsr.export.graph.rewrites import prelu_as_two_relu
 from ailsr.export.graph.splitting import in_parts
 from ailsr.runtime.engines.encoding import Encoding, Range
 
@@ -162,6 +164,48 @@ def with_separate_pixels(graph: Graph) -> Graph:
         nodes += [copies[tensor] for tensor in sorted(copies)]
         nodes += renamed([node], {tensor: copy.output for tensor, copy in copies.items()})
     return replace(graph, nodes=tuple(nodes))
+
+
+def with_separate_gates(graph: Graph) -> Graph:
+    """An equal graph for int8, where what a Pointwise reads is read by nothing else.
+
+    x of x · sigmoid(x) is wanted over its whole range by the product and over that in which the
+    function changes by the sigmoid. So the sigmoid reads a copy, by a depthwise convolution.
+    """
+    nodes: list[Node] = []
+    for node in graph.nodes:
+        if isinstance(node, Pointwise) and len(graph.consumers(node.input)) > 1:
+            copy = _depthwise(_copy(graph, node.input, node))
+            nodes.append(copy)
+            node = replace(node, input=copy.output)
+        nodes.append(node)
+    return replace(graph, nodes=tuple(nodes))
+
+
+def forms(graph: Graph) -> list[Graph]:
+    """Graphs for int8 that are equal to ``graph``, each finer, and slower, than the one before."""
+    apart = with_separate_gates(graph)
+    split = replace(apart, nodes=tuple(prelu_as_two_relu(apart)))
+    return [apart, split] if any(isinstance(node, PRelu) for node in graph.nodes) else [apart]
+
+
+def macs(graph: Graph) -> dict[str, int]:
+    """Products of weights and samples in one inference, by the output of each convolution."""
+    return {
+        node.output: node.weight.size * math.prod(graph.shapes[node.output][1:])
+        for node in graph.nodes
+        if isinstance(node, Conv)
+    }
+
+
+def resized(graph: Graph, wanted: Graph) -> Graph:
+    """``graph`` for pictures of the size of ``wanted``, the same network."""
+    sizes = {node.output: node.size for node in wanted.nodes if isinstance(node, Resize)}
+    nodes = tuple(
+        replace(node, size=sizes[node.output]) if isinstance(node, Resize) else node
+        for node in graph.nodes
+    )
+    return replace(graph, nodes=nodes, input_shape=wanted.input_shape)
 
 
 def _copy(graph: Graph, tensor: str, reader: Node) -> Conv:

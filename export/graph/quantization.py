@@ -136,7 +136,7 @@ def quantization_of(graph: Graph, ranges: Mapping[str, Range], bits: Bits = 8) -
     convolution. Results of FIXED functions have those of their function. Otherwise a tensor covers
     its range within its clamp; that of [0, 1] it covers whole.
     """
-    group = _groups(graph)
+    group = groups_of(graph)
     members: dict[str, list[Node]] = {}
     for node in graph.nodes:
         members.setdefault(group[node.output], []).append(node)
@@ -170,7 +170,7 @@ def copies_channels(node: Node) -> TypeGuard[Conv]:
     return bool(ones.all()) and not node.bias.any() and not any(node.pads)
 
 
-def _groups(graph: Graph) -> dict[str, str]:
+def groups_of(graph: Graph) -> dict[str, str]:
     """For each tensor one tensor that stands for all that share its parameters."""
     group = {tensor: tensor for tensor in graph.shapes}
     for node in graph.nodes:

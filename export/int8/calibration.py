@@ -16,7 +16,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper
 
-from ailsr.export.graph.graph import Array, Graph, Resize
+from ailsr.export.graph.graph import Array, Graph, fixed_size
 from ailsr.export.graph.quantization import SAME_SCALE, Range
 from ailsr.export.targets.onnx.model import float_model
 from ailsr.runtime.engines.engine import available_cores
@@ -49,10 +49,8 @@ def channel_ranges(graph: Graph, pictures: Iterable[Rgb]) -> ChannelRanges:
     channels = [graph.shapes[tensor][0] for tensor in tensors]
     lowest = [np.full(count, np.inf, np.float32) for count in channels]
     highest = [np.full(count, -np.inf, np.float32) for count in channels]
-    # A graph that resizes to a size computes pictures of its own size and no others.
-    fixed = any(isinstance(node, Resize) for node in graph.nodes)
     for picture in pictures:
-        for tile in _tiles(picture, graph.input_shape[1:] if fixed else None):
+        for tile in _tiles(picture, graph.input_shape[1:] if fixed_size(graph) else None):
             batch = tile.astype(np.float32).transpose(2, 0, 1)[None] / np.float32(255)
             extremes = session.run(None, {graph.input: batch})
             lowest = list(map(np.minimum, lowest, extremes[: len(tensors)]))

@@ -11,16 +11,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from ailsr.export.graph.graph import Array, Conv, Graph, Node
+from ailsr.export.graph.graph import Array, Conv, Graph, Node, fixed_size
 from ailsr.export.graph.quantization import Quantization
 from ailsr.export.graph.weights import quantize_weight
+from ailsr.export.int8.crops import crops
 from ailsr.export.int8.simulation import clamped, compute, rounded
 from ailsr.export.int8.weight_rounding import compensated
 from ailsr.runtime.imaging.image import Rgb
+from ailsr.runtime.upscaling.tiles import Size
 
 CROP = 64
 """Side of the middle of a picture that is looked at, in low-resolution pixels."""
@@ -38,7 +39,8 @@ def corrected(
 
     Judged on the middles of low-resolution ``pictures``.
     """
-    images = [_middle(picture) for picture in pictures]
+    size = graph.input_shape[1:] if fixed_size(graph) else None
+    images = [_middle(picture, size) for picture in pictures]
     exact: Tensors = {graph.input: images}
     int8: Tensors = {graph.input: images}
     nodes: list[Node] = []
@@ -74,8 +76,7 @@ def _mean(pictures: Sequence[Tensor]) -> Tensor:
     return torch.cat([values.flatten(2) for values in pictures], dim=2).mean(dim=(0, 2))
 
 
-def _middle(picture: Rgb) -> Tensor:
-    """(1, 3, h, w) in [0, 1]."""
-    top, left = (max(0, side - CROP) // 2 for side in picture.shape[:2])
-    crop = picture[top : top + CROP, left : left + CROP].astype(np.float32) / np.float32(255)
-    return torch.from_numpy(crop.transpose(2, 0, 1)[None].copy())
+def _middle(picture: Rgb, size: Size | None) -> Tensor:
+    """(1, 3, h, w) in [0, 1]; of ``size``, else of CROP or all of what is smaller."""
+    height, width = picture.shape[:2]
+    return crops([picture], size or (min(CROP, height), min(CROP, width)), "middle")

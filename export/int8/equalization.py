@@ -11,7 +11,7 @@ burden between activations and the weights that read them (SmoothQuant's, arXiv 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -24,16 +24,27 @@ from ailsr.export.graph.graph import (
     Clamp,
     Clamped,
     Clip,
+    Concat,
     Conv,
+    DepthToSpace,
     Graph,
+    MaxPool,
+    Mean,
+    MinMax,
+    Mul,
     Node,
     Pad,
+    Pointwise,
     PRelu,
+    Resize,
 )
 from ailsr.export.int8.calibration import ChannelRanges
 
 LARGEST_FACTOR = 64.0
 """By which one channel may grow against another: silent channels are not blown up without end."""
+
+Places = NDArray[np.intp]
+"""(channels,): which of a set of factors each channel of a tensor is multiplied by."""
 
 
 def equalized(graph: Graph, channels: ChannelRanges) -> tuple[Graph, ChannelRanges]:
@@ -42,37 +53,85 @@ def equalized(graph: Graph, channels: ChannelRanges) -> tuple[Graph, ChannelRang
     It computes the same but for float rounding.
     """
     nodes, channels = list(graph.nodes), dict(channels)
-    for tensors in scalable(graph):
-        known = [name for name in tensors if name in channels]
-        factor = _factors(nodes, tensors, [channels[name] for name in known])
-        nodes = [_rescaled(node, tensors, factor) for node in nodes]
-        for name in known:
-            low, high = channels[name]
-            channels[name] = low * factor, high * factor
+    for tensors, free in scalable(graph):
+        known = {name: channels[name] for name in tensors if name in channels}
+        factor = _factors(nodes, tensors, free, known)
+        factors = {name: factor[places] for name, places in tensors.items()}
+        nodes = [_rescaled(node, factors) for node in nodes]
+        for name, (low, high) in known.items():
+            channels[name] = low * factors[name], high * factors[name]
     return replace(graph, nodes=tuple(nodes)), channels
 
 
-def scalable(graph: Graph) -> Iterator[set[str]]:
-    """Sets of tensors whose channels can be multiplied by any positive factors, together.
+def scalable(graph: Graph) -> Iterator[tuple[dict[str, Places], NDArray[np.bool_]]]:
+    """Sets of tensors whose channels can be multiplied by factors, together.
 
-    Between them are only nodes that commute with that; they are written and read, beyond those, by
-    convolutions alone, none of them grouped.
+    Of each set the place of every channel's factor, by tensor, and which factors may be any
+    positive number, (factors,): the others are 1. Between the tensors of a set are only nodes that
+    commute with that; they are written and read, beyond those, by convolutions alone.
     """
-    group = {tensor: {tensor} for tensor in graph.shapes}
-    fixed = {graph.input, graph.output}
+    first = {}  # number of a tensor's first channel
+    total = 0
+    for tensor, shape in graph.shapes.items():
+        first[tensor], total = total, total + shape[0]
+    own = {t: np.arange(shape[0]) + first[t] for t, shape in graph.shapes.items()}
+    group = np.arange(total)  # of each channel: the least channel that it is tied to
+    fixed = np.zeros(total, bool)
+    gates = {node.output for node in graph.nodes if isinstance(node, Pointwise)}
+
+    def tie(one: Places, other: Places) -> None:
+        for a, b in zip(group[one].tolist(), group[other].tolist(), strict=True):
+            a, b = group[a], group[b]
+            if a != b:
+                group[group == max(a, b)] = min(a, b)
+
+    for tensor in (graph.input, graph.output):
+        fixed[own[tensor]] = True
     for node in graph.nodes:
-        if isinstance(node, Conv) and node.groups == 1:
-            fixed.update(() if _commutes(node.clamp) else {node.output})
-        elif isinstance(node, Add | Clip | PRelu | Pad) and _commutes(_clamp(node)):
-            tied = group[node.output].union(*(group[tensor] for tensor in node.inputs))
-            group.update(dict.fromkeys(tied, tied))
-        else:
-            fixed.update((*node.inputs, node.output))
-    yield from (
-        tensors
-        for name, tensors in group.items()
-        if tensors.isdisjoint(fixed) and name == min(tensors)
-    )
+        result = own[node.output]
+        match node:
+            case Conv() if _commutes(node.clamp):
+                pass
+            case Conv():
+                fixed[result] = True
+            case Add() | Clip() | PRelu() | Pad() | Mean() | MaxPool() | MinMax() | Resize() if (
+                _commutes(_clamp(node))
+            ):
+                for tensor in node.inputs:
+                    tie(own[tensor], result)
+            case Mul() if _commutes(node.clamp) and len(own[node.first]) == len(result):
+                scaled, gate = node.inputs if node.first not in gates else node.inputs[::-1]
+                fixed[own[gate]] = True
+                if graph.shapes[scaled] == graph.shapes[node.output]:
+                    tie(own[scaled], result)
+                else:
+                    fixed[own[scaled]] = fixed[result] = True
+            case Concat():
+                tie(np.concatenate([own[tensor] for tensor in node.inputs]), result)
+            case DepthToSpace():
+                tie(own[node.input], np.tile(result, node.block**2))
+            case _:
+                for tensor in (*node.inputs, node.output):
+                    fixed[own[tensor]] = True
+    blocked = np.zeros(total, bool)
+    np.logical_or.at(blocked, group, fixed)
+    for tensors in _connected(graph, {t: group[channels] for t, channels in own.items()}):
+        labels, places = np.unique(np.concatenate(list(tensors.values())), return_inverse=True)
+        if not blocked[labels].all():
+            ends = np.cumsum([len(channels) for channels in tensors.values()])[:-1]
+            yield dict(zip(tensors, np.split(places, ends), strict=True)), ~blocked[labels]
+
+
+def _connected(graph: Graph, groups: Mapping[str, Places]) -> list[dict[str, Places]]:
+    """The tensors that have a group of channels in common, in sets."""
+    sets: list[dict[str, Places]] = []
+    for tensor in graph.shapes:
+        touching = [s for s in sets if any(np.isin(groups[tensor], g).any() for g in s.values())]
+        joined = {name: places for s in touching for name, places in s.items()}
+        sets = [s for s in sets if not any(s is t for t in touching)]
+        sets.append(joined | {tensor: groups[tensor]})
+    order = list(graph.shapes)
+    return sorted(sets, key=lambda tensors: order.index(min(tensors)))
 
 
 def _commutes(clamp: Clamp) -> bool:
@@ -84,34 +143,48 @@ def _clamp(node: Node) -> Clamp:
 
 
 def _factors(
-    nodes: list[Node], tensors: set[str], channels: Sequence[tuple[Array, Array]]
+    nodes: Sequence[Node],
+    tensors: Mapping[str, Places],
+    free: NDArray[np.bool_],
+    channels: Mapping[str, tuple[Array, Array]],
 ) -> Array:
-    """√(r_w / r_x) for each channel: r_x its reach, r_w that of the weights that read it, relative
-    to the largest weight of their output channel. The largest reach remains what it is."""
-    reach = np.maximum.reduce([np.maximum(-low, high) for low, high in channels])
-    readers = [n.weight for n in nodes if isinstance(n, Conv) and n.input in tensors]
-    read = np.maximum.reduce([_relative_reach(weight) for weight in readers])
+    """√(r_w / r_x) for each factor: r_x the reach of its channels, r_w that of the weights that
+    read them, relative to the largest weight of their output channel. The largest reach remains
+    what it is."""
+    reach, read = np.zeros((2, len(free)), np.float32)
+    for name, (low, high) in channels.items():
+        np.maximum.at(reach, tensors[name], np.maximum(-low, high))
+    for node in nodes:
+        # A depthwise convolution has a scale for each channel that it reads: it loses nothing.
+        if isinstance(node, Conv) and node.input in tensors and node.weight.shape[1] > 1:
+            np.maximum.at(read, tensors[node.input], _relative_reach(node))
     known = (reach > 0) & (read > 0)
-    if not known.any():
-        return np.ones(len(reach), np.float32)
     factor = np.ones(len(reach))
+    if not known.any():
+        return factor.astype(np.float32)
     factor[known] = np.sqrt(read[known] / reach[known])
     factor[known] *= reach.max() / (reach * factor)[known].max()
-    return np.clip(factor, 1 / LARGEST_FACTOR, LARGEST_FACTOR).astype(np.float32)
+    factor = np.clip(factor, 1 / LARGEST_FACTOR, LARGEST_FACTOR)
+    return np.where(free, factor, 1).astype(np.float32)
 
 
-def _relative_reach(weight: Array) -> NDArray[np.float32]:
-    largest = np.abs(weight).max(axis=(1, 2, 3), keepdims=True)
-    relative: NDArray[np.float32] = (np.abs(weight) / np.where(largest > 0, largest, 1)).max(
-        axis=(0, 2, 3)
-    )
-    return relative
+def _relative_reach(node: Conv) -> NDArray[np.float32]:
+    """(channels of the input,)"""
+    weight = np.abs(node.weight)
+    largest = weight.max(axis=(1, 2, 3), keepdims=True)
+    relative = (weight / np.where(largest > 0, largest, 1)).max(axis=(2, 3))
+    found: NDArray[np.float32] = relative.reshape(node.groups, -1, relative.shape[1]).max(axis=1)
+    return found.reshape(-1)
 
 
-def _rescaled(node: Node, tensors: set[str], factor: Array) -> Node:
-    if isinstance(node, Conv) and node.output in tensors:
+def _rescaled(node: Node, factors: Mapping[str, Array]) -> Node:
+    if isinstance(node, Conv) and node.output in factors:
+        factor = factors[node.output]
         weight = node.weight * factor.reshape(-1, 1, 1, 1)
         node = replace(node, weight=weight, bias=node.bias * factor)
-    if isinstance(node, Conv) and node.input in tensors:
-        node = replace(node, weight=node.weight / factor.reshape(-1, 1, 1))
+    if isinstance(node, Conv) and node.input in factors:
+        outputs, inputs = node.weight.shape[:2]
+        factor = factors[node.input].reshape(node.groups, inputs)
+        of_row = np.repeat(factor, outputs // node.groups, axis=0)[:, :, None, None]
+        node = replace(node, weight=node.weight / of_row)
     return node

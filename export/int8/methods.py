@@ -2,11 +2,11 @@
 
     correction     channels equalised, weights rounded so that errors cancel, biases corrected
     calibration    scales from the furthest reach of the float network's activations, no more
-    int8x16        activations of 16 bits; or, where the user asks for it:
-    fine-tuning    training in int8 arithmetic
+    search         correction of exact other forms of the network, with ranges that were searched
+    fine-tuning    training in int8 arithmetic, where the user asks for it; or
+    int8x16        activations of 16 bits
 
-Each costs nothing at run time but the third. All targets try them in the same order, each until its
-own file is good enough.
+All targets try them in the same order, each until its own file is good enough.
 """
 
 from __future__ import annotations
@@ -15,11 +15,18 @@ from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Literal, NamedTuple
 
-from ailsr.export.graph.graph import Graph, Resize
+import numpy as np
+
+from ailsr.export.graph.graph import Graph, fixed_size
+from ailsr.export.graph.passes import forms, macs, resized
 from ailsr.export.graph.quantization import Bits, Quantization, quantization_of
 from ailsr.export.int8.calibration import ChannelRanges, channel_ranges, ranges
 from ailsr.export.int8.correction import corrected
+from ailsr.export.int8.crops import crops
 from ailsr.export.int8.equalization import equalized
+from ailsr.export.int8.range_search import searched
+from ailsr.export.int8.responses import Responses, square_error
+from ailsr.export.int8.simulation import output_of
 from ailsr.export.picture_sets import PictureSet
 from ailsr.runtime.card import Precision
 from ailsr.runtime.imaging.image import Rgb
@@ -27,13 +34,19 @@ from ailsr.runtime.imaging.image import Rgb
 MAX_PICTURES = 200
 """Number of pictures of a calibration folder that are used, evenly spaced by name."""
 CORRECTION_PICTURES = 32
-"""Number of these that weights and biases are corrected on."""
+"""Number of these that weights and biases are corrected on, and ranges searched."""
+SIDE = 48
+"""Of the parts of pictures that ranges are searched on, in low-resolution pixels."""
+PRODUCTS = 10**10
+"""Of one inference on all of these parts: larger networks see fewer pictures."""
+FEWEST = 6
+"""Pictures that the largest networks see."""
 
 Progress = Callable[[str, int, int | None], None]
 """Called with (name of the step, rounds done, rounds in all if known)."""
 
 
-Int8Method = Literal["calibration", "correction", "16-bit activations", "fine-tuning"]
+Int8Method = Literal["calibration", "correction", "search", "16-bit activations", "fine-tuning"]
 
 
 def precision_of(method: Int8Method) -> Precision:
@@ -57,16 +70,19 @@ class Int8Methods:
         pictures: PictureSet,
         progress: Progress,
         *,
+        small: Graph | None = None,
         fall_back: bool = True,
         qat_steps: int = 0,
     ) -> None:
-        """``graph`` is for int8, and calibrated on ``pictures``.
+        """``graph`` is for int8, and calibrated on ``pictures``; ``small`` is the same network for
+        pictures of a smaller size, to be searched in its place.
 
         ``fall_back`` allows int8x16 in place of int8; ``qat_steps`` of fine-tuning replace that.
         """
         self.graph = graph
         self.pictures = pictures
         self._progress = progress
+        self._small = small or graph
         self._qat_steps = qat_steps
         self._fall_back = fall_back and not qat_steps
         self._made: dict[Int8Method, QuantizedGraph] = {}
@@ -75,7 +91,7 @@ class Int8Methods:
         """The methods to try for files of ``precision``, in this order."""
         if precision == "int8x16":
             return ["16-bit activations"]
-        methods: list[Int8Method] = ["correction", "calibration"]
+        methods: list[Int8Method] = ["correction", "calibration", "search"]
         if self._qat_steps:
             methods.append("fine-tuning")
         if self._fall_back:
@@ -91,6 +107,8 @@ class Int8Methods:
                     made = QuantizedGraph(self.graph, quantization)
                 case "correction":
                     made = self._corrected(bits=8)
+                case "search":
+                    made = self._searched()
                 case "16-bit activations":
                     made = self._corrected(bits=16)
                 case "fine-tuning":
@@ -103,6 +121,12 @@ class Int8Methods:
         return channel_ranges(self.graph, self._low_resolution())
 
     @cached_property
+    def _sample(self) -> list[Rgb]:
+        """The pictures that weights, biases and ranges are chosen on."""
+        sample = [self._chosen[i] for i in _evenly(len(self._chosen), CORRECTION_PICTURES)]
+        return [self.pictures.pairs[i].lr for i in sample]
+
+    @cached_property
     def _chosen(self) -> list[int]:
         """Places of the calibration pictures that are looked at."""
         return _evenly(len(self.pictures.pairs), MAX_PICTURES)
@@ -110,17 +134,47 @@ class Int8Methods:
     def _corrected(self, bits: Bits) -> QuantizedGraph:
         graph, channels = equalized(self.graph, self._channels)
         quantization = quantization_of(graph, ranges(channels), bits)
-        if any(isinstance(node, Resize) for node in graph.nodes):  # takes no parts of pictures
+        if fixed_size(graph):  # pictures of its whole size take too long for a first try
             return QuantizedGraph(graph, quantization)
         self._progress("correcting weights and biases", 0, None)
-        sample = [self._chosen[i] for i in _evenly(len(self._chosen), CORRECTION_PICTURES)]
-        pictures = [self.pictures.pairs[i].lr for i in sample]
-        return QuantizedGraph(*corrected(graph, quantization, pictures))
+        return QuantizedGraph(*corrected(graph, quantization, self._sample))
+
+    def _searched(self) -> QuantizedGraph:
+        """The best of what is known so far, and of the corrections of each form of the network with
+        its furthest ranges and with searched ones; judged where the search did not look."""
+        network = self._small
+        count = _pictures_for(network)
+        size = network.input_shape[1:] if fixed_size(network) else (SIDE, SIDE)
+        seen, judged = (crops(self._sample[:count], size, place) for place in ("first", "last"))
+        wanted = Responses(network, judged).output
+        best, least = None, np.inf
+        known = (
+            []
+            if network is not self.graph
+            else [self.quantized("correction"), self.quantized("calibration")]
+        )
+
+        def candidates() -> Iterator[QuantizedGraph]:
+            yield from known
+            for form in forms(network):
+                self._progress("searching ranges", 0, None)
+                graph, channels = equalized(form, channel_ranges(form, self._low_resolution()))
+                furthest = quantization_of(graph, ranges(channels))
+                for quantization in (furthest, searched(graph, furthest, seen)):
+                    self._progress("correcting weights and biases", 0, None)
+                    yield QuantizedGraph(*corrected(graph, quantization, self._sample[:count]))
+
+        for candidate in candidates():
+            error = square_error(output_of(candidate.graph, judged, candidate.quantization), wanted)
+            if error < least:
+                best, least = candidate, error
+        assert best is not None
+        return QuantizedGraph(resized(best.graph, self.graph), best.quantization)
 
     def _fine_tuned(self) -> QuantizedGraph:
         from ailsr.export.int8.qat import fine_tuned
 
-        start, steps, done = self.quantized("correction"), self._qat_steps, 0
+        start, steps, done = self.quantized("search"), self._qat_steps, 0
         pictures = [self.pictures.pairs[i] for i in self._chosen]
 
         def tick() -> None:
@@ -143,6 +197,14 @@ class Int8Methods:
         for done, index in enumerate(self._chosen):
             self._progress("calibrating", done, len(self._chosen))
             yield self.pictures.pairs[index].lr
+
+
+def _pictures_for(network: Graph) -> int:
+    """The number of pictures that ranges of ``network`` are searched on."""
+    _, height, width = network.input_shape
+    size = height * width if fixed_size(network) else SIDE**2
+    per_picture = sum(macs(network).values()) / (height * width) * size
+    return int(np.clip(PRODUCTS / max(per_picture, 1), FEWEST, CORRECTION_PICTURES))
 
 
 def _evenly(count: int, most: int) -> list[int]:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ailsr.export.graph.graph import Conv, Graph, Resize
 from ailsr.export.graph.quantization import Quantization
-from ailsr.export.int8.simulation import Constants, clamped, compute, rounded, rounded_weight
+from ailsr.export.int8.simulation import output_of
 from ailsr.runtime.errors import UnsupportedOperatorError
 from ailsr.runtime.imaging.image import Rgb
 from ailsr.train.patches import PatchSource
@@ -61,8 +61,8 @@ def fine_tuned(
     for _ in range(steps):
         image = source.batch(BATCH, generator).lr
         with torch.no_grad():
-            taught = _output(network, image).clamp(0, 1)
-        upscaled = _output(graph, image, constants, quantization)
+            taught = output_of(network, image).clamp(0, 1)
+        upscaled = output_of(graph, image, quantization, constants)
         inside = (..., slice(BORDER, -BORDER), slice(BORDER, -BORDER))
         loss = F.l1_loss(upscaled[inside], taught[inside])
         optimizer.zero_grad()
@@ -81,23 +81,3 @@ def fine_tuned(
 
 def _parameter(values: np.ndarray) -> Tensor:
     return torch.from_numpy(values.copy()).requires_grad_()
-
-
-def _output(
-    graph: Graph,
-    image: Tensor,
-    constants: dict[str, Constants] | None = None,
-    quantization: Quantization | None = None,
-) -> Tensor:
-    """The result of ``graph`` for pictures of any size, in int8 where ``quantization`` is given."""
-    tensors = {graph.input: image}
-    for node in graph.nodes:
-        own = None
-        if constants is not None and quantization is not None and isinstance(node, Conv):
-            weight, bias = constants[node.output]
-            own = rounded_weight(weight, node, quantization), bias
-        values = clamped(compute(node, [tensors[name] for name in node.inputs], own), node)
-        if quantization is not None:
-            values = rounded(values, quantization.tensors[node.output])
-        tensors[node.output] = values
-    return tensors[graph.output]

@@ -6,7 +6,7 @@ its range is what it would be without rounding, that of a saturated one is zero.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import assert_never
@@ -25,6 +25,7 @@ from ailsr.export.graph.graph import (
     Conv,
     DepthToSpace,
     Function,
+    Graph,
     MaxPool,
     Mean,
     MinMax,
@@ -86,6 +87,29 @@ def compute(node: Node, inputs: Sequence[Tensor], constants: Constants | None = 
             return F.interpolate(inputs[0], size, mode="bilinear", align_corners=False)
         case _:
             assert_never(node)
+
+
+def output_of(
+    graph: Graph,
+    image: Tensor,
+    quantization: Quantization | None = None,
+    constants: Mapping[str, Constants] | None = None,
+) -> Tensor:
+    """The result of ``graph`` for images (n, 3, h, w), in int8 where ``quantization`` is given.
+
+    ``constants``, by output, stand for those of convolutions.
+    """
+    tensors = {graph.input: image}
+    for node in graph.nodes:
+        own = constants[node.output] if constants and node.output in constants else None
+        if quantization is not None and isinstance(node, Conv):
+            weight, bias = own or (torch.from_numpy(node.weight), torch.from_numpy(node.bias))
+            own = rounded_weight(weight, node, quantization), bias
+        values = clamped(compute(node, [tensors[name] for name in node.inputs], own), node)
+        if quantization is not None:
+            values = rounded(values, quantization.tensors[node.output])
+        tensors[node.output] = values
+    return tensors[graph.output]
 
 
 def convolve(node: Conv, image: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

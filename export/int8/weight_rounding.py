@@ -71,7 +71,9 @@ def _covariance(node: Conv, inputs: Sequence[Tensor]) -> Tensor:
         columns = F.unfold(padded, node.weight.shape[2:], node.dilation, 0, node.stride)[0]
         chosen = torch.rand(columns.shape[1], generator=generator) < share
         seen.append(columns[:, chosen].double())
-    return torch.cat(seen, 1).cov(correction=0)
+    samples = torch.cat(seen, 1)
+    covariance: Tensor = samples.cov(correction=0).reshape(len(samples), -1)  # not 0-D for one row
+    return covariance
 
 
 def _levels(weight: Tensor, steps: Tensor, covariance: Tensor, partners: Tensor) -> Tensor:

@@ -1,0 +1,59 @@
+"""A float network on images, and what its output errs by when a part of it is rounded."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import torch
+from torch import Tensor
+
+from ailsr.export.graph.graph import Conv, Graph
+from ailsr.export.graph.quantization import Quantization
+from ailsr.export.int8.simulation import clamped, compute, rounded, rounded_weight
+
+
+class Responses:
+    """Every tensor of a float network for ``image``, (n, 3, h, w)."""
+
+    @torch.no_grad()
+    def __init__(self, graph: Graph, image: Tensor) -> None:
+        self.graph = graph
+        self._exact = {graph.input: image}
+        for node in graph.nodes:
+            inputs = [self._exact[name] for name in node.inputs]
+            self._exact[node.output] = clamped(compute(node, inputs), node)
+
+    @property
+    def output(self) -> Tensor:
+        """In [0, 1]."""
+        return self._exact[self.graph.output].clamp(0, 1)
+
+    @torch.no_grad()
+    def error(
+        self, quantization: Quantization, tensors: Collection[str], convs: Collection[str] = ()
+    ) -> float:
+        """Mean square error of the output in [0, 1] when only ``tensors`` are rounded, and the
+        weights of the convolutions that write ``convs``."""
+        exact, changed = self._exact, dict[str, Tensor]()
+        for node in self.graph.nodes:
+            if node.output in convs or not changed.keys().isdisjoint(node.inputs):
+                inputs = [changed.get(name, exact[name]) for name in node.inputs]
+                constants = None
+                if isinstance(node, Conv) and node.output in convs:
+                    weight, bias = torch.from_numpy(node.weight), torch.from_numpy(node.bias)
+                    constants = rounded_weight(weight, node, quantization), bias
+                values = clamped(compute(node, inputs, constants), node)
+            elif node.output in tensors:
+                values = exact[node.output]
+            else:
+                continue
+            if node.output in tensors:
+                values = rounded(values, quantization.tensors[node.output])
+            changed[node.output] = values
+        output = changed.get(self.graph.output)
+        return 0.0 if output is None else square_error(output, self.output)
+
+
+def square_error(output: Tensor, wanted: Tensor) -> float:
+    """Mean square error of ``output``, in [0, 1]."""
+    return float((output.clamp(0, 1) - wanted).square().mean())
