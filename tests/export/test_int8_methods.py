@@ -9,21 +9,37 @@ import pytest
 import torch
 from graph_reference import run, simulate
 
-from ailsr.export.graph.graph import UNBOUNDED, Add, Conv, DepthToSpace, Graph, PRelu
-from ailsr.export.graph.passes import with_separate_pixels
+from ailsr.export.graph.graph import (
+    UNBOUNDED,
+    Add,
+    Concat,
+    Conv,
+    DepthToSpace,
+    Graph,
+    Mul,
+    Pointwise,
+    PRelu,
+)
+from ailsr.export.graph.passes import forms, with_separate_pixels
 from ailsr.export.graph.quantization import WIDE_PIXELS, QParams, Quantization, quantization_of
 from ailsr.export.graph.weights import quantize_weight
 from ailsr.export.int8 import qat
 from ailsr.export.int8.calibration import channel_ranges, ranges
 from ailsr.export.int8.correction import corrected
+from ailsr.export.int8.crops import crops
 from ailsr.export.int8.equalization import equalized, scalable
+from ailsr.export.int8.methods import Int8Methods
+from ailsr.export.int8.range_search import searched
+from ailsr.export.int8.responses import Responses, square_error
 from ailsr.export.int8.simulation import output_of, rounded, rounded_weight
 from ailsr.export.int8.weight_rounding import compensated
+from ailsr.export.picture_sets import PictureSet
 from ailsr.export.reading.from_torch import graph_of
 from ailsr.export.targets.onnx import writer as onnx_writer
 from ailsr.export.targets.tflite import writer as tflite_writer
 from ailsr.runtime import load
 from ailsr.runtime.card import Card
+from ailsr.runtime.imaging.protocol import Pair
 from ailsr.runtime.imaging.resize import shrink
 
 RELU = (0.0, np.inf)
@@ -185,3 +201,107 @@ def test_int8x16_files_compute_what_is_simulated(sane, pictures, tmp_path, name,
         writer.write(graph, card, tmp_path / f"f.{ending}", quantization)
         found = load(tmp_path / f"f.{ending}").upscale(picture)
         assert np.abs(found - wanted).max() < 1
+
+
+def gated(reach=60.0) -> Graph:
+    """x · tanh(x) of a convolution that reaches far beyond where tanh changes, beside the image."""
+    first = conv("image", "x", 3, 8, UNBOUNDED, 10.0)
+    first = replace(first, weight=first.weight * reach, bias=first.bias * 0)
+    nodes = (
+        first,
+        Pointwise("x", "gate", "tanh"),
+        Mul("x", "gate", "product"),
+        conv("image", "skip", 3, 4, UNBOUNDED),
+        Concat(("skip", "product"), "joined"),
+        conv("joined", "phases", 12, 12, UNBOUNDED),
+        DepthToSpace("phases", "upscaled", 2),
+    )
+    last = replace(nodes[5], weight=nodes[5].weight / reach)
+    return Graph((*nodes[:5], last, nodes[6]), (3, *SIZE))
+
+
+@pytest.mark.parametrize("graph", [gated(), residual()])
+def test_every_form_is_the_same_function_equalised_too(pictures, graph):
+    bent = PRelu("sum", "bent", np.linspace(-0.5, 0.5, 8, dtype=np.float32))
+    if graph.producer("sum"):
+        last = replace(graph.nodes[3], input="bent")
+        graph = replace(graph, nodes=(*graph.nodes[:3], bent, last, graph.nodes[4]))
+    image = pictures[0][: SIZE[0], : SIZE[1]] / 255
+    wanted = run(graph, image)["upscaled"]
+    for form in forms(graph):
+        even, _ = equalized(form, channel_ranges(form, pictures))
+        assert any((a.weight != b.weight).any() for a, b in convolutions(form, even))
+        for same in (form, even):
+            np.testing.assert_allclose(run(same, image)["upscaled"], wanted, atol=1e-4)
+
+
+def convolutions(*graphs):
+    return zip(*([n for n in g.nodes if isinstance(n, Conv)] for g in graphs), strict=True)
+
+
+def test_a_gate_and_what_it_gates_are_scaled_apart():
+    (form,) = forms(gated())
+    tensors = {"x", "skip", "product", "joined"}
+    for graph, count in ((gated(), 4), (form, 12)):
+        ((found, free),) = scalable(graph)
+        assert found.keys() == tensors and free.sum() == count
+
+
+def test_a_range_ends_where_the_output_no_longer_changes():
+    """tanh is flat beyond 4 or so: of a reach of 60 most levels are wasted."""
+    graph = Graph(
+        (
+            replace(conv("image", "x", 3, 8, UNBOUNDED), weight=conv("image", "x", 3, 8).weight * 60),
+            Pointwise("x", "bent", "tanh"),
+            conv("bent", "phases", 8, 12, UNBOUNDED),
+            DepthToSpace("phases", "upscaled", 2),
+        ),
+        (3, *SIZE),
+    )
+    image = torch.rand(4, 3, *SIZE).cumsum(2).cumsum(3) / (SIZE[0] * SIZE[1])
+    furthest = quantization_of(graph, {"x": (-60.0, 60.0), "phases": (-1.0, 2.0)})
+    found = searched(graph, furthest, image)
+    low, high = found.tensors["x"].ends
+    assert -15 < low < -1 and 1 < high < 15
+    changed = {t for t in graph.shapes if found.tensors[t] != furthest.tensors[t]}
+    assert changed == {"x"}  # pixels, and what tanh gives, stay
+    responses = Responses(graph, image)
+    errors = [responses.error(q, {"x"}) for q in (furthest, found)]
+    assert errors[1] < errors[0] / 10
+
+
+def test_the_error_of_a_part_is_that_of_the_whole_with_only_it_rounded(pictures):
+    graph = residual()
+    quantization = quantization_of(graph, ranges(channel_ranges(graph, pictures)))
+    image = crops(pictures, SIZE, "middle")
+    responses = Responses(graph, image)
+    assert responses.error(quantization, ()) == 0
+    everything = responses.error(
+        quantization, graph.shapes.keys() - {"image"}, [n.output for n in graph.nodes]
+    )
+    whole = square_error(output_of(graph, image, quantization), responses.output)
+    assert everything == pytest.approx(whole, rel=0.05)  # pixels as levels differ by rounding
+
+
+def test_a_convolution_of_one_sample_is_corrected(pictures):
+    weight = np.full((1, 3, 1, 1), 1 / 3, np.float32)
+    nodes = (
+        Conv("image", "luma", weight, np.zeros(1, np.float32)),
+        Conv("luma", "phases", np.ones((12, 1, 1, 1), np.float32) * 0.9, np.zeros(12, np.float32)),
+        DepthToSpace("phases", "upscaled", 2),
+    )
+    graph = Graph(nodes, (3, *SIZE))
+    quantization = quantization_of(graph, ranges(channel_ranges(graph, pictures)))
+    found, _ = corrected(graph, quantization, pictures)
+    np.testing.assert_allclose(found.nodes[1].weight, 0.9, atol=0.01)
+
+
+def test_search_is_no_worse_than_the_methods_before_it(photographs):
+    graph = gated()
+    hr = [photographs[name][:300, :300] for name in ("chelsea", "astronaut")]
+    pairs = [Pair(str(number), shrink(image, 2), image) for number, image in enumerate(hr)]
+    methods = Int8Methods(graph, PictureSet("two", pairs), lambda *_: None)
+    image = photographs["rocket"][200:]
+    found = {m: error(*methods.quantized(m), graph, image) for m in methods.order("int8")[:3]}
+    assert list(found) == ["correction", "calibration", "search"]
+    assert found["search"] < 0.8 * min(found["correction"], found["calibration"])
