@@ -16,6 +16,7 @@ from ailsr.export.graph.graph import (
     Clip,
     Concat,
     Conv,
+    Crop,
     DepthToSpace,
     Graph,
     MaxPool,
@@ -23,6 +24,7 @@ from ailsr.export.graph.graph import (
     MinMax,
     Mul,
     Node,
+    Normalize,
     Pad,
     Pointwise,
     PRelu,
@@ -135,7 +137,9 @@ def _operators(node: Node, graph: Graph) -> list[Operator]:
             kind, inputs = "depth_to_space", outputs
         case Add() | PRelu() | Pointwise() | Mul() | MinMax() | Concat():
             kind = "add"
-        case Pad() | Mean() | MaxPool() | Resize():  # no probe has them: counted as additions
+        case (
+            Pad() | Crop() | Mean() | Normalize() | MaxPool() | Resize()
+        ):  # no probe has them: counted as additions
             kind = "add"
         case _:
             assert_never(node)

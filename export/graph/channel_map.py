@@ -22,12 +22,14 @@ from ailsr.export.graph.graph import (
     Clip,
     Concat,
     Conv,
+    Crop,
     DepthToSpace,
     MaxPool,
     Mean,
     MinMax,
     Mul,
     Node,
+    Normalize,
     Pad,
     Pointwise,
     PRelu,
@@ -180,7 +182,7 @@ def _pushed(
             if clamp is None or before is None:
                 return None
             return {**before, tensor: [replace(node, clamp=clamp)]}
-        case Mean() | Resize() | Pad():
+        case Mean() | Resize() | Pad() | Crop():
             return _pushed(node.input, channel_map, producers, uses)
         case Pointwise() if not channel_map.scales and not channel_map.shifts:
             return _pushed(node.input, channel_map, producers, uses)
@@ -199,7 +201,7 @@ def _pushed(
             scale, offset = (np.tile(v, block**2) for v in (channel_map.scale, channel_map.offset))
             wide = ChannelMap.in_place(len(scale), scale, offset)
             return _pushed(node.input, wide, producers, uses)
-        case Concat() | MinMax() | MaxPool():
+        case Concat() | MinMax() | MaxPool() | Normalize():
             return None
         case Conv() | Mul() | Pointwise() | PRelu() | DepthToSpace():  # not such a map
             return None

@@ -75,7 +75,9 @@ class Clip(Unary):
     clamp: Clamp
 
 
-Function = Literal["sigmoid", "tanh", "gelu", "gelu_tanh", "sqrt"]
+Function = Literal[
+    "sigmoid", "tanh", "gelu", "gelu_tanh", "sqrt", "exp", "reciprocal", "softplus", "erf"
+]
 """``gelu`` is x Φ(x), ``gelu_tanh`` its approximation by tanh (Hendrycks, arXiv 1606.08415)."""
 
 
@@ -140,8 +142,30 @@ class Pad(Unary):
 
 
 @dataclass(frozen=True)
+class Crop(Unary):
+    """The image without a border."""
+
+    border: tuple[int, int, int, int]  # top, left, bottom, right
+
+
+@dataclass(frozen=True)
 class Mean(Unary):
     """The mean of each channel over the picture, (channels, 1, 1)."""
+
+
+@dataclass(frozen=True)
+class Normalize(Unary):
+    """(x - m) / sqrt(v + epsilon), with the mean m of x and the mean v of (x - m)².
+
+    Over the channels of a pixel it is layer normalisation (Ba et al., arXiv 1607.06450), over a
+    channel's pixels instance normalisation (Ulyanov et al., arXiv 1607.08022), both without gain
+    and bias. In int8 it is computed in float between two roundings.
+    """
+
+    over: Literal["channels", "pixels"]
+    epsilon: float
+    centred: bool = True
+    """False: m is 0, as in root mean square or L2 normalisation."""
 
 
 @dataclass(frozen=True)
@@ -162,8 +186,8 @@ class Resize(Unary):
 Clamped = Conv | Add | Mul
 """Nodes that apply a clamp to what they compute."""
 Node = (
-    Conv | PRelu | Clip | Pointwise | Add | Mul | MinMax | Concat | DepthToSpace | Pad
-    | Mean | MaxPool | Resize
+    Conv | PRelu | Clip | Pointwise | Add | Mul | MinMax | Concat | DepthToSpace | Pad | Crop
+    | Mean | Normalize | MaxPool | Resize
 )  # fmt: skip
 
 
@@ -215,6 +239,8 @@ def output_shape(node: Node, inputs: Sequence[Shape]) -> Shape:
             return channels // block**2, height * block, width * block
         case Pad(pads=(top, left, bottom, right)):
             return channels, height + top + bottom, width + left + right
+        case Crop(border=(top, left, bottom, right)):
+            return channels, height - top - bottom, width - left - right
         case Mean():
             return channels, 1, 1
         case MaxPool(kernel=kernel, stride=stride):
@@ -225,7 +251,7 @@ def output_shape(node: Node, inputs: Sequence[Shape]) -> Shape:
             )
         case Resize(size=size):
             return channels, *size
-        case PRelu() | Clip() | Pointwise() | Add() | Mul() | MinMax():
+        case PRelu() | Clip() | Pointwise() | Add() | Mul() | MinMax() | Normalize():
             return inputs[0]
         case _:
             assert_never(node)

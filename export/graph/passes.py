@@ -18,6 +18,7 @@ from ailsr.export.graph.graph import (
     Clip,
     Concat,
     Conv,
+    Crop,
     DepthToSpace,
     Graph,
     MaxPool,
@@ -25,6 +26,7 @@ from ailsr.export.graph.graph import (
     MinMax,
     Mul,
     Node,
+    Normalize,
     Pad,
     Pointwise,
     PRelu,
@@ -36,6 +38,8 @@ from ailsr.export.graph.rewrites import prelu_as_two_relu
 from ailsr.export.graph.splitting import in_parts
 from ailsr.runtime.engines.encoding import Encoding, Range
 
+PASSED = (DepthToSpace, Pad, Crop)
+"""Nodes behind which a clamp does what it does before them."""
 DENSE_CHANNELS = 4
 """Channels up to which a dense 1×1 convolution is as fast as a depthwise one."""
 
@@ -48,13 +52,13 @@ def optimized(nodes: Sequence[Node], output: str) -> tuple[list[Node], str]:
 
 
 def fuse_clips(nodes: list[Node], output: str) -> list[Node]:
-    """Move each Clip into the node before it, past a DepthToSpace or Pad if need be."""
+    """Move each Clip into the node before it, past what only moves samples if need be."""
     for name in [node.output for node in nodes if isinstance(node, Clip)]:
         producers, uses = {node.output: node for node in nodes}, uses_of(nodes, output)
         bound = producers[name]
         assert isinstance(bound, Clip)
         tensor = bound.input
-        while uses[tensor] == 1 and isinstance(passed := producers.get(tensor), DepthToSpace | Pad):
+        while uses[tensor] == 1 and isinstance(passed := producers.get(tensor), PASSED):
             tensor = passed.input
         target = producers.get(tensor)
         if uses[tensor] != 1 or not isinstance(target, Clamped | Clip):
@@ -113,11 +117,11 @@ def in_unit_range(
 def _is_homogeneous(node: Node) -> bool:
     """f(c x) = c f(x) for c > 0, once biases and bounds are multiplied by c too."""
     match node:
-        case Mul() | Pointwise():
+        case Mul() | Pointwise() | Normalize():
             return False
         case Conv() | Add() | Clip() | PRelu() | MinMax() | Concat() | DepthToSpace():
             return True
-        case Pad() | Mean() | MaxPool() | Resize():
+        case Pad() | Crop() | Mean() | MaxPool() | Resize():
             return True
         case _:
             assert_never(node)

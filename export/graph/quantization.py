@@ -26,6 +26,7 @@ from ailsr.export.graph.graph import (
     Clip,
     Concat,
     Conv,
+    Crop,
     DepthToSpace,
     Function,
     Graph,
@@ -34,6 +35,7 @@ from ailsr.export.graph.graph import (
     MinMax,
     Mul,
     Node,
+    Normalize,
     Pad,
     Pointwise,
     PRelu,
@@ -104,10 +106,10 @@ FIXED: dict[Function, QParams] = {"sigmoid": QParams(1 / 256, 0), "tanh": QParam
 """Parameters that TFLite prescribes for the results of these functions."""
 
 
-SAME_SCALE = (DepthToSpace, Pad, Concat, MaxPool, MinMax, Resize)
+SAME_SCALE = (DepthToSpace, Pad, Crop, Concat, MaxPool, MinMax, Resize)
 """Nodes whose results are among, or between, samples that they read: in int8 their tensors share
 scale and zero point."""
-OWN_SCALE = (Conv, PRelu, Clip, Pointwise, Add, Mul, Mean)
+OWN_SCALE = (Conv, PRelu, Clip, Pointwise, Add, Mul, Mean, Normalize)
 """Nodes whose results have a range of their own. Every node is in one of the two."""
 
 

@@ -12,6 +12,7 @@ from ailsr.export.graph.graph import (
     Clip,
     Concat,
     Conv,
+    Crop,
     DepthToSpace,
     Graph,
     MaxPool,
@@ -19,6 +20,7 @@ from ailsr.export.graph.graph import (
     MinMax,
     Mul,
     Node,
+    Normalize,
     Pad,
     Pointwise,
     PRelu,
@@ -78,9 +80,13 @@ def _field(node: Node, source: _Field, axis: int) -> _Field | None:
             return source.seen(1, -node.pads[axis], -node.pads[axis])
         case DepthToSpace(block=block):
             return source.seen(block, 0, 0)
+        case Crop():
+            return source.seen(1, node.border[axis], node.border[axis])
+        case Normalize(over="pixels"):
+            return None
         case MaxPool():
             return source.seen(1, 0, node.kernel[axis] - 1)
-        case Add() | Mul() | MinMax() | Clip() | Concat() | PRelu() | Pointwise():
+        case Add() | Mul() | MinMax() | Clip() | Concat() | PRelu() | Pointwise() | Normalize():
             return source
         case Mean() | Resize():
             return None

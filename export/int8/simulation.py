@@ -23,6 +23,7 @@ from ailsr.export.graph.graph import (
     Clip,
     Concat,
     Conv,
+    Crop,
     DepthToSpace,
     Function,
     Graph,
@@ -31,6 +32,7 @@ from ailsr.export.graph.graph import (
     MinMax,
     Mul,
     Node,
+    Normalize,
     Pad,
     Pointwise,
     PRelu,
@@ -46,6 +48,10 @@ FUNCTIONS: dict[Function, Callable[[Tensor], Tensor]] = {
     "gelu": F.gelu,
     "gelu_tanh": partial(F.gelu, approximate="tanh"),
     "sqrt": torch.sqrt,
+    "exp": torch.exp,
+    "reciprocal": torch.reciprocal,
+    "softplus": F.softplus,
+    "erf": torch.erf,
 }
 
 
@@ -79,6 +85,13 @@ def compute(node: Node, inputs: Sequence[Tensor], constants: Constants | None = 
         case Pad(pads=(top, left, bottom, right), mode=mode):
             kind = {"reflect": "reflect", "edge": "replicate"}[mode]
             return F.pad(inputs[0], (left, right, top, bottom), mode=kind)
+        case Crop(border=(top, left, bottom, right)):
+            height, width = inputs[0].shape[2:]
+            return inputs[0][:, :, top : height - bottom, left : width - right]
+        case Normalize(over=over, epsilon=epsilon, centred=centred):
+            axes = (1,) if over == "channels" else (2, 3)
+            values = inputs[0] - inputs[0].mean(axes, keepdim=True) if centred else inputs[0]
+            return values * (values.square().mean(axes, keepdim=True) + epsilon).rsqrt()
         case Mean():
             return inputs[0].mean((2, 3), keepdim=True)
         case MaxPool(kernel=kernel, stride=stride):

@@ -73,6 +73,68 @@ def sqrt(reader: OnnxReader, node: onnx.NodeProto) -> None:
     _pointwise(reader, node, "sqrt")
 
 
+def exp(reader: OnnxReader, node: onnx.NodeProto) -> None:
+    _pointwise(reader, node, "exp")
+
+
+def erf(reader: OnnxReader, node: onnx.NodeProto) -> None:
+    _pointwise(reader, node, "erf")
+
+
+def reciprocal(reader: OnnxReader, node: onnx.NodeProto) -> None:
+    _pointwise(reader, node, "reciprocal")
+
+
+def softplus(reader: OnnxReader, node: onnx.NodeProto) -> None:
+    _pointwise(reader, node, "softplus")
+
+
+def greater(reader: OnnxReader, node: onnx.NodeProto) -> None:
+    """Read by ``where`` alone: no target has truth values here."""
+    reader.unread[node.output[0]] = node
+
+
+def where(reader: OnnxReader, node: onnx.NodeProto) -> None:
+    """Softplus as torch's exporter has it: x itself where x is above 20."""
+    condition = reader.unread.get(node.input[0])
+    if condition is None or any(map(reader.is_constant, node.input[1:])):
+        raise reader.unsupported(node)
+    above, below = reader.tensor(node.input[1]), reader.tensor(node.input[2])
+    made = Pointwise(above, below, "softplus")
+    known = reader.tensor(condition.input[0]) == above and made in reader.nodes
+    if not known or reader.floats(condition, 1).item() < 15:
+        raise reader.unsupported(node)
+    reader.alias(node.output[0], below)
+
+
+def mish(reader: OnnxReader, node: onnx.NodeProto) -> None:
+    tensor, output = reader.tensor(node.input[0]), node.output[0]
+    reader.emit(
+        Pointwise(tensor, f"{output}, softplus", "softplus"),
+        Pointwise(f"{output}, softplus", f"{output}, gate", "tanh"),
+        Mul(tensor, f"{output}, gate", output),
+    )
+
+
+def elu(reader: OnnxReader, node: onnx.NodeProto) -> None:
+    """max(x, 0) + alpha * (exp(min(x, 0)) - 1)."""
+    tensor, output = reader.tensor(node.input[0]), node.output[0]
+    alpha = attributes_of(node).get("alpha", 1.0)
+    reader.emit(
+        Clip(tensor, f"{output}, positive", (0.0, np.inf)),
+        Clip(tensor, f"{output}, negative", (-np.inf, 0.0)),
+        Pointwise(f"{output}, negative", f"{output}, power", "exp"),
+    )
+    curve = reader.emit_map(f"{output}, power", f"{output}, curve", alpha, -alpha)
+    reader.emit(Add(f"{output}, positive", curve, output))
+
+
+def absolute(reader: OnnxReader, node: onnx.NodeProto) -> None:
+    tensor, output = reader.tensor(node.input[0]), node.output[0]
+    negative = reader.emit_map(tensor, f"{output}, negative", -1.0)
+    reader.emit(MinMax(tensor, negative, output, "max"))
+
+
 def gelu(reader: OnnxReader, node: onnx.NodeProto) -> None:
     attributes = attributes_of(node)
     tanh = attributes.get("approximate", b"none") == b"tanh"
@@ -132,23 +194,45 @@ def mul(reader: OnnxReader, node: onnx.NodeProto) -> None:
         if reader.is_constant(node.input[constant]):
             _map(reader, node, tensor, scale=reader.floats(node, constant))
             return
-    first, second = _larger_first(reader, node, *map(reader.tensor, node.input))
-    reader.emit(Mul(first, second, node.output[0]))
+    _product(reader, node, *map(reader.tensor, node.input))
 
 
 def div(reader: OnnxReader, node: onnx.NodeProto) -> None:
-    _map(reader, node, 0, scale=np.reciprocal(reader.floats(node, 1)))
+    first, second = node.input
+    if reader.is_constant(second):
+        _map(reader, node, 0, scale=np.reciprocal(reader.floats(node, 1)))
+        return
+    inverse = f"{node.output[0]}, inverse"
+    inverse = reader.emit(Pointwise(reader.tensor(second), inverse, "reciprocal"))
+    if reader.is_constant(first):
+        constant = reader.floats(node, 0)
+        scale = reader.per_channel(node, constant, reader.shapes[inverse][0])
+        reader.emit_map(inverse, node.output[0], scale)
+    else:
+        _product(reader, node, reader.tensor(first), inverse)
 
 
 def power(reader: OnnxReader, node: onnx.NodeProto) -> None:
+    tensor, output = reader.tensor(node.input[0]), node.output[0]
     match reader.floats(node, 1).reshape(-1).tolist():
+        case [1.0]:
+            reader.alias(output, tensor)
         case [2.0]:
-            tensor = reader.tensor(node.input[0])
-            reader.emit(Mul(tensor, tensor, node.output[0]))
+            reader.emit(Mul(tensor, tensor, output))
+        case [3.0]:
+            square = reader.emit(Mul(tensor, tensor, f"{output}, square"))
+            reader.emit(Mul(square, tensor, output))
         case [0.5]:
             _pointwise(reader, node, "sqrt")
+        case [-0.5]:
+            root = reader.emit(Pointwise(tensor, f"{output}, root", "sqrt"))
+            reader.emit(Pointwise(root, output, "reciprocal"))
+        case [-1.0]:
+            _pointwise(reader, node, "reciprocal")
         case exponent:
-            raise reader.unsupported(node, f"by {exponent}", "a square or a square root")
+            raise reader.unsupported(
+                node, f"by {exponent}", "a whole power up to 3, a root or an inverse"
+            )
 
 
 def max_or_min(reader: OnnxReader, node: onnx.NodeProto) -> None:
@@ -187,6 +271,10 @@ def _map(
     reader.emit_map(tensor, node.output[0], scales, offsets)
 
 
+def _product(reader: OnnxReader, node: onnx.NodeProto, first: str, second: str) -> None:
+    reader.emit(Mul(*_larger_first(reader, node, first, second), node.output[0]))
+
+
 def _sum(reader: OnnxReader, node: onnx.NodeProto, first: str, second: str) -> None:
     first, second = _larger_first(reader, node, first, second)
     channels = reader.shapes[first][0]
@@ -211,22 +299,31 @@ def _larger_first(
 
 
 OPERATORS: dict[str, Handler] = {
+    "Abs": absolute,
     "Add": add,
     "Clip": clip,
     "Div": div,
+    "Elu": elu,
+    "Erf": erf,
+    "Exp": exp,
     "Gelu": gelu,
+    "Greater": greater,
     "HardSigmoid": hard_sigmoid,
     "HardSwish": hard_swish,
     "LeakyRelu": leaky_relu,
     "Max": max_or_min,
     "Min": max_or_min,
+    "Mish": mish,
     "Mul": mul,
     "Neg": neg,
     "PRelu": prelu,
     "Pow": power,
+    "Reciprocal": reciprocal,
     "Relu": relu,
     "Sigmoid": sigmoid,
+    "Softplus": softplus,
     "Sqrt": sqrt,
     "Sub": sub,
     "Tanh": tanh,
+    "Where": where,
 }

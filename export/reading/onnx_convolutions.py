@@ -1,11 +1,13 @@
-"""ONNX convolutions, pooling, and sums over the picture or its channels."""
+"""ONNX convolutions, pooling, normalisation, and sums over the image or its channels."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 import numpy as np
 import onnx
 
-from ailsr.export.graph.graph import Conv, MaxPool, Mean
+from ailsr.export.graph.graph import Conv, MaxPool, Mean, Mul, Normalize, Pad, Pointwise
 from ailsr.export.reading.onnx_reader import Handler, OnnxReader, attributes_of
 from ailsr.export.reading.rearrangement import Rearrangement
 from ailsr.export.reading.resampling import transposed_convolution
@@ -92,26 +94,72 @@ def global_average_pool(reader: OnnxReader, node: onnx.NodeProto) -> None:
     reader.emit(Mean(reader.tensor(node.input[0]), node.output[0]))
 
 
-def reduce_mean(reader: OnnxReader, node: onnx.NodeProto) -> None:
-    attributes = attributes_of(node)
+def reduce_mean(
+    reader: OnnxReader,
+    node: onnx.NodeProto,
+    axes: tuple[int, ...] | None = None,
+    kept: bool | None = None,
+) -> None:
+    """A mean, sum or norm; ``axes`` and ``kept`` stand for the node's own."""
     tensor, output = reader.tensor(node.input[0]), node.output[0]
-    axes = {axis % 4 for axis in reader.integers(node, 1, "axes") or range(4)}
+    over = {axis % 4 for axis in axes or reader.integers(node, 1, "axes") or range(4)}
     channels, height, width = reader.shapes[tensor]
-    kept = attributes.get("keepdims", 1)
-    total = node.op_type == "ReduceSum"
-    if axes == {2, 3}:
-        mean = reader.emit(Mean(tensor, output if kept and not total else f"{output}, mean"))
-        if total:
-            name = output if kept else f"{output}, sum"
-            mean = reader.emit_map(mean, name, float(height * width))
-        if not kept:
-            moved = Rearrangement.of(mean, (channels, 1, 1))
-            reader.move(node, [moved.then(lambda numbers: numbers.reshape(1, channels))])
-    elif axes == {1} and kept:
-        weight = np.full((1, channels, 1, 1), 1 if total else 1 / channels, np.float32)
-        reader.emit(Conv(tensor, output, weight, np.zeros(1, np.float32)))
+    kept = bool(attributes_of(node).get("keepdims", 1)) if kept is None else kept
+    if over not in ({2, 3}, {1}):
+        raise reader.unsupported(node, f"over the axes {sorted(over)}", "a mean over (2, 3)")
+    if node.op_type in ("ReduceL2", "ReduceSumSquare"):
+        tensor = reader.emit(Mul(tensor, tensor, f"{output}, squares"))
+    result = output if kept and node.op_type != "ReduceL2" else f"{output}, sum"
+    total = 1.0 if node.op_type == "ReduceMean" else float(height * width)
+    if over == {1}:
+        share = 1 / channels if node.op_type == "ReduceMean" else 1
+        weight = np.full((1, channels, 1, 1), share, np.float32)
+        reader.emit(Conv(tensor, result, weight, np.zeros(1, np.float32)))
+    elif total == 1:
+        reader.emit(Mean(tensor, result))
     else:
-        raise reader.unsupported(node, f"over the axes {sorted(axes)}", "a mean over (2, 3)")
+        reader.emit_map(reader.emit(Mean(tensor, f"{output}, mean")), result, total)
+    if node.op_type == "ReduceL2":
+        result = reader.emit(Pointwise(result, output if kept else f"{output}, root", "sqrt"))
+    if not kept:
+        moved = Rearrangement.of(result, reader.shapes[result])
+        axis = tuple(sorted(over))
+        reader.move(node, [moved.then(lambda numbers: np.squeeze(numbers, axis))])
+
+
+def normalized(reader: OnnxReader, node: onnx.NodeProto, tensor: str, output: str) -> str:
+    """Layer normalisation of our ``tensor`` over its channels, with the node's gain and bias."""
+    epsilon = attributes_of(node).get("epsilon", 1e-5)
+    plain = reader.emit(Normalize(tensor, f"{output}, plain", "channels", epsilon))
+    gain = reader.floats(node, 1).reshape(-1)
+    biased = len(node.input) > 2 and node.input[2]
+    bias = reader.floats(node, 2).reshape(-1) if biased else np.zeros_like(gain)
+    return reader.emit_map(plain, output, gain, bias)
+
+
+def layer_normalization(reader: OnnxReader, node: onnx.NodeProto) -> None:
+    raise reader.unsupported(node, "over height or width")
+
+
+def instance_normalization(reader: OnnxReader, node: onnx.NodeProto) -> None:
+    epsilon, output = attributes_of(node).get("epsilon", 1e-5), node.output[0]
+    tensor = reader.tensor(node.input[0])
+    plain = reader.emit(Normalize(tensor, f"{output}, plain", "pixels", epsilon))
+    reader.emit_map(plain, output, reader.floats(node, 1), reader.floats(node, 2))
+
+
+def mean_variance_normalization(reader: OnnxReader, node: onnx.NodeProto) -> None:
+    """ONNX's operator over (2, 3) or 1; ``normalization.py`` adds ``epsilon`` and ``centred``."""
+    attributes = attributes_of(node)
+    axes = [axis % 4 for axis in attributes.get("axes", [0, 2, 3])]
+    over: dict[tuple[int, ...], Literal["channels", "pixels"]] = {
+        (1,): "channels", (2, 3): "pixels", (0, 2, 3): "pixels"
+    }  # fmt: skip
+    if tuple(axes) not in over:
+        raise reader.unsupported(node, f"over the axes {axes}", "one over the channels")
+    epsilon, centred = attributes.get("epsilon", 1e-9), bool(attributes.get("centred", 1))
+    source = reader.tensor(node.input[0])
+    reader.emit(Normalize(source, node.output[0], over[tuple(axes)], epsilon, centred))
 
 
 def average_pool(reader: OnnxReader, node: onnx.NodeProto) -> None:
@@ -129,9 +177,10 @@ def average_pool(reader: OnnxReader, node: onnx.NodeProto) -> None:
 
 def max_pool(reader: OnnxReader, node: onnx.NodeProto) -> None:
     pads, kernel, stride = _window(reader, node)
-    if any(pads):
-        raise reader.unsupported(node, f"with pads {pads}", "padding=0")
-    reader.emit(MaxPool(reader.tensor(node.input[0]), node.output[0], kernel, stride))
+    tensor = reader.tensor(node.input[0])
+    if any(pads):  # each window that reaches beyond the border holds the pixel at the border, too
+        tensor = reader.emit(Pad(tensor, f"{node.output[0]}, padded", pads, "edge"))
+    reader.emit(MaxPool(tensor, node.output[0], kernel, stride))
 
 
 def _window(
@@ -158,7 +207,12 @@ OPERATORS: dict[str, Handler] = {
     "Conv": conv,
     "ConvTranspose": conv_transpose,
     "GlobalAveragePool": global_average_pool,
+    "InstanceNormalization": instance_normalization,
+    "LayerNormalization": layer_normalization,
     "MaxPool": max_pool,
+    "MeanVarianceNormalization": mean_variance_normalization,
+    "ReduceL2": reduce_mean,
     "ReduceMean": reduce_mean,
     "ReduceSum": reduce_mean,
+    "ReduceSumSquare": reduce_mean,
 }

@@ -15,7 +15,7 @@ import onnx
 from ailsr.export.graph.channel_map import ChannelMap
 from ailsr.export.graph.graph import Concat, Conv, DepthToSpace, Pad, Resize
 from ailsr.export.reading.onnx_reader import Handler, OnnxReader, attributes_of
-from ailsr.export.reading.rearrangement import Numbers
+from ailsr.export.reading.rearrangement import Numbers, Rearrangement
 from ailsr.export.reading.resampling import interpolation, interpolation_kernel, nearest
 
 CHEAP_CHANNELS = 4
@@ -37,9 +37,7 @@ def concat(reader: OnnxReader, node: onnx.NodeProto) -> None:
             raise reader.unsupported(node, "of pictures of unlike size")
         reader.emit(Concat(tensors, node.output[0]))
         return
-    parts = [reader.moved(name) for name in node.input]
-    if len({part.source for part in parts}) > 1:
-        raise reader.unsupported(node, f"along axis {axis}, not along the channels")
+    parts = Rearrangement.with_common_sources([reader.moved(name) for name in node.input])
     joined = np.concatenate([part.numbers for part in parts], axis)
     reader.move(node, [replace(parts[0], numbers=joined)])
 
@@ -142,6 +140,18 @@ def split(reader: OnnxReader, node: onnx.NodeProto) -> None:
     reader.move(node, [replace(moved, numbers=part) for part in parts])
 
 
+def scatter(reader: OnnxReader, node: onnx.NodeProto) -> None:
+    """Assignment to a part of a tensor."""
+    whole, part = Rearrangement.with_common_sources(
+        [reader.moved(node.input[index]) for index in (0, 2)]
+    )
+    indices, numbers = reader.array(node, 1), whole.numbers.copy()
+    if attributes_of(node).get("reduction", b"none") != b"none":
+        raise reader.unsupported(node, "that adds up")
+    numbers[tuple(np.moveaxis(indices, -1, 0))] = part.numbers
+    reader.move(node, [replace(whole, numbers=numbers)])
+
+
 def _move(reader: OnnxReader, node: onnx.NodeProto, move: Callable[[Numbers], Numbers]) -> None:
     reader.move(node, [reader.moved(node.input[0]).then(move)])
 
@@ -225,6 +235,7 @@ OPERATORS: dict[str, Handler] = {
     "Pad": pad,
     "Reshape": reshape,
     "Resize": resize,
+    "ScatterND": scatter,
     "Slice": cut,
     "SpaceToDepth": space_to_depth,
     "Split": split,

@@ -16,21 +16,15 @@ from ailsr.runtime.errors import UnsupportedOperatorError
 
 ACTIVATIONS = "nn.ReLU, nn.PReLU, nn.Hardtanh, nn.Sigmoid, nn.SiLU or nn.GELU"
 MOVEMENTS = "nn.functional.pixel_shuffle, torch.split, or repetition along the channels"
-NORMALISATION = "a network without normalisation by its own activations"
 SUBSTITUTES = {
-    "Abs": "F.relu(x) + F.relu(-x)",
     "BatchNormalization": "batch normalisation folded into the convolution before it",
-    "Elu": ACTIVATIONS,
     "Gemm": "a 1x1 convolution in place of nn.Linear",
     "GridSample": "a fixed convolution",
-    "InstanceNormalization": NORMALISATION,
-    "LayerNormalization": NORMALISATION,
+    "LayerNormalization": "normalisation over the channels",
     "MatMul": "a 1x1 convolution in place of nn.Linear, a product in place of self-attention",
-    "Mish": ACTIVATIONS,
     "ReduceMax": "a mean",
     "Selu": ACTIVATIONS,
     "Softmax": "nn.Sigmoid",
-    "Softplus": ACTIVATIONS,
     "Expand": MOVEMENTS,
     "Gather": MOVEMENTS,
     "Reshape": MOVEMENTS,
@@ -58,6 +52,8 @@ class OnnxReader:
         self.input = image.name
         self.shapes: dict[str, Shape] = {image.name: (channels, height, width)}
         """Of our tensors."""
+        self.unread: dict[str, onnx.NodeProto] = {}
+        """By tensor: the nodes that make truth values, until another reads them."""
         self._aliases: dict[str, str] = {}
         self._moved: dict[str, tuple[Rearrangement, onnx.NodeProto]] = {}
         """Tensors that are only rearranged, each with the operator that did it last."""
@@ -74,7 +70,7 @@ class OnnxReader:
             if nodes:
                 self.emit(*nodes)
             else:
-                self._aliases[name] = moved.source
+                self._aliases[name] = moved.sources[0]
         return self._aliases.get(name, name)
 
     def shape(self, name: str) -> Shape:
@@ -87,6 +83,10 @@ class OnnxReader:
             return self._moved[name][0]
         tensor = self.tensor(name)
         return Rearrangement.of(tensor, self.shapes[tensor])
+
+    def is_laid_out(self, name: str) -> bool:
+        """True if the ONNX tensor ``name`` is rearranged as no target has it."""
+        return name in self._moved and self._moved[name][0].nodes(name) is None
 
     def is_picture(self, name: str) -> bool:
         """True if the ONNX tensor ``name`` has four dimensions: batch, channels, height, width."""

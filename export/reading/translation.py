@@ -11,6 +11,8 @@ import onnx
 
 from ailsr.export.reading import onnx_arithmetic, onnx_convolutions, onnx_movements
 from ailsr.export.reading.gelu import with_gelu
+from ailsr.export.reading.layouts import is_laid_out, read_laid_out
+from ailsr.export.reading.normalization import with_normalization
 from ailsr.export.reading.onnx_reader import Handler, OnnxReader, attributes_of
 from ailsr.runtime.errors import ModelError, one_line
 
@@ -26,9 +28,15 @@ def identity(reader: OnnxReader, node: onnx.NodeProto) -> None:
     reader.alias(node.output[0], reader.tensor(node.input[0]))
 
 
+def product(reader: OnnxReader, node: onnx.NodeProto) -> None:
+    raise reader.unsupported(node, "of images")
+
+
 OPERATORS: dict[str, Handler] = {
     "Constant": constant,
     "Dropout": identity,
+    "Gemm": product,
+    "MatMul": product,
     "Identity": identity,
     **onnx_arithmetic.OPERATORS,
     **onnx_convolutions.OPERATORS,
@@ -43,6 +51,7 @@ def translated(graph: onnx.GraphProto, places: Mapping[str, str]) -> tuple[OnnxR
     ``places`` names for a tensor the module of the network that makes it, if known. Raises
     UnsupportedOperatorError, and ModelError for a node whose numbers do not go together.
     """
+    with_normalization(graph)
     nodes = with_gelu(graph)
     reader = OnnxReader(graph, places)
     for node in nodes:
@@ -50,7 +59,10 @@ def translated(graph: onnx.GraphProto, places: Mapping[str, str]) -> tuple[OnnxR
         if handler is None or node.domain not in ("", "ai.onnx"):
             raise reader.unsupported(node)
         try:
-            handler(reader, node)
+            if is_laid_out(reader, node):
+                read_laid_out(reader, node)
+            else:
+                handler(reader, node)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             raise _unfit(reader, node, error) from error
     return reader, reader.tensor(graph.output[0].name)

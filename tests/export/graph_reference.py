@@ -17,6 +17,7 @@ from ailsr.export.graph.graph import (
     Clip,
     Concat,
     Conv,
+    Crop,
     DepthToSpace,
     Function,
     Graph,
@@ -24,6 +25,7 @@ from ailsr.export.graph.graph import (
     Mean,
     MinMax,
     Mul,
+    Normalize,
     Pad,
     Pointwise,
     PRelu,
@@ -37,6 +39,10 @@ FUNCTIONS: dict[Function, Callable[[Tensor], Tensor]] = {
     "gelu": F.gelu,
     "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
     "sqrt": torch.sqrt,
+    "exp": torch.exp,
+    "reciprocal": lambda x: 1 / x,
+    "softplus": F.softplus,
+    "erf": torch.erf,
 }
 
 
@@ -88,6 +94,11 @@ def error_bound(graph: Graph, quantization: Quantization) -> float:
                 bound = inputs[0] * reaches[1] + inputs[1] * reaches[0] + inputs[0] * inputs[1]
             case Pointwise(function="sqrt"):
                 bound = inputs[0] ** 0.5
+            case Pointwise(function="reciprocal") | Normalize():  # without a bound where x is 0
+                bound = inputs[0] and np.inf
+            case Pointwise(function="exp"):
+                q = quantization.tensors[node.input]
+                bound = inputs[0] * float(np.exp(q.scale * (255 - q.zero_point)))
             case Pointwise():
                 bound = inputs[0] * 1.13  # the greatest slope, that of GELU
             case (
@@ -96,6 +107,7 @@ def error_bound(graph: Graph, quantization: Quantization) -> float:
                 | Concat()
                 | DepthToSpace()
                 | Pad()
+                | Crop()
                 | Mean()
                 | MaxPool()
                 | Resize()
@@ -146,6 +158,12 @@ def _compute(
             case Pad(pads=(top, left, bottom, right)):
                 mode = {"reflect": "reflect", "edge": "replicate"}[node.mode]
                 values = F.pad(inputs[0], (left, right, top, bottom), mode=mode)
+            case Crop(border=(top, left, bottom, right)):
+                values = F.pad(inputs[0], (-left, -right, -top, -bottom))
+            case Normalize(over="channels"):
+                values = _layer_norm(inputs[0].permute(0, 2, 3, 1), node, 1).permute(0, 3, 1, 2)
+            case Normalize():
+                values = _layer_norm(inputs[0], node, 2)
             case Mean():
                 values = inputs[0].mean((2, 3), keepdim=True)
             case MaxPool():
@@ -156,6 +174,12 @@ def _compute(
                 assert_never(node)
         tensors[node.output] = observe(node.output, values)
     return {name: values[0].permute(1, 2, 0).numpy() for name, values in tensors.items()}
+
+
+def _layer_norm(values: Tensor, node: Normalize, axes: int) -> Tensor:
+    """Over the last ``axes`` dimensions."""
+    function = F.layer_norm if node.centred else F.rms_norm
+    return function(values, values.shape[-axes:], eps=node.epsilon)
 
 
 def _clamp(values: Tensor, clamp: Clamp) -> Tensor:

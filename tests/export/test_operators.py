@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
+from contextlib import redirect_stdout
 
 import numpy as np
+import onnx
 import pytest
 import torch
 import torch.nn.functional as F
 from every_target import assert_the_same_everywhere, picture
+from graph_reference import run
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ailsr.export.reading.from_torch import graph_of
+from ailsr.export.reading.from_torch import from_onnx, graph_of, quiet
 
 SIZE = (12, 16)
 CHANNELS = 8
@@ -61,6 +65,71 @@ def contrast(x: Tensor) -> Tensor:
     return x * torch.sigmoid((variance / (x.size(2) * x.size(3))).pow(0.5) + mean)
 
 
+GAIN, BIAS = torch.linspace(0.5, 2, CHANNELS), torch.linspace(-0.3, 0.4, CHANNELS)
+RANDOM = torch.Generator().manual_seed(2)
+WIDE = torch.randn(2 * CHANNELS, CHANNELS, generator=RANDOM) / 4
+NARROW = torch.randn(CHANNELS, 2 * CHANNELS, generator=RANDOM) / 4
+FEW = torch.randn(2, 2, 3, 3, generator=RANDOM) / 4
+
+
+def layer_norm_of_channels(x: Tensor) -> Tensor:
+    """ConvNeXt, its form for channels first."""
+    mean = x.mean(1, keepdim=True)
+    variance = (x - mean).pow(2).mean(1, keepdim=True)
+    x = (x - mean) / torch.sqrt(variance + 1e-6)
+    return GAIN[:, None, None] * x + BIAS[:, None, None]
+
+
+def layer_norm_by_variance(x: Tensor) -> Tensor:
+    variance = x.var(1, keepdim=True, unbiased=False)
+    return (x - x.mean(1, keepdim=True)) * torch.rsqrt(variance + 1e-5) * GAIN[:, None, None]
+
+
+def permuted_mlp(x: Tensor) -> Tensor:
+    """ConvNeXt, its form for channels last."""
+    y = F.layer_norm(x.permute(0, 2, 3, 1), (CHANNELS,), GAIN, BIAS, 1e-6)
+    y = F.linear(F.gelu(F.linear(y, WIDE, torch.ones(2 * CHANNELS) / 8)), NARROW)
+    return x + y.permute(0, 3, 1, 2)
+
+
+def tokens(x: Tensor) -> Tensor:
+    """SwinIR: an image as a list of pixels, and back."""
+    y = F.layer_norm(x.flatten(2).transpose(1, 2), (CHANNELS,), GAIN)
+    y = y + F.linear(y, NARROW[:, :CHANNELS])
+    return y.transpose(1, 2).view(1, CHANNELS, *SIZE)
+
+
+def excitation(x: Tensor) -> Tensor:
+    """Squeeze and excitation with linear layers."""
+    y = F.relu(F.linear(x.mean((2, 3)), WIDE[:4], torch.ones(4)))
+    return x * torch.sigmoid(F.linear(y, NARROW[:, :4]))[:, :, None, None]
+
+
+def partial(x: Tensor) -> Tensor:
+    """FasterNet: a convolution of the first channels, the others as they are."""
+    y = x + 0.1
+    y[:, :2] = F.conv2d(y[:, :2], FEW, padding=1)
+    return y
+
+
+def partial_of_parts(x: Tensor) -> Tensor:
+    first, rest = torch.split(x + 0.1, (2, 6), 1)
+    return torch.cat([F.conv2d(first, FEW, padding=1), rest], 1)
+
+
+def padded_to_a_multiple(x: Tensor) -> Tensor:
+    height, width = x.shape[2:]
+    y = F.pad(x, (0, -width % 5, 0, -height % 5), "reflect")
+    return F.interpolate(F.avg_pool2d(y, 5), scale_factor=5)[:, :, :height, :width]
+
+
+def pyramid(x: Tensor) -> Tensor:
+    """SAFMN: the image reduced by a maximum and enlarged again."""
+    height, width = x.shape[2:]
+    y = F.adaptive_max_pool2d(x, (height // 4, width // 4))
+    return x * F.interpolate(F.gelu(y), size=(height, width), mode="nearest")
+
+
 OPERATORS: dict[str, Callable[[Tensor], Tensor]] = {
     "product": lambda x: x * (x + 0.3),
     "product, clamped": lambda x: F.relu(x * (x + 0.3)),
@@ -74,6 +143,30 @@ OPERATORS: dict[str, Callable[[Tensor], Tensor]] = {
     "hard sigmoid": F.hardsigmoid,
     "hard swish": F.hardswish,
     "leaky relu": lambda x: F.leaky_relu(x, 0.05),
+    "exp": lambda x: torch.exp(-x * x),
+    "softplus": F.softplus,
+    "mish": F.mish,
+    "erf": lambda x: torch.erf(3 * x),
+    "elu": F.elu,
+    "absolute": torch.abs,
+    "inverse": lambda x: 1 / (x * x + 0.5),
+    "quotient": lambda x: x / (x.abs().mean((2, 3), keepdim=True) + 0.1),
+    "inverse of a root": lambda x: x * torch.rsqrt(x * x + 0.1),
+    "third power": lambda x: x.pow(3),
+    "norm": lambda x: x * x.norm(dim=1, keepdim=True),
+    "layer norm of channels": layer_norm_of_channels,
+    "layer norm by variance": layer_norm_by_variance,
+    "instance norm": lambda x: F.instance_norm(x, weight=GAIN, bias=BIAS),
+    "L2 normalisation": lambda x: F.normalize(x, dim=1),
+    "root mean square": lambda x: x * torch.rsqrt(x.pow(2).mean(1, keepdim=True) + 1e-6) * 2,
+    "permuted mlp": permuted_mlp,
+    "tokens": tokens,
+    "excitation": excitation,
+    "partial convolution": partial,
+    "partial convolution of parts": partial_of_parts,
+    "padded to a multiple": padded_to_a_multiple,
+    "pyramid": pyramid,
+    "maximum of padded windows": lambda x: F.max_pool2d(x, 3, 1, 1),
     "maximum": lambda x: torch.maximum(x, 0.1 - x),
     "minimum": lambda x: torch.minimum(x, 0.1 - x),
     "maximum with a constant": lambda x: torch.maximum(x, torch.tensor(0.05)),
@@ -120,6 +213,36 @@ def test_an_operator_is_the_same_in_pytorch_and_on_every_target(name, tmp_path):
     network = Around(OPERATORS[name]).eval()
     image = picture(*SIZE)
     assert_the_same_everywhere(graph_of(network, SIZE), image, made_of(image, network), tmp_path)
+
+
+OLD_EXPORTER = (
+    *("gelu", "gelu by tanh", "layer norm of channels", "layer norm by variance", "permuted mlp"),
+    *("tokens", "L2 normalisation", "root mean square", "instance norm", "excitation"),
+    *("partial convolution", "partial convolution of parts", "padded to a multiple", "softplus"),
+    *("mish", "inverse of a root", "quotient", "norm", "contrast attention"),
+)
+
+
+@pytest.mark.parametrize("opset", [11, 18])
+@pytest.mark.parametrize("name", OLD_EXPORTER)
+def test_an_operator_is_the_same_from_the_older_exporter(name, opset):
+    network, file = Around(OPERATORS[name]).eval(), io.BytesIO()
+    image = picture(*SIZE)
+    with quiet(), redirect_stdout(io.StringIO()):
+        torch.onnx.export(
+            network,
+            (torch.rand(1, 3, *SIZE),),
+            file,
+            dynamo=False,
+            opset_version=opset,
+            input_names=["x"],
+            dynamic_axes={"x": {2: "h", 3: "w"}},
+        )
+    graph = from_onnx(onnx.load_from_string(file.getvalue()), SIZE)
+    difference = run(graph, image)[graph.output] - made_of(image, network)
+    assert np.abs(difference).max() < 1e-5
+    recognised = [type(node).__name__ for node in graph.nodes].count("Normalize")
+    assert recognised == kinds(OPERATORS[name]).count("Normalize")
 
 
 class Chain(nn.Module):
@@ -183,6 +306,11 @@ def kinds(operator: Callable[[Tensor], Tensor]) -> list[str]:
         ("transposed 9, 3", ["Conv", "Conv", "DepthToSpace"]),
         ("pixel shuffle by hand", ["Conv", "DepthToSpace"]),
         ("channel shuffle", ["Conv"]),
+        ("gelu", ["Conv", "Pointwise", "Conv"]),
+        ("layer norm of channels", ["Conv", "Normalize", "Conv", "DepthToSpace"]),
+        ("root mean square", ["Conv", "Normalize", "Conv", "DepthToSpace"]),
+        ("tokens", ["Conv", "Normalize", "Conv", "Conv", "Add"]),
+        ("maximum of padded windows", ["Conv", "Pad", "MaxPool"]),
         ("contrast attention", ["Conv", *["Mean", "Conv", "Add", "Mul", "Mean"], "Pointwise",
                                 *["Add", "Pointwise", "Mul"]]),  # the Conv a change of sign
     ],

@@ -16,6 +16,7 @@ from ailsr.export.graph.graph import (
     Clip,
     Concat,
     Conv,
+    Crop,
     DepthToSpace,
     Function,
     Graph,
@@ -24,6 +25,7 @@ from ailsr.export.graph.graph import (
     MinMax,
     Mul,
     Node,
+    Normalize,
     Pad,
     Pointwise,
     PRelu,
@@ -147,6 +149,18 @@ class Translator:
                     constant_val=self.number(0),  # unused, but its type must be that of x
                     name=name,
                 )
+            case Crop(border=(top, left, bottom, right)):
+                height, width = (None if not side else -side for side in (bottom, right))
+                return self.mb.slice_by_index(
+                    x=inputs[0],
+                    begin=[0, 0, top, left],
+                    end=[0, 0, height or 0, width or 0],
+                    begin_mask=[True, True, False, False],
+                    end_mask=[True, True, height is None, width is None],
+                    name=name,
+                )
+            case Normalize():
+                return self.normalize(node, inputs[0], name)
             case Mean():
                 return self.mb.reduce_mean(x=inputs[0], axes=[2, 3], keep_dims=True, name=name)
             case MaxPool(kernel=kernel, stride=stride):
@@ -177,8 +191,30 @@ class Translator:
                 return self.mb.tanh(x=x, name=name)
             case "sqrt":
                 return self.mb.sqrt(x=x, name=name)
+            case "exp":
+                return self.mb.exp(x=x, name=name)
+            case "reciprocal":  # its operator "inverse" adds an epsilon
+                return self.mb.real_div(x=self.number(1), y=x, name=name)
+            case "softplus":
+                return self.mb.softplus(x=x, name=name)
+            case "erf":
+                return self.mb.erf(x=x, name=name)
             case _:
                 assert_never(function)
+
+    def normalize(self, node: Normalize, x: Var, name: str) -> Var:
+        """The normalisation of ``x``, operator by operator."""
+        axes = [1] if node.over == "channels" else [2, 3]
+        if node.centred:
+            mean = self.mb.reduce_mean(x=x, axes=axes, keep_dims=True, name=f"{name}__mean")
+            x = self.mb.sub(x=x, y=mean, name=f"{name}__centred")
+        square = self.mb.mul(x=x, y=x, name=f"{name}__square")
+        variance = self.mb.reduce_mean(
+            x=square, axes=axes, keep_dims=True, name=f"{name}__variance"
+        )
+        epsilon = self.number(max(node.epsilon, float(np.finfo(self.number).tiny)))
+        scale = self.mb.rsqrt(x=variance, epsilon=epsilon, name=f"{name}__scale")
+        return self.mb.mul(x=x, y=scale, name=name)
 
     def pad_by_slices(self, node: Pad, x: Var, name: str) -> Var:
         """The border of ``node`` around ``x`` as slices joined to it."""

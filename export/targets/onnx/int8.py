@@ -45,14 +45,14 @@ def int8_model(
     for node in graph.nodes:
         model.compute_quantized(node)
     model.end()
-    return model.proto(PIXEL_TYPES[pixels], open_size, 21 if quantization.bits == 16 else 11)
+    return model.proto(PIXEL_TYPES[pixels], open_size)
 
 
 class _Int8Model(OnnxModel):
     """Tensors are uint8 or uint16 under the graph's names, float under "..._real"."""
 
     def __init__(self, graph: Graph, quantization: Quantization, pixels: PixelType) -> None:
-        super().__init__(graph)
+        super().__init__(graph, 21 if quantization.bits == 16 else 11)
         self.quantization = quantization
         self.params = quantization.tensors
         self.pixels = pixels

@@ -18,6 +18,7 @@ from ailsr.export.graph.graph import (
     Clip,
     Concat,
     Conv,
+    Crop,
     DepthToSpace,
     Function,
     Graph,
@@ -26,6 +27,7 @@ from ailsr.export.graph.graph import (
     MinMax,
     Mul,
     Node,
+    Normalize,
     Pad,
     Pointwise,
     PRelu,
@@ -43,15 +45,25 @@ OPSET_11 = frozenset(
 """Operators that are in opset 11 what they are here."""
 
 
-FUNCTIONS: dict[Function, str] = {"sigmoid": "Sigmoid", "tanh": "Tanh", "sqrt": "Sqrt"}
+FUNCTIONS: dict[Function, str] = {
+    "sigmoid": "Sigmoid",
+    "tanh": "Tanh",
+    "sqrt": "Sqrt",
+    "exp": "Exp",
+    "reciprocal": "Reciprocal",
+    "softplus": "Softplus",
+    "erf": "Erf",
+}
 """The functions that are one operator of this opset."""
 
 
 class OnnxModel:
     """An ONNX model under construction: its operators and constants, in order."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, least_opset: int = 11) -> None:
+        """``least_opset`` is the lowest opset that the model may be of."""
         self.graph = graph
+        self.least_opset = least_opset
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[str, TensorProto] = {}
 
@@ -106,6 +118,10 @@ class OnnxModel:
                     output,
                     mode=node.mode,
                 )
+            case Crop(border=border):
+                return self.crop(border, inputs[0], output)
+            case Normalize():
+                return self.normalize(node, inputs[0], output, dtype)
             case Mean():
                 return self.add("GlobalAveragePool", inputs, output)
             case MaxPool():
@@ -168,6 +184,38 @@ class OnnxModel:
 
         return padded_by_slices(node, input, cut, join)
 
+    def crop(self, border: tuple[int, int, int, int], input: str, output: str) -> str:
+        """Append ``input`` without its ``border``."""
+        top, left, bottom, right = border
+        ends = [-side if side else np.iinfo(np.int64).max for side in (bottom, right)]
+        bounds = [
+            self.constant(f"{output}_{name}", np.array(values, np.int64))
+            for name, values in (("first", [top, left]), ("end", ends), ("axes", [2, 3]))
+        ]
+        return self.add("Slice", [input, *bounds], output)
+
+    def normalize(self, node: Normalize, input: str, output: str, dtype: DTypeLike) -> str:
+        """Append the normalisation of ``input``, operator by operator."""
+        axes = [1] if node.over == "channels" else [2, 3]
+        if node.centred:
+            mean = self.mean(input, f"{output}_mean", axes)
+            input = self.add("Sub", [input, mean], f"{output}_centred")
+        square = self.add("Mul", [input, input], f"{output}_square")
+        variance = self.mean(square, f"{output}_variance", axes)
+        least = np.finfo(np.dtype(dtype)).tiny
+        epsilon = np.array(max(node.epsilon, least), dtype)
+        positive = self.add(
+            "Add", [variance, self.constant(f"{output}_epsilon", epsilon)], f"{output}_positive"
+        )
+        return self.add("Div", [input, self.add("Sqrt", [positive], f"{output}_norm")], output)
+
+    def mean(self, input: str, output: str, axes: list[int]) -> str:
+        """Append the mean of ``input`` over ``axes``, which were an attribute up to opset 17."""
+        if self.least_opset < 18:
+            return self.add("ReduceMean", [input], output, axes=axes)
+        constant = self.constant(f"{output}_axes", np.array(axes, np.int64))
+        return self.add("ReduceMean", [input, constant], output)
+
     def between(self, tensor: str, node: Node) -> str:
         """``tensor``, made on the way to the result of ``node``, as its next operator reads it."""
         return tensor
@@ -192,10 +240,9 @@ class OnnxModel:
         gate = self.add("Add", [step, one], f"{output}_gate")
         return self.add("Mul", [times(input, 0.5, "half"), gate], output)
 
-    def proto(self, pixels: int, open_size: bool = False, least_opset: int = 11) -> onnx.ModelProto:
+    def proto(self, pixels: int, open_size: bool = False) -> onnx.ModelProto:
         """The model, with input and output of the ONNX element type ``pixels``, in the lowest
-        opset from ``least_opset`` that has its operators; ``open_size`` leaves height and width to
-        who runs it."""
+        opset that has its operators; ``open_size`` leaves height and width to who runs it."""
         ends = [
             helper.make_tensor_value_info(
                 name, pixels, [1, 3, *sides] if open_size else [1, *self.graph.shapes[name]]
@@ -209,7 +256,7 @@ class OnnxModel:
             self._nodes, "ailsr", ends[:1], ends[1:], list(self._constants.values())
         )
         eleven = all(node.op_type in OPSET_11 for node in self._nodes)
-        opset = max(least_opset, 11 if eleven else 13)
+        opset = max(self.least_opset, 11 if eleven else 13)
         return helper.make_model(
             graph,
             producer_name="ailsr",

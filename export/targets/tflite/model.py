@@ -40,13 +40,17 @@ class Kernel:
 
 
 _FLOAT32 = {
+    BuiltinOperator.ABS: Kernel(1, "1.13.0"),
     BuiltinOperator.ADD: Kernel(1, "1.5.0"),
     BuiltinOperator.CONCATENATION: Kernel(1, "1.5.0"),
     BuiltinOperator.CONV_2D: Kernel(1, "1.5.0"),
     BuiltinOperator.DEPTHWISE_CONV_2D: Kernel(1, "1.5.0"),
     BuiltinOperator.DEPTH_TO_SPACE: Kernel(1, "2.1.0"),
+    BuiltinOperator.DIV: Kernel(1, "1.6.0"),
+    BuiltinOperator.EXP: Kernel(1, "1.7.0"),
     BuiltinOperator.GELU: Kernel(1, "2.9.0"),
     BuiltinOperator.LEAKY_RELU: Kernel(1, "1.13.1"),
+    BuiltinOperator.LOG: Kernel(1, "1.14.0"),
     BuiltinOperator.LOGISTIC: Kernel(1, "1.14.0"),
     BuiltinOperator.MAX_POOL_2D: Kernel(1, "1.5.0"),
     BuiltinOperator.MAXIMUM: Kernel(1, "1.14.0"),
@@ -61,8 +65,10 @@ _FLOAT32 = {
     BuiltinOperator.RELU6: Kernel(1, "1.5.0"),
     BuiltinOperator.RELU_N1_TO_1: Kernel(1, "1.5.0"),
     BuiltinOperator.RESIZE_BILINEAR: Kernel(3, "2.2.0"),
+    BuiltinOperator.RSQRT: Kernel(1, "1.10.0"),
     BuiltinOperator.SQRT: Kernel(1, "1.10.0"),
     BuiltinOperator.STRIDED_SLICE: Kernel(1, "1.6.0"),
+    BuiltinOperator.SUB: Kernel(1, "1.6.0"),
     BuiltinOperator.TANH: Kernel(1, "1.14.0"),
 }
 _INT8 = {

@@ -6,7 +6,7 @@ times in the comments are those of ai-edge-litert 2.3.0 on one x86 core.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, assert_never
 
 import numpy as np
@@ -21,14 +21,15 @@ from ailsr.export.graph.graph import (
     Clip,
     Concat,
     Conv,
+    Crop,
     DepthToSpace,
-    Function,
     Graph,
     MaxPool,
     Mean,
     MinMax,
     Mul,
     Node,
+    Normalize,
     Pad,
     Pointwise,
     PRelu,
@@ -37,6 +38,7 @@ from ailsr.export.graph.graph import (
 )
 from ailsr.export.graph.padding import padded_by_slices
 from ailsr.export.graph.quantization import FIXED, PIXELS, WIDE_PIXELS
+from ailsr.export.targets.tflite.functions import INTEGER, SINGLE, FloatFunctions
 from ailsr.export.targets.tflite.model import (
     DILATED_DEPTHWISE_CONV_2D,
     GROUPED_CONV_2D,
@@ -49,13 +51,6 @@ _ACTIVATIONS: dict[Clamp, tuple[int, int]] = {  # fused, and as an operator
     (0.0, np.inf): (ActivationFunctionType.RELU, BuiltinOperator.RELU),
     (0.0, 6.0): (ActivationFunctionType.RELU6, BuiltinOperator.RELU6),
     (-1.0, 1.0): (ActivationFunctionType.RELU_N1_TO_1, BuiltinOperator.RELU_N1_TO_1),
-}
-_FUNCTIONS: dict[Function, int] = {
-    "sigmoid": BuiltinOperator.LOGISTIC,
-    "tanh": BuiltinOperator.TANH,
-    "gelu": BuiltinOperator.GELU,
-    "gelu_tanh": BuiltinOperator.GELU,
-    "sqrt": BuiltinOperator.SQRT,
 }
 _EXTREMES = {"max": BuiltinOperator.MAXIMUM, "min": BuiltinOperator.MINIMUM}
 _HEIGHT, _WIDTH, _CHANNELS = 1, 2, 3  # the axes in NHWC
@@ -100,6 +95,10 @@ class NodeTranslator:
                 options = schema.MirrorPadOptionsT(mode=schema.MirrorPadMode.REFLECT)
                 pads = self._tensors.pads(node.pads)
                 self._move(BuiltinOperator.MIRROR_PAD, node, options, [pads])
+            case Crop():
+                self._crop(node)
+            case Normalize():
+                FloatFunctions(self._model, self._tensors, node.output).compute(node)
             case Mean():
                 axes = self._tensors.integers("height and width", [_HEIGHT, _WIDTH])
                 inputs = [self._tensors.read(node.input), axes]
@@ -171,7 +170,7 @@ class NodeTranslator:
         def cut(source: tuple[int, Shape], axis: int, place: int) -> tuple[int, Shape]:
             line = _with_side(source[1], axis, 1)
             result = self._tensors.like(f"{output}/slice", output, line)
-            self._slice(source[0], axis, place, result)
+            self._slice(source[0], {axis: (place, place + 1)}, result)
             return result, line
 
         def join(parts: Sequence[tuple[int, Shape]], axis: int, last: bool) -> tuple[int, Shape]:
@@ -186,32 +185,35 @@ class NodeTranslator:
         picture = source, self._graph.shapes[node.input]
         self._tensors.put(output, padded_by_slices(node, picture, cut, join)[0])
 
-    def _slice(self, source: int, axis: int, place: int, result: int) -> None:
-        """One row or column of the tensor at ``source``, ``place`` from its end where negative."""
-        begin, end = ([at if i == axis else 0 for i in range(4)] for at in (place, place + 1))
-        whole = 0b1111 & ~(1 << axis)  # a bit for each axis that is not cut
-        last = (place == -1) << axis
-        options = schema.StridedSliceOptionsT(beginMask=whole, endMask=whole | last)
+    def _crop(self, node: Crop) -> None:
+        top, left, bottom, right = node.border
+        source = self._tensors.read(node.input, self._tensors.parameters(node.output))
+        result = self._tensors.result(node.output)
+        self._slice(source, {_HEIGHT: (top, -bottom), _WIDTH: (left, -right)}, result)
+
+    def _slice(self, source: int, parts: Mapping[int, tuple[int, int]], result: int) -> None:
+        """The tensor at ``source`` from the first place to before the second along each axis of
+        ``parts``: from its end where negative, up to the end for a second of 0."""
+        first, ends = ([parts.get(axis, (0, 0))[i] for axis in range(4)] for i in (0, 1))
+        last = sum(1 << axis for axis, end in enumerate(ends) if end == 0)
+        begin, end = first, ends
+        start = sum(1 << axis for axis in range(4) if axis not in parts)
+        options = schema.StridedSliceOptionsT(beginMask=start, endMask=last)
         numbers = (("begin", begin), ("end", end), ("strides", [1] * 4))
         constants = [self._tensors.integers(name, values) for name, values in numbers]
         self._model.operator(BuiltinOperator.STRIDED_SLICE, [source, *constants], result, options)
 
     def _pointwise(self, node: Pointwise) -> None:
-        code, output = _FUNCTIONS[node.function], node.output
+        code, parameters = SINGLE.get(node.function), self._tensors.parameters(node.output)
+        prescribed = FIXED.get(node.function, parameters)
+        if code is None or code not in INTEGER or parameters is None or parameters != prescribed:
+            FloatFunctions(self._model, self._tensors, node.output).compute(node)
+            return
         options = None
         if code == BuiltinOperator.GELU:
             options = schema.GeluOptionsT(approximate=node.function == "gelu_tanh")
-        source, parameters = self._tensors.read(node.input), self._tensors.parameters(output)
-        prescribed = FIXED.get(node.function, parameters)
-        if self._quantized and (code == BuiltinOperator.SQRT or parameters != prescribed):
-            # XNNPACK makes one table of the three; TFLite has no such int8 operator.
-            real, root = (
-                self._tensors.shaped(f"{name}/real", name, None) for name in (node.input, output)
-            )
-            self._model.operator(BuiltinOperator.DEQUANTIZE, [source], real)
-            self._model.operator(code, [real], root, options)
-            code, source, options = BuiltinOperator.QUANTIZE, root, None
-        self._model.operator(code, [source], self._tensors.result(output), options)
+        source, result = self._tensors.read(node.input), self._tensors.result(node.output)
+        self._model.operator(code, [source], result, options)
 
     def _prelu(self, node: PRelu) -> None:
         source = self._tensors.read(node.input)

@@ -79,6 +79,14 @@ class GraphTensors:
         """A further tensor of the shape of ``name``, in ``parameters``; None: float32."""
         return self._activation(label, self._shapes[name], parameters)
 
+    def real(self, label: str, shape: Shape) -> int:
+        """A further tensor, float32."""
+        return self._activation(label, shape, None)
+
+    def shape(self, name: str) -> Shape:
+        """Of the tensor ``name`` of the graph."""
+        return self._shapes[name]
+
     def read(self, name: str, parameters: QParams | None = None) -> int:
         """The tensor ``name``; requantised, once, when ``parameters`` are not its own."""
         own = self.parameters(name)
