@@ -249,9 +249,10 @@ def test_a_gate_and_what_it_gates_are_scaled_apart():
 
 def test_a_range_ends_where_the_output_no_longer_changes():
     """tanh is flat beyond 4 or so: of a reach of 60 most levels are wasted."""
+    first = conv("image", "x", 3, 8, UNBOUNDED)
     graph = Graph(
         (
-            replace(conv("image", "x", 3, 8, UNBOUNDED), weight=conv("image", "x", 3, 8).weight * 60),
+            replace(first, weight=first.weight * 60),
             Pointwise("x", "bent", "tanh"),
             conv("bent", "phases", 8, 12, UNBOUNDED),
             DepthToSpace("phases", "upscaled", 2),
