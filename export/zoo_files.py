@@ -11,22 +11,34 @@ from ailsr.runtime.version import VERSION
 from ailsr.train import zoo
 
 
-def exported(model: str, say: Callable[[str], None]) -> Path:
-    """The float32 ONNX file of ``model``, such as zoo:sesr_m5_x2, which loses nothing to it.
+class ZooFiles:
+    """As ``ailsr.runtime.engines.named_files.Maker``, of the prefix ``zoo``."""
 
-    ``say`` is called with a message when it has yet to be exported. Raises UsageError when there is
-    no such network, EngineError when a package that exports it is missing.
-    """
-    checkpoint = zoo.path(model)
-    folder = cache() / f"{checkpoint.stem}-{VERSION}-{sha256(checkpoint)[:12]}"
-    if (made := next(folder.glob("*.onnx"), None)) is None:
-        from ailsr.export.command import export
-        from ailsr.export.options import ExportConfig
+    def __call__(self, model: str, say: Callable[[str], None]) -> Path:
+        """The float32 ONNX file of ``model``, such as zoo:sesr_m5_x2, which loses nothing to it.
 
-        say(f"{model}: exporting it to {folder}, this once")
-        wanted = ExportConfig(Path(model), target=["onnx"], precision=["float32"], output=folder)
-        made = Path(export(wanted, lambda doing, done, total: None).files[0].file)
-    return made
+        ``say`` is called with a message when it has yet to be exported. Raises UsageError when
+        there is no such network, EngineError when a package that exports it is missing.
+        """
+        checkpoint = zoo.path(model)
+        folder = cache() / f"{checkpoint.stem}-{VERSION}-{sha256(checkpoint)[:12]}"
+        if (made := next(folder.glob("*.onnx"), None)) is None:
+            from ailsr.export.command import export
+            from ailsr.export.options import ExportConfig
+
+            say(f"{model}: exporting it to {folder}, this once")
+            wanted = ExportConfig(
+                Path(model), target=["onnx"], precision=["float32"], output=folder
+            )
+            made = Path(export(wanted, lambda doing, done, total: None).files[0].file)
+        return made
+
+    def names(self) -> list[str]:
+        """The networks of the zoo, without ``zoo:``."""
+        return zoo.names()
+
+
+exported = ZooFiles()
 
 
 def cache() -> Path:

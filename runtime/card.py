@@ -82,6 +82,14 @@ class Card:
     format: int = FORMAT
 
     @property
+    def trained_on(self) -> Literal["clean", "degraded"] | None:
+        """Whether the low-resolution images of its training were bicubic reductions alone; None:
+        the card does not tell."""
+        if self.degradation not in (None, "bicubic"):
+            return "degraded"
+        return "clean" if self.training and "train_lr" not in self.training else None
+
+    @property
     def sizes(self) -> tuple[tuple[int, int], ...]:
         """Every (height, width) that the file takes, ``input_size`` first."""
         return self.input_size, *self.other_sizes

@@ -100,14 +100,20 @@ def test_latency_prediction_compares_and_writes_its_page(photos):
     assert "| `zoo:sesr_m3_x2` | 640×360 |" in page.split("## Accuracy")[1]
 
 
-def test_the_overhead_of_the_harness_is_measured(tmp_path):
+def repeating(gain, path):
+    """A file that repeats each pixel, ``gain`` times as bright."""
     weight = np.zeros((12, 3, 1, 1), np.float32)
-    weight[np.arange(12), np.arange(12) % 3] = 1  # channel 3*k + c is colour c of pixel k
+    weight[np.arange(12), np.arange(12) % 3] = gain  # channel 3*k + c is colour c of pixel k
     conv = Conv("image", "blocks", weight, np.zeros(12, np.float32))
     graph = Graph((conv, DepthToSpace("blocks", "upscaled", 2)), (3, 16, 16))
     card = Card("nearest", 2, "rgb", "float32", "float32", (16, 16), radius=0)
-    onnx_writer.write(graph, card, tmp_path / "nearest.onnx", None)
-    tflite_writer.write(graph, card, tmp_path / "nearest.tflite", None)
+    writer = {".onnx": onnx_writer, ".tflite": tflite_writer}[path.suffix]
+    writer.write(graph, card, path, None)
+
+
+def test_the_overhead_of_the_harness_is_measured(tmp_path):
+    for ending in ("onnx", "tflite"):
+        repeating(1.0, tmp_path / f"nearest.{ending}")
     figures = run(
         "harness_overhead.py", "nearest.onnx", "nearest.tflite", "--python", sys.executable,
         "--times", 1, cwd=tmp_path,
@@ -133,6 +139,28 @@ def test_the_page_of_int8_keeps_the_lines_of_networks_that_are_not_measured(phot
     other, stale = first[0].replace("m3_x2", "m3_x3"), first[1].replace("m3_x2", "m3_x9")
     page.write_text(page.read_text().replace(first[0], f"{stale}\n{other}\n| `sesr_m3_x2` | old |"))
     assert lines() == [*first, other]
+
+
+def test_the_thresholds_of_auto_are_those_of_the_highest_psnr(photos, monkeypatch):
+    for name, gain in (("clean.onnx", 1.0), ("photo.onnx", 0.98)):
+        repeating(gain, photos / name)
+    found = run("condition.py", "clean.onnx", "photo.onnx", "--test", "photos", cwd=photos)
+    assert len(found["cases"]) == 12 + 9
+    assert {case["jpeg_quality"] for case in found["cases"]} >= {None, 98, 30}
+    means = found["psnr"]
+    assert means["better"] >= max(means["clean"], means["photo"], means["auto"])
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    from condition import Case, compared, threshold
+
+    def case(quality, gain):
+        return Case("any", quality, 0.0, 1.0, 30.0, 30.0 + gain)
+
+    cases = [case(95, -1.0), case(90, -0.2), case(80, 0.4), case(75, -0.1), case(50, 0.5)]
+    assert threshold(cases, lambda case: -case.jpeg_quality) == -80
+    assert threshold(cases[:2], lambda case: -case.jpeg_quality) == float("inf")
+    assert compared(cases) == pytest.approx(
+        {"clean": 30.0, "photo": 29.92, "auto": 30.16, "better": 30.18}
+    )
 
 
 def test_the_page_of_converters_relates_others_to_ours_and_says_what_failed(monkeypatch):

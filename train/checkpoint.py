@@ -158,9 +158,9 @@ def training_summary(card: Mapping[str, Any]) -> dict[str, Any]:
     if recipe.get("method") == "ail" and "teacher" in recipe:
         teacher = Path(str(recipe["teacher"])).name
         values |= {"teacher": teacher, "importance": recipe.get("importance")}
-    folders = recipe.get("train")
-    if isinstance(folders, list):
-        values["train"] = [Path(str(folder)).name for folder in folders] or None
+    for key in ("train", "train_lr"):
+        if isinstance(folders := recipe.get(key), list):
+            values[key] = [Path(str(folder)).name for folder in folders] or None
     values["pictures"] = card.get("pictures")
     degradation = Degradation.from_json(recipe.get("degradation", "bicubic"))
     values["degradation"] = str(degradation) if degradation.steps else None

@@ -6,7 +6,7 @@ import itertools
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,9 +15,11 @@ from rich.progress import Progress
 
 from ailsr.runtime.commands.command import entry_point, message, print_json, progress, stdout
 from ailsr.runtime.engines.engine import available_cores
-from ailsr.runtime.engines.named_files import resolve
+from ailsr.runtime.engines.named_files import prefix_of, resolve
 from ailsr.runtime.errors import AilsrError, ImageError, UsageError
+from ailsr.runtime.formats import FORMATS
 from ailsr.runtime.imaging import image
+from ailsr.runtime.imaging.condition import LOW_QUALITY, NOISY
 from ailsr.runtime.imaging.resize import enlarge_rows
 from ailsr.runtime.imaging.rows import Rows
 from ailsr.runtime.imaging.transparency import Filled, OnWhite
@@ -27,6 +29,7 @@ from ailsr.runtime.upscaling.bands import Band
 from ailsr.runtime.upscaling.engine_pool import EnginePool
 from ailsr.runtime.upscaling.frames import FrameWriter, read_frames
 from ailsr.runtime.upscaling.memory_policy import rows_at_a_time
+from ailsr.runtime.upscaling.networks import Networks
 from ailsr.runtime.upscaling.outputs import Job, Outputs, plan_folder
 
 
@@ -50,6 +53,8 @@ class Config:
 
     ailsr-upscale sesr_m5_x2_float32.onnx holiday/ -o upscaled/ --max-memory 512M
 
+    ailsr-upscale --auto sesr_m5_x2.tflite sesr_m5_photo_x2.tflite holiday/ -o upscaled/
+
     ffmpeg -i in.mp4 -f image2pipe -c:v ppm - | ailsr-upscale sesr_m5_x2_int8.tflite - -o - |
     ffmpeg -f image2pipe -c:v ppm -r 25 -i - out.mp4
     """
@@ -60,7 +65,7 @@ class Config:
             metavar="FILE",
             help="Exported file: .onnx or .tflite (.mlpackage with the export extra). Or zoo:NAME, "
             "a network that comes with ailsr: with the export extra it is exported once, in "
-            "float32, and kept in ~/.cache/ailsr/zoo.",
+            "float32, and kept in ~/.cache/ailsr/zoo. With --auto two of them.",
         ),
     ]
     images: Annotated[
@@ -106,6 +111,17 @@ class Config:
             "picture that is to be upscaled is never replaced.",
         ),
     ] = False
+    auto: Annotated[
+        bool,
+        typer.Option(
+            "--auto",
+            help="Take for each image the one of two FILEs that suits it: a network that has seen "
+            "clean images, and one that was trained on degraded ones, as their cards tell. Of one "
+            f"FILE, the zoo's network for photographs is the other. JPEG quality {LOW_QUALITY} or "
+            f"less, or noise of {NOISY:g} levels or more, takes the latter; stderr and --json say "
+            "which was taken.",
+        ),
+    ] = False
     json: Annotated[
         bool, typer.Option("--json", help="Print what was written as JSON, with notes and errors.")
     ] = False
@@ -114,7 +130,10 @@ class Config:
 def main(config: Config) -> None:
     """Upscale each picture; raise the error of a single one, or ImageError after several."""
     limit = None if config.max_memory is None else parse_size(config.max_memory)
+    files, config = _files(config)
     if Path("-") in (*config.images, config.output):
+        if config.auto:
+            raise UsageError("--auto is for images: name the one FILE for the frames of a pipe")
         _upscale_pipe(config, limit)
         return
     if config.size is not None:
@@ -129,22 +148,33 @@ def main(config: Config) -> None:
         image.check_ending(config.output)
         outputs.check(jobs[0].source, config.output)
         jobs = [Job(jobs[0].source, config.output)]
-    pool = _open_pool(config, limit)
+    threads = config.threads or available_cores()
+    networks = Networks.open(files, config.auto, threads, limit, message)
     if folder:
-        jobs = plan_folder(jobs, config.output, pool.scale, outputs)
-    results = _upscale_all(config, pool, jobs, outputs)
+        jobs = plan_folder(jobs, config.output, networks.scale, outputs)
+    results = _upscale_all(config, networks, jobs, outputs)
     if config.json:
         print_json(results, indent=2)
     if failed := sum("error" in result for result in results):
         raise ImageError(f"{failed} of {len(jobs)} pictures failed, as said above")
 
 
-def _open_pool(config: Config, limit: int | None) -> EnginePool:
-    return EnginePool(resolve(config.model, message), config.threads or available_cores(), limit)
+def _files(config: Config) -> tuple[list[Path], Config]:
+    """The files of networks, and ``config`` with the images alone: --auto takes two files."""
+    images = config.images
+    if not config.auto or not _is_network(images[0]):
+        return [config.model], config
+    if not images[1:]:
+        raise UsageError("--auto FILE FILE: name the images to upscale, too")
+    return [config.model, images[0]], replace(config, images=images[1:])
+
+
+def _is_network(path: Path) -> bool:
+    return prefix_of(path) is not None or path.suffix.lower() in FORMATS
 
 
 def _upscale_all(
-    config: Config, pool: EnginePool, jobs: Sequence[Job], outputs: Outputs
+    config: Config, networks: Networks, jobs: Sequence[Job], outputs: Outputs
 ) -> list[dict[str, Any]]:
     """The result of each of ``jobs``, for ``--json``. Raises the error of a single one."""
     results = []
@@ -157,7 +187,7 @@ def _upscale_all(
                 if job.error or job.output is None:
                     raise job.error or UsageError(f"{job.source} has nowhere to go")
                 outputs.check(job.source, job.output)
-                result = _upscale(pool, job.source, job.output, bar)
+                result = _upscale(networks, job.source, job.output, bar)
                 outputs.wrote(job.output)
             except (AilsrError, MemoryError) as error:
                 if len(jobs) == 1:
@@ -198,14 +228,17 @@ def _is_folder(config: Config, count: int) -> bool:
     return several
 
 
-def _upscale(pool: EnginePool, source: Path, output: Path, bar: Progress) -> dict[str, Any]:
+def _upscale(networks: Networks, source: Path, output: Path, bar: Progress) -> dict[str, Any]:
     """Upscale the picture at ``source`` into ``output``; what was done, for ``--json``."""
     started = time.perf_counter()
     ending = output.suffix.lower()
     folder = next(parent for parent in output.absolute().parents if parent.is_dir())
     picture = image.read_image(
-        source, keep_profile=ending in image.PROFILE_ENDINGS, limit=pool.make_room(folder)
+        source, keep_profile=ending in image.PROFILE_ENDINGS, limit=networks.make_room(folder)
     )
+    pool, why = networks.suited(picture)
+    if said := f"{pool.path.name} ({why})" if why else networks.advice(picture):
+        message(f"{source}: {said}")
     notes, rows, kept = list(picture.notes), picture.rgb, False
     if picture.alpha is not None:
         kept = ending in image.ALPHA_ENDINGS
@@ -242,6 +275,7 @@ def _upscale(pool: EnginePool, source: Path, output: Path, bar: Progress) -> dic
     return {
         "input": str(source),
         "output": str(output),
+        **({} if why is None else {"network": str(pool.path), "condition": why}),
         "width": size[1],
         "height": size[0],
         "seconds": round(time.perf_counter() - started, 3),
@@ -268,7 +302,8 @@ def _upscale_pipe(config: Config, limit: int | None) -> None:
     if sys.stdin.isatty() or sys.stdout.isatty():
         raise UsageError("- stands for a pipe of frames: see the example in --help")
     size = None if config.size is None else _size(config.size)
-    pool = _open_pool(config, limit)
+    threads = config.threads or available_cores()
+    pool = EnginePool(resolve(config.model, message), threads, limit)
     kind, frames = read_frames(sys.stdin.buffer, size, message, pool.frame_bytes())
     first = next(frames)
     output = FrameWriter(sys.stdout.buffer, kind)

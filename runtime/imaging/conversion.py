@@ -64,7 +64,13 @@ def to_image(decoded: Decoded, name: str, keep_profile: bool, limit: Limit) -> R
     opaque = alpha is None or least == 255
     exif = kept_exif(loaded(decoded.exif))
     return RgbImage(
-        rgb, None if opaque else alpha, tuple(notes), channels == 1, colors.profile, exif
+        rgb,
+        None if opaque else alpha,
+        tuple(notes),
+        channels == 1,
+        colors.profile,
+        exif,
+        decoded.jpeg_quality,
     )
 
 

@@ -49,6 +49,8 @@ class Decoded:
     profile: bytes | None = None
     notes: list[str] = field(default_factory=list)
     """Changes that made it 8 bits and one of the three colour models."""
+    jpeg_quality: int | None = None
+    """As ``jpeg_quality.py`` tells it; None: the file is no JPEG."""
 
 
 def band_rows(width: int, row_bytes: int, limit: Limit) -> int:

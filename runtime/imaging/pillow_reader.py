@@ -12,6 +12,7 @@ from ailsr.runtime.errors import ImageError
 from ailsr.runtime.imaging import tiff
 from ailsr.runtime.imaging.decoded import Band, Box, Decoded, band_rows, to_8_bits
 from ailsr.runtime.imaging.exif import kept_exif
+from ailsr.runtime.imaging.jpeg_quality import of_image
 from ailsr.runtime.imaging.orientation import TURNED, TURNS
 from ailsr.runtime.imaging.rgb_image import Limit
 
@@ -108,7 +109,7 @@ def decode(image: Image.Image, name: str, limit: Limit) -> Decoded:
         for start in range(0, height, rows):
             yield crop((0, start, width, min(start + rows, height)))
 
-    return Decoded((height, width), bands(), crop, exif, xmp, profile, notes)
+    return Decoded((height, width), bands(), crop, exif, xmp, profile, notes, of_image(image))
 
 
 def _layout(image: Image.Image, name: str) -> tiff.Layout:

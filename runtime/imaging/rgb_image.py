@@ -32,6 +32,8 @@ class RgbImage:
     """The ICC profile of ``rgb``; None: sRGB."""
     exif: bytes | None = None
     """EXIF data of the photograph, without orientation and sizes."""
+    jpeg_quality: int | None = None
+    """As ``jpeg_quality.py`` tells it; None: the file is no JPEG."""
 
     @property
     def size(self) -> tuple[int, int]:

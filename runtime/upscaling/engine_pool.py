@@ -31,7 +31,7 @@ class EnginePool:
         Raises ModelError and EngineError as ``open_engine`` does.
         """
         import_library(path)
-        self._path, self._limit = path, limit
+        self.path, self._limit = path, limit
         self._tried = False
         self._upscalers: list[Upscaler] = []
         self._team = Team(None, 1, 1)
@@ -41,7 +41,7 @@ class EnginePool:
         else:
             first, memory = EngineMemory.measure(partial(self._open, 1), limit)
         self._policy = MemoryPolicy(first, threads, memory)
-        self.scale, self.radius = first.scale, first.radius
+        self.scale, self.radius, self.card = first.scale, first.radius, first.card
 
     def release(self) -> None:
         """Give the engines' memory back; ``fit`` opens them again."""
@@ -127,6 +127,6 @@ class EnginePool:
             self._upscalers.append(self._open(team.threads, team.window))
 
     def _open(self, threads: int, window: Size | None = None) -> Upscaler:
-        engine = open_engine(self._path, threads, window, trusted=self._tried)
+        engine = open_engine(self.path, threads, window, trusted=self._tried)
         self._tried = True
-        return Upscaler(engine, self._path)
+        return Upscaler(engine, self.path)

@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from ailsr.runtime import load
+from ailsr.runtime.commands.upscale import Config, main
 from ailsr.runtime.imaging import image
 from ailsr.runtime.upscaling.tiles import plan
 from ailsr.train import checkpoint, zoo
@@ -85,3 +87,23 @@ def test_python_loads_a_network_of_the_zoo_by_its_name(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     upscaler = load(NAME)
     assert upscaler.card.network == "sesr_m3" and upscaler.scale == 2
+
+
+def test_auto_takes_the_other_network_from_the_zoo(photo, tmp_path, monkeypatch, capsys):
+    """A clean network's checkpoint stands for the one for photographs, its recipe says so."""
+    folder = tmp_path / "zoo"
+    folder.mkdir()
+    stored = torch.load(zoo.path(NAME), weights_only=True)
+    torch.save(stored, folder / "sesr_m3_x2.pt")
+    stored["card"]["recipe"]["degradation"] = "photo"
+    torch.save(stored, folder / "sesr_m3_photo_x2.pt")
+    monkeypatch.setattr(zoo, "FOLDER", folder)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    coarse = tmp_path / "coarse.jpg"
+    Image.open(photo).save(coarse, quality=20)
+    main(Config(Path(NAME), [coarse, photo], tmp_path / "out", auto=True))
+    said = capsys.readouterr().err.splitlines()
+    assert sum("exporting it to" in line for line in said) == 2
+    assert [line.partition(" (")[0] for line in said[2:]] == [
+        f"{coarse}: sesr_m3_photo_x2_float32.onnx", f"{photo}: sesr_m3_x2_float32.onnx",
+    ]  # fmt: skip
