@@ -146,6 +146,7 @@ def _entry(upscaler: Upscaler, address: str) -> dict[str, Any]:
         "url": address,
         "size_bytes": upscaler.path.stat().st_size,
         "network": card.network if card else None,
+        "trained_on": card.trained_on if card else None,
         "precision": card.precision if card else None,
         "pixels": engine.io_dtype,
         "scale": upscaler.scale,

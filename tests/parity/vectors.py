@@ -1,20 +1,24 @@
 """``python tests/parity/vectors.py`` writes the vectors that hold the twins together.
 
 Tiles, statistics, the ranges of floats, levels, elements, resize and scores exist in Python, in
-Java (``android_demo/core``) and, but for ranges, levels and resize, in TypeScript (``web/src``). A
-file ``<name>.json`` here holds cases of one of them: what is given, and what the runtime made of it
+Java (``android_demo/core``) and, but for ranges, levels and resize, in TypeScript (``web/src``); the
+condition of pictures (quality, noise, condition) in Python and TypeScript. A file ``<name>.json``
+here holds cases of one of them: what is given, and what the runtime made of it
 (``ANSWERS``). ``test_vectors.py``, ``tests/android_demo`` and ``tests/web`` read them.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import zlib
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+from PIL import Image
 
 from ailsr.runtime.bench.latency import Latency, is_steady
 from ailsr.runtime.card import Card
@@ -23,6 +27,8 @@ from ailsr.runtime.engines.interface import Interface, find_encoding
 from ailsr.runtime.engines.levels import Levels
 from ailsr.runtime.engines.pixels import from_pixels, to_pixels
 from ailsr.runtime.errors import ModelError
+from ailsr.runtime.imaging import image
+from ailsr.runtime.imaging.condition import LOW_QUALITY, NOISY, Condition, noise_of_rows
 from ailsr.runtime.imaging.protocol import Pair, score
 from ailsr.runtime.imaging.resize import crop_to_multiple, enlarge, shrink
 from ailsr.runtime.probe import probe_image
@@ -130,10 +136,49 @@ def scored(size, grayscale, change):
     return np.ascontiguousarray(CHANGES[change](hr)), hr
 
 
+def quality(file):
+    """The quality of the JPEG with these bytes, in hexadecimal; None: it is no JPEG."""
+    return image.read_file(io.BytesIO(bytes.fromhex(file)), "it").jpeg_quality
+
+
+def noise(size, change):
+    """Levels of noise of a changed probe picture."""
+    return noise_of_rows(np.ascontiguousarray(CHANGES[change](probe_image(*size))))
+
+
+def condition(jpeg_quality, noise):
+    """Whether a network for photographs is to be taken, and the condition in words."""
+    found = Condition(jpeg_quality, noise)
+    return {"degraded": found.is_degraded, "words": str(found)}
+
+
+def saved(kind: str, gray: bool = False, **options) -> str:
+    """A small picture as a file in hexadecimal."""
+    file, rgb = io.BytesIO(), probe_image(8, 8)
+    Image.fromarray(rgb[..., 0] if gray else rgb).save(file, kind, **options)
+    return file.getvalue().hex()
+
+
+def wide(jpeg: str) -> str:
+    """The JPEG with quantisers of 16 bits, in one segment, after a fill byte."""
+    file, tables = bytes.fromhex(jpeg), b""
+    while (at := file.find(b"\xff\xdb")) >= 0:
+        quantisers = file[at + 5 : at + 69]
+        tables += bytes([0x10 | file[at + 4]]) + b"".join(bytes([0, q]) for q in quantisers)
+        file = file[:at] + file[at + 69 :]
+    segment = b"\xff\xff\xdb" + (len(tables) + 2).to_bytes(2, "big") + tables
+    return (file[:2] + segment + file[2:]).hex()
+
+
 def _flipped(rgb):
     flipped = rgb.copy()
     flipped[0, 0, 2] ^= 1
     return flipped
+
+
+def _grainy(rgb):
+    grain = np.random.default_rng(3).integers(-9, 10, rgb.shape[:2])[..., None]
+    return np.clip(rgb + grain, 0, 255).astype(np.uint8)
 
 
 CHANGES: dict[str, Callable] = {
@@ -143,13 +188,20 @@ CHANGES: dict[str, Callable] = {
     "swap red and blue": lambda rgb: rgb[..., ::-1],
     "shift down by a row": lambda rgb: np.roll(rgb, 1, axis=0),
     "the last bit of blue at row 0, column 0": _flipped,
+    "grain": _grainy,
     "16 levels": lambda rgb: rgb & np.uint8(0xF0),
     "Y of 52.5": lambda rgb: np.full_like(rgb, (5, 65, 25)),
     "scale 3": lambda rgb: rgb[::2, ::2].repeat(3, axis=0).repeat(3, axis=1),
 }
 """What is done to a picture of uint8 that was enlarged by 2, or to any."""
 
-ANSWERS = {f.__name__: f for f in (tiles, statistics, ranges, levels, elements, resize, scores)}
+ANSWERS = {
+    f.__name__: f
+    for f in (
+        *(tiles, statistics, ranges, levels, elements, resize, scores),
+        *(quality, noise, condition),
+    )
+}
 
 
 def _given() -> dict[str, list[dict]]:
@@ -161,6 +213,7 @@ def _given() -> dict[str, list[dict]]:
     def samples(*counts):
         return [RANDOM.gamma(4, 3, n).round(4).tolist() for n in counts]
 
+    thumbnail = saved("JPEG", quality=90)
     outputs = [n / 510 for n in range(-6, 30)] + RANDOM.uniform(-0.2, 1.2, 60).tolist()
     outputs = np.array(outputs, np.float32)
     every = {"uint8": range(256), "int8": range(-128, 128)}
@@ -214,6 +267,28 @@ def _given() -> dict[str, list[dict]]:
                 for gray in (False, True)
                 for change in ("add 9", "shift down by a row", "16 levels", "Y of 52.5")
             ),
+        ),
+        "quality": cases(
+            "file",
+            *([saved("JPEG", quality=n)] for n in (1, 30, 49, 50, 75, 85, 86, 95, 100)),
+            [saved("JPEG", quality=60, gray=True)],
+            [saved("JPEG", quality=70, progressive=True)],
+            [saved("JPEG", qtables=[[9] * 64, [99] * 64])],
+            [saved("JPEG", quality=40, exif=b"Exif\0\0" + bytes.fromhex(thumbnail))],
+            [wide(saved("JPEG", quality=40))],
+            [saved("PNG")], [saved("BMP")],
+        ),
+        "noise": cases(
+            "size change",
+            *(
+                (size, change)
+                for size in ((9, 40), (10, 10), (48, 64), (33, 90), (530, 20))
+                for change in ("none", "grain", "Y of 52.5")
+            ),
+        ),
+        "condition": cases(
+            "jpeg_quality noise",
+            *product((None, 100, LOW_QUALITY + 1, LOW_QUALITY, 1), (0, NOISY - 0.01, NOISY, 20)),
         ),
     }  # fmt: skip
 

@@ -18,6 +18,7 @@ from PIL import Image
 from ailsr.runtime import load
 from ailsr.runtime.commands.web import announce
 from ailsr.runtime.imaging import image, protocol
+from ailsr.runtime.imaging.resize import shrink
 from ailsr.runtime.probe import Probe
 
 WAIT = 90_000  # milliseconds; CI may be slow
@@ -42,11 +43,16 @@ def png(pixels) -> dict:
 def upscale(page, pixels) -> np.ndarray:
     """The picture that the page saves for ``pixels``."""
     page.set_input_files("#choose", png(pixels))
+    return saved(page, "photo.1_x2.png").astype(np.uint8)
+
+
+def saved(page, name: str | None = None) -> np.ndarray:
+    """The picture that the page saves, under ``name``, as integers."""
     page.locator("#save").wait_for(timeout=WAIT)
     with page.expect_download() as download:
         page.click("#save")
-    assert download.value.suggested_filename == "photo.1_x2.png"
-    return image.read(Path(download.value.path()))
+    assert name in (None, download.value.suggested_filename)
+    return image.read(Path(download.value.path())).astype(int)
 
 
 def largest_difference(page, file, pixels) -> int:
@@ -88,6 +94,31 @@ def test_upscaling_is_stopped_and_begun_again(models, serve, open_page, photogra
     page.click("#cancel")
     expect(page.locator("#empty")).to_be_visible()
     assert largest_difference(page, models.int8, photographs["chelsea"][:120, :120]) <= 1
+
+
+def test_each_picture_takes_the_network_that_suits_it(
+    models, serve, open_page, photographs, with_card, tmp_path, expect
+):
+    photo = with_card(models.int8, degradation="photo-1")
+    page = open_page(serve([models.float32, photo]))
+    assert page.locator("#file").input_value() == "The one that suits the picture"
+    rgb = shrink(photographs["chelsea"][:200, :300], 2)
+    Image.fromarray(rgb).save(tmp_path / "coarse.jpg", quality=30)
+    Image.fromarray(rgb).save(tmp_path / "clean.png")
+    for name, file, why in [
+        ("clean.png", models.float32, "no JPEG, noise"),
+        ("coarse.jpg", photo, "JPEG quality 30, noise"),
+        ("clean.png", models.float32, "no JPEG, noise"),
+    ]:
+        page.set_input_files("#choose", tmp_path / name)
+        expect(page.locator("#outcome")).to_contain_text(f"by {file.name} ({why}")
+        expected = load(file).upscale(image.read(tmp_path / name)).astype(int)
+        assert np.abs(saved(page) - expected).max() <= 1
+        page.click("#another")
+    page.locator("#file").select_option(label=photo.name)
+    page.set_input_files("#choose", tmp_path / "clean.png")
+    expect(page.locator("#outcome")).to_have_text(re.compile(r" s$"))
+    assert np.abs(saved(page) - load(photo).upscale(rgb).astype(int)).max() <= 1
 
 
 def test_what_is_no_picture_is_said_in_one_line(models, serve, open_page, expect):

@@ -91,6 +91,28 @@ def test_scores_are_what_the_vectors_hold(in_node):
         assert found == pytest.approx(case["expected"], rel=1e-9), case["given"]
 
 
+def test_the_condition_of_a_picture_is_what_the_vectors_hold(in_node):
+    cases = vectors.read("quality")
+    files = [[list(bytes.fromhex(case["given"]["file"]))] for case in cases]
+    assert in_node("condition", "jpegQuality", files) == [case["expected"] for case in cases]
+    damaged = [[files[0][0][:count]] for count in (0, 1, 30, 100)]
+    assert in_node("condition", "jpegQuality", damaged) == [None] * 4
+    cases = vectors.read("noise")
+    pictures = []
+    for given in (case["given"] for case in cases):
+        changed = vectors.CHANGES[given["change"]](probe_image(*given["size"]))
+        pictures.append([as_picture(np.ascontiguousarray(changed))])
+    found = in_node("condition", "noiseLevel", pictures)
+    assert found == pytest.approx([case["expected"] for case in cases], rel=1e-12)
+    assert len(set(found)) > 4  # not all without noise
+    cases = vectors.read("condition")
+    given = [case["given"] for case in cases]
+    conditions = [[{"jpegQuality": g["jpeg_quality"], "noise": g["noise"]}] for g in given]
+    for function, name in (("isDegraded", "degraded"), ("inWords", "words")):
+        found = in_node("condition", function, conditions)
+        assert found == [case["expected"][name] for case in cases]
+
+
 def test_warm_up_ends_by_the_rule_of_the_harness(in_node):
     cases = [(10 + RANDOM.normal(0, 1, n)).tolist() for n in RANDOM.integers(1, 30, 100)]
     steady = in_node("latency", "isSteady", [[samples] for samples in cases])

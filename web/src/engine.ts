@@ -1,5 +1,6 @@
 /** The page's side of the worker that runs a file: one task at a time, stopped by ending it. */
 
+import type { Condition } from "./condition";
 import type { Plan, Report } from "./measuring";
 import { isWrong } from "./probe";
 import type { Fidelity, Measurement } from "./report.schema";
@@ -8,6 +9,7 @@ import type { ModelFile } from "./setup";
 
 export type Task =
   | { kind: "open"; file: ModelFile; backend: Backend; threads: number }
+  | { kind: "inspect"; picture: Blob }
   | { kind: "upscale"; picture: Blob }
   | { kind: "measure"; plan: Plan };
 
@@ -50,6 +52,10 @@ export class Engine {
   ) {
     this.opened = this.inTurn(() => this.open(backend, threads));
     this.opened.catch(() => undefined); // said where it is used
+  }
+
+  inspect(picture: Blob): Promise<Condition> {
+    return this.inTurn(() => this.run({ kind: "inspect", picture }));
   }
 
   upscale(picture: Blob, report: Report): Promise<Upscaled> {

@@ -2,15 +2,17 @@
 
 import "./style.css";
 import { Comparer } from "./comparer";
+import { inWords, isDegraded, type Condition } from "./condition";
 import { Engine, Stopped, type Opened, type Upscaled } from "./engine";
 import { showFigures } from "./figures";
 import { isWrong, verdict } from "./probe";
 import { send } from "./report";
 import type { Fidelity, Measurement } from "./report.schema";
 import { whyNotGpu, type Backend } from "./runtime";
-import { fetchSetup, type ModelFile, type Setup } from "./setup";
+import { fetchSetup, pairOf, type ModelFile, type Setup } from "./setup";
 
 const DEFAULT_THREADS = 4; // phones have that many cores of one kind; more slow each other down
+const BY_PICTURE = "The one that suits the picture";
 const SECURE_HINT =
   "This page came over plain http, so the browser allows one thread and no GPU. " +
   "Over https or a USB cable it allows both: see docs/web.md of ailsr.";
@@ -30,6 +32,8 @@ const measureButton = element<HTMLButtonElement>("measure");
 class Page {
   private engine: Engine;
   private picture: File | undefined;
+  /** Of the picture, where it decides which file is run. */
+  private condition: Condition | undefined;
   /** The latest of each file, so that one report holds all that were measured on this visit. */
   private measured: Measurement[] = [];
   private readonly comparer = new Comparer(element("stage"), element("handle"));
@@ -58,7 +62,11 @@ class Page {
   }
 
   private get chosen(): ModelFile {
-    return this.setup.files[file.selectedIndex] ?? this.setup.files[0];
+    const { files } = this.setup;
+    const pair = pairOf(files);
+    if (!pair) return files[file.selectedIndex] ?? files[0];
+    if (file.selectedIndex > 0) return files[file.selectedIndex - 1] ?? files[0];
+    return this.condition && isDegraded(this.condition) ? pair.degraded : pair.clean;
   }
 
   /** A worker that runs the file as chosen; it opens while a picture is being chosen. */
@@ -98,11 +106,15 @@ class Page {
   }
 
   private async upscale(): Promise<void> {
-    const { picture, engine } = this;
+    const { picture } = this;
     if (!picture) return;
     showError();
     await this.showWorking(picture);
     try {
+      this.condition = file.value === BY_PICTURE ? await this.engine.inspect(picture) : undefined;
+      if (this.picture !== picture) return;
+      if (this.chosen !== this.engine.file) this.restart();
+      const { engine } = this;
       const upscaled = await engine.upscale(picture, (what, share) => {
         element("what").textContent = what;
         element<HTMLProgressElement>("progress").value = share;
@@ -144,7 +156,8 @@ class Page {
     element("stage").classList.add("done");
     element("outcome").textContent =
       `${before.naturalWidth} × ${before.naturalHeight} → ${width} × ${height} ` +
-      `in ${seconds.toPrecision(3)} s${isWrong(fidelity) ? `, ${verdict(fidelity)}` : ""}`;
+      `in ${seconds.toPrecision(3)} s${isWrong(fidelity) ? `, ${verdict(fidelity)}` : ""}` +
+      (this.condition ? ` by ${this.engine.file.name} (${inWords(this.condition)})` : "");
   }
 
   private async measure(): Promise<void> {
@@ -222,6 +235,7 @@ function showLine(id: string, text = ""): void {
 }
 
 function offerSettings(setup: Setup): void {
+  if (pairOf(setup.files)) file.append(new Option(BY_PICTURE));
   file.append(...setup.files.map(({ name }) => new Option(name)));
   const cores = self.crossOriginIsolated ? navigator.hardwareConcurrency : 1;
   const counts = [1, 2, 3, 4, 6, 8, 12, 16].filter((count) => count <= cores);

@@ -15,6 +15,8 @@ export interface ModelFile {
   url: string;
   size_bytes: number;
   network: string | null;
+  /** Bicubic reductions alone, or degraded images; null: not known. */
+  trained_on: "clean" | "degraded" | null;
   precision: string | null;
   pixels: Measurement["pixels"];
   scale: number;
@@ -48,6 +50,15 @@ export interface Setup {
   pictures: Record<string, Pair[]>;
   /** The report of this session, without what the phone knows: its files, host and date. */
   report: AilsrBenchReport;
+}
+
+/** A network for clean pictures and one for photographs, of one scale; undefined: not both are served. */
+export function pairOf(files: readonly ModelFile[]): Record<"clean" | "degraded", ModelFile> | undefined {
+  for (const clean of files.filter(({ trained_on }) => trained_on === "clean")) {
+    const degraded = files.find((f) => f.trained_on === "degraded" && f.scale === clean.scale);
+    if (degraded) return { clean, degraded };
+  }
+  return undefined;
 }
 
 /** The setup, its addresses made absolute so that they hold in a worker, too. */

@@ -1,5 +1,6 @@
 /** Runs one file apart from the page, which never freezes: see engine.ts for the other side. */
 
+import { jpegQuality, noiseLevel, type Condition } from "./condition";
 import type { Answer, Task } from "./engine";
 import { measure, type Loaded } from "./measuring";
 import { Model } from "./model";
@@ -21,6 +22,8 @@ self.onmessage = async ({ data: task }: MessageEvent<Task>) => {
     if (task.kind === "open") {
       const { backend, threads } = loaded.runtime;
       answer({ kind: "done", result: { backend, threads, fidelity: loaded.fidelity } });
+    } else if (task.kind === "inspect") {
+      answer({ kind: "done", result: await inspect(task.picture) });
     } else if (task.kind === "upscale") {
       answer({ kind: "done", result: await upscale(model, task.picture) });
     } else {
@@ -41,6 +44,11 @@ async function open({ file, backend, threads }: Task & { kind: "open" }): Promis
   const content = new Uint8Array(await response.arrayBuffer());
   const model = await Model.open(file, content, runtime);
   return { file, content, runtime, model, fidelity: await model.fidelity() };
+}
+
+async function inspect(blob: Blob): Promise<Condition> {
+  const content = new Uint8Array(await blob.arrayBuffer());
+  return { jpegQuality: jpegQuality(content), noise: noiseLevel(await decode(blob)) };
 }
 
 async function upscale(model: Model, blob: Blob) {
