@@ -19,6 +19,7 @@ from ailsr.export.graph.receptive_field import receptive_radius
 from ailsr.export.graph.rewrites import RewriteName, rewritten
 from ailsr.export.int8.arithmetic import integer_output
 from ailsr.export.int8.methods import Int8Method, Int8Methods, Progress, precision_of
+from ailsr.export.int8.mixed_precision import share_in_float
 from ailsr.export.picture_sets import GENERATED, picture_set
 from ailsr.export.reading.source import Source
 from ailsr.export.targets import TARGETS, TargetName, check_precision
@@ -130,6 +131,7 @@ class Exporter:
             self.calibration_pictures,
             self._progress,
             small=self._small_graph(),
+            max_drop=MAX_PSNR_DROP["int8"] if self.max_drop is None else self.max_drop,
             fall_back=self._fall_back,
             qat_steps=self._qat_steps,
         )
@@ -284,7 +286,8 @@ class Exporter:
         """The file that ``method`` alone gives, not verified: for measurements of one's own."""
         graph, quantization = self.int8.quantized(method)
         path = self.path(target, precision_of(method), folder)
-        card = replace(self.card(precision_of(method), "uint8"), means=method)
+        means = self._means(method, graph, quantization)
+        card = replace(self.card(precision_of(method), "uint8"), means=means)
         targets.write(target, graph, card, path, quantization)
         return path
 
@@ -315,7 +318,8 @@ class Exporter:
     ) -> ExportedFile:
         path = self.path(target, precision, folder)
         probe = self._int8_probe(method) if method else self._probe
-        card = replace(self.card(precision, pixels), means=method, probe=probe)
+        means = self._means(method, graph, quantization)
+        card = replace(self.card(precision, pixels), means=means, probe=probe)
         reference = self.reference
         tick = self._ticks(f"verifying {path.name}")
         with atomic_output(path) as temporary:
@@ -328,12 +332,23 @@ class Exporter:
             str(path),
             target,
             precision,
-            method,
+            means,
             size_bytes(path),
             verified.psnr,
             verified.psnr_drop,
             verified.difference,
         )
+
+    @staticmethod
+    def _means(
+        method: Int8Method | None, graph: Graph, quantization: Quantization | None
+    ) -> str | None:
+        """``method`` for people, with what is not int8."""
+        if quantization is None or not quantization.real:
+            return method
+        share = share_in_float(graph, quantization)
+        operators = f"{len(quantization.real)} of {len(graph.nodes)} operators in float32"
+        return f"{method}: {operators}, {share:.1%} of the MACs"
 
     def _ticks(self, doing: str) -> Callable[[], None]:
         """A function that reports one more picture done each time it is called."""

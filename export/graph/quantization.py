@@ -124,6 +124,18 @@ class Quantization:
     weight_scales: dict[str, Array] = field(default_factory=dict)
     """Scale per output channel, (out,), of the convolution that writes a tensor; where there is
     none it is the least that holds the weights (``weight_scale``)."""
+    real: frozenset[str] = frozenset()
+    """Tensors whose nodes compute in float32, of real numbers that are not rounded. A node that
+    does not, and reads one, reads its levels."""
+
+    def is_rounded(self, tensor: str, reader: Node) -> bool:
+        """True if ``reader`` reads the levels of ``tensor``, which is computed in float32."""
+        return tensor in self.real and reader.output not in self.real
+
+    def leaves(self, graph: Graph, tensor: str) -> bool:
+        """True if ``tensor``, computed in float32, is read as levels."""
+        readers = graph.consumers(tensor)
+        return tensor == graph.output or any(self.is_rounded(tensor, node) for node in readers)
 
     def weight(self, node: Conv) -> tuple[Levels, Array]:
         """(levels, scale per output channel) of the weights of ``node``."""

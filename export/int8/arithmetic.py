@@ -2,7 +2,8 @@
 
 A convolution sums products of levels in whole numbers and multiplies the sum by one float32
 factor, ``input scale * weight scale / output scale``, before it is rounded, ties to even. All else
-is computed in float32 from the numbers that the levels stand for.
+is computed in float32 from the numbers that the levels stand for, and so are the nodes that a
+mixed precision leaves in float32.
 """
 
 from __future__ import annotations
@@ -29,20 +30,29 @@ def integer_output(graph: Graph, quantization: Quantization, image: Rgb) -> Rgb:
     start = start.contiguous(memory_format=torch.channels_last)
     if quantization.bits == 16:
         start = start * 2**7 + params[graph.input].zero_point  # every pixel is a level
-    levels = {graph.input: start}
+    levels, real = {graph.input: start}, dict[str, Tensor]()
     for number, node in enumerate(graph.nodes):
         output = params[node.output]
+        if node.output in quantization.real:
+            inputs = [
+                real[name] if name in real else _numbers(levels[name], params[name])
+                for name in node.inputs
+            ]
+            values = real[node.output] = clamped(compute(node, inputs), node)
+            if quantization.leaves(graph, node.output):
+                levels[node.output] = _levels(values / output.scale, output)
+            continue
         if isinstance(node, Conv):
             values = _convolved(node, levels[node.input], quantization)
         else:
             inputs = [_numbers(levels[name], params[name]) for name in node.inputs]
             values = compute(node, inputs) / output.scale
         bounds = clamped(torch.tensor([-torch.inf, torch.inf]), node) / output.scale
-        values = values.clamp(*bounds.tolist()).round() + output.zero_point
-        levels[node.output] = values.clamp(0, 2**output.bits - 1)
+        levels[node.output] = _levels(values.clamp(*bounds.tolist()), output)
         read_later = {name for later in graph.nodes[number + 1 :] for name in later.inputs}
         for name in set(node.inputs) - read_later:
             del levels[name]
+            real.pop(name, None)
     end = _numbers(levels[graph.output], params[graph.output])[0].permute(1, 2, 0)
     return (end * 255).round().clamp(0, 255).numpy().astype(np.uint8)
 
@@ -58,6 +68,11 @@ def _convolved(node: Conv, levels: Tensor, quantization: Quantization) -> Tensor
     sums = convolve(node, levels.to(exact) - source.zero_point, *constants)
     factor = np.float32(source.scale) * scale / np.float32(result.scale)
     return sums.float() * torch.from_numpy(factor).reshape(-1, 1, 1)
+
+
+def _levels(values: Tensor, params: QParams) -> Tensor:
+    """Of ``values`` in units of the scale."""
+    return (values.round() + params.zero_point).clamp(0, 2**params.bits - 1)
 
 
 def _numbers(levels: Tensor, params: QParams) -> Tensor:

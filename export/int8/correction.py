@@ -18,7 +18,7 @@ from ailsr.export.graph.graph import Array, Conv, Graph, Node, fixed_size
 from ailsr.export.graph.quantization import Quantization
 from ailsr.export.graph.weights import quantize_weight
 from ailsr.export.int8.crops import crops
-from ailsr.export.int8.simulation import clamped, compute, rounded
+from ailsr.export.int8.simulation import as_read, clamped, compute, rounded
 from ailsr.export.int8.weight_rounding import compensated
 from ailsr.runtime.imaging.image import Rgb
 from ailsr.runtime.upscaling.tiles import Size
@@ -46,12 +46,14 @@ def corrected(
     nodes: list[Node] = []
     scales: dict[str, Array] = {}
     for number, node in enumerate(graph.nodes):
-        expected = _computed(node, exact)
-        if isinstance(node, Conv):
-            weight, scales[node.output] = compensated(node, int8[node.input])
+        real = node.output in quantization.real
+        expected = [compute(node, inputs) for inputs in _inputs(node, exact)]
+        read = [as_read(inputs, node, quantization) for inputs in _inputs(node, int8)]
+        if isinstance(node, Conv) and not real:
+            weight, scales[node.output] = compensated(node, [inputs[0] for inputs in read])
             levels, scale = quantize_weight(weight, node.groups, scales[node.output])
             node = replace(node, weight=levels * scale.reshape(-1, 1, 1, 1))
-        results = _computed(node, int8)
+        results = [compute(node, inputs) for inputs in read]
         if isinstance(node, Conv):
             error = _mean(expected) - _mean(results)
             node = replace(node, bias=node.bias + error.numpy())
@@ -59,16 +61,17 @@ def corrected(
         nodes.append(node)
         params = quantization.tensors[node.output]
         exact[node.output] = [clamped(values, node) for values in expected]
-        int8[node.output] = [rounded(clamped(values, node), params) for values in results]
+        results = [clamped(values, node) for values in results]
+        int8[node.output] = results if real else [rounded(values, params) for values in results]
         later = {tensor for reader in graph.nodes[number + 1 :] for tensor in reader.inputs}
         for tensor in set(node.inputs) - later:
             del exact[tensor], int8[tensor]
     return replace(graph, nodes=tuple(nodes)), replace(quantization, weight_scales=scales)
 
 
-def _computed(node: Node, tensors: Tensors) -> list[Tensor]:
-    inputs = zip(*(tensors[name] for name in node.inputs), strict=True)
-    return [compute(node, values) for values in inputs]
+def _inputs(node: Node, tensors: Tensors) -> list[tuple[Tensor, ...]]:
+    """Of ``node``, for each picture."""
+    return list(zip(*(tensors[name] for name in node.inputs), strict=True))
 
 
 def _mean(pictures: Sequence[Tensor]) -> Tensor:

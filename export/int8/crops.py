@@ -12,17 +12,20 @@ from torch import Tensor
 from ailsr.runtime.imaging.image import Rgb
 from ailsr.runtime.upscaling.tiles import Size
 
+Place = Literal["first", "middle", "last"]
+_SHARES: dict[Place, float] = {"first": 0, "middle": 0.5, "last": 1}
 
-def crops(pictures: Iterable[Rgb], size: Size, place: Literal["first", "middle", "last"]) -> Tensor:
+
+def crops(pictures: Iterable[Rgb], size: Size, place: Place) -> Tensor:
     """(pictures, 3, height, width) in [0, 1]: of each the upper left corner, the middle or the
     lower right corner, mirrored where it is smaller than ``size``, (height, width)."""
     return torch.cat([_crop(picture, size, place) for picture in pictures])
 
 
-def _crop(picture: Rgb, size: Size, place: str) -> Tensor:
+def _crop(picture: Rgb, size: Size, place: Place) -> Tensor:
     missing = [max(0, wanted - side) for wanted, side in zip(size, picture.shape[:2], strict=True)]
     picture = np.pad(picture, ((0, missing[0]), (0, missing[1]), (0, 0)), "symmetric")
-    share = {"first": 0.0, "middle": 0.5, "last": 1.0}[place]
+    share = _SHARES[place]
     top, left = (
         int(share * (side - wanted)) for side, wanted in zip(picture.shape[:2], size, strict=True)
     )

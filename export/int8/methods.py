@@ -3,6 +3,7 @@
     correction     channels equalised, weights rounded so that errors cancel, biases corrected
     calibration    scales from the furthest reach of the float network's activations, no more
     search         correction of exact other forms of the network, with ranges that were searched
+    mixed precision  the same with the few nodes in float32 that int8 costs the most
     fine-tuning    training in int8 arithmetic, where the user asks for it; or
     int8x16        activations of 16 bits
 
@@ -11,19 +12,22 @@ All targets try them in the same order, each until its own file is good enough.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Literal, NamedTuple
 
 import numpy as np
+from torch import Tensor
 
 from ailsr.export.graph.graph import Graph, fixed_size
 from ailsr.export.graph.passes import forms, macs, resized
 from ailsr.export.graph.quantization import Bits, Quantization, quantization_of
 from ailsr.export.int8.calibration import ChannelRanges, channel_ranges, ranges
 from ailsr.export.int8.correction import corrected
-from ailsr.export.int8.crops import crops
+from ailsr.export.int8.crops import Place, crops
 from ailsr.export.int8.equalization import equalized
+from ailsr.export.int8.mixed_precision import in_float
 from ailsr.export.int8.range_search import searched
 from ailsr.export.int8.responses import Responses, square_error
 from ailsr.export.int8.simulation import output_of
@@ -46,7 +50,18 @@ Progress = Callable[[str, int, int | None], None]
 """Called with (name of the step, rounds done, rounds in all if known)."""
 
 
-Int8Method = Literal["calibration", "correction", "search", "16-bit activations", "fine-tuning"]
+Int8Method = Literal[
+    "calibration",
+    "correction",
+    "search",
+    "mixed precision",
+    "16-bit activations",
+    "fine-tuning",
+]
+
+
+KNOWN: tuple[Int8Method, ...] = ("correction", "calibration")
+"""The methods that a search starts from."""
 
 
 def precision_of(method: Int8Method) -> Precision:
@@ -61,6 +76,14 @@ class QuantizedGraph(NamedTuple):
     quantization: Quantization
 
 
+class Candidate(NamedTuple):
+    """One way to quantise a network."""
+
+    plain: QuantizedGraph
+    """Before weights and biases are corrected."""
+    made: QuantizedGraph
+
+
 class Int8Methods:
     """One network quantised by each method, computed when it is first asked for."""
 
@@ -71,11 +94,13 @@ class Int8Methods:
         progress: Progress,
         *,
         small: Graph | None = None,
+        max_drop: float = 0.1,
         fall_back: bool = True,
         qat_steps: int = 0,
     ) -> None:
         """``graph`` is for int8, and calibrated on ``pictures``; ``small`` is the same network for
-        pictures of a smaller size, to be searched in its place.
+        pictures of a smaller size, to be searched in its place. ``max_drop`` is the PSNR in dB that
+        a mixed precision aims at half of.
 
         ``fall_back`` allows int8x16 in place of int8; ``qat_steps`` of fine-tuning replace that.
         """
@@ -85,13 +110,14 @@ class Int8Methods:
         self._small = small or graph
         self._qat_steps = qat_steps
         self._fall_back = fall_back and not qat_steps
+        self._max_drop = max_drop
         self._made: dict[Int8Method, QuantizedGraph] = {}
 
     def order(self, precision: Precision) -> list[Int8Method]:
         """The methods to try for files of ``precision``, in this order."""
         if precision == "int8x16":
             return ["16-bit activations"]
-        methods: list[Int8Method] = ["correction", "calibration", "search"]
+        methods: list[Int8Method] = ["correction", "calibration", "search", "mixed precision"]
         if self._qat_steps:
             methods.append("fine-tuning")
         if self._fall_back:
@@ -108,7 +134,9 @@ class Int8Methods:
                 case "correction":
                     made = self._corrected(bits=8)
                 case "search":
-                    made = self._searched()
+                    made = self._whole(self._best.made)
+                case "mixed precision":
+                    made = self._mixed()
                 case "16-bit activations":
                     made = self._corrected(bits=16)
                 case "fine-tuning":
@@ -123,8 +151,11 @@ class Int8Methods:
     @cached_property
     def _sample(self) -> list[Rgb]:
         """The pictures that weights, biases and ranges are chosen on."""
-        sample = [self._chosen[i] for i in _evenly(len(self._chosen), CORRECTION_PICTURES)]
-        return [self.pictures.pairs[i].lr for i in sample]
+        return [self.pictures.pairs[i].lr for i in self._sampled]
+
+    @cached_property
+    def _sampled(self) -> list[int]:
+        return [self._chosen[i] for i in _evenly(len(self._chosen), CORRECTION_PICTURES)]
 
     @cached_property
     def _chosen(self) -> list[int]:
@@ -139,37 +170,68 @@ class Int8Methods:
         self._progress("correcting weights and biases", 0, None)
         return QuantizedGraph(*corrected(graph, quantization, self._sample))
 
-    def _searched(self) -> QuantizedGraph:
+    @cached_property
+    def _best(self) -> Candidate:
         """The best of what is known so far, and of the corrections of each form of the network with
         its furthest ranges and with searched ones; judged where the search did not look."""
+        return min(self._candidates(), key=lambda candidate: self._error(candidate.made))
+
+    def _candidates(self) -> Iterator[Candidate]:
         network = self._small
-        count = _pictures_for(network)
-        size = network.input_shape[1:] if fixed_size(network) else (SIDE, SIDE)
-        seen, judged = (crops(self._sample[:count], size, place) for place in ("first", "last"))
-        wanted = Responses(network, judged).output
-        best, least = None, np.inf
-        known = (
-            []
-            if network is not self.graph
-            else [self.quantized("correction"), self.quantized("calibration")]
-        )
+        if network is self.graph:
+            for method in KNOWN:
+                yield Candidate(self.quantized(method), self.quantized(method))
+        for form in forms(network):
+            self._progress("searching ranges", 0, None)
+            graph, channels = equalized(form, channel_ranges(form, self._low_resolution()))
+            furthest = quantization_of(graph, ranges(channels))
+            for quantization in (furthest, searched(graph, furthest, self._responses.image)):
+                yield self._candidate(QuantizedGraph(graph, quantization))
 
-        def candidates() -> Iterator[QuantizedGraph]:
-            yield from known
-            for form in forms(network):
-                self._progress("searching ranges", 0, None)
-                graph, channels = equalized(form, channel_ranges(form, self._low_resolution()))
-                furthest = quantization_of(graph, ranges(channels))
-                for quantization in (furthest, searched(graph, furthest, seen)):
-                    self._progress("correcting weights and biases", 0, None)
-                    yield QuantizedGraph(*corrected(graph, quantization, self._sample[:count]))
+    def _candidate(self, plain: QuantizedGraph) -> Candidate:
+        self._progress("correcting weights and biases", 0, None)
+        return Candidate(plain, QuantizedGraph(*corrected(*plain, self._sample)))
 
-        for candidate in candidates():
-            error = square_error(output_of(candidate.graph, judged, candidate.quantization), wanted)
-            if error < least:
-                best, least = candidate, error
-        assert best is not None
-        return QuantizedGraph(resized(best.graph, self.graph), best.quantization)
+    def _mixed(self) -> QuantizedGraph:
+        """What was found by search, with nodes in float32."""
+        best = self._best
+        self._progress("choosing layers for float32", 0, None)
+        own = square_error(self._responses.output, self._truth)
+        sufficient = own * (10 ** (self._max_drop / 2 / 10) - 1)
+        real = in_float(*best.made, self._responses, sufficient)
+        graph, quantization = best.plain
+        mixed = self._candidate(QuantizedGraph(graph, replace(quantization, real=real)))
+        return self._whole(min((mixed.made, best.made), key=self._error))
+
+    def _error(self, made: QuantizedGraph) -> float:
+        """Mean square error of the output against that of the network."""
+        image, wanted = self._judged
+        return square_error(output_of(made.graph, image, made.quantization), wanted)
+
+    def _whole(self, small: QuantizedGraph) -> QuantizedGraph:
+        return QuantizedGraph(resized(small.graph, self.graph), small.quantization)
+
+    @cached_property
+    def _responses(self) -> Responses:
+        """On the parts of pictures that ranges are searched on."""
+        return Responses(self._small, self._parts("first", self._sample, 1))
+
+    @cached_property
+    def _judged(self) -> tuple[Tensor, Tensor]:
+        """(others, what the network makes of them), which choose between what was found."""
+        image = self._parts("last", self._sample, 1)
+        return image, output_of(self._small, image).clamp(0, 1)
+
+    @cached_property
+    def _truth(self) -> Tensor:
+        """The high-resolution pixels of the parts that ranges are searched on."""
+        scale = self.pictures.pairs[0].scale
+        return self._parts("first", [self.pictures.pairs[i].hr for i in self._sampled], scale)
+
+    def _parts(self, place: Place, pictures: Sequence[Rgb], scale: int) -> Tensor:
+        height, width = self._small.input_shape[1:] if fixed_size(self._small) else (SIDE, SIDE)
+        chosen = pictures[: _pictures_for(self._small)]
+        return crops(chosen, (scale * height, scale * width), place)
 
     def _fine_tuned(self) -> QuantizedGraph:
         from ailsr.export.int8.qat import fine_tuned

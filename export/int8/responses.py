@@ -17,7 +17,7 @@ class Responses:
 
     @torch.no_grad()
     def __init__(self, graph: Graph, image: Tensor) -> None:
-        self.graph = graph
+        self.graph, self.image = graph, image
         self._exact = {graph.input: image}
         for node in graph.nodes:
             inputs = [self._exact[name] for name in node.inputs]

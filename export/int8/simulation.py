@@ -115,14 +115,28 @@ def output_of(
     tensors = {graph.input: image}
     for node in graph.nodes:
         own = constants[node.output] if constants and node.output in constants else None
-        if quantization is not None and isinstance(node, Conv):
-            weight, bias = own or (torch.from_numpy(node.weight), torch.from_numpy(node.bias))
-            own = rounded_weight(weight, node, quantization), bias
-        values = clamped(compute(node, [tensors[name] for name in node.inputs], own), node)
-        if quantization is not None:
+        real = quantization is None or node.output in quantization.real
+        inputs = [tensors[name] for name in node.inputs]
+        if quantization is not None and not real:
+            inputs = as_read(inputs, node, quantization)
+            if isinstance(node, Conv):
+                weight, bias = own or (torch.from_numpy(node.weight), torch.from_numpy(node.bias))
+                own = rounded_weight(weight, node, quantization), bias
+        values = clamped(compute(node, inputs, own), node)
+        if quantization is not None and (not real or node.output == graph.output):
             values = rounded(values, quantization.tensors[node.output])
         tensors[node.output] = values
     return tensors[graph.output]
+
+
+def as_read(inputs: Sequence[Tensor], node: Node, quantization: Quantization) -> list[Tensor]:
+    """The values that ``node`` reads, those of tensors in float32 on levels where it reads such."""
+    return [
+        rounded(values, quantization.tensors[name])
+        if quantization.is_rounded(name, node)
+        else values
+        for name, values in zip(node.inputs, inputs, strict=True)
+    ]
 
 
 def convolve(node: Conv, image: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

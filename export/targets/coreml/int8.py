@@ -30,6 +30,8 @@ class QuantizedTranslator(Translator):
         self.quantization = quantization
         self.params = quantization.tensors
         self.levels: dict[str, Var] = {}
+        self.real: dict[str, Var] = {}
+        """What the nodes of a mixed precision compute in float."""
 
     def begin(self, image: Var) -> None:
         self.quantize(image, self.graph.input, 255)
@@ -44,10 +46,20 @@ class QuantizedTranslator(Translator):
             self.variables[tensor] = self.dequantize(tensor, 1, self.names[tensor])
         return self.variables[tensor]
 
+    def read(self, tensor: str, node: Node) -> Var:
+        rounded = self.quantization.is_rounded(tensor, node)
+        return self.load(tensor) if rounded or tensor not in self.real else self.real[tensor]
+
     def store(self, tensor: str, value: Var) -> None:
+        if tensor in self.quantization.real:
+            self.real[tensor] = value
+            if not self.quantization.leaves(self.graph, tensor):
+                return
         self.quantize(value, tensor, 1)
 
     def emit(self, node: Node, inputs: list[Var], name: str) -> Var:
+        if node.output in self.quantization.real:
+            return super().emit(node, inputs, f"{name}__raw")
         if isinstance(node, Clamped | Clip):
             clamp = UNBOUNDED if self.params[node.output].saturates_at(node.clamp) else node.clamp
             node = replace(node, clamp=clamp)
@@ -62,6 +74,8 @@ class QuantizedTranslator(Translator):
         return self._numbers(self.levels[tensor], tensor, unit, name)
 
     def between(self, value: Var, node: Node) -> Var:
+        if node.output in self.quantization.real:
+            return value
         levels = self._levels(value, node.output, 1, value.name)
         return self._numbers(levels, node.output, 1, f"{value.name}__real")
 
@@ -85,6 +99,8 @@ class QuantizedTranslator(Translator):
 
     def parameters(self, node: Conv) -> tuple[Var, NDArray[Any]]:
         """int8 weight and the bias on the grid that integer arithmetic would round it to."""
+        if node.output in self.quantization.real:
+            return super().parameters(node)
         levels, scale = self.quantization.weight(node)
         weight = self.mb.constexpr_affine_dequantize(
             quantized_data=levels,

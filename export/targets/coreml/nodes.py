@@ -74,7 +74,7 @@ class Translator:
             image = self.mb.cast(x=image, dtype="fp16", name=f"{self.graph.input}__float16")
         self.begin(image)
         for node in self.graph.nodes:
-            inputs = [self.load(tensor) for tensor in node.inputs]
+            inputs = [self.read(tensor, node) for tensor in node.inputs]
             self.store(node.output, self.emit(node, inputs, self.names[node.output]))
         pixels = self.end(f"{self.graph.output}__float16" if half else self.graph.output)
         return self.mb.cast(x=pixels, dtype="fp32", name=self.graph.output) if half else pixels
@@ -89,6 +89,10 @@ class Translator:
         out = self.mb.mul(x=self.load(self.graph.output), y=self.number(255), name=f"{name}__255")
         out = self.mb.clip(x=out, alpha=self.number(0), beta=self.number(255), name=f"{name}__clip")
         return self.mb.round(x=out, name=name)
+
+    def read(self, tensor: str, node: Node) -> Var:
+        """The variable that ``node`` reads of a tensor of the graph."""
+        return self.load(tensor)
 
     def load(self, tensor: str) -> Var:
         """The variable that holds a tensor of the graph."""

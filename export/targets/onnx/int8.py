@@ -5,7 +5,8 @@ roundings, and NPU back ends (QNN) in integers.
 
 Every tensor passes QuantizeLinear and DequantizeLinear; onnxruntime fuses each operator between
 them into its integer kernel (QLinearConv, QLinearAdd), and NPU back ends read the same form. A
-clamp is left to the saturation of QuantizeLinear wherever that does it.
+clamp is left to the saturation of QuantizeLinear wherever that does it. Nodes that a mixed
+precision leaves in float32 have no such pairs between them; their tensors are called "..._float".
 
 onnxruntime's direct convolution wants input channels by fours and 16 or more output channels by
 fours, and is twice as fast as its general one. So convolutions get channels of zero weight up to
@@ -94,15 +95,39 @@ class _Int8Model(OnnxModel):
     def compute_quantized(self, node: Node) -> None:
         """Append ``node`` between the float form of its inputs and the integer form of its
         output."""
-        if isinstance(node, Conv):
+        if node.output in self.quantization.real:
+            self._compute_real(node)
+        elif isinstance(node, Conv):
             self._convolve_quantized(node)
         else:
             inputs = [self._real(self.levels[t], self.params[t]) for t in node.inputs]
             result = self.compute(node, inputs, f"{node.output}_result", np.float32)
             self._finish(node, result, self.levels[node.output])
 
+    def _compute_real(self, node: Node) -> None:
+        """Append ``node`` in float32, and the integer form of its result where that is read."""
+        inputs = [
+            f"{t}_float"
+            if t in self.quantization.real
+            else self._real(self.levels[t], self.params[t])
+            for t in node.inputs
+        ]
+        clamp, output = (
+            node.clamp if isinstance(node, Clamped) else UNBOUNDED,
+            f"{node.output}_float",
+        )
+        if clamp == UNBOUNDED:
+            self.compute(node, inputs, output, np.float32)
+        else:
+            unbounded = self.compute(node, inputs, f"{output}_unbounded", np.float32)
+            self.clip(clamp, unbounded, output, np.float32)
+        if self.quantization.leaves(self.graph, node.output):
+            self._quantize(output, self.params[node.output], self.levels[node.output])
+
     def between(self, tensor: str, node: Node) -> str:
         """``tensor`` on the levels of the result, as back ends want it between two operators."""
+        if node.output in self.quantization.real:
+            return tensor
         params = self.params[node.output]
         return self._real(self._quantize(tensor, params, f"{tensor}_levels"), params)
 
@@ -120,7 +145,7 @@ class _Int8Model(OnnxModel):
         real = self._real(picture or self.levels[node.input], self.params[node.input])
         self._finish(node, self.convolve(node, [real, weight, bias], f"{output}_result"), levels)
         readers = self.graph.consumers(output)
-        if output in self.wide and not (readers and all(map(_reads_wide, readers))):
+        if output in self.wide and not (readers and all(map(self._reads_wide, readers))):
             self._narrow(output, len(node.weight))
 
     def _finish(self, node: Node, result: str, levels: str) -> None:
@@ -144,6 +169,10 @@ class _Int8Model(OnnxModel):
             name = self.constant(f"{tensor}_wide_pads", pads)
             self.add("Pad", [self.levels[tensor], name], f"{tensor}_wide", mode="constant")
         return f"{tensor}_wide"
+
+    def _reads_wide(self, node: Node) -> bool:
+        real = node.output in self.quantization.real
+        return isinstance(node, Conv) and node.groups == 1 and not real
 
     def _narrow(self, tensor: str, channels: int) -> None:
         """Append the uint8 form of ``tensor`` with the channels that mean something."""
@@ -208,7 +237,3 @@ class _Int8Model(OnnxModel):
 
 def _by_fours(channels: int) -> int:
     return -(-channels // 4) * 4
-
-
-def _reads_wide(node: Node) -> bool:
-    return isinstance(node, Conv) and node.groups == 1

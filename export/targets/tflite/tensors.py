@@ -71,6 +71,10 @@ class GraphTensors:
         self._indices[name, parameters or self.parameters(name)] = index
         return index
 
+    def has(self, name: str) -> bool:
+        """True if the tensor ``name`` of the graph is in the model already."""
+        return (name, self.parameters(name)) in self._indices
+
     def like(self, label: str, name: str, shape: Shape | None = None) -> int:
         """A further tensor, of the type and parameters of ``name`` and, unless given, its shape."""
         return self._activation(label, shape or self._shapes[name], self.parameters(name))

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ai_edge_litert.schema_py_generated import BuiltinOperator
 
-from ailsr.export.graph.graph import Graph
+from ailsr.export.graph.graph import Graph, Node
 from ailsr.export.graph.quantization import BITS, PIXELS, WIDE_PIXELS, QParams, Quantization
 from ailsr.export.targets.tflite.model import ModelBuilder
 from ailsr.export.targets.tflite.nodes import NodeTranslator
@@ -64,6 +64,10 @@ class _Translation:
         self.card = card
         self.model = ModelBuilder()
         self.tensors = GraphTensors(self.model, graph, card.precision, quantization)
+        self.quantization = quantization
+        self.real = quantization.real if quantization else frozenset[str]()
+        self.floats = GraphTensors(self.model, graph, "float32", None)
+        """What the nodes of a mixed precision compute in float32 and read."""
 
     def content(self) -> bytes:
         """The file's bytes."""
@@ -71,7 +75,10 @@ class _Translation:
         inputs = {graph.input: self._input(graph.input)}
         translator = NodeTranslator(self.model, self.tensors, graph)
         for node in graph.nodes:
-            translator.translate(node)
+            if node.output in self.real:
+                self._translate_real(node)
+            else:
+                translator.translate(node)
         outputs = {graph.output: self._output(graph.output)}
         self.model.metadata(METADATA_KEY, card.to_json().encode())
         self.model.metadata(SEAL_KEY, UNSEALED.encode())
@@ -79,6 +86,19 @@ class _Translation:
             self.model.metadata(*_HALF_ARITHMETIC)
         description = f"ailsr {card.network} x{card.scale} {card.precision}"
         return sealed(self.model.build(description, inputs, outputs))
+
+    def _translate_real(self, node: Node) -> None:
+        """``node`` in float32 between DEQUANTIZE and, where its levels are read, QUANTIZE."""
+        assert self.quantization is not None
+        for name in node.inputs:
+            if not self.floats.has(name):
+                levels = self.tensors.read(name)
+                self.floats.put(name, self.tensors.requantized(levels, name, None))
+        NodeTranslator(self.model, self.floats, self.graph).translate(node)
+        if self.quantization.leaves(self.graph, node.output):
+            levels = self.tensors.like(f"{node.output}/levels", node.output)
+            self.model.operator(BuiltinOperator.QUANTIZE, [self.floats.read(node.output)], levels)
+            self.tensors.put(node.output, levels)
 
     def _input(self, name: str) -> int:
         tensor = self.tensors.result(name)
