@@ -15,6 +15,7 @@ from ailsr.runtime.anatomy.lint_rules import DelegateName
 from ailsr.runtime.anatomy.registry import anatomy
 from ailsr.runtime.commands.command import entry_point, message, print_json, progress
 from ailsr.runtime.errors import AilsrError, EngineError, ParityError, UsageError, one_line
+from ailsr.runtime.files import check_output
 from ailsr.runtime.imaging.protocol import PROTOCOL, left_out
 from ailsr.train import zoo
 from ailsr.train.openmp import limit_spinning
@@ -58,6 +59,7 @@ def export(config: ExportConfig, progress: Progress) -> Report:
     try:
         from ailsr.export.exporter import Exporter
         from ailsr.export.reading.source import open_source
+        from ailsr.export.sensitivity_page import write_html
     except ModuleNotFoundError as error:
         raise EngineError(
             f'ailsr-export needs {error.name}: pip install "ailsr[export]"'
@@ -65,6 +67,8 @@ def export(config: ExportConfig, progress: Progress) -> Report:
 
     for target in config.targets:
         check_installed(target)
+    if config.sensitivity:
+        check_output(config.sensitivity)
     source = open_source(
         model,
         config.network,
@@ -106,6 +110,9 @@ def export(config: ExportConfig, progress: Progress) -> Report:
     _, reference = exporter.graph, exporter.reference  # an error in these is every file's
     if not config.allow_worse_than_bicubic:
         exporter.check_quality()
+    losses = exporter.int8.sensitivity() if config.sensitivity else []
+    if config.sensitivity:
+        write_html(f"What int8 costs {source.name} ×{source.scale}", losses, config.sensitivity)
     files, refused = [], []
     for target, precision in wanted:
         path = exporter.path(target, precision, config.output)
@@ -130,6 +137,7 @@ def export(config: ExportConfig, progress: Progress) -> Report:
         exporter.pictures.name,
         exporter.calibration_pictures.name,
         reference.scores.psnr_db,
+        losses,
         files,
         refused,
         {f.file: list(_lints(anatomy(f.file), config.lint)) for f in files} if config.lint else {},

@@ -206,6 +206,15 @@ class ExportConfig:
             show_default="no fine-tuning",
         ),
     ] = 0
+    sensitivity: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.html",
+            help="Draw what int8 costs each layer, activations and weights apart, to this HTML "
+            "page, and print it, the worst first.",
+            show_default=False,
+        ),
+    ] = None
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document, no table.")] = False
 
     def __post_init__(self) -> None:
@@ -229,6 +238,8 @@ class ExportConfig:
             raise UsageError(
                 f"--io {self.io} is for int8 files: add --precision int8, or leave --io out"
             )
+        if self.sensitivity and "int8" not in self.precisions:
+            raise UsageError("--sensitivity is of int8: add --precision int8, or leave it out")
         for delegate in self.lint:
             kind = DELEGATES[delegate].kind
             target = next(name for name in TARGETS if TARGETS[name].title == kind)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from ailsr.runtime.commands.command import stdout
 
 if TYPE_CHECKING:  # it imports torch, which takes seconds that --help does not need
     from ailsr.export.exporter import ExportedFile
+    from ailsr.export.int8.sensitivity import LayerLoss
 
 NOTABLE_DROP = 0.3
 """dB of PSNR from which a file's drop is worth a warning."""
@@ -49,6 +50,8 @@ class Report:
     calibration: str
     network_psnr: float
     """dB, of the network itself"""
+    sensitivity: list[LayerLoss]
+    """What int8 costs each layer, the worst first, where it was asked for."""
     files: list[ExportedFile]
     refused: list[RefusedFile]
     lint: dict[str, list[Lint]]
@@ -72,6 +75,8 @@ def print_table(report: Report) -> None:
         f"{report.network_psnr:.2f} dB PSNR ({report.protocol}) on {report.images}",
         soft_wrap=True,
     )
+    if report.sensitivity:
+        _print_sensitivity(report.sensitivity)
     headers = ["file", "target", "precision", "method"]
     command.print_table(
         [*headers, "size\nkB", "PSNR\ndB", "loss\ndB", "largest\ndifference"],
@@ -106,6 +111,24 @@ def print_table(report: Report) -> None:
         for result in lints:
             for line in (path, *result.lines()):
                 stdout.print(line, soft_wrap=True)
+
+
+def _print_sensitivity(losses: Sequence[LayerLoss]) -> None:
+    command.print_table(
+        ["layer", "operator", "MACs\n%", "activations\ndB", "weights\ndB"],
+        [
+            [
+                loss.layer,
+                loss.operator,
+                f"{100 * loss.macs_share:.1f}",
+                f"{loss.activations_db:.3f}",
+                f"{loss.weights_db:.3f}",
+            ]
+            for loss in losses
+        ],
+        names=2,
+    )
+    stdout.print("PSNR lost when one layer alone is in int8, by plain calibration", soft_wrap=True)
 
 
 def warnings(config: ExportConfig, report: Report) -> Iterator[str]:

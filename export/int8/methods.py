@@ -30,6 +30,7 @@ from ailsr.export.int8.equalization import equalized
 from ailsr.export.int8.mixed_precision import in_float
 from ailsr.export.int8.range_search import searched
 from ailsr.export.int8.responses import Responses, square_error
+from ailsr.export.int8.sensitivity import LayerLoss, sensitivity
 from ailsr.export.int8.simulation import output_of
 from ailsr.export.picture_sets import PictureSet
 from ailsr.runtime.card import Precision
@@ -144,6 +145,13 @@ class Int8Methods:
             self._made[method] = made
         return self._made[method]
 
+    def sensitivity(self) -> list[LayerLoss]:
+        """What each layer loses by plain calibration, on parts of the calibration pictures."""
+        channels = channel_ranges(self._small, self._low_resolution())
+        quantization = quantization_of(self._small, ranges(channels))
+        self._progress("rounding one layer after the other", 0, None)
+        return sensitivity(self._small, quantization, self._responses, self._own_error)
+
     @cached_property
     def _channels(self) -> ChannelRanges:
         return channel_ranges(self.graph, self._low_resolution())
@@ -196,8 +204,7 @@ class Int8Methods:
         """What was found by search, with nodes in float32."""
         best = self._best
         self._progress("choosing layers for float32", 0, None)
-        own = square_error(self._responses.output, self._truth)
-        sufficient = own * (10 ** (self._max_drop / 2 / 10) - 1)
+        sufficient = self._own_error * (10 ** (self._max_drop / 2 / 10) - 1)
         real = in_float(*best.made, self._responses, sufficient)
         graph, quantization = best.plain
         mixed = self._candidate(QuantizedGraph(graph, replace(quantization, real=real)))
@@ -223,10 +230,11 @@ class Int8Methods:
         return image, output_of(self._small, image).clamp(0, 1)
 
     @cached_property
-    def _truth(self) -> Tensor:
-        """The high-resolution pixels of the parts that ranges are searched on."""
+    def _own_error(self) -> float:
+        """Mean square error of the float network on the parts that ranges are searched on."""
         scale = self.pictures.pairs[0].scale
-        return self._parts("first", [self.pictures.pairs[i].hr for i in self._sampled], scale)
+        truth = self._parts("first", [self.pictures.pairs[i].hr for i in self._sampled], scale)
+        return square_error(self._responses.output, truth)
 
     def _parts(self, place: Place, pictures: Sequence[Rgb], scale: int) -> Tensor:
         height, width = self._small.input_shape[1:] if fixed_size(self._small) else (SIDE, SIDE)
