@@ -41,7 +41,8 @@ MAX_PSNR_DROP: dict[Precision, float] = {
 ADVICE: dict[Precision, str] = {
     "float32": "this is a fault of ailsr: please report it with the model",
     "float16": "the network's values are beyond float16: use --precision float32",
-    "int8": "calibrate on pictures like yours (--calibration DIR), fine-tune with --qat STEPS, "
+    "int8": "calibrate on pictures like yours (--calibration DIR), see where it is lost with "
+    "--sensitivity FILE.html, fine-tune with --qat STEPS, "
     "use --precision float16, or accept more with --max-drop DB",
     "int8x16": "calibrate on pictures like yours (--calibration DIR), use --precision float16, or "
     "accept more with --max-drop DB",

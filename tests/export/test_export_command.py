@@ -20,6 +20,9 @@ from numpy.typing import NDArray
 from ailsr.export import command, exporter
 from ailsr.export.exporter import default_input_size
 from ailsr.export.graph.graph import Conv
+from ailsr.export.graph.passes import macs
+from ailsr.export.graph.quantization import SAME_SCALE
+from ailsr.export.int8.methods import QuantizedGraph
 from ailsr.export.options import ExportConfig
 from ailsr.export.reading.source import network_source, open_source
 from ailsr.export.targets import PRECISIONS, TARGETS
@@ -205,7 +208,8 @@ def test_a_file_that_loses_too_much_is_not_written(folders, tmp_path, capsys):
     assert code == 1
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert line.startswith("error: the int8 file loses") and "allowed is 1e-06" in line
-    assert " by correction, " in line and " by calibration; " in line
+    assert " by correction, " in line and " by calibration, " in line
+    assert " by search, " in line and " by mixed precision; " in line
     assert list(tmp_path.iterdir()) == []
 
 
@@ -222,11 +226,50 @@ def test_int8_that_misses_the_limit_becomes_int8x16_and_says_so(folders, tmp_pat
     assert card is not None
     assert (card.precision, card.means) == ("int8x16", "16-bit activations")
     message = (
-        r"in dB \d+\.\d{3} by correction, \d+\.\d{3} by calibration \(Core ML has no int8x16\)"
+        r"in dB \d+\.\d{3} by correction, \d+\.\d{3} by calibration, \d+\.\d{3} by search, "
+        r"\d+\.\d{3} by mixed precision \(Core ML has no int8x16\)"
     )
     with pytest.raises(ParityError, match=message):
         work.export("coreml", "int8", tmp_path)
     assert list(tmp_path.iterdir()) == [Path(found.file)]
+
+
+def test_what_int8_costs_each_layer_is_printed_and_drawn(folders, tmp_path, capsys):
+    page = tmp_path / "layers.html"
+    arguments = (
+        "zoo:sesr_m3_x2", "--target=tflite", f"--input-size={SIZE}", f"--output={tmp_path}",
+        f"--sensitivity={page}", *(f"--{name}={folder}" for name, folder in folders.items()),
+    )  # fmt: skip
+    assert ailsr_export(*arguments, "--precision=int8", "--json") == 0
+    losses = json.loads(capsys.readouterr().out)["sensitivity"]
+    graph = exporter.Exporter(open_source(zoo.path("sesr_m3_x2")), (64, 72)).int8.graph
+    moved = {node.output for node in graph.nodes if isinstance(node, SAME_SCALE)}
+    assert {loss["layer"] for loss in losses} == {n.output for n in graph.nodes} - moved
+    sums = [loss["activations_db"] + loss["weights_db"] for loss in losses]
+    assert sums == sorted(sums, reverse=True) and 0.001 < sums[0] < 1 and sums[-1] >= 0
+    assert sum(loss["macs_share"] for loss in losses) == pytest.approx(1)
+    text = page.read_text()
+    places = [text.index(f">{loss['layer']}<") for loss in losses]
+    assert places == sorted(places) and "×2" in text
+    assert ailsr_export(*arguments, "--precision=float32") == 1
+    assert "--sensitivity is of int8" in capsys.readouterr().err
+
+
+def test_the_card_tells_what_a_mixed_precision_leaves_in_float(
+    sane, folders, tmp_path, monkeypatch
+):
+    work = exporter.Exporter(network_source(sane("sesr_m3")), (64, 72), max_drop=99, **folders)
+    graph, quantization = work.int8.quantized("correction")
+    real = frozenset({"conv_2"})
+    mixed = QuantizedGraph(graph, replace(quantization, real=real))
+    monkeypatch.setitem(work.int8._made, "mixed precision", mixed)
+    share = macs(graph)["conv_2"] / sum(macs(graph).values())
+    for target in TARGETS:
+        file = work.export_by("mixed precision", target, tmp_path)
+        means = f"mixed precision: 1 of {len(graph.nodes)} operators in float32, {share:.1%} of"
+        upscaler = load(file.file)
+        assert file.method == upscaler.card.means == f"{means} the MACs"
+        assert file.precision == "int8" and upscaler.fidelity().levels <= 2
 
 
 def test_the_method_that_was_enough_for_one_target_comes_first(sane, folders, tmp_path):
@@ -372,7 +415,8 @@ def test_core_ml_has_no_int8x16(model, folders, tmp_path, capsys):
 
 def test_fine_tuning_takes_the_place_of_int8x16(sane, folders, tmp_path):
     work = exporter.Exporter(network_source(sane("sesr_m3")), (64, 72), qat_steps=2, **folders)
-    assert work.int8.order("int8") == ["correction", "calibration", "fine-tuning"]
+    methods = ["correction", "calibration", "search", "mixed precision", "fine-tuning"]
+    assert work.int8.order("int8") == methods
     file = work.export_by("fine-tuning", "tflite", tmp_path)
     assert file.method == "fine-tuning" and abs(file.psnr_drop) < 0.1
 
