@@ -30,10 +30,10 @@ Channels = Literal["rgb", "bgr"]
 
 TRIAL_SIDE = 64
 """Sides in pixels of the image that a file enlarges to be judged by."""
-TIE_DB = 0.5
-"""PSNR by which another encoding has to be better than the one preferred to it. By their own,
-networks of others and the zoo's are better than by the next by 0.8 dB or more; networks that hardly
-do more than repeat pixels do so by each."""
+TIE_DB = 1.0
+"""PSNR by which another encoding has to be better than the one preferred to it. Networks of 0..255
+are better so by 7 dB and more; those that hardly do more than repeat pixels do as well by each, and
+those of 0..1 that remove noise as well in 0..255, where their biases count less."""
 TIE_ERROR = 4.0
 """Squared levels by which it also has to be better: what a bias of two levels makes."""
 NO_IMAGE_DB = 10.0

@@ -28,8 +28,11 @@ from ailsr.export.reading.source import open_source
 from ailsr.export.targets.onnx import writer as onnx_writer
 from ailsr.runtime import load
 from ailsr.runtime.card import Card
+from ailsr.runtime.commands import show
+from ailsr.runtime.engines.encoding import RANGES, Encoding, Range
 from ailsr.runtime.errors import AilsrError, ModelError, UsageError
 from ailsr.runtime.imaging.image import write
+from ailsr.train import zoo
 from ailsr.train.networks.skip import NearestAnchor
 
 SIZE = (24, 32)
@@ -122,6 +125,107 @@ def test_a_source_tells_what_the_file_holds(files, photographs, file, name, size
     np.testing.assert_allclose(source.run(image), expected, atol=1e-5)
     graph = source.graph(SIZE)
     np.testing.assert_allclose(run_graph(graph, image)["upscaled"], expected, atol=1e-5)
+
+
+class Recoded(nn.Module):
+    """``Theirs`` in another encoding: RGB or BGR, its ranges normalised by means and deviations."""
+
+    def __init__(self, encoding: Encoding) -> None:
+        super().__init__()
+        self.theirs, self.bgr = Theirs(), encoding.channels == "bgr"
+        for name in ("input", "output"):
+            ends = getattr(encoding, name)
+            for number, value in (("offset", ends.offset), ("step", ends.step)):
+                self.register_buffer(f"{name}_{number}", torch.from_numpy(value).view(1, 3, 1, 1))
+
+    def forward(self, x):
+        x = self.ordered(x)
+        x = self.theirs((x - self.input_offset) / self.input_step)
+        x = x * self.output_step + self.output_offset
+        return self.ordered(x)
+
+    def ordered(self, x):
+        return torch.cat([x[:, 2:], x[:, 1:2], x[:, :1]], 1) if self.bgr else x
+
+
+ENCODINGS = [
+    Encoding(RANGES["0..255"]),
+    Encoding(RANGES["-1..1"], RANGES["-1..1"]),
+    Encoding(RANGES["imagenet"], RANGES["0..1"]),
+    Encoding(Range.parse("mean=0.45,0.44,0.4/std=0.00392157"), RANGES["0..255"], "bgr"),
+]
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS, ids=str)
+@pytest.mark.parametrize("suffix", [".onnx", ".pt2"])
+def test_the_graph_takes_and_returns_rgb_whatever_the_network_does(
+    photographs, tmp_path, encoding, suffix
+):
+    path = saved(Recoded(encoding), tmp_path / f"net{suffix}")
+    source = open_source(path, candidates=[encoding])
+    assert source.encoding == encoding
+    image = photographs["chelsea"][50:74, 100:132].astype(np.float32) / 255
+    with torch.inference_mode():
+        batch = torch.from_numpy(image).permute(2, 0, 1)[None]
+        expected = Theirs()(batch)[0].permute(1, 2, 0).numpy()
+    np.testing.assert_allclose(source.run(image), expected, atol=2e-5)
+    graph = source.graph(SIZE)
+    np.testing.assert_allclose(run_graph(graph, image)["upscaled"], expected, atol=2e-5)
+
+
+def test_what_is_said_of_the_range_is_done_and_written_into_the_card(pictures, tmp_path, capsys):
+    """Where only the input is said, the output is found."""
+    model = saved(
+        Recoded(Encoding(Range.between(-2, 2), RANGES["0..255"], "bgr")), tmp_path / "n.onnx"
+    )
+    code, _, err = ailsr_export(
+        capsys, model, "--input-range=-2..2", "--channels=bgr", "--input-size=48x56",
+        "--target=onnx", "--precision=float32", f"--output={tmp_path}", *pictures,
+    )  # fmt: skip
+    assert code == 0, err
+    card = load(tmp_path / "n_x2_float32.onnx").card
+    assert card is not None
+    assert (card.input_range, card.output_range) == ("-2..2 BGR", "0..255 BGR")
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(sys, "argv", ["ailsr-show", str(tmp_path / "n_x2_float32.onnx")])
+        show.cli()
+    assert "-2..2 BGR and returns 0..255 BGR" in capsys.readouterr().out
+
+
+def test_a_network_that_makes_no_image_is_refused_or_taken_for_one_of_0_to_1(tmp_path):
+    flat = nn.Conv2d(3, 3, 1)
+    nn.init.constant_(flat.weight, 0.01)
+    path = saved(nn.Sequential(Theirs(), flat, nn.Tanh()), tmp_path / "random.onnx")
+    with pytest.raises(
+        ModelError, match=r"none of the ranges 0\.\.1, 0\.\.255, -1\.\.1, imagenet: "
+    ):
+        open_source(path)
+    assert open_source(path, must_fit=False).encoding == Encoding()
+
+
+def test_a_network_worse_than_bicubic_interpolation_is_refused(files, pictures, tmp_path, capsys):
+    arguments = (
+        files["onnx"], "--input-size=48x56", "--target=onnx", "--precision=float32",
+        f"--output={tmp_path}", *pictures,
+    )  # fmt: skip
+    code, _, err = ailsr_export(capsys, *arguments, untrained=False)
+    assert code == 1 and not [*tmp_path.iterdir()]
+    assert re.search(r"worse than bicubic interpolation, \d\d\.\d\d dB against \d\d\.\d\d", err)
+    arguments = zoo.path("quicksrnet_small_x2"), *arguments[1:]
+    code, _, err = ailsr_export(capsys, *arguments, untrained=False)
+    assert code == 0, err
+
+
+@pytest.mark.parametrize("text", ["0..", "255", "imagenet2", "1..1", "mean=0.5"])
+def test_a_range_that_cannot_be_read_is_one_line(files, tmp_path, capsys, text):
+    code, _, err = ailsr_export(capsys, files["onnx"], f"--input-range={text}")
+    assert code == 1 and len(err.splitlines()) == 1
+    assert f"--input-range {text}: give one of 0..1, 0..255, -1..1, imagenet" in err
+
+
+def test_a_checkpoint_has_no_range_to_give(capsys):
+    code, _, err = ailsr_export(capsys, zoo.path("quicksrnet_small_x2"), "--channels=bgr")
+    assert code == 1 and "leave --input-range, --output-range and --channels out" in err
 
 
 def test_the_program_of_a_network_is_its_graph(files):

@@ -7,7 +7,7 @@ package org.ailsr.core;
  */
 final class Encoding {
   private static final int TRIAL_SIDE = 64;
-  private static final double TIE_DB = 0.5;
+  private static final double TIE_DB = 1;
   private static final double TIE_ERROR = 4; // squared levels
   private static final double NO_IMAGE_DB = 10;
   private static final double LEAST_ERROR = 65; // squared levels
