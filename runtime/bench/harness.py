@@ -6,7 +6,7 @@ standard library only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -30,9 +30,7 @@ from ailsr.runtime.imaging.metrics import ALWAYS, MetricName, taken
 from ailsr.runtime.imaging.no_reference import NO_REFERENCE, NoReference
 from ailsr.runtime.imaging.protocol import PROTOCOL, Protocol, Quality, protocol_name
 from ailsr.runtime.imaging.resize import enlarge
-
-Report = Callable[[str, float], None]
-"""Called with (what comes next, files that are done; fractions for a part of one)."""
+from ailsr.runtime.progress import Progress, silent
 
 
 @dataclass(frozen=True)
@@ -79,8 +77,10 @@ class Plan:
         return protocol_name(self.protocol, Degradation.from_json(self.degradation))
 
 
-def measure_files(plan: Plan, report: Report) -> Results:
+def measure_files(plan: Plan, progress: Progress) -> Results:
     """Every file in a process of its own, taking turns; then the baselines, beside one file.
+
+    ``progress`` counts files, in fractions for a part of one.
 
     Raises UsageError for an engine or cores that do not exist, EngineError for a library that is
     not installed.
@@ -118,30 +118,30 @@ def measure_files(plan: Plan, report: Report) -> Results:
     order = [place for group in groups for place in group]
     shares = [0.0] * len(order)
 
-    def progress(number: int, what: str, share: float) -> None:
-        shares[number] = max(shares[number], share)
-        report(f"{Path(plan.files[order[number]]).name}: {what}", sum(shares))
+    def tell(number: int, what: str, done: float, of: float) -> None:
+        shares[number] = max(shares[number], done / of)
+        progress(f"{Path(plan.files[order[number]]).name}: {what}", sum(shares), len(shares))
 
     measured = measure_in_rounds(
         [[requests[place] for place in group] for group in groups],
-        progress,
+        [partial(tell, number) for number in range(len(order))],
         processes,
         lambda files: plan.percent is None or decided(files, plan.percent),
     )
     files = [measured.files[order.index(place)] for place in range(len(order))]
     if resizers := _resizers(plan.baselines, files):
-        report("bicubic", len(files))
+        progress("bicubic", len(files), len(files))
         beside = [replace(requests[order[0]], images=None, sustained_minutes=0.0)]
         beside += [replace(request(str(resizer)), engine=None) for resizer in resizers]
-        found = measure_in_rounds([beside], lambda *_: None, processes)
+        found = measure_in_rounds([beside], [silent] * len(beside), processes)
         files += found.files[1:]
     scales = {file.scale for file in files if isinstance(file, Measurement)}
     bicubic, before = {}, {}
     if plan.images and plan.no_reference:
-        report("bicubic", len(plan.files))
+        progress("bicubic", len(plan.files), len(plan.files))
         before = unreferenced(Path(plan.images), scales)
     elif plan.images:
-        report("bicubic", len(plan.files))
+        progress("bicubic", len(plan.files), len(plan.files))
         judged = {
             scale: bicubic_quality(Path(plan.images), scale, plan.protocol, computed, degradation)
             for scale in scales

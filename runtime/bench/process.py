@@ -8,9 +8,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from typing import IO, Any, TypeVar
 
 from ailsr.runtime.bench.latency import Latency, Ratio, relative_to
@@ -20,14 +19,13 @@ from ailsr.runtime.bench.report_document import read_file
 from ailsr.runtime.bench.request import Request
 from ailsr.runtime.bench.upscale import UpscaleRequest
 from ailsr.runtime.errors import EngineError
+from ailsr.runtime.progress import Progress, silent
 
 Found = TypeVar("Found")
 Turns = Generator[None, None, Found]
 """Yields when a worker hands its turn over; returns what it found."""
 COMMAND = [sys.executable, "-P", "-m", "ailsr.runtime.bench.worker"]
 
-Progress = Callable[[str, float], None]
-"""Called with (what comes next, share of the file's work that is done)."""
 SIDE_BY_SIDE = 5
 """Processes that are alive at the same time at most: each holds a file's memory."""
 
@@ -54,7 +52,7 @@ def measure(
 
 def measure_side_by_side(
     requests: Sequence[Request],
-    progress: Callable[[int, str, float], None],
+    progress: Sequence[Progress],
     command: Sequence[str] = COMMAND,
     background: ReferenceRequest | None = None,
 ) -> Round:
@@ -62,8 +60,7 @@ def measure_side_by_side(
 
     The files' blocks of runs alternate (A B C C B A ...), so that whatever else the machine does
     burdens them alike. ``SIDE_BY_SIDE`` files at a time; the baseline is run again beside the next
-    ones. ``background`` takes its turns with them. ``progress`` is called with the file's place in
-    ``requests``, and as for ``measure``.
+    ones. ``background`` takes its turns with them. ``progress`` has one receiver for each file.
     """
     found: list[Measurement | Failure] = []
     references: list[Latency] = []
@@ -75,8 +72,8 @@ def measure_side_by_side(
         wave = [replace(requests[place], in_turn=not alone) for place in places]
         if baseline:  # only its latency beside these files is new
             wave[0] = replace(wave[0], images=None, sustained_minutes=0.0, only_latency=True)
-        reports = [partial(progress, place) for place in places]
-        together, own = _in_turn(wave, reports, command, background)
+        told = [progress[place] for place in places]
+        together, own = _in_turn(wave, told, command, background)
         references += [own] if own else []
         timed = [getattr(file, "whole_path", None) is not None for file in together]
         if not baseline and any(timed):
@@ -92,13 +89,13 @@ def measure_side_by_side(
 
 def upscale(request: UpscaleRequest, command: Sequence[str] = COMMAND) -> None:
     """Upscale images in a process of its own. Raises EngineError when that fails."""
-    for _ in _run("upscale", request, _silent, command):
+    for _ in _run("upscale", request, silent, command):
         pass
 
 
 def _in_turn(
     requests: Sequence[Request],
-    reports: Sequence[Progress],
+    progress: Sequence[Progress],
     command: Sequence[str],
     reference: ReferenceRequest | None = None,
 ) -> tuple[list[Measurement | Failure], Latency | None]:
@@ -106,8 +103,8 @@ def _in_turn(
     blocks: list[list[float]] = []
     background = _reference(reference, command, blocks)
     workers = {
-        place: _attempt(request, report, command)
-        for place, (request, report) in enumerate(zip(requests, reports, strict=True))
+        place: _attempt(request, told, command)
+        for place, (request, told) in enumerate(zip(requests, progress, strict=True))
     }
     found: dict[int, Measurement | Failure] = {}
     try:
@@ -147,13 +144,9 @@ def _reference(
     """The reference workload's turns, without end; without it where it fails."""
     if request is not None:
         with contextlib.suppress(EngineError):
-            yield from _run("reference", request, _silent, command, blocks)
+            yield from _run("reference", request, silent, command, blocks)
     while True:
         yield
-
-
-def _silent(what: str, share: float) -> None:
-    """Progress that nobody is told."""
 
 
 def _with_ratios(
@@ -221,7 +214,7 @@ def _run(
                     yield
                     _say(worker.stdin, "go on")
                 else:
-                    progress(message["what"], message["done"] / message["of"])
+                    progress(message["what"], message["done"], message["of"])
             return failed(_death(worker.wait(), log))
         finally:
             worker.kill()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from ailsr.runtime.bench import process, reference
 from ailsr.runtime.bench.latency import BLOCKS, Latency, Ratio
@@ -17,13 +18,12 @@ from ailsr.runtime.bench.process import Round
 from ailsr.runtime.bench.reference import Reference, ReferenceRequest
 from ailsr.runtime.bench.request import Request
 from ailsr.runtime.bench.system import Conditions, Noise
+from ailsr.runtime.progress import Progress
 
 PROCESSES = 5
 """Fresh processes for each file, unless told otherwise."""
 MOST_PROCESSES = 20
 """When a comparison goes on until it is precise enough."""
-Progress = Callable[[int, str, float], None]
-"""Called with a file's place, what comes next, and the share of its work that is done."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Measured:
 
 def measure_in_rounds(
     groups: Sequence[Sequence[Request]],
-    progress: Progress,
+    progress: Sequence[Progress],
     processes: int = PROCESSES,
     enough: Callable[[Sequence[Measurement | Failure]], bool] = lambda files: True,
 ) -> Measured:
@@ -47,22 +47,17 @@ def measure_in_rounds(
 
     A round measures every file once; the files of a group take turns, with the ratio to the
     group's first. After ``processes`` rounds there are more, up to ``MOST_PROCESSES``, until
-    ``enough`` says so of all that is known.
+    ``enough`` says so of all that is known. ``progress`` has one receiver for each file.
     """
     requests = [request for group in groups for request in group]
     rounds: list[list[Measurement | Failure]] = []
     references: list[Latency] = []
     while len(rounds) < processes or (len(rounds) < MOST_PROCESSES and not enough(_all(rounds))):
-        done = len(rounds)
-
-        def tell(place: int, what: str, share: float, done: int = done) -> None:
-            of = max(processes, done + 1)
-            note = f"{what} ({done + 1} of {of})" if of > 1 else what
-            progress(place, note, (done + share) / of)
-
+        number, of = len(rounds), max(processes, len(rounds) + 1)
+        told = [partial(_in_round, receiver, number, of) for receiver in progress]
         found: list[Measurement | Failure] = []
         for group in filter(None, groups):
-            measured = _round(group, processes, rounds, len(found), tell)
+            measured = _round(group, processes, rounds, len(found), told[len(found) :])
             found += measured.files
             references += measured.references
         rounds.append(found)
@@ -78,7 +73,7 @@ def _round(
     processes: int,
     rounds: Sequence[Sequence[Measurement | Failure]],
     start: int,
-    progress: Progress,
+    progress: Sequence[Progress],
 ) -> Round:
     """One round of a group whose first file is the ``start``-th of all; what has failed in the
     first is not tried again."""
@@ -93,9 +88,7 @@ def _round(
     ]
     asked = ReferenceRequest(group[0].threads or 1, group[0].cores)
     if not rounds:
-        return process.measure_side_by_side(
-            share, lambda place, *rest: progress(start + place, *rest), background=asked
-        )
+        return process.measure_side_by_side(share, progress, background=asked)
     before = rounds[0][start : start + len(group)]
     again = [
         n for n, file in enumerate(before) if isinstance(file, Measurement) and file.whole_path
@@ -104,13 +97,21 @@ def _round(
         return Round(list(before), [])
     repeated = process.measure_side_by_side(
         [replace(share[n], images=None, sustained_minutes=0.0, only_latency=True) for n in again],
-        lambda place, *rest: progress(start + again[place], *rest),
+        [progress[n] for n in again],
         background=asked,
     )
     files = list(before)
     for n, file in zip(again, repeated.files, strict=True):
         files[n] = file
     return Round(files, repeated.references)
+
+
+def _in_round(
+    progress: Progress, number: int, rounds: int, what: str, done: float, of: float
+) -> None:
+    """Tell ``progress`` how far a file is in round ``number`` of ``rounds``."""
+    note = f"{what} ({number + 1} of {rounds})" if rounds > 1 else what
+    progress(note, number + done / of, rounds)
 
 
 def _all(rounds: Sequence[Sequence[Measurement | Failure]]) -> list[Measurement | Failure]:

@@ -54,16 +54,15 @@ from ailsr.runtime.imaging.degradation import Degradation
 from ailsr.runtime.imaging.image import Rgb
 from ailsr.runtime.memory import peak_memory_bytes
 from ailsr.runtime.probe import Fidelity, probe_image
+from ailsr.runtime.progress import Progress
 from ailsr.runtime.upscaling.upscaler import Upscaler, load
 
-Report = Callable[[str, int, int], None]
-"""Called with (what comes next, steps done, steps in all)."""
 PARTS_RUNS, PARTS_SECONDS = 10, 1.0
 
 
 def measure(
     request: Request,
-    report: Report,
+    progress: Progress,
     turn: Callable[[], None] = lambda: None,
     root: Path = ROOT,
     keep: Callable[[Measurement], None] = lambda found: None,
@@ -78,7 +77,7 @@ def measure(
     steps = (request.blocks + 2) * (2 if request.images else 1)  # PSNR is the other half
 
     def step(what: str, done: int) -> None:
-        report(what, done, steps)
+        progress(what, done, steps)
 
     step("load", 0)
     chosen = None
@@ -120,7 +119,7 @@ def measure(
         return found
     if engine.measurable:
         keep(found)
-    return replace(found, **measure_quality(upscaler, request, report))
+    return replace(found, **measure_quality(upscaler, request, progress))
 
 
 def opened(request: Request, threads: int) -> Upscaler:
@@ -207,13 +206,13 @@ def measure_speed(
     }
 
 
-def measure_quality(upscaler: Upscaler, request: Request, report: Report) -> dict[str, Any]:
+def measure_quality(upscaler: Upscaler, request: Request, progress: Progress) -> dict[str, Any]:
     """The figures of a ``Measurement`` that are of the images of ``request``, by name."""
     folder, upscale, scale = Path(request.images or ""), upscaler.upscale, upscaler.scale
 
     def tick(done: int, total: int) -> None:
         what = "blocks and noise" if request.no_reference else "PSNR"
-        report(what, total + done, 2 * total)  # latency was the first half
+        progress(what, total + done, 2 * total)  # latency was the first half
 
     if request.no_reference:
         figures, left_out = judge_without_reference(upscale, folder, scale, tick)
@@ -250,7 +249,7 @@ def main() -> None:
         def emit(**message: object) -> None:
             output.write(json.dumps(message) + "\n")
 
-        def report(what: str, done: int, of: int) -> None:
+        def progress(what: str, done: float, of: float) -> None:
             emit(what=what, done=done, of=of)
 
         def turn() -> None:
@@ -272,7 +271,7 @@ def main() -> None:
                 alone: Callable[[], None] = lambda: None  # noqa: E731
                 found = measure(
                     wanted,
-                    report,
+                    progress,
                     turn if wanted.in_turn else alone,
                     keep=lambda known: emit(kept=write_file(known)),
                 )

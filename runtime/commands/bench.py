@@ -9,13 +9,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from rich.progress import Progress
+from rich.progress import Progress as ProgressBar
 
 from ailsr.runtime.bench import budget, findings, process
 from ailsr.runtime.bench.comparison import compare_pairs
 from ailsr.runtime.bench.exchange import WRITERS
 from ailsr.runtime.bench.exported import read_exported
-from ailsr.runtime.bench.harness import Report
 from ailsr.runtime.bench.measurement import Failure
 from ailsr.runtime.bench.report_document import as_text, to_document
 from ailsr.runtime.bench.results import Results
@@ -41,6 +40,7 @@ from ailsr.runtime.imaging import image, no_reference, protocol
 from ailsr.runtime.imaging.crops import Crop, crop, crop_without_reference
 from ailsr.runtime.imaging.image import Rgb
 from ailsr.runtime.imaging.metrics import taken, titles
+from ailsr.runtime.progress import Progress
 
 MOST_CROPS = 6
 """Pictures that the HTML report shows."""
@@ -87,7 +87,7 @@ def main(config: BenchConfig) -> None:
     devices = [open_device(name, config.apk, config.delegate) for name in config.device]
     several = len(devices) > 1
     with progress() as bar:
-        reports = [_reporter(bar, device, len(plan.files)) for device in config.device]
+        reports = [_reporter(bar, device) for device in config.device]
         outcomes = measure_on(devices, plan, reports)
     found = [
         replace(outcome, files=[*outcome.files, *refused])
@@ -136,11 +136,11 @@ def main(config: BenchConfig) -> None:
         judge(comparison, config.fail_on_slower)
 
 
-def _reporter(bar: Progress, device: str, files: int) -> Report:
+def _reporter(bar: ProgressBar, device: str) -> Progress:
     """A line of the progress bar for ``device``."""
     title = "measuring" if device == LOCAL else device
-    task = bar.add_task(title, total=files, note="")
-    return lambda what, done: bar.update(task, completed=done, note=what)
+    task = bar.add_task(title, total=None, note="")
+    return lambda what, done, of: bar.update(task, completed=done, total=of, note=what)
 
 
 def _failures(results: Results) -> str:

@@ -267,7 +267,7 @@ def _upscale(networks: Networks, source: Path, output: Path, bar: Progress) -> d
             exif=exif,
         ) as writer:
             for band in pool.bands(
-                [rows], lambda done, total: bar.update(task, completed=done, total=total)
+                [rows], lambda what, done, of: bar.update(task, completed=done, total=of)
             ):
                 _write_band(writer, band, picture.alpha if kept else None, pool.scale)
     finally:

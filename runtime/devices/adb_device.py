@@ -20,7 +20,7 @@ from typing import Any
 from PIL import Image
 
 from ailsr.runtime import documents
-from ailsr.runtime.bench.harness import Plan, Report, bicubic_quality
+from ailsr.runtime.bench.harness import Plan, bicubic_quality
 from ailsr.runtime.bench.measurement import Failure, Measurement
 from ailsr.runtime.bench.report_document import read_results
 from ailsr.runtime.bench.results import Results
@@ -32,6 +32,7 @@ from ailsr.runtime.imaging import protocol
 from ailsr.runtime.imaging.degradation import Degradation
 from ailsr.runtime.imaging.metrics import ALWAYS
 from ailsr.runtime.imaging.protocol import Pair
+from ailsr.runtime.progress import Progress
 from ailsr.runtime.rules import check, number, text
 
 PACKAGE = "org.ailsr.demo"
@@ -51,9 +52,9 @@ class AdbDevice:
         self._apk = apk
         self._delegate = delegate
 
-    def measure(self, plan: Plan, report: Report) -> Results:
+    def measure(self, plan: Plan, progress: Progress) -> Results:
         """As ``Device.measure``."""
-        report("connecting", 0)
+        progress("connecting", 0, len(plan.files))
         beyond = set(plan.metrics) - set(ALWAYS)
         for option, given in (
             (f"--metric {' '.join(sorted(beyond))}", beyond),
@@ -73,11 +74,11 @@ class AdbDevice:
             digests = {file: sha256(path) for file, path in models.items()}
             files |= {digests[file]: path for file, path in models.items()}
             self._adb.connect()
-            self._prepare(report)
+            self._prepare(progress)
             stored = set(self._adb.shell(f"ls {FILES}").split())
             for digest, path in files.items():
                 if digest not in stored:
-                    report(f"sending {path.name}", 0)
+                    progress(f"sending {path.name}", 0, len(plan.files))
                     self._adb.push(path, f"{FILES}/{digest}")
             request = {
                 "schema": "ailsr-request",
@@ -92,7 +93,7 @@ class AdbDevice:
                 "protocol": plan.protocol,
                 "pictures": pictures,
             }
-            document = self._run(request, Path(folder), report, patience(plan))
+            document = self._run(request, Path(folder), progress, patience(plan))
         if "error" in document:
             raise DeviceError(
                 f"the app on {self._adb.serial} refused: {one_line(document['error'], 500)}"
@@ -125,10 +126,10 @@ class AdbDevice:
         """As ``Device.close``."""
         self._adb.stop()
 
-    def _prepare(self, report: Report) -> None:
+    def _prepare(self, progress: Progress) -> None:
         """The app is there and idle, its folder clean. Raises DeviceError when it is not there."""
         if self._apk is not None:
-            report(f"installing {self._apk.name}", 0)
+            progress(f"installing {self._apk.name}", 0, 1)
             self._adb.install(self._apk)
         if "package:" not in self._adb.shell(f"pm path {PACKAGE}", check=False):
             raise DeviceError(
@@ -142,7 +143,7 @@ class AdbDevice:
         )
 
     def _run(
-        self, request: Mapping[str, Any], folder: Path, report: Report, silence: float
+        self, request: Mapping[str, Any], folder: Path, progress: Progress, silence: float
     ) -> dict[str, Any]:
         """The report of the app on ``request``, which is removed with all that it led to."""
         paths = {name: f"{BENCH}/{name}/{request['id']}.json" for name in PER_RUN}
@@ -155,7 +156,7 @@ class AdbDevice:
             if "Error" in said:
                 reason = one_line(said[said.index("Error") :], None)
                 raise DeviceError(f"the app on {self._adb.serial} cannot be started: {reason}")
-            self._wait(paths, request, report, silence)
+            self._wait(paths, request, progress, silence)
             document = documents.parse(self._adb.read(paths["reports"]))
             if not isinstance(document, dict):
                 raise ValueError("no object")
@@ -172,7 +173,7 @@ class AdbDevice:
         self,
         paths: Mapping[str, str],
         request: Mapping[str, Any],
-        report: Report,
+        progress: Progress,
         silence: float,
     ) -> None:
         """Until the report is there. Raises DeviceError when the app ends or hangs before."""
@@ -191,9 +192,9 @@ class AdbDevice:
             if said != seen:
                 seen, since = said, time.monotonic()
                 with suppress(ValueError):  # nothing was said yet
-                    progress = check(documents.parse(said), _PROGRESS, len(_PROGRESS))
-                    share = progress["done"] / max(progress["of"], 1)
-                    report(progress["what"], share * len(request["files"]))
+                    told = check(documents.parse(said), _PROGRESS, len(_PROGRESS))
+                    files = len(request["files"])
+                    progress(told["what"], files * told["done"] / max(told["of"], 1), files)
             if time.monotonic() - since > silence:
                 raise DeviceError(
                     f"the app on {self._adb.serial} made no progress for {silence:.0f} s: look at "

@@ -7,10 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Literal, Protocol
 
 from ailsr.runtime.anatomy.registry import anatomy
-from ailsr.runtime.bench.harness import Plan, Report
+from ailsr.runtime.bench.harness import Plan
 from ailsr.runtime.bench.results import Results
 from ailsr.runtime.engines.interface import Interface
 from ailsr.runtime.errors import AilsrError
+from ailsr.runtime.progress import Progress
 
 LOCAL = "local"
 STALLED = 300.0
@@ -25,7 +26,7 @@ class Device(Protocol):
     name: str
     """As ``--device`` gives it."""
 
-    def measure(self, plan: Plan, report: Report) -> Results:
+    def measure(self, plan: Plan, progress: Progress) -> Results:
         """The device's results; files and images that it lacks are sent to it first.
 
         Raises DeviceError when it cannot be reached or used, or is lost; nothing of the run is
@@ -39,13 +40,13 @@ class Device(Protocol):
 
 
 def measure_on(
-    devices: Sequence[Device], plan: Plan, reports: Sequence[Report]
+    devices: Sequence[Device], plan: Plan, progress: Sequence[Progress]
 ) -> list[Results | AilsrError]:
     """The results of each device, or its error; all measure at the same time."""
 
-    def measure(device: Device, report: Report) -> Results | AilsrError:
+    def measure(device: Device, progress: Progress) -> Results | AilsrError:
         try:
-            return device.measure(plan, report)
+            return device.measure(plan, progress)
         except AilsrError as error:
             return error
 
@@ -53,12 +54,12 @@ def measure_on(
     here = names.index(LOCAL) if LOCAL in names else 0
     with ThreadPoolExecutor(len(devices)) as pool:
         others = {
-            n: pool.submit(measure, device, report)
-            for n, (device, report) in enumerate(zip(devices, reports, strict=True))
+            n: pool.submit(measure, device, told)
+            for n, (device, told) in enumerate(zip(devices, progress, strict=True))
             if n != here
         }
         try:
-            own = measure(devices[here], reports[here])
+            own = measure(devices[here], progress[here])
             return [own if n == here else others[n].result() for n in range(len(devices))]
         except BaseException:
             for n in others:

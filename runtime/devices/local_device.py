@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from ailsr.runtime.bench import harness
-from ailsr.runtime.bench.harness import Plan, Report
+from ailsr.runtime.bench.harness import Plan
 from ailsr.runtime.bench.results import Results
 from ailsr.runtime.devices.device import LOCAL
+from ailsr.runtime.progress import Progress
 
 
 class LocalDevice:
@@ -13,9 +14,9 @@ class LocalDevice:
 
     name = LOCAL
 
-    def measure(self, plan: Plan, report: Report) -> Results:
+    def measure(self, plan: Plan, progress: Progress) -> Results:
         """As ``Device.measure``."""
-        return harness.measure_files(plan, report)
+        return harness.measure_files(plan, progress)
 
     def close(self) -> None:
         """Nothing to end."""

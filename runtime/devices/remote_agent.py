@@ -14,10 +14,10 @@ from types import TracebackType
 from typing import Any
 
 from ailsr.runtime import documents
-from ailsr.runtime.bench.harness import Report
 from ailsr.runtime.devices.content import Content
 from ailsr.runtime.devices.ssh_connection import CHUNK, OLDEST_PYTHON, SshConnection
 from ailsr.runtime.errors import DeviceError, one_line
+from ailsr.runtime.progress import Progress
 from ailsr.runtime.rules import Rule, check, integer, items, number, optional, text
 
 AGENT = Path(__file__).parents[1] / "on_device" / "agent.py"
@@ -35,7 +35,7 @@ _GREETING = {
 }
 _ERROR = {"error": text(10_000), "errno": optional(integer(-(1 << 31), 1 << 31))}
 _STORED = {"stored": text(200)}
-_PROGRESS = {"what": text(500), "done": number(0, 1e6)}
+_PROGRESS = {"what": text(500), "done": number(0, 1e6), "of": number(0, 1e6)}
 
 
 class RemoteAgent:
@@ -105,7 +105,7 @@ class RemoteAgent:
             self._connection.flush()
             self._checked(self._message(), _STORED)
 
-    def run(self, request: dict[str, Any], report: Report, silence: float) -> Any:  # noqa: ANN401
+    def run(self, request: dict[str, Any], progress: Progress, silence: float) -> Any:  # noqa: ANN401
         """The report of a run on the device, as it came.
 
         Raises DeviceError when nothing comes for ``silence`` seconds.
@@ -120,8 +120,8 @@ class RemoteAgent:
                     message = self._message()
                 if "report" in message:
                     return message["report"]
-                progress = self._checked(message, _PROGRESS)
-                report(progress["what"], progress["done"])
+                told = self._checked(message, _PROGRESS)
+                progress(told["what"], told["done"], told["of"])
         finally:
             done.set()
             beat.join()

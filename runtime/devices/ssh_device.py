@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ailsr.runtime.bench.harness import Plan, Report
+from ailsr.runtime.bench.harness import Plan
 from ailsr.runtime.bench.report_document import check_document, read_results
 from ailsr.runtime.bench.results import Results
 from ailsr.runtime.devices.content import Content
@@ -22,6 +22,7 @@ from ailsr.runtime.devices.device import patience, scales
 from ailsr.runtime.devices.remote_agent import RemoteAgent
 from ailsr.runtime.errors import DeviceError, UsageError
 from ailsr.runtime.imaging import image, no_reference, protocol
+from ailsr.runtime.progress import Progress
 
 PACKAGE = Path(__file__).parents[1]  # ailsr.runtime
 
@@ -46,9 +47,9 @@ class SshDevice:
         self._python = address.path if address.path.strip("/") else "python3"
         self._agent: RemoteAgent | None = None
 
-    def measure(self, plan: Plan, report: Report) -> Results:
+    def measure(self, plan: Plan, progress: Progress) -> Results:
         """As ``Device.measure``."""
-        report("connecting", 0)
+        progress("connecting", 0, len(plan.files))
         with tempfile.TemporaryDirectory(prefix="ailsr-") as folder:
             modules = {
                 f"ailsr/runtime/{file.relative_to(PACKAGE)}": file for file in PACKAGE.rglob("*.py")
@@ -60,7 +61,7 @@ class SshDevice:
                 stored = self._agent.greet()
                 for content in {c.name: c for c in (code, *files, *pictures.values())}.values():
                     if content.name not in stored:
-                        report(f"sending {content.title}", 0)
+                        progress(f"sending {content.title}", 0, len(plan.files))
                         self._agent.store(content)
                 document = self._agent.run(
                     {
@@ -68,7 +69,7 @@ class SshDevice:
                         "code": code.name,
                         "pictures": {path: content.name for path, content in pictures.items()},
                     },
-                    report,
+                    progress,
                     patience(plan),
                 )
         try:

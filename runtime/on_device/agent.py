@@ -4,7 +4,7 @@ The standard library only, and the syntax of old versions, so that any Python 3 
 lacks. Standard input and output carry JSON lines. The agent greets with what it is and has; then
 
     {"store": name, "bytes": n, "unpack": bool} and n bytes    ->  {"stored": name}
-    {"run": plan, "code": name, "pictures": {path: name}}      ->  {"what": ..., "done": x} ...
+    {"run": plan, "code": name, "pictures": {path: name}}      ->  {"what": ..., "done": x, ...}
                                                                    {"report": document}
 
 or ``{"error": why}``. Names are the SHA-256 of the content and an ending; what is stored stays in
@@ -127,7 +127,7 @@ def _run(message: dict[str, Any], session: Path, emit: Any) -> dict[str, Any]:  
             picture = session / "pictures" / path
             picture.parent.mkdir(parents=True, exist_ok=True)
             picture.symlink_to(FILES / name)
-    results = measure_files(Plan(**plan), lambda what, done: emit(what=what, done=done))
+    results = measure_files(Plan(**plan), lambda what, done, of: emit(what=what, done=done, of=of))
     return to_document(results)
 
 

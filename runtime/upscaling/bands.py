@@ -17,10 +17,9 @@ import numpy as np
 from ailsr.runtime.errors import ImageError
 from ailsr.runtime.imaging.rgb_image import Rgb
 from ailsr.runtime.imaging.rows import Rows
+from ailsr.runtime.progress import Progress
 from ailsr.runtime.upscaling.tiles import Tile
 
-Progress = Callable[[int, int], None]
-"""Called after each tile with (tiles done, tiles in all) of its image."""
 Plan = Callable[[int, int], Sequence[Tile]]
 """The tiles of an image of (height, width), row by row."""
 Run = Callable[[Rgb], Rgb]
@@ -67,8 +66,8 @@ def upscale_bands(
 
     ``run`` is called through ``start``; ``engines`` calls can go on at the same time while a band
     is waited for. Bands are views of ``into``, room for one upscaled image, or else arrays of their
-    own. Raises ImageError where ``images`` does, after the bands of the images before, and what
-    ``run`` raises.
+    own. ``progress`` counts the tiles of each image. Raises ImageError where ``images`` does, after
+    the bands of the images before, and what ``run`` raises.
     """
     waiting: deque[_TileRow] = deque()
     rows, failure = _tile_rows(images, plan, scale), None
@@ -130,7 +129,7 @@ class _TileRow:
         for done, end in enumerate(self._ends, self._before + 1):
             end()
             if progress is not None:
-                progress(done, self._of)
+                progress("tiles", done, self._of)
         height = self._image.shape[0] * self._scale
         return Band(self._number, self.tiles[0].target[0], self._pixels, height)
 

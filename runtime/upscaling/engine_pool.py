@@ -16,7 +16,8 @@ from pathlib import Path
 from ailsr.runtime.engines.registry import import_library, open_engine
 from ailsr.runtime.imaging.rgb_image import Limit, Rgb
 from ailsr.runtime.imaging.rows import Rows
-from ailsr.runtime.upscaling.bands import Band, Progress, upscale_bands
+from ailsr.runtime.progress import Progress
+from ailsr.runtime.upscaling.bands import Band, upscale_bands
 from ailsr.runtime.upscaling.memory_policy import EngineMemory, MemoryPolicy, Team, reading_bytes
 from ailsr.runtime.upscaling.tiles import Size, Tile
 from ailsr.runtime.upscaling.upscaler import Upscaler
@@ -76,7 +77,7 @@ class EnginePool:
     def bands(self, images: Iterable[Rows], progress: Progress | None = None) -> Iterator[Band]:
         """The upscaled ``images`` (H×W×3), each from top to bottom, one after the other.
 
-        Raises EngineError when an engine fails.
+        ``progress`` counts the tiles of each. Raises EngineError when an engine fails.
         """
         free: queue.SimpleQueue[Upscaler] = queue.SimpleQueue()
         for upscaler in self._upscalers:

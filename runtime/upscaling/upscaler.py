@@ -19,7 +19,8 @@ from ailsr.runtime.engines.registry import open_engine
 from ailsr.runtime.errors import EngineError, ImageError, ModelError
 from ailsr.runtime.imaging.rgb_image import Rgb
 from ailsr.runtime.probe import Fidelity, Probe, probe_image
-from ailsr.runtime.upscaling.bands import Progress, upscale_bands
+from ailsr.runtime.progress import Progress
+from ailsr.runtime.upscaling.bands import upscale_bands
 from ailsr.runtime.upscaling.tiles import Size, Tile, plan
 
 UNKNOWN_RADIUS = 24
@@ -90,7 +91,8 @@ class Upscaler:
     def upscale(self, rgb: Rgb, progress: Progress | None = None) -> Rgb:
         """``rgb`` (H×W×3, uint8) ``scale`` times as large, uint8.
 
-        Raises ImageError for an array that is no such image, EngineError when the engine fails.
+        ``progress`` counts tiles. Raises ImageError for an array that is no such image, EngineError
+        when the engine fails.
         """
         if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.size == 0:
             raise ImageError(

@@ -30,6 +30,7 @@ from ailsr.runtime.bench.results import Results
 from ailsr.runtime.devices.adb_device import BENCH
 from ailsr.runtime.devices.registry import open_device
 from ailsr.runtime.errors import DeviceError
+from ailsr.runtime.progress import silent
 
 ROOT = Path(__file__).parents[2]
 COMMAND = Path(sys.executable).with_name("ailsr-bench")
@@ -179,7 +180,7 @@ def measure(
     """The results, and what was said meanwhile."""
     said: list[str] = []
     told = plan(files, images)
-    return open_device(name, **how).measure(told, lambda what, done: said.append(what)), said
+    return open_device(name, **how).measure(told, lambda what, done, of: said.append(what)), said
 
 
 @pytest.fixture(scope="module")
@@ -211,7 +212,7 @@ def test_a_phone_finds_what_this_machine_finds(start_phone, app, write_network, 
     start_phone(app(tmp_path / "phone"))
     files = tuple(str(write_network(f"tflite {kind}", SIZE)) for kind in KINDS)
     found, said = measure(files, images)
-    here = measure_files(plan(files, images), lambda what, done: None)
+    here = measure_files(plan(files, images), silent)
     assert [file.file for file in found.files] == list(files)
     for there, mine in zip(found.files, here.files, strict=True):
         assert isinstance(there, Measurement) and isinstance(mine, Measurement), there

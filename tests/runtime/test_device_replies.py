@@ -17,6 +17,7 @@ from ailsr.runtime.devices import remote_agent, ssh_connection, ssh_device
 from ailsr.runtime.devices.ssh_device import SshDevice
 from ailsr.runtime.errors import DeviceError
 from ailsr.runtime.memory import resident_bytes
+from ailsr.runtime.progress import silent
 
 REPORT = (Path(__file__).parents[1] / "parity" / "report.json").read_text()
 GREETING = {"agent": 1, "python": "3.11.2+", "missing": [], "stored": []}
@@ -72,7 +73,7 @@ def measure(tmp_path, monkeypatch, write_network):
         model = write_network("onnx float32 float32", (12, 14))
         model = model.rename(model.with_name("back\\1slash.onnx"))
         plan = Plan([str(model)], threads=1, runs=2, seconds=0.1, protocol="Y-shave-s", images=None)
-        return SshDevice("ssh://device").measure(plan, lambda what, done: None)
+        return SshDevice("ssh://device").measure(plan, silent)
 
     return run
 
@@ -89,7 +90,7 @@ def changed(*path_and_value: object) -> str:
 
 
 def test_a_right_reply_is_read(measure):
-    found = measure(['{"what": "load", "done": 0.5}', changed("device", "x")])
+    found = measure(['{"what": "load", "done": 0.5, "of": 1}', changed("device", "x")])
     assert [file.file for file in found.files] == ["a", "b"]
 
 
@@ -128,12 +129,12 @@ RUNS = [
     '{"report": null}',
     '{"report": {}}',
     '{"report": {"schema": "ailsr-bench", "schema_version": 1}}',
-    '{"what": 3, "done": 1}',
+    '{"what": 3, "done": 1, "of": 1}',
     '{"what": "load"}',
-    '{"what": "load", "done": "half"}',
-    '{"what": "load", "done": 1e999}',
-    '{"what": "load", "done": -5}',
-    '{"what": "' + "x" * 10_000 + '", "done": 1}',
+    '{"what": "load", "done": "half", "of": 1}',
+    '{"what": "load", "done": 1e999, "of": 1}',
+    '{"what": "load", "done": -5, "of": 1}',
+    '{"what": "' + "x" * 10_000 + '", "done": 1, "of": 1}',
     '{"error": ["x"]}',
     '{"error": "\\u001b[31m\\nfake"}',
     '{"stored": "x"}',

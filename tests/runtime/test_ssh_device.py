@@ -27,6 +27,7 @@ from ailsr.runtime.bench.results import Results
 from ailsr.runtime.devices.registry import open_device
 from ailsr.runtime.errors import DeviceError, UsageError
 from ailsr.runtime.imaging import image, protocol
+from ailsr.runtime.progress import silent
 
 BENCH = Path(sys.executable).with_name("ailsr-bench")
 SCHEMA = Path(__file__).parents[2] / "runtime" / "report.schema.json"
@@ -138,14 +139,14 @@ def plan(files: tuple[str, ...], images: str | None = None, seconds: float = 0.2
 def measure(address: str, plan: Plan) -> tuple[Results, list[str]]:
     """The results, and what was said meanwhile."""
     said: list[str] = []
-    return open_device(address).measure(plan, lambda what, done: said.append(what)), said
+    return open_device(address).measure(plan, lambda what, done, of: said.append(what)), said
 
 
 def test_a_device_finds_what_this_machine_finds(server, files, images, old_python):
     """numpy 1, Pillow and tflite-runtime 2.14 there; numpy 2 and LiteRT here."""
     address = server.address(old_python)
     found, said = measure(address, plan(files, images))
-    here = measure_files(plan(files, images), lambda what, done: None)
+    here = measure_files(plan(files, images), silent)
     assert [file.file for file in found.files] == list(files)
     for there, mine in zip(found.files, here.files, strict=True):
         assert isinstance(there, Measurement) and isinstance(mine, Measurement), there
@@ -180,7 +181,7 @@ def test_a_low_resolution_folder_goes_along(server, files, images, old_python, t
         image.write(image.read(hr)[::2, ::2].copy(), folder / f"{name}x2.png")
     told = plan(files[:1], str(tmp_path))
     (there,) = measure(server.address(old_python), told)[0].measured
-    (mine,) = measure_files(told, lambda what, done: None).measured
+    (mine,) = measure_files(told, silent).measured
     assert there.quality.psnr_db == pytest.approx(mine.quality.psnr_db, abs=1e-3)
 
 

@@ -16,6 +16,7 @@ from ailsr.runtime.bench.energy import Battery, Rapl, find_meter, joules_per_cal
 from ailsr.runtime.bench.request import Request
 from ailsr.runtime.bench.system import Condition, Conditions, System, Ticks, Watch
 from ailsr.runtime.bench.worker import measure
+from ailsr.runtime.progress import silent
 
 CPU, POWER = "sys/devices/system/cpu", "sys/class/power_supply"
 
@@ -218,7 +219,7 @@ def test_a_discharging_battery_is_a_meter(phone):
 def test_a_file_is_measured_on_such_a_machine(phone, write_network):
     path = write_network("tflite int8 uint8", (24, 32))
     asked = Request(str(path), 1, runs=3, seconds=0.3)
-    found = measure(asked, lambda what, done, of: None, root=phone)
+    found = measure(asked, silent, root=phone)
     assert found.conditions.before.temperature_c == 52.1
     assert found.conditions.during.clock_mhz == 2112.0
     assert found.energy.source == "battery" and 0 < found.energy.joules_per_inference < 0.1

@@ -118,7 +118,7 @@ def test_an_input_too_small_for_its_overlap_is_named_with_the_file(write_network
 def test_progress_counts_the_tiles(write_network):
     upscaler = load(write_network("onnx float32 float32", (16, 16)), threads=1)
     seen = []
-    upscaler.upscale(picture((30, 20)), lambda done, total: seen.append((done, total)))
+    upscaler.upscale(picture((30, 20)), lambda what, done, of: seen.append((done, of)))
     assert seen == [(n + 1, len(seen)) for n in range(len(upscaler.plan(30, 20)))]
 
 
