@@ -11,6 +11,7 @@
 # make release wheel and sdist in dist/, checked, and tried in clean environments on the lowest and the
 #              newest Python of this machine (some GB of downloads where pip takes torch for CUDA)
 # make lowest  the tests of the runtime on the lowest versions that pyproject.toml promises
+# make newest  ... on the newest Python of this machine
 # make cpus    files of the zoo on emulated x86-64 and Arm CPUs against this machine; or says why not
 #              (CPUS="Haswell Cortex-A76": on these)
 # make fuzz    damaged and made-up files, cards, reports and replies: counts what becomes of them
@@ -27,7 +28,7 @@ DEMO_STEPS ?= 2000
 
 PAGE := runtime/web/page/index.html.gz
 
-.PHONY: demo test fuzz cpus check lint web wheel release lowest zoo-table int8-table converters readme-figures android-assets android-check clean
+.PHONY: demo test fuzz cpus check lint web wheel release lowest newest zoo-table int8-table converters readme-figures android-assets android-check clean
 
 # It ends with a report, whatever the training comes to (130 is Ctrl-C): files that are not written
 # stand in it as failed.
@@ -70,8 +71,8 @@ wheel: $(VENV)/test web
 release: web
 	$(PYTHON) tests/release.py
 
-lowest:
-	$(PYTHON) tests/lowest.py
+lowest newest:
+	$(PYTHON) tests/versions.py $@
 
 check: lint test
 

@@ -1,9 +1,10 @@
-"""Tests of the runtime on the lowest versions of pyproject.toml: ``python tests/lowest.py``.
+"""Tests of the runtime on other versions: ``python tests/versions.py lowest`` or ``newest``.
 
-Makes an environment on the lowest Python of this machine with each dependency of the runtime, and
-of the extras that only run files, at its lower bound, and runs those tests of tests/runtime and
-tests/parity there that need neither PyTorch nor a device. Arguments go to pytest. Standard library
-only. Exits as pytest does.
+Makes an environment with the dependencies of the runtime, and of the extras that only run files,
+and runs those tests of tests/runtime and tests/parity there that need neither PyTorch nor a device:
+``lowest`` on the lowest Python of this machine and each dependency at its lower bound, ``newest``
+on the newest Python and the versions of constraints.txt. Further arguments go to pytest. Standard
+library only. Exits as pytest does.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from environments import ROOT, CommandError, environment, project, pythons, run
 
-BUILD = ROOT / "build" / "lowest"
+BUILD = ROOT / "build" / "versions"
 EXTRAS = ("onnx", "tflite", "opencv", "web")
 """Not heif: the lowest pillow-heif of this Python asks for a later Pillow."""
 WRITERS = (
@@ -31,20 +32,20 @@ DEVICES = ("test_adb_device.py", "test_ssh_device.py")
 TORCH = re.compile(r"^\s*(?:from|import) (?:torch|ailsr\.train)\b", re.MULTILINE)
 
 
-def lower_bounds() -> list[str]:
-    """``numpy==1.24`` for ``numpy>=1.24``, of the runtime and of EXTRAS."""
+def requirements() -> list[str]:
+    """What the runtime and EXTRAS ask for, such as ``numpy>=1.24``."""
     table = project()
     asked = [*table["dependencies"]]
     for extra in EXTRAS:
         asked += table["optional-dependencies"][extra]
-    return [requirement.replace(">=", "==") for requirement in asked if ">=" in requirement]
+    return [requirement for requirement in asked if ">=" in requirement]
 
 
-def install(python: Path, bounds: list[str]) -> Path:
+def install(python: Path, *asked: str | Path) -> Path:
     """The environment's folder of commands. Raises CommandError."""
     uv = environment(BUILD / "tools", python, "uv") / "uv"  # it resolves in seconds
     bin = environment(BUILD / "environment", python)
-    run(uv, "pip", "install", "--quiet", "--python", bin / "python", *bounds, *WRITERS)
+    run(uv, "pip", "install", "--quiet", "--python", bin / "python", *asked, *WRITERS)
     run(uv, "pip", "install", "--quiet", "--python", bin / "python", "--no-deps", "-e", ROOT)
     (writer,) = (r for r in project()["optional-dependencies"]["export"] if "litert" in r)
     run(bin / "python", "-m", "pip", "download", "-q", "--no-deps", "-d", BUILD, writer)
@@ -66,17 +67,25 @@ def tests() -> list[Path]:
 
 def main() -> int:
     """The exit code."""
-    (major, minor), python = min(pythons().items())
-    bounds = lower_bounds()
-    print(f"Python {major}.{minor}: {' '.join(bounds)}", flush=True)
+    which, *arguments = sys.argv[1:] or ["neither"]
+    if which not in ("lowest", "newest"):
+        print(f"{which}: say lowest or newest", file=sys.stderr)
+        return 2
+    every, asked = pythons(), requirements()
+    (major, minor), python = (min if which == "lowest" else max)(every.items())
+    if which == "lowest":
+        asked = [requirement.replace(">=", "==") for requirement in asked]
+    print(f"Python {major}.{minor}: {' '.join(asked)}", flush=True)
+    constraint = ["--constraint", ROOT / "constraints.txt"] if which == "newest" else []
     try:
-        bin = install(python, bounds)
+        bin = install(python, *constraint, *asked)
     except CommandError as error:
         print(error, file=sys.stderr)
         return 1
     clean = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
     # Old packages beside new ones deprecate each other: nothing of ours.
-    command = [bin / "pytest", "-rs", "-W", "ignore::DeprecationWarning", *sys.argv[1:], *tests()]
+    quiet = ["-W", "ignore::DeprecationWarning"] if which == "lowest" else []
+    command = [bin / "pytest", "-rs", *quiet, *arguments, *tests()]
     return subprocess.run(command, cwd=ROOT, env=clean).returncode
 
 
