@@ -37,6 +37,7 @@ from ailsr.runtime.engines.registry import open_engine
 from ailsr.runtime.errors import AilsrError
 from ailsr.runtime.files import atomic_output, sha256
 from ailsr.runtime.imaging.protocol import PROTOCOL, set_name
+from ailsr.runtime.progress import silent
 from ailsr.runtime.upscaling.tiles import Size
 from ailsr.train import checkpoint, zoo
 
@@ -174,7 +175,7 @@ def measured(file: File, size: Size, config: Converters) -> File:
         return replace(file, error=str(error).removeprefix(f"{path}: "))
     figures = measure(
         Request(file.path, max(THREADS), 3, config.seconds, images=str(config.images.resolve())),
-        lambda what, share: None,
+        silent,
     )
     if isinstance(figures, Failure):
         return replace(file, error=figures.error)

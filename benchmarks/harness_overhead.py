@@ -35,6 +35,7 @@ from ailsr.runtime.bench.system import System, Watch
 from ailsr.runtime.commands.command import entry_point, stdout
 from ailsr.runtime.engines.engine import available_cores
 from ailsr.runtime.errors import EngineError
+from ailsr.runtime.progress import silent
 
 ROOT = Path(__file__).parent.parent
 INFERENCE_MS = 5.0
@@ -175,7 +176,7 @@ def worker_memory(python: Path, file: Path) -> int:
     """Peak memory in bytes of the worker that measures ``file``."""
     request = Request(str(file), available_cores(), runs=20, seconds=1.0)
     command = [str(python), *bench_process.COMMAND[1:]]
-    found = bench_process.measure(request, lambda what, share: None, command)
+    found = bench_process.measure(request, silent, command)
     if isinstance(found, Failure):
         raise EngineError(f"{file}: {found.error}")
     if found.peak_memory_bytes is None:

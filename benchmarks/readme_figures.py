@@ -23,7 +23,8 @@ from ailsr.runtime.bench.results import Results
 from ailsr.runtime.commands.command import entry_point, message
 from ailsr.runtime.errors import UsageError
 from ailsr.runtime.files import atomic_output
-from ailsr.runtime.imaging import crops, protocol
+from ailsr.runtime.imaging import crops
+from ailsr.runtime.imaging.protocol import PROTOCOL, pairs, set_name
 from ailsr.runtime.report import plot, scatter, style
 
 SIZE = (760, 400)
@@ -57,12 +58,17 @@ def main(config: Figures) -> None:
 def front(results: Results) -> str:
     """The plot as an SVG file, with a line that says where and when it was measured."""
     files = [file for file in results.measured if file.whole_path and file.quality]
-    if len({file.scale for file in files}) != 1:
+    scales = {file.scale for file in files}
+    if len(scales) != 1 or results.images is None:
         raise UsageError("the report needs files of one scale, with latency and quality")
     width, height = SIZE
     threads = f"{results.threads} thread" + "s" * (results.threads > 1)
-    origin = f"{results.host.cpu}, {threads}, {results.date:%Y-%m-%d}"
-    said = scatter.text(width - scatter.RIGHT, height - scatter.BOTTOM - 8, origin, "axis end")
+    images = set_name(Path(results.images))
+    bicubic = results.rank_metric.with_unit(results.rank_score(results.bicubic[scales.pop()]) or 0)
+    origin = (
+        f"{images} (bicubic: {bicubic}), {results.host.cpu}, {threads}, {results.date:%Y-%m-%d}"
+    )
+    said = scatter.text(width - scatter.RIGHT, 12, origin, "axis end")
     drawing = plot.drawing(results, files, width, height)
     head, _, rest = drawing.partition(">")
     head = head.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ')
@@ -75,9 +81,9 @@ def front(results: Results) -> str:
 def crop(photograph: Path, file: Path) -> bytes:
     """A PNG of bicubic interpolation, the file's result and the photograph, side by side."""
     upscaler = load(file)
-    pairs = protocol.pairs(photograph.parent, upscaler.scale)
-    pair = pairs[pairs.names.index(photograph.stem)]
-    found = crops.crop(pair, {file.stem: upscaler.upscale(pair.lr)}, "Y-shave-s")
+    beside = pairs(photograph.parent, upscaler.scale)
+    pair = beside[beside.names.index(photograph.stem)]
+    found = crops.crop(pair, {file.stem: upscaler.upscale(pair.lr)}, PROTOCOL)
     height, width = (side * ENLARGED for side in found.size)
     panels = found.panels
     sheet = Image.new("RGB", (len(panels) * (width + GAP) - GAP, height + STRIP), "#1e1e21")
