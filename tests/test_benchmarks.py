@@ -4,10 +4,12 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 import skimage.data
+from PIL import Image
 
 from ailsr.export.fit.command import MeasureConfig, measure_table
 from ailsr.export.fit.probes import ProbeNetwork
@@ -18,6 +20,7 @@ from ailsr.runtime.card import Card
 from ailsr.runtime.imaging.image import write
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+SVG = "{http://www.w3.org/2000/svg}"
 
 
 def run(name, *arguments, cwd):
@@ -100,13 +103,13 @@ def test_latency_prediction_compares_and_writes_its_page(photos):
     assert "| `zoo:sesr_m3_x2` | 640×360 |" in page.split("## Accuracy")[1]
 
 
-def repeating(gain, path):
+def repeating(gain, path, size=(16, 16)):
     """A file that repeats each pixel, ``gain`` times as bright."""
     weight = np.zeros((12, 3, 1, 1), np.float32)
     weight[np.arange(12), np.arange(12) % 3] = gain  # channel 3*k + c is colour c of pixel k
     conv = Conv("image", "blocks", weight, np.zeros(12, np.float32))
-    graph = Graph((conv, DepthToSpace("blocks", "upscaled", 2)), (3, 16, 16))
-    card = Card("nearest", 2, "rgb", "float32", "float32", (16, 16), radius=0)
+    graph = Graph((conv, DepthToSpace("blocks", "upscaled", 2)), (3, *size))
+    card = Card("nearest", 2, "rgb", "float32", "float32", size, radius=0)
     writer = {".onnx": onnx_writer, ".tflite": tflite_writer}[path.suffix]
     writer.write(graph, card, path, None)
 
@@ -121,6 +124,32 @@ def test_the_overhead_of_the_harness_is_measured(tmp_path):
     assert 0 <= figures["added, %"] <= figures["between, %"] + 0.1
     assert figures["start, s of CPU"] > 0.05 and figures["command, MB"] > 20
     assert all(-20 < megabytes < 200 for megabytes in figures["memory, MB"].values())
+
+
+def test_the_figures_of_the_readme_come_from_a_report(photos):
+    repeating(1.0, photos / "nearest_x2_float32.onnx", (24, 32))
+    options = ["--images", "photos", "--runs", 2, "--seconds", 0.1, "--processes", 1, "--json"]
+    bench = Path(sys.executable).with_name("ailsr-bench")
+    report = subprocess.run(
+        [bench, "nearest_x2_float32.onnx", *map(str, options)],
+        cwd=photos, capture_output=True, check=True,
+    ).stdout  # fmt: skip
+    (photos / "report.json").write_bytes(report)
+    subprocess.run(
+        [sys.executable, BENCHMARKS / "readme_figures.py", "report.json", "--output", ".",
+         "--photograph", "photos/coffee.png", "--file", "nearest_x2_float32.onnx"],
+        cwd=photos, check=True,
+    )  # fmt: skip
+    words = [text.text for text in ElementTree.parse(photos / "front.svg").iter(f"{SVG}text")]
+    found = json.loads(report)
+    assert "ONNX float32" in words
+    assert any(found["host"]["cpu"] in text and found["date"][:10] in text for text in words)
+    with Image.open(photos / "crop.png") as crop:
+        middle = np.asarray(crop)[22:, 246:486]
+    pixels = middle[::3, ::3]
+    np.testing.assert_array_equal(pixels.repeat(3, 0).repeat(3, 1), middle)
+    first = int((pixels[0] != pixels[1]).any())  # the crop may begin between two equal rows
+    np.testing.assert_array_equal(pixels[first:-1:2], pixels[first + 1 :: 2])
 
 
 def test_the_page_of_int8_keeps_the_lines_of_networks_that_are_not_measured(photos):
