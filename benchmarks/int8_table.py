@@ -70,8 +70,8 @@ its table, JSON and card name the one it took. When none is enough, the target g
 - `16-bit activations`: an `int8x16` file, which says so in its name and card, for NPUs that have
   such arithmetic; slow on a CPU. Core ML has none. `--no-int8x16` does without; `--precision
   int8x16` asks for it outright.
-- `fine-tuning`: with `--qat STEPS`, in place of 16-bit activations: training in int8 arithmetic, with the
-  scales that are written, towards the float network's own output.
+- `fine-tuning`: with `--qat STEPS`, in place of 16-bit activations: training in int8 arithmetic,
+  with the scales that are written, towards the float network's own output.
 
 `--sensitivity FILE.html` prints and draws what each layer loses when it alone is in int8, its
 activations and its weights apart.
