@@ -58,23 +58,11 @@ its table, JSON and card name the one it took. When none is enough, the target g
 - `calibration`: scales from the furthest reach of the float network's activations over the pictures
   of `--calibration`, no more: of more than 200, 200 evenly spaced by name. The residual has a scale
   of its own, the output is pinned to 1/255.
-- `search`: what a gate reads is kept apart from the value that it gates, so that each has its own
-  range and the value's channels can be equalised; PReLU becomes two ReLUs, which doubles the
-  convolution before it; the range of each tensor is narrowed as long as the network's output gains
-  by it. Each of these forms is corrected, with its furthest ranges and with searched ones, and the
-  best of them all, the two methods above among them, is kept: judged on parts of the pictures that
-  the search did not look at.
-- `mixed precision`: the same with a few nodes in float32, between DEQUANTIZE and QUANTIZE, at most
-  10 % of the MACs: those that save the most for their MACs, until half of `--max-drop` is left by
-  estimate. Table and card say how many operators and MACs that is.
 - `16-bit activations`: an `int8x16` file, which says so in its name and card, for NPUs that have
   such arithmetic; slow on a CPU. Core ML has none. `--no-int8x16` does without; `--precision
   int8x16` asks for it outright.
-- `fine-tuning`: with `--qat STEPS`, in place of 16-bit activations: training in int8 arithmetic,
-  with the scales that are written, towards the float network's own output.
-
-`--sensitivity FILE.html` prints and draws what each layer loses when it alone is in int8, its
-activations and its weights apart.
+- `fine-tuning`: with `--qat STEPS`, in place of the third: training in int8 arithmetic, with the
+  scales that are written, towards the float network's own output.
 
 A correction is better than plain calibration for nearly every network, and decisive for those
 whose kernels are near the identity, such as QuickSRNet.

@@ -58,6 +58,7 @@ def export(config: ExportConfig, progress: Progress) -> Report:
     limit_spinning()
     try:
         from ailsr.export.exporter import Exporter
+        from ailsr.export.reading.onnx_forms import Forms
         from ailsr.export.reading.source import open_source
         from ailsr.export.sensitivity_page import write_html
     except ModuleNotFoundError as error:
@@ -75,7 +76,10 @@ def export(config: ExportConfig, progress: Progress) -> Report:
         config.name,
         config.encodings,
         must_fit=not config.allow_worse_than_bicubic,
+        forms=Forms(config.output_name, config.dequantize),
     )
+    for note in source.notes:
+        message(note)
     exporter = Exporter(
         source,
         config.sizes[0] if config.sizes else None,

@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Literal
 
 from ailsr.export import targets
-from ailsr.export.graph.graph import Graph
+from ailsr.export.graph.graph import Graph, fixed_size
 from ailsr.export.graph.passes import with_separate_pixels
 from ailsr.export.graph.quantization import BITS, Quantization, quantization_of
 from ailsr.export.graph.receptive_field import receptive_radius
 from ailsr.export.graph.rewrites import RewriteName, rewritten
-from ailsr.export.graph.sizes import fixed_size
 from ailsr.export.int8.arithmetic import integer_output
 from ailsr.export.int8.methods import Int8Method, Int8Methods, Progress, precision_of
 from ailsr.export.int8.mixed_precision import share_in_float
@@ -87,7 +86,8 @@ class Exporter:
         pictures.
         """
         self.source = source
-        self.input_size = input_size or source.input_size or default_input_size(source.scale)
+        default = default_input_size(source.scale, source.multiple)
+        self.input_size = input_size or source.input_size or default
         if (other_sizes and source.input_size) or source.input_size not in (None, self.input_size):
             raise UsageError(
                 f"--input-size {_named(self.input_size)}: {source.name} takes pictures of "
@@ -105,6 +105,11 @@ class Exporter:
         self._int8_probes: dict[Int8Method, Probe] = {}
         least = 2 * (self.radius or 0) + 1
         for size in (self.input_size, *self.other_sizes):
+            if any(side % source.multiple for side in size):
+                raise UsageError(
+                    f"--input-size {_named(size)}: {source.name} takes sides that are multiples of "
+                    f"{source.multiple}"
+                )
             if min(size) < least and source.input_size is None:
                 raise UsageError(
                     f"--input-size {_named(size)} is too small for {source.name}, which "
@@ -384,6 +389,8 @@ def _named(size: Size) -> str:
     return f"{height}x{width}"
 
 
-def default_input_size(scale: int) -> Size:
-    """(height, width) that becomes 1280×720, or the most of it that ``scale`` allows."""
-    return 720 // scale, 1280 // scale
+def default_input_size(scale: int, multiple: int = 1) -> Size:
+    """(height, width) that becomes 1280×720, or the most of it that ``scale`` allows for sides that
+    are a ``multiple``."""
+    height, width = (side // scale // multiple * multiple for side in (720, 1280))
+    return height, width

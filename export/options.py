@@ -44,7 +44,8 @@ class ExportConfig:
         Path,
         typer.Argument(
             help="Checkpoint of ailsr-train; zoo:NAME for one that comes with ailsr, such as "
-            "zoo:sesr_m5_x2; a torch.export program (.pt2); or an ONNX model (.onnx).",
+            "zoo:sesr_m5_x2; a torch.export program (.pt2); an ONNX model (.onnx); or the weights "
+            "of a published architecture or of the class --network (.pth, .ckpt, .safetensors).",
             metavar="MODEL",
             show_default=False,
         ),
@@ -52,9 +53,10 @@ class ExportConfig:
     network: Annotated[
         str | None,
         typer.Option(
-            help="The class that MODEL was trained with, if it is one of your own: it is imported "
-            "only when named here.",
-            metavar="MODULE:CLASS",
+            help="The class that MODEL was trained with, if it is none of ours: it is imported "
+            "only when named here. For weights alone it may be any torch.nn.Module, with its "
+            "arguments: 'models:Net(upscale=2)'.",
+            metavar="MODULE:CLASS[(ARGUMENTS)]",
         ),
     ] = None
     name: Annotated[
@@ -64,6 +66,23 @@ class ExportConfig:
             show_default="the checkpoint's, or that of the file",
         ),
     ] = None
+    output_name: Annotated[
+        str | None,
+        typer.Option(
+            help="The output of MODEL that is the image, where it has several: its name in an ONNX "
+            "model, its key or its number, from 0, in what a PyTorch network returns.",
+            metavar="NAME",
+            show_default=False,
+        ),
+    ] = None
+    dequantize: Annotated[
+        bool,
+        typer.Option(
+            "--dequantize",
+            help="Take an ONNX model that is quantised already for the float32 one that it "
+            "approximates: what it lost is not regained.",
+        ),
+    ] = False
     target: Annotated[
         list[str],
         typer.Option(

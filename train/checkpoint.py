@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import re
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -84,24 +85,24 @@ def load(path: Path, network: str | None = None) -> Checkpoint:
     return Checkpoint(stored.eval(), content.get("card", {}), content.get("progress", {}), fused)
 
 
+class ForeignCheckpointError(ModelError):
+    """A file of tensors and plain values that ailsr-train did not write."""
+
+    def __init__(self, path: Path, content: Any) -> None:  # noqa: ANN401
+        super().__init__(f"{path}: not an ailsr checkpoint; train one with ailsr-train")
+        self.content = content
+
+
 def read(path: Path) -> Mapping[str, Any]:
-    """The dictionary in the checkpoint at ``path``; makes no network. Raises ModelError."""
+    """The dictionary in the checkpoint at ``path``; makes no network. Raises ModelError,
+    ForeignCheckpointError, which is one, for a file of others."""
     if not path.is_file():
         raise ModelError(f"{path}: there is no such checkpoint; ailsr-train writes RUN/best.pt")
-    try:
-        _check_archive(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise ModelError(
-            f"{path}: not a checkpoint, or one that holds code: only tensors and plain values are "
-            "read (weights_only=True)"
-        ) from error
-    except Exception as error:  # torch raises a dozen kinds for a damaged file
-        raise ModelError(f"{path}: a damaged checkpoint, or none: copy it again") from error
+    content = _plain_content(path)
     if not isinstance(content, Mapping) or not {"format", "network", "scale", "state"} <= set(
         content
     ):
-        raise ModelError(f"{path}: not an ailsr checkpoint; train one with ailsr-train")
+        raise ForeignCheckpointError(path, content)
     try:
         check(content, {"format": integer(1, FORMAT)}, 1)
     except ValueError as error:
@@ -165,6 +166,38 @@ def training_summary(card: Mapping[str, Any]) -> dict[str, Any]:
     degradation = Degradation.from_json(recipe.get("degradation", "bicubic"))
     values["degradation"] = str(degradation) if degradation.steps else None
     return {key: value for key, value in values.items() if value is not None}
+
+
+def _plain_content(path: Path) -> Any:  # noqa: ANN401
+    """The tensors and plain values in the file at ``path``. Raises ModelError."""
+    try:
+        _check_archive(path)
+        if _is_torchscript(path):
+            raise ModelError(
+                f"{path}: a TorchScript program, which is code: save its weights, "
+                f"torch.save(torch.jit.load({path.name!r}).state_dict(), 'weights.pth'), and give "
+                "the class with --network module:Class"
+            )
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except ModelError:
+        raise
+    except pickle.UnpicklingError as error:
+        named = re.search(r"GLOBAL (\S+)", str(error))
+        what = f"holds {named[1]}, which is code" if named else "is no checkpoint, or holds code"
+        raise ModelError(
+            f"{path}: it {what}, and only tensors and plain values are read (weights_only=True): "
+            "where you trust the file, load it and save its weights alone, "
+            "torch.save(model.state_dict(), 'weights.pth')"
+        ) from error
+    except Exception as error:  # torch raises a dozen kinds for a damaged file
+        raise ModelError(f"{path}: a damaged checkpoint, or none: copy it again") from error
+
+
+def _is_torchscript(path: Path) -> bool:
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith("/constants.pkl") for name in archive.namelist())
 
 
 def _check_archive(path: Path) -> None:

@@ -181,8 +181,6 @@ class Resize(Unary):
     """Bilinear interpolation to ``size`` (height, width); pixels have their centres at the half."""
 
     size: tuple[int, int]
-    corners: bool = False
-    """True: the outermost samples stay where they are, as with align_corners of PyTorch."""
 
 
 Clamped = Conv | Add | Mul
@@ -217,6 +215,11 @@ class Graph:
     def producer(self, tensor: str) -> Node | None:
         """The node that writes ``tensor``; None for the graph's input."""
         return next((node for node in self.nodes if node.output == tensor), None)
+
+
+def fixed_size(graph: Graph) -> bool:
+    """True if ``graph`` computes pictures of its own size and no others."""
+    return any(isinstance(node, Resize) for node in graph.nodes)
 
 
 def output_shape(node: Node, inputs: Sequence[Shape]) -> Shape:

@@ -24,6 +24,7 @@ from ailsr.export.graph.graph import Graph, Node
 from ailsr.export.graph.passes import in_unit_range, optimized
 from ailsr.export.graph.rewiring import renamed
 from ailsr.export.reading.folding import with_folded_constants
+from ailsr.export.reading.layout import channels_first
 from ailsr.export.reading.translation import translated
 from ailsr.runtime.engines.encoding import Encoding
 from ailsr.runtime.errors import ModelError, first_line
@@ -87,6 +88,8 @@ def from_onnx(
             model, overwrite_input_shapes={inputs[0].name: [1, *shape]}
         )
         simplified = with_folded_constants(simplified)
+        channels_first(simplified.graph)
+        simplified = onnx.shape_inference.infer_shapes(simplified)
     except Exception as error:  # onnx and onnxsim raise a dozen kinds for a damaged model
         raise ModelError(f"the ONNX model cannot be read ({first_line(error)})") from error
     reader, output = translated(simplified.graph, places)

@@ -156,23 +156,13 @@ def _check_tensors(listing: dict[str, Any]) -> None:
 
 
 def _input_size(program: ExportedProgram) -> Size | None:
-    signature = program.graph_signature
-    names = [*signature.user_inputs, *signature.user_outputs]
-    if len(signature.user_inputs) != 1 or len(signature.user_outputs) != 1:
-        raise ModelError(
-            f"the program has {len(signature.user_inputs)} inputs and "
-            f"{len(signature.user_outputs)} outputs; a super-resolution network has one of each"
-        )
+    (*names,) = program.graph_signature.user_inputs
+    if len(names) != 1:
+        raise ModelError(f"the program has {len(names)} inputs; a network of images has one")
     values = {node.name: node.meta.get("val") for node in program.graph.nodes}
-    shapes = [
-        [side if isinstance(side, int) else None for side in values[str(name)].shape]
-        for name in names
-    ]
-    for shape in shapes:
-        if len(shape) != 4 or shape[0] not in (1, None) or shape[1] not in (3, None):
-            named = str([side or "any" for side in shape]).replace("'", "")
-            raise ModelError(
-                f"the program takes or returns {named}; pictures are (1, 3, height, width)"
-            )
-    height, width = shapes[0][2:]
+    shape = [side if isinstance(side, int) else None for side in values[str(names[0])].shape]
+    if len(shape) != 4 or shape[0] not in (1, None) or shape[1] not in (1, 3, None):
+        named = str([side or "any" for side in shape]).replace("'", "")
+        raise ModelError(f"the program takes {named}; an image is (1, 3, height, width)")
+    height, width = shape[2:]
     return None if height is None or width is None else (height, width)

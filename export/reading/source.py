@@ -1,4 +1,4 @@
-"""The networks that are exported: checkpoints of ailsr-train, torch.export programs, ONNX models.
+"""The networks that are exported: checkpoints, torch.export programs, ONNX models.
 
 Of each the exporter needs a graph for an input size, and the network itself to run, for files to be
 compared with.
@@ -9,17 +9,26 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import onnx
 import torch
-from torch import nn
+from onnx import ModelProto
+from torch import Tensor, nn
 
 from ailsr.export.graph.graph import Graph
 from ailsr.export.reading.from_torch import from_onnx, graph_of, to_onnx
+from ailsr.export.reading.luma import LumaAsRgb
+from ailsr.export.reading.onnx_forms import Forms, in_our_form
+from ailsr.export.reading.outputs import Picked, named_outputs
 from ailsr.export.reading.program import load_program
+from ailsr.export.reading.spandrel_module import SpandrelModule, spandrel_module
+from ailsr.export.reading.state_dict import find_state_dict, load_state, read_safetensors
+from ailsr.export.reading.user_module import user_module
 from ailsr.runtime.card import Card
 from ailsr.runtime.engines.encoding import (
     TRIAL_SIDE,
@@ -33,23 +42,17 @@ from ailsr.runtime.engines.engine import available_cores
 from ailsr.runtime.engines.interface import Interface, find_scale
 from ailsr.runtime.engines.onnx import OnnxEngine
 from ailsr.runtime.engines.pixels import Pixels
-from ailsr.runtime.errors import AilsrError, ModelError, UsageError, one_line
+from ailsr.runtime.errors import AilsrError, EngineError, ModelError, UsageError, one_line
 from ailsr.runtime.files import sha256
 from ailsr.runtime.upscaling.tiles import Size
 from ailsr.train import checkpoint, zoo
 from ailsr.train.networks import Color, Network
+from ailsr.train.networks.user_network import called
 
 _LEAVE_OUT = "leave --input-range, --output-range and --channels out"
 
-QUANTIZED = {
-    "ConvInteger",
-    "DequantizeLinear",
-    "DynamicQuantizeLinear",
-    "MatMulInteger",
-    "QLinearConv",
-    "QuantizeLinear",
-}
-"""Operators of ONNX models that are int8 already."""
+FindEncoding = Callable[[Run, int, Size | None], Encoding]
+"""(network as it is, its scale, the one size that it takes) -> its encoding."""
 
 
 @dataclass(frozen=True)
@@ -70,10 +73,14 @@ class Source:
     """Receptive field radius as its author states it; None: the graph tells."""
     input_size: Size | None = None
     """(height, width) of a network that takes nothing else."""
+    multiple: int = 1
+    """Heights and widths are multiples of it."""
     training: Mapping[str, Any] = field(default_factory=dict)
     """Summary of the training run, for the card."""
     sha256: str | None = None
     """Of the file that it comes from."""
+    notes: tuple[str, ...] = ()
+    """What the user has to know of how the file was read, a line each."""
 
 
 def open_source(
@@ -83,31 +90,33 @@ def open_source(
     candidates: Sequence[Encoding] | None = None,
     *,
     must_fit: bool = True,
+    forms: Forms = Forms(),  # noqa: B008  (it is frozen)
 ) -> Source:
-    """The network in the file ``model``: .onnx, .pt2, or else a checkpoint of ailsr-train.
+    """The network in the file ``model``: .onnx, .pt2, or else a checkpoint.
 
-    ``network`` is the class that may be imported for a checkpoint, ``name`` replaces the name.
-    ``candidates`` are the encodings that a file of others may have, the ones before preferred;
+    ``network`` is the class that may be imported for a checkpoint, with its arguments where the
+    checkpoint is none of ours; ``name`` replaces the name; ``forms`` tells how to take a file of
+    others. ``candidates`` are the encodings that such a file may have, the ones before preferred;
     None: all that are known. Raises ModelError when the file is missing, corrupt, or no super-
     resolution network of pictures; if it ``must_fit``, also when it makes an image by none of them.
     Raises UsageError for options that do not fit it.
     """
-    suffix = model.suffix.lower()
-    if suffix not in (".onnx", ".pt2"):
-        if candidates is not None:
+    find = partial(_encoding, candidates=candidates, must_fit=must_fit)
+    kinds = {".onnx": _onnx_source, ".pt2": _program_source}
+    kind = kinds.get(model.suffix.lower())
+    if kind is None:
+        source = _checkpoint_source(model, network, forms, find)
+        if source.training and candidates is not None:
             raise UsageError(f"{model} is a checkpoint, which takes [0, 1]: {_LEAVE_OUT}")
-        source = _checkpoint_source(model, network)
     elif network is not None:
         raise UsageError(f"--network {network}: {model} needs no class, leave --network out")
     elif not model.is_file():
         raise ModelError(f"{model}: there is no such file")
     else:
         try:
-            if suffix == ".onnx":
-                source = _onnx_source(model, candidates, must_fit)
-            else:
-                source = _program_source(model, candidates, must_fit)
-            source = replace(source, sha256=sha256(model))
+            source = replace(kind(model, forms, find), sha256=sha256(model))
+            if source.training and candidates is not None:
+                raise UsageError(f"it is a file of ailsr, which takes [0, 1]: {_LEAVE_OUT}")
         except AilsrError as error:
             raise type(error)(f"{model}: {error}") from error
     return replace(source, name=name) if name else source
@@ -130,7 +139,7 @@ def network_source(
     )
 
 
-def module_run(module: nn.Module) -> Run:
+def module_run(module: Callable[[Tensor], Tensor]) -> Run:
     """``module``, (1, 3, h, w) -> (1, 3, scale*h, scale*w), as a function of pictures [h, w, 3]."""
 
     def run(image: Pixels) -> Pixels:
@@ -142,8 +151,13 @@ def module_run(module: nn.Module) -> Run:
     return run
 
 
-def _checkpoint_source(path: Path, network: str | None) -> Source:
-    loaded = checkpoint.load(path, network)
+def _checkpoint_source(path: Path, network: str | None, forms: Forms, find: FindEncoding) -> Source:
+    if path.suffix.lower() == ".safetensors":
+        return _weights_source(path, read_safetensors(path), network, forms, find)
+    try:
+        loaded = checkpoint.load(path, network)
+    except checkpoint.ForeignCheckpointError as error:
+        return _weights_source(path, error.content, network, forms, find)
     if network not in (None, loaded.network.reference):
         raise UsageError(
             f"--network {network}: the network of {path} is {loaded.network.reference}; leave "
@@ -155,29 +169,104 @@ def _checkpoint_source(path: Path, network: str | None) -> Source:
     return source
 
 
-def _onnx_source(path: Path, candidates: Sequence[Encoding] | None, must_fit: bool) -> Source:
+def _weights_source(
+    path: Path,
+    content: Any,  # noqa: ANN401
+    network: str | None,
+    forms: Forms,
+    find: FindEncoding,
+) -> Source:
+    """Of weights alone, for the class ``network`` or one that spandrel recognises."""
+    try:
+        state = find_state_dict(content)
+        module = spandrel_module(state) if network is None else user_module(network)
+        if network is not None:
+            load_state(module, state)
+        if isinstance(module, Network):
+            return network_source(module, sha256=sha256(path))
+
+        def call(x: Tensor) -> Any:  # noqa: ANN401 - what networks return
+            what = f"forward of {tuple(x.shape)}"
+            with torch.inference_mode():
+                return called(network, what, lambda: module(x)) if network else module(x)
+
+        return replace(_module_source(path, module, forms, find, call), sha256=sha256(path))
+    except (ModelError, EngineError) as error:
+        raise type(error)(f"{path}: {error}") from error
+
+
+def _module_source(
+    path: Path,
+    module: nn.Module,
+    forms: Forms,
+    find: FindEncoding,
+    call: Callable[[Tensor], Any],
+    size: Size | None = None,
+) -> Source:
+    """Of a ``module`` that is none of ours; ``call`` calls it and raises AilsrErrors. ``size`` is
+    the one (height, width) that it takes, None: any."""
+    height, width = size or (TRIAL_SIDE, TRIAL_SIDE)
+    outputs = _first_outputs(call, (height, width))
+    choice = Picked(module, outputs, forms.output)
+    name = choice.name
+
+    class Called(nn.Module):
+        """``picked`` by way of ``call``."""
+
+        def forward(self, x: Tensor) -> Tensor:
+            return named_outputs(call(x))[name]
+
+    whole: nn.Module = Called()
+    picked: nn.Module = choice
+    _, channels, *sides = outputs[name].shape
+    factor, rest = divmod(sides[0], height)
+    if rest or sides[1] != factor * width:
+        raise ModelError(
+            f"it makes {sides[1]}x{sides[0]} pixels of {width}x{height}: it crops a border or "
+            "enlarges by a fraction; pad in the network, so that it makes whole blocks of pixels"
+        )
+    if channels == 1:
+        whole, picked = LumaAsRgb(whole, factor), LumaAsRgb(picked, factor)
+    run = module_run(whole)
+    interface = Interface(False, size or (0, 0), size is None, None, "float32")
+    scale = find_scale(interface, run)
+    if isinstance(module, SpandrelModule):
+        encoding, multiple = Encoding(), module.multiple
+    else:
+        encoding, multiple = find(run, scale, size), 1
+    return Source(
+        name=_name(path, scale),
+        scale=scale,
+        color="rgb" if channels == 3 else "y",
+        encoding=encoding,
+        run=encoding.around(run),
+        graph=lambda size: from_onnx(to_onnx(picked, torch.zeros(1, 3, *size)), size, encoding),
+        input_size=size,
+        multiple=multiple,
+    )
+
+
+def _first_outputs(call: Callable[[Tensor], Any], size: Size) -> dict[str, Tensor]:
+    """What ``call`` makes of an RGB image of ``size``, or of one of luma where it takes no RGB."""
+    errors = []
+    for channels in (3, 1):
+        try:
+            return named_outputs(call(torch.zeros(1, channels, *size)))
+        except AilsrError as error:
+            errors.append(error)
+    raise errors[0]
+
+
+def _onnx_source(path: Path, forms: Forms, find: FindEncoding) -> Source:
     """Run by onnxruntime."""
-    engine = OnnxEngine(path, available_cores(), encoding=Encoding())
+    engine, model, color, notes = _onnx_engine(path, forms)
     if engine.io_dtype != "float32":
         raise ModelError(
             f"it takes {engine.io_dtype} pixels: give the float32 model it was made of"
         )
-    try:
-        model = onnx.load(path)
-    except Exception as error:  # onnxruntime has loaded it: this is of onnx's own making
-        raise ModelError(f"onnx cannot read it ({one_line(error)})") from error
-    quantized = QUANTIZED.intersection(node.op_type for node in model.graph.node)
-    if quantized:
-        raise ModelError(
-            f"it is quantised already (it has {', '.join(sorted(quantized))}): give the float32 "
-            "model it was made of"
-        )
     size = None if engine.resizable else engine.input_size
-    if engine.card:
-        if candidates is not None:
-            raise UsageError(f"it is a file of ailsr, which takes [0, 1]: {_LEAVE_OUT}")
-    else:
-        engine.encoding = _encoding(engine.run, engine.scale, size, candidates, must_fit)
+    if not engine.card:
+        engine.encoding = find(engine.run, engine.scale, size)
     encoding = engine.encoding
     source = Source(
         name=_name(path, engine.scale),
@@ -185,15 +274,38 @@ def _onnx_source(path: Path, candidates: Sequence[Encoding] | None, must_fit: bo
         run=engine.run,
         graph=lambda size: from_onnx(model, size, encoding),
         encoding=encoding,
+        color=color,
         input_size=size,
+        notes=notes,
     )
     return _as_on_card(source, engine.card) if engine.card else source
+
+
+def _onnx_engine(path: Path, forms: Forms) -> tuple[OnnxEngine, ModelProto, Color, tuple[str, ...]]:
+    """(engine, model, colour, notes) of a file, which is rewritten where it is of another form."""
+    try:
+        model = onnx.load(path)
+    except Exception as error:  # onnx and protobuf raise a dozen kinds
+        OnnxEngine(
+            path, available_cores(), encoding=Encoding()
+        )  # which says more, and has fewer of them
+        raise ModelError(f"onnx cannot read it ({one_line(error)})") from error
+    color = in_our_form(model, forms)
+    if color is None:
+        return OnnxEngine(path, available_cores(), encoding=Encoding()), model, "rgb", ()
+    with TemporaryDirectory() as folder:
+        rewritten = Path(folder, "model.onnx")
+        onnx.save(model, rewritten)
+        engine = OnnxEngine(rewritten, available_cores(), encoding=Encoding())
+    note = f"{path} is quantised: its int8 weights are taken for those of the float32 network"
+    return engine, model, color, (note,) if forms.dequantize else ()
 
 
 def _encoding(
     run: Run,
     scale: int,
     size: Size | None,
+    *,
     candidates: Sequence[Encoding] | None,
     must_fit: bool,
 ) -> Encoding:
@@ -231,29 +343,19 @@ def _as_on_card(source: Source, card: Card) -> Source:
     )
 
 
-def _program_source(path: Path, candidates: Sequence[Encoding] | None, must_fit: bool) -> Source:
-    """Run by PyTorch."""
+def _program_source(path: Path, forms: Forms, find: FindEncoding) -> Source:
     program, size = load_program(path)
-    run = module_run(program.module())
+    module = program.module()
 
-    def checked_run(image: Pixels) -> Pixels:
+    def call(x: Tensor) -> Any:  # noqa: ANN401 - what programs return
         try:
-            return run(image)
+            with torch.inference_mode():
+                return module(x)
         except RuntimeError as error:
-            raise ModelError(f"it does not run on {image.shape} ({one_line(error)})") from error
+            raise ModelError(f"it does not run on {tuple(x.shape)} ({one_line(error)})") from error
 
-    interface = Interface(False, size or (0, 0), size is None, None, "float32")
-    scale = find_scale(interface, checked_run)
-    encoding = _encoding(checked_run, scale, size, candidates, must_fit)
-    model = to_onnx(program)
-    return Source(
-        name=_name(path, scale),
-        scale=scale,
-        run=encoding.around(checked_run),
-        graph=lambda size: from_onnx(model, size, encoding),
-        encoding=encoding,
-        input_size=size,
-    )
+    # Its graph is traced anew at each size: torch.onnx takes minutes for one of open sizes.
+    return _module_source(path, module, forms, find, call, size)
 
 
 def _name(path: Path, scale: int) -> str:

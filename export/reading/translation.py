@@ -24,19 +24,28 @@ def constant(reader: OnnxReader, node: onnx.NodeProto) -> None:
     reader.constant(node.output[0], onnx.numpy_helper.to_array(attributes["value"]))
 
 
+def cast(reader: OnnxReader, node: onnx.NodeProto) -> None:
+    """Of real numbers, which are all float32 here."""
+    name, to = node.input[0], attributes_of(node)["to"]
+    if reader.is_constant(name):
+        dtype = onnx.helper.tensor_dtype_to_np_dtype(to)
+        reader.constant(node.output[0], reader.array(node, 0).astype(dtype))
+    elif to == onnx.TensorProto.FLOAT:
+        identity(reader, node)
+    else:
+        raise reader.unsupported(node, "to integers")
+
+
 def identity(reader: OnnxReader, node: onnx.NodeProto) -> None:
     reader.alias(node.output[0], reader.tensor(node.input[0]))
 
 
 def product(reader: OnnxReader, node: onnx.NodeProto) -> None:
-    if not any(map(reader.is_constant, node.input)):
-        raise reader.unsupported(
-            node, "of two computed matrices, as in self-attention", "convolutions and gates"
-        )
-    raise reader.unsupported(node, "that is not along the channels of an image")
+    raise reader.unsupported(node, "of images")
 
 
 OPERATORS: dict[str, Handler] = {
+    "Cast": cast,
     "Constant": constant,
     "Dropout": identity,
     "Gemm": product,

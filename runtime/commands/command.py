@@ -15,7 +15,7 @@ import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from typing import Annotated, Any, Protocol, TypeVar, get_type_hints
 
 import typer
@@ -113,7 +113,7 @@ def _entry_point(app: typer.Typer) -> EntryPoint:
     def cli(arguments: Sequence[str] | None = None, name: str | None = None) -> None:
         open_streams()
         with one_line_errors():  # for callbacks of flags; commands have their own, inside typer's
-            app(arguments, prog_name=name)
+            copy_context().run(app, arguments, prog_name=name)  # what is ``given`` ends with it
 
     return cli
 

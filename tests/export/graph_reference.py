@@ -169,9 +169,7 @@ def _compute(
             case MaxPool():
                 values = F.max_pool2d(inputs[0], node.kernel, node.stride)
             case Resize():
-                values = F.interpolate(
-                    inputs[0], node.size, mode="bilinear", align_corners=node.corners
-                )
+                values = F.interpolate(inputs[0], node.size, mode="bilinear", align_corners=False)
             case _:
                 assert_never(node)
         tensors[node.output] = observe(node.output, values)

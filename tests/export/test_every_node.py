@@ -50,9 +50,15 @@ def conv(source: str, output: str, inputs: int, outputs: int, kernel: int = 3) -
 
 SAMPLES: dict[type, tuple[list[Node], int]] = {
     Conv: ([conv("x", "y", 8, 6)], 6),
-    PRelu: ([PRelu("x", "y", np.linspace(-0.1, 0.4, 8, dtype=np.float32))], 8),
+    PRelu: (
+        [
+            PRelu("x", "steep", np.linspace(-0.1, 1.4, 8, dtype=np.float32)),
+            PRelu("steep", "y", np.linspace(-0.1, 0.4, 8, dtype=np.float32)),
+        ],
+        8,
+    ),
     Clip: ([Clip("x", "y", (-0.1, 0.2))], 8),
-    Pointwise: ([Pointwise("x", "y", "sigmoid")], 8),
+    Pointwise: ([Pointwise("x", "gelu", "gelu"), Pointwise("gelu", "y", "sigmoid")], 8),
     Add: ([conv("x", "other", 8, 8), Add("x", "other", "y")], 8),
     Mul: ([conv("x", "other", 8, 8), Mul("x", "other", "y")], 8),
     MinMax: ([conv("x", "other", 8, 8), MinMax("x", "other", "y", "max")], 8),

@@ -341,8 +341,8 @@ def bad_onnx(files: dict[str, Path], folder: Path) -> dict[str, tuple[bytes, str
         "truncated": (whole[: len(whole) // 2], "damaged"),
         "noise": (bytes(range(256)) * 8, "damaged"),
         "empty": (b"", ""),
-        "outputs": (two_outputs(), "3 inputs and outputs"),
-        "grey": (model_of(relu, shapes=((1, 1, 8, 8), (1, 1, 8, 8))), "one RGB picture"),
+        "outputs": (two_outputs(), "the outputs b, a: choose the image"),
+        "two channels": (model_of(relu, shapes=((1, 2, 8, 8), (1, 2, 8, 8))), "one RGB picture"),
         "uneven": (
             model_of(
                 helper.make_node("Concat", ["a", "a"], ["b"], axis=2),
@@ -371,7 +371,7 @@ def bad_onnx(files: dict[str, Path], folder: Path) -> dict[str, tuple[bytes, str
         "noise",
         "empty",
         "outputs",
-        "grey",
+        "two channels",
         "uneven",
         "same",
         "opset",

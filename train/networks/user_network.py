@@ -14,7 +14,7 @@ from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
 from traceback import extract_tb
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -57,7 +57,7 @@ def create_user_network(name: str, scale: int) -> Network:
     class in lower case. Raises UsageError when there is no such class or it breaks the contract.
     """
     network_class = _import_class(name)
-    network = _call(name, f"{network_class.__name__}({scale})", lambda: network_class(scale))
+    network = called(name, f"{network_class.__name__}({scale})", lambda: network_class(scale))
     network.name, network.reference = network_class.__name__.lower(), name
     with torch.random.fork_rng(devices=[]):  # the check must not use up random numbers
         _check(network)
@@ -66,6 +66,21 @@ def create_user_network(name: str, scale: int) -> Network:
 
 def _import_class(name: str) -> type[Network]:
     """The class called ``name``; imports its module."""
+    found = import_named(name, _is_network)
+    if not _is_network(found):
+        raise UsageError(
+            f"--network {name}: {name.rpartition(':')[2]} is not a subclass of "
+            "ailsr.train.networks.Network"
+        )
+    network_class: type[Network] = found
+    return network_class
+
+
+def import_named(name: str, fits: Callable[[object], bool]) -> Any:  # noqa: ANN401
+    """What is called ``name`` = ``package.module:Class`` in its module, which is imported.
+
+    ``fits`` tells which others of the module to propose. Raises UsageError when there is none.
+    """
     check_reference(name)
     module_name, class_name = name.split(":")
     if "" not in sys.path:  # a console script has its own folder there
@@ -84,19 +99,14 @@ def _import_class(name: str) -> type[Network]:
         _refuse(name, f"importing {module_name} failed", error)
     found = getattr(module, class_name, None)
     if found is None:
-        classes = [k for k, v in vars(module).items() if _is_network(v)]
+        classes = [k for k, v in vars(module).items() if fits(v)]
         near = get_close_matches(class_name, classes, n=1)
         hint = f" (did you mean {near[0]}?)" if near else ""
         raise UsageError(
             f"--network {name}: {module_name} has no {class_name}{hint}; its networks are: "
             f"{', '.join(classes) or 'none'}"
         )
-    if not _is_network(found):
-        raise UsageError(
-            f"--network {name}: {class_name} is not a subclass of ailsr.train.networks.Network"
-        )
-    network_class: type[Network] = found
-    return network_class
+    return found
 
 
 def _is_network(value: object) -> bool:
@@ -114,7 +124,7 @@ def _check(network: Network) -> None:
         raise UsageError(f"--network {name}: it has no parameters to train")
     if getattr(network, "color", None) not in ("rgb", "y"):
         raise UsageError(f'--network {name}: give the class color = "rgb" or "y" (luma)')
-    radius = _call(name, "radius", lambda: network.radius)
+    radius = called(name, "radius", lambda: network.radius)
     if not isinstance(radius, int) or not 0 <= radius <= LARGEST_RADIUS:
         raise UsageError(
             f"--network {name}: radius is {radius!r}; it is a number of low-resolution pixels, "
@@ -152,7 +162,7 @@ def _check_deployed(network: Network) -> None:
             "(ailsr.train.networks.luma has its two halves)"
         )
     rgb = torch.rand(1, 3, 2 * network.radius + 7, 2 * network.radius + 10)
-    deployed = _output(name, _call(name, "deploy()", network.deploy), rgb, scale)
+    deployed = _output(name, called(name, "deploy()", network.deploy), rgb, scale)
     if network.color == "y":
         trained, deployed = network(rgb_to_luma(rgb)), rgb_to_luma(deployed)
     else:
@@ -168,7 +178,7 @@ def _check_deployed(network: Network) -> None:
 
 def _output(name: str, module: nn.Module, x: Tensor, scale: int) -> Tensor:
     """``module(x)``. Raises UsageError when its shape is wrong."""
-    y = _call(name, f"forward of {tuple(x.shape)}", lambda: module(x))
+    y = called(name, f"forward of {tuple(x.shape)}", lambda: module(x))
     expected = (*x.shape[:2], scale * x.shape[2], scale * x.shape[3])
     if not isinstance(y, Tensor) or tuple(y.shape) != expected:
         got = tuple(y.shape) if isinstance(y, Tensor) else type(y).__name__
@@ -189,8 +199,9 @@ def _reach(difference: Tensor, scale: int) -> int:
     return farthest
 
 
-def _call(name: str, what: str, function: Callable[[], Result]) -> Result:
-    """``function()``; errors of the user's code become a UsageError of one line."""
+def called(name: str, what: str, function: Callable[[], Result]) -> Result:
+    """``function()``, a part of what ``--network name`` is; errors of the user's code become a
+    UsageError of one line."""
     try:
         return function()
     except NotImplementedError as error:

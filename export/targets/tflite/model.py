@@ -101,11 +101,15 @@ _INT16 = {
     BuiltinOperator.DEPTHWISE_CONV_2D: Kernel(5, "2.3.0"),
     BuiltinOperator.DEQUANTIZE: Kernel(3, "1.15.0"),
     BuiltinOperator.LEAKY_RELU: Kernel(2, "2.3.0"),
+    BuiltinOperator.MAX_POOL_2D: Kernel(3, "2.3.0"),
     BuiltinOperator.MAXIMUM: Kernel(3, "2.3.0"),
+    BuiltinOperator.MEAN: Kernel(3, "2.4.0"),
     BuiltinOperator.MINIMUM: Kernel(3, "2.3.0"),
     BuiltinOperator.MIRROR_PAD: Kernel(3, "2.12.0"),
+    BuiltinOperator.MUL: Kernel(4, "2.3.0"),
     BuiltinOperator.PAD: Kernel(3, "2.4.0"),
     BuiltinOperator.QUANTIZE: Kernel(2, "1.15.0"),
+    BuiltinOperator.RESIZE_BILINEAR: Kernel(4, "2.5.0"),
     BuiltinOperator.STRIDED_SLICE: Kernel(1, "2.3.0"),
 }
 KERNELS = {

@@ -115,9 +115,7 @@ class NodeTranslator:
                 )
                 self._move(BuiltinOperator.MAX_POOL_2D, node, options)
             case Resize():
-                options = schema.ResizeBilinearOptionsT(
-                    alignCorners=node.corners, halfPixelCenters=not node.corners
-                )
+                options = schema.ResizeBilinearOptionsT(halfPixelCenters=True)
                 size = self._tensors.integers(f"{node.output}/size", node.size)
                 self._move(BuiltinOperator.RESIZE_BILINEAR, node, options, [size])
             case _:
@@ -208,12 +206,7 @@ class NodeTranslator:
     def _pointwise(self, node: Pointwise) -> None:
         code, parameters = SINGLE.get(node.function), self._tensors.parameters(node.output)
         prescribed = FIXED.get(node.function, parameters)
-        if (
-            code not in INTEGER
-            or parameters != prescribed
-            or parameters is None
-            or parameters.bits == 16
-        ):
+        if code is None or code not in INTEGER or parameters is None or parameters != prescribed:
             FloatFunctions(self._model, self._tensors, node.output).compute(node)
             return
         options = None
@@ -223,13 +216,24 @@ class NodeTranslator:
         self._model.operator(code, [source], result, options)
 
     def _prelu(self, node: PRelu) -> None:
-        source = self._tensors.read(node.input)
+        source, parameters = (
+            self._tensors.read(node.input),
+            self._tensors.parameters(node.output),
+        )
         if np.all(node.slope == node.slope[0]):
             options = schema.LeakyReluOptionsT(alpha=float(node.slope[0]))
             result = self._tensors.result(node.output)
             self._model.operator(BuiltinOperator.LEAKY_RELU, [source], result, options)
         elif self._quantized and node.slope.max() <= 1:
             self._prelu_as_maximum(source, node)
+        elif parameters is not None and parameters.bits == 16:  # which PRELU lacks
+            real = self._tensors.requantized(source, node.input, None)
+            slope = self._model.constant(f"{node.output}/slope", node.slope.reshape(1, 1, -1))
+            result = self._tensors.shaped(f"{node.output}/real", node.output, None)
+            self._model.operator(BuiltinOperator.PRELU, [real, slope], result)
+            self._tensors.put(
+                node.output, self._tensors.requantized(result, node.output, parameters)
+            )
         else:
             inputs = [source, self._tensors.slopes(f"{node.output}/slope", node.slope)]
             self._model.operator(BuiltinOperator.PRELU, inputs, self._tensors.result(node.output))
