@@ -106,7 +106,7 @@ def open_source(
     kind = kinds.get(model.suffix.lower())
     if kind is None:
         source = _checkpoint_source(model, network, forms, find)
-        if source.training and candidates is not None:
+        if source.radius is not None and candidates is not None:
             raise UsageError(f"{model} is a checkpoint, which takes [0, 1]: {_LEAVE_OUT}")
     elif network is not None:
         raise UsageError(f"--network {network}: {model} needs no class, leave --network out")
@@ -115,7 +115,7 @@ def open_source(
     else:
         try:
             source = replace(kind(model, forms, find), sha256=sha256(model))
-            if source.training and candidates is not None:
+            if source.radius is not None and candidates is not None:
                 raise UsageError(f"it is a file of ailsr, which takes [0, 1]: {_LEAVE_OUT}")
         except AilsrError as error:
             raise type(error)(f"{model}: {error}") from error

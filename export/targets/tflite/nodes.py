@@ -206,7 +206,8 @@ class NodeTranslator:
     def _pointwise(self, node: Pointwise) -> None:
         code, parameters = SINGLE.get(node.function), self._tensors.parameters(node.output)
         prescribed = FIXED.get(node.function, parameters)
-        if code is None or code not in INTEGER or parameters is None or parameters != prescribed:
+        wide = parameters is not None and parameters.bits == 16
+        if code is None or code not in INTEGER or parameters != prescribed or wide:
             FloatFunctions(self._model, self._tensors, node.output).compute(node)
             return
         options = None
