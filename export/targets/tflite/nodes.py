@@ -206,8 +206,8 @@ class NodeTranslator:
     def _pointwise(self, node: Pointwise) -> None:
         code, parameters = SINGLE.get(node.function), self._tensors.parameters(node.output)
         prescribed = FIXED.get(node.function, parameters)
-        wide = parameters is not None and parameters.bits == 16
-        if code is None or code not in INTEGER or parameters != prescribed or wide:
+        fits = parameters is not None and parameters.bits == 8 and parameters == prescribed
+        if code is None or code not in INTEGER or not fits:
             FloatFunctions(self._model, self._tensors, node.output).compute(node)
             return
         options = None
