@@ -21,6 +21,7 @@ from onnx import ModelProto
 from torch import Tensor, nn
 
 from ailsr.export.graph.graph import Graph
+from ailsr.export.reading.encoding import FindEncoding, find_encoding
 from ailsr.export.reading.from_torch import from_onnx, graph_of, to_onnx
 from ailsr.export.reading.luma import LumaAsRgb
 from ailsr.export.reading.onnx_forms import Forms, in_our_form
@@ -30,14 +31,7 @@ from ailsr.export.reading.spandrel_module import SpandrelModule, spandrel_module
 from ailsr.export.reading.state_dict import find_state_dict, load_state, read_safetensors
 from ailsr.export.reading.user_module import user_module
 from ailsr.runtime.card import Card
-from ailsr.runtime.engines.encoding import (
-    TRIAL_SIDE,
-    Comparison,
-    Encoding,
-    Run,
-    encodings,
-    psnr,
-)
+from ailsr.runtime.engines.encoding import TRIAL_SIDE, Encoding, Run
 from ailsr.runtime.engines.engine import available_cores
 from ailsr.runtime.engines.interface import Interface, find_scale
 from ailsr.runtime.engines.onnx import OnnxEngine
@@ -50,9 +44,6 @@ from ailsr.train.networks import Color, Network
 from ailsr.train.networks.user_network import called
 
 _LEAVE_OUT = "leave --input-range, --output-range and --channels out"
-
-FindEncoding = Callable[[Run, int, Size | None], Encoding]
-"""(network as it is, its scale, the one size that it takes) -> its encoding."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +92,7 @@ def open_source(
     resolution network of pictures; if it ``must_fit``, also when it makes an image by none of them.
     Raises UsageError for options that do not fit it.
     """
-    find = partial(_encoding, candidates=candidates, must_fit=must_fit)
+    find = partial(find_encoding, candidates=candidates, must_fit=must_fit)
     kinds = {".onnx": _onnx_source, ".pt2": _program_source}
     kind = kinds.get(model.suffix.lower())
     if kind is None:
@@ -299,37 +290,6 @@ def _onnx_engine(path: Path, forms: Forms) -> tuple[OnnxEngine, ModelProto, Colo
         engine = OnnxEngine(rewritten, available_cores(), encoding=Encoding())
     note = f"{path} is quantised: its int8 weights are taken for those of the float32 network"
     return engine, model, color, (note,) if forms.dequantize else ()
-
-
-def _encoding(
-    run: Run,
-    scale: int,
-    size: Size | None,
-    *,
-    candidates: Sequence[Encoding] | None,
-    must_fit: bool,
-) -> Encoding:
-    """The one of ``candidates`` by which ``run``, of a network as it is, enlarges an image best.
-
-    Raises ModelError as ``open_source`` does.
-    """
-    if scale < 2:
-        raise ModelError("it returns pictures of the size that it takes: no upscaler")
-    candidates = encodings() if candidates is None else candidates
-    if len(candidates) == 1:
-        return candidates[0]
-    compared = Comparison.of(run, scale, size or (TRIAL_SIDE, TRIAL_SIDE), candidates)
-    if compared.is_image:
-        return compared.best
-    if not must_fit:
-        return candidates[0]
-    tried = ", ".join(dict.fromkeys(str(encoding.input) for encoding in candidates))
-    best, bicubic = psnr(min(compared.errors.values())), psnr(compared.bicubic)
-    raise ModelError(
-        f"it makes an image by none of the ranges {tried}: {best:.1f} dB of PSNR at best, where "
-        f"bicubic interpolation has {bicubic:.1f}; give --input-range and --output-range, or "
-        "--allow-worse-than-bicubic for a network that is not trained"
-    )
 
 
 def _as_on_card(source: Source, card: Card) -> Source:
