@@ -22,7 +22,7 @@ BUILD = ROOT / "build" / "versions"
 EXTRAS = ("onnx", "tflite", "opencv", "web")
 """Not heif: the lowest pillow-heif of this Python asks for a later Pillow."""
 WRITERS = (
-    "onnx", "flatbuffers", "scikit-image", "tensorboard",
+    "onnx", "flatbuffers", "coremltools", "scikit-image", "tensorboard",
     "fastjsonschema", "pytest", "hypothesis",
 )  # fmt: skip
 """What the tests make their files and pictures with, at the newest version that fits."""

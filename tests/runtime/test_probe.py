@@ -73,6 +73,7 @@ def run(cli, *arguments: object) -> int:
 
 
 def test_show_asks_the_engine(files, capsys):
+    pytest.importorskip("torch")  # reads a checkpoint
     assert run(show.cli, files["right"], "--probe") == 0
     assert "fidelity in onnxruntime" in (out := capsys.readouterr().out) and ": exact" in out
     assert run(show.cli, files["old"], "--probe") == 0
