@@ -32,14 +32,6 @@ def run(name, *arguments, cwd):
     return json.loads(done.stdout)
 
 
-def nearest(height, width):
-    """Nearest-neighbour upsampling ×2."""
-    weight = np.zeros((12, 3, 1, 1), np.float32)
-    weight[np.arange(12), np.arange(12) % 3] = 1  # channel 3*k + c is colour c of pixel k
-    conv = Conv("image", "blocks", weight, np.zeros(12, np.float32))
-    return Graph((conv, DepthToSpace("blocks", "upscaled", 2)), (3, height, width))
-
-
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
     folder = tmp_path_factory.mktemp("benchmarks")
@@ -125,13 +117,6 @@ def repeating(gain, path, size=(16, 16)):
 def test_the_overhead_of_the_harness_is_measured(tmp_path):
     for ending in ("onnx", "tflite"):
         repeating(1.0, tmp_path / f"nearest.{ending}")
-
-
-def test_the_overhead_of_the_harness_is_measured(tmp_path):
-    graph = nearest(16, 16)
-    card = Card("nearest", 2, "rgb", "float32", "float32", (16, 16), radius=0)
-    onnx_writer.write(graph, card, tmp_path / "nearest.onnx", None)
-    tflite_writer.write(graph, card, tmp_path / "nearest.tflite", None)
     figures = run(
         "harness_overhead.py", "nearest.onnx", "nearest.tflite", "--python", sys.executable,
         "--times", 1, cwd=tmp_path,
@@ -143,9 +128,6 @@ def test_the_overhead_of_the_harness_is_measured(tmp_path):
 
 def test_the_figures_of_the_readme_come_from_a_report(photos):
     repeating(1.0, photos / "nearest_x2_float32.onnx", (24, 32))
-    graph = nearest(24, 32)
-    card = Card("nearest", 2, "rgb", "float32", "float32", (24, 32), radius=0)
-    onnx_writer.write(graph, card, photos / "nearest_x2_float32.onnx")
     options = ["--images", "photos", "--runs", 2, "--seconds", 0.1, "--processes", 1, "--json"]
     bench = Path(sys.executable).with_name("ailsr-bench")
     report = subprocess.run(
