@@ -61,30 +61,27 @@ def main(config: Config) -> None:
     """Measure every image in every condition, and print what was found."""
     upscalers = [load(path) for path in (config.clean, config.photo)]
     pairs = [pair for folder in config.test for pair in protocol.pairs(folder, upscalers[0].scale)]
-    jpegs, noisy = [], []
+    jpegs: list[Case] = []
+    noisy: list[Case] = []
     with progress() as bar:
         task = bar.add_task("", total=len(pairs) * (len(QUALITIES) + len(SIGMAS)), note="")
         for pair in pairs:
-            for case in [*QUALITIES, *SIGMAS]:
-                is_jpeg = isinstance(case, int)
-                lr = as_jpeg(pair.lr, case) if isinstance(case, int) else with_noise(pair.lr, case)
+            versions: list[tuple[int | None, float, Rgb]] = [
+                (quality, 0.0, as_jpeg(pair.lr, quality)) for quality in QUALITIES
+            ]
+            versions += [(None, sigma, with_noise(pair.lr, sigma)) for sigma in SIGMAS]
+            for quality, sigma, lr in versions:
                 changed = protocol.Pair(pair.name, lr, pair.hr, pair.grayscale)
                 scores = [psnr(upscaler.upscale(lr), changed) for upscaler in upscalers]
-                found = Case(
-                    pair.name,
-                    case if isinstance(case, int) else None,
-                    0.0 if isinstance(case, int) else case,
-                    noise(levels(lr)),
-                    *scores,
-                )
-                (jpegs if is_jpeg else noisy).append(found)
+                case = Case(pair.name, quality, sigma, noise(levels(lr)), *scores)
+                (noisy if quality is None else jpegs).append(case)
                 bar.advance(task)
-    quality = threshold(jpegs, lambda case: -(case.jpeg_quality or 0))
+    coarse = -threshold(jpegs, lambda case: -(case.jpeg_quality or 0))
     level = threshold(noisy, lambda case: case.noise)
     means = compared([*jpegs, *noisy])
     if config.json:
-        cases = [asdict(case) for case in (*jpegs, *noisy)]
-        print_json({"low_quality": -quality, "noisy": level, "psnr": means, "cases": cases})
+        every = [asdict(case) for case in (*jpegs, *noisy)]
+        print_json({"low_quality": coarse, "noisy": level, "psnr": means, "cases": every})
         return
     table = Table("condition", "noise estimate", "clean, dB", "photo, dB", "photo wins on")
     for title, cases in rows(jpegs, noisy).items():
@@ -95,7 +92,7 @@ def main(config: Config) -> None:
             f"{fmean(gain > 0 for gain in gains):.0%}",
         )  # fmt: skip
     stdout.print(table)
-    stdout.print(f"photo at JPEG quality {-quality:g} and below, at noise {level:.1f} and above")
+    stdout.print(f"photo at JPEG quality {coarse:g} and below, at noise {level:.1f} and above")
     stdout.print(", ".join(f"{name} {psnr:.2f} dB" for name, psnr in means.items()))
 
 
