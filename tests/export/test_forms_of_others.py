@@ -17,6 +17,7 @@ from torch import nn
 from ailsr.export.reading.from_torch import quiet, to_onnx
 from ailsr.export.reading.onnx_forms import Forms
 from ailsr.export.reading.source import Source, open_source
+from ailsr.runtime.engines.encoding import Encoding
 from ailsr.runtime.errors import ModelError, UsageError
 
 IMAGE_SHAPE = (1, 3, *SIZE)
@@ -239,6 +240,6 @@ def test_constants_in_half_are_real(tmp_path, image):
     model = onnx.load_from_string(model_of(*operators[1:], shapes=(IMAGE_SHAPE, (1, 3, 48, 64))))
     model.graph.node.insert(0, operators[0])
     onnx.save(model, tmp_path / "constant.onnx")
-    source = open_source(tmp_path / "constant.onnx")
+    source = open_source(tmp_path / "constant.onnx", candidates=[Encoding()])
     found = run_graph(source.graph(SIZE), image)["upscaled"]
     np.testing.assert_allclose(found, np.repeat(np.repeat(image, 2, 0), 2, 1) / 2, atol=1e-6)
