@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Literal
 
 from ailsr.export import targets
-from ailsr.export.graph.graph import Graph, fixed_size
+from ailsr.export.graph.graph import Graph
 from ailsr.export.graph.passes import with_separate_pixels
 from ailsr.export.graph.quantization import BITS, Quantization, quantization_of
 from ailsr.export.graph.receptive_field import receptive_radius
 from ailsr.export.graph.rewrites import RewriteName, rewritten
+from ailsr.export.graph.sizes import fixed_size
 from ailsr.export.int8.arithmetic import integer_output
 from ailsr.export.int8.methods import Int8Method, Int8Methods, Progress, precision_of
 from ailsr.export.int8.mixed_precision import share_in_float

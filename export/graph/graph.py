@@ -217,11 +217,6 @@ class Graph:
         return next((node for node in self.nodes if node.output == tensor), None)
 
 
-def fixed_size(graph: Graph) -> bool:
-    """True if ``graph`` computes pictures of its own size and no others."""
-    return any(isinstance(node, Resize) for node in graph.nodes)
-
-
 def output_shape(node: Node, inputs: Sequence[Shape]) -> Shape:
     """Shape of the result of ``node`` for tensors of the shapes ``inputs``."""
     channels, height, width = inputs[0]

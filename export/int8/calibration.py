@@ -16,8 +16,9 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper
 
-from ailsr.export.graph.graph import Array, Graph, fixed_size
+from ailsr.export.graph.graph import Array, Graph
 from ailsr.export.graph.quantization import SAME_SCALE, Range
+from ailsr.export.graph.sizes import fixed_size
 from ailsr.export.targets.onnx.model import float_model
 from ailsr.runtime.engines.engine import available_cores
 from ailsr.runtime.errors import UsageError

@@ -14,8 +14,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from ailsr.export.graph.graph import Array, Conv, Graph, Node, fixed_size
+from ailsr.export.graph.graph import Array, Conv, Graph, Node
 from ailsr.export.graph.quantization import Quantization
+from ailsr.export.graph.sizes import fixed_size
 from ailsr.export.graph.weights import quantize_weight
 from ailsr.export.int8.crops import crops
 from ailsr.export.int8.simulation import as_read, clamped, compute, rounded

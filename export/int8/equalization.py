@@ -26,6 +26,7 @@ from ailsr.export.graph.graph import (
     Clip,
     Concat,
     Conv,
+    Crop,
     DepthToSpace,
     Graph,
     MaxPool,
@@ -94,9 +95,9 @@ def scalable(graph: Graph) -> Iterator[tuple[dict[str, Places], NDArray[np.bool_
                 pass
             case Conv():
                 fixed[result] = True
-            case Add() | Clip() | PRelu() | Pad() | Mean() | MaxPool() | MinMax() | Resize() if (
-                _commutes(_clamp(node))
-            ):
+            case (
+                Add() | Clip() | PRelu() | Pad() | Crop() | Mean() | MaxPool() | MinMax() | Resize()
+            ) if _commutes(_clamp(node)):
                 for tensor in node.inputs:
                     tie(own[tensor], result)
             case Mul() if _commutes(node.clamp) and len(own[node.first]) == len(result):

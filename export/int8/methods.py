@@ -20,9 +20,10 @@ from typing import Literal, NamedTuple
 import numpy as np
 from torch import Tensor
 
-from ailsr.export.graph.graph import Graph, fixed_size
+from ailsr.export.graph.graph import Graph
 from ailsr.export.graph.passes import forms, macs, resized
 from ailsr.export.graph.quantization import Bits, Quantization, quantization_of
+from ailsr.export.graph.sizes import fixed_size
 from ailsr.export.int8.calibration import ChannelRanges, channel_ranges, ranges
 from ailsr.export.int8.correction import corrected
 from ailsr.export.int8.crops import Place, crops

@@ -15,8 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ailsr.export.graph.graph import Conv, Graph, Resize
+from ailsr.export.graph.graph import Conv, Graph
 from ailsr.export.graph.quantization import Quantization
+from ailsr.export.graph.sizes import fixed_size
 from ailsr.export.int8.simulation import output_of
 from ailsr.runtime.errors import UnsupportedOperatorError
 from ailsr.runtime.imaging.image import Rgb
@@ -44,9 +45,9 @@ def fine_tuned(
     ``pictures`` are high-resolution. Equal arguments give equal results. Raises TrainingError when
     no picture is as large as a patch, UnsupportedOperatorError for a graph that resizes to a size.
     """
-    if resize := next((node for node in graph.nodes if isinstance(node, Resize)), None):
+    if fixed_size(graph):
         raise UnsupportedOperatorError(
-            f"Resize, which computes {resize.output!r}, takes pictures of one size: int8 cannot be "
+            "the network takes images of one size (a Resize, or windows of a size): int8 cannot be "
             "simulated on parts of them; leave --qat out"
         )
     source = PatchSource(pictures, scale, PATCH, torch.device("cpu"))

@@ -101,11 +101,25 @@ def test_generated_pictures_are_the_same_everywhere_and_use_the_full_range():
     assert (jumps > 200).all()  # hard edges in every channel
 
 
-def test_a_graph_that_resizes_to_a_size_is_calibrated_at_its_own(photographs):
+@pytest.mark.parametrize(
+    "pyramid",
+    [
+        [
+            MaxPool("phases", "coarse", (3, 3), (2, 2)),
+            Resize("coarse", "smooth", (40, 60)),
+        ],
+        [
+            MaxPool("phases", "coarse", (4, 4), (4, 4)),
+            Concat(("coarse",) * 16, "copies"),
+            DepthToSpace("copies", "smooth", 4),
+        ],
+    ],
+    ids=["resized to a size", "of a multiple of 4"],
+)
+def test_a_graph_of_a_fixed_size_is_calibrated_at_it(pyramid, photographs):
     nodes = (
         conv("image", "phases", 3, 12),
-        MaxPool("phases", "coarse", (3, 3), (2, 2)),
-        Resize("coarse", "smooth", (40, 60)),
+        *pyramid,
         Add("phases", "smooth", "sum"),
         DepthToSpace("sum", "upscaled", 2),
     )

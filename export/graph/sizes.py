@@ -1,0 +1,36 @@
+"""The sizes of image that a graph computes."""
+
+from __future__ import annotations
+
+from ailsr.export.graph.graph import Add, Concat, Graph, MinMax, Mul, Node, Resize, output_shape
+
+ODD = (1, 11)
+"""Pixels more, along height and width, that a graph of no fixed size takes, too."""
+
+
+def fixed_size(graph: Graph) -> bool:
+    """True if ``graph`` computes images of its own size, and of others only if those are a
+    multiple of something."""
+    _, height, width = graph.input_shape
+    return not takes(graph, (height + ODD[0], width + ODD[1]))
+
+
+def takes(graph: Graph, size: tuple[int, int]) -> bool:
+    """True if the nodes of ``graph`` fit together for an input of ``size``, (height, width)."""
+    shapes = {graph.input: (graph.input_shape[0], *size)}
+    for node in graph.nodes:
+        inputs = [shapes[tensor] for tensor in node.inputs]
+        extents = {shape[1:] for shape in inputs}
+        if isinstance(node, Add | Mul):
+            extents.discard((1, 1))
+        if isinstance(node, Resize) and size != graph.input_shape[1:]:
+            return False
+        if _joins(node) and len(extents) > 1:
+            return False
+        shapes[node.output] = output_shape(node, inputs)
+    scale = graph.shapes[graph.output][1] // graph.input_shape[1]
+    return shapes[graph.output][1:] == (scale * size[0], scale * size[1])
+
+
+def _joins(node: Node) -> bool:
+    return isinstance(node, Add | Mul | MinMax | Concat)
