@@ -181,6 +181,8 @@ class Resize(Unary):
     """Bilinear interpolation to ``size`` (height, width); pixels have their centres at the half."""
 
     size: tuple[int, int]
+    corners: bool = False
+    """True: the outermost samples stay where they are, as with align_corners of PyTorch."""
 
 
 Clamped = Conv | Add | Mul

@@ -96,8 +96,8 @@ def compute(node: Node, inputs: Sequence[Tensor], constants: Constants | None = 
             return inputs[0].mean((2, 3), keepdim=True)
         case MaxPool(kernel=kernel, stride=stride):
             return F.max_pool2d(inputs[0], kernel, stride)
-        case Resize(size=size):
-            return F.interpolate(inputs[0], size, mode="bilinear", align_corners=False)
+        case Resize(size=size, corners=corners):
+            return F.interpolate(inputs[0], size, mode="bilinear", align_corners=corners)
         case _:
             assert_never(node)
 

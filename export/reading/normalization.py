@@ -37,7 +37,7 @@ REDUCTIONS: dict[str, Callable[..., Samples]] = {
     "ReduceSumSquare": lambda x, **how: np.square(x).sum(**how),
 }
 """The operators that normalisations consist of, with Clip and Expand."""
-LONGEST = 12
+LONGEST = 15
 """Operators of one normalisation."""
 POSITIONS = 3
 """Length of the axes that are not reduced, in the samples."""
@@ -113,10 +113,23 @@ def _normalized(
     spread = draw.uniform(0.5, 2, [1 if i in axes else side for i, side in enumerate(sides)])
     samples: Samples = draw.normal(0.3, spread, sides)
     values = {source: samples}
+    reduced = tuple(1 if i in axes else side for i, side in enumerate(shape))
+    flat: set[str] = set()
+    """What is reduced and has lost its axes; they come back by a Reshape or an Unsqueeze."""
     for node in nodes:
-        if not any(name in values for name in node.input) or len(values) > LONGEST:
+        known = [name for name in node.input if name in values]
+        if not known or len(values) > LONGEST:
             continue
-        value = _value(node, values, constants, shapes)
+        if flat.intersection(known):
+            if node.op_type in ("Reshape", "Unsqueeze"):
+                value = values[known[0]] if shapes.get(node.output[0]) == reduced else None
+            else:
+                value = _value(node, values, constants, shapes) if flat.issuperset(known) else None
+                flat.add(node.output[0])
+        else:
+            value = _value(node, values, constants, shapes)
+            if node.op_type in REDUCTIONS and not _keeps_axes(node):
+                flat.add(node.output[0])
         if value is None:
             continue
         values[node.output[0]] = value
@@ -128,18 +141,22 @@ def _normalized(
     return None
 
 
+def _keeps_axes(node: onnx.NodeProto) -> bool:
+    return next((bool(a.i) for a in node.attribute if a.name == "keepdims"), True)
+
+
 def _value(
     node: onnx.NodeProto,
     values: dict[str, Samples],
     constants: dict[str, NDArray[Any]],
     shapes: dict[str, tuple[int, ...]],
 ) -> Samples | None:
-    """What ``node`` computes of the samples, None if it is not a part of a normalisation."""
+    """What ``node`` computes of the samples, reduced axes kept; None if it is not a part of a
+    normalisation."""
     kind = node.op_type
     if kind in REDUCTIONS:
         axes = _axes(node, constants, shapes)
-        kept = next((bool(a.i) for a in node.attribute if a.name == "keepdims"), True)
-        return REDUCTIONS[kind](values[node.input[0]], axis=axes, keepdims=kept) if axes else None
+        return REDUCTIONS[kind](values[node.input[0]], axis=axes, keepdims=True) if axes else None
     operands: list[Samples] = []
     for name in node.input:
         if name in values:
@@ -155,7 +172,7 @@ def _value(
             return UNARY[kind](operands[0])
     if kind == "Expand":
         return operands[0]
-    if kind == "Clip" and not node.attribute and len(node.input) == 2 and len(operands) == 2:
+    if kind == "Clip" and node.input[1:2] != [""] and len(operands) == 2:  # from below alone
         return np.maximum(*operands)
     return None
 

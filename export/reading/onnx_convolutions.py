@@ -7,7 +7,17 @@ from typing import Literal
 import numpy as np
 import onnx
 
-from ailsr.export.graph.graph import Conv, MaxPool, Mean, Mul, Normalize, Pad, Pointwise
+from ailsr.export.graph.graph import (
+    Add,
+    Conv,
+    MaxPool,
+    Mean,
+    MinMax,
+    Mul,
+    Normalize,
+    Pad,
+    Pointwise,
+)
 from ailsr.export.reading.onnx_reader import Handler, OnnxReader, attributes_of
 from ailsr.export.reading.rearrangement import Rearrangement
 from ailsr.export.reading.resampling import transposed_convolution
@@ -107,6 +117,9 @@ def reduce_mean(
     kept = bool(attributes_of(node).get("keepdims", 1)) if kept is None else kept
     if over not in ({2, 3}, {1}):
         raise reader.unsupported(node, f"over the axes {sorted(over)}", "a mean over (2, 3)")
+    if node.op_type in ("ReduceMax", "ReduceMin"):
+        _extreme(reader, node, tensor, over, kept)
+        return
     if node.op_type in ("ReduceL2", "ReduceSumSquare"):
         tensor = reader.emit(Mul(tensor, tensor, f"{output}, squares"))
     result = output if kept and node.op_type != "ReduceL2" else f"{output}, sum"
@@ -127,6 +140,26 @@ def reduce_mean(
         reader.move(node, [moved.then(lambda numbers: np.squeeze(numbers, axis))])
 
 
+def _extreme(
+    reader: OnnxReader, node: onnx.NodeProto, tensor: str, over: set[int], kept: bool
+) -> None:
+    """The greatest, or least, channel: of each half, until one is left."""
+    function: Literal["max", "min"] = "max" if node.op_type == "ReduceMax" else "min"
+    if over != {1} or not kept:
+        raise reader.unsupported(node, f"over the axes {sorted(over)}", "one over the channels")
+    while (channels := reader.shapes[tensor][0]) > 1:
+        half = -(-channels // 2)
+        output = node.output[0] if half == 1 else f"{node.output[0]} of {half}"
+        parts = []
+        for name, first in (("first", 0), ("last", channels - half)):
+            weight = np.eye(half, channels, first, np.float32)[:, :, None, None]
+            bias = np.zeros(half, np.float32)
+            parts.append(reader.emit(Conv(tensor, f"{output}, {name}", weight, bias)))
+        tensor = reader.emit(MinMax(*parts, output, function))
+    if tensor != node.output[0]:
+        reader.alias(node.output[0], tensor)
+
+
 def normalized(reader: OnnxReader, node: onnx.NodeProto, tensor: str, output: str) -> str:
     """Layer normalisation of our ``tensor`` over its channels, with the node's gain and bias."""
     epsilon = attributes_of(node).get("epsilon", 1e-5)
@@ -143,9 +176,42 @@ def layer_normalization(reader: OnnxReader, node: onnx.NodeProto) -> None:
 
 def instance_normalization(reader: OnnxReader, node: onnx.NodeProto) -> None:
     epsilon, output = attributes_of(node).get("epsilon", 1e-5), node.output[0]
+    if reader.is_laid_out(node.input[0]):
+        _group_normalization(reader, node, epsilon)
+        return
     tensor = reader.tensor(node.input[0])
     plain = reader.emit(Normalize(tensor, f"{output}, plain", "pixels", epsilon))
     reader.emit_map(plain, output, reader.floats(node, 1), reader.floats(node, 2))
+
+
+def _group_normalization(reader: OnnxReader, node: onnx.NodeProto, epsilon: float) -> None:
+    """Instance normalisation of groups of channels, (1, groups, …), as torch exports GroupNorm."""
+    moved, output = reader.moved(node.input[0]), node.output[0]
+    (channels, *_), groups = moved.shapes[0], moved.numbers.shape[1]
+    if (
+        len(moved.sources) > 1
+        or channels % groups
+        or not np.array_equal(moved.numbers.reshape(-1), np.arange(moved.numbers.size))
+    ):
+        raise reader.unsupported(node, "of an image in this layout")
+    size, source = channels // groups, moved.sources[0]
+    share = np.kron(np.eye(groups), np.full((size, size), 1 / size)).astype(np.float32)
+    zeros, small = np.zeros(channels, np.float32), np.full(channels, epsilon, np.float32)
+    name = f"{output}, normalised"
+    reader.emit(
+        Mean(source, f"{name}, means"),
+        Conv(f"{name}, means", f"{name}, negative mean", -share[:, :, None, None], zeros),
+        Add(source, f"{name}, negative mean", f"{name}, centred"),
+        Mul(f"{name}, centred", f"{name}, centred", f"{name}, squares"),
+        Mean(f"{name}, squares", f"{name}, variances"),
+        Conv(f"{name}, variances", f"{name}, variance", share[:, :, None, None], small),
+        Pointwise(f"{name}, variance", f"{name}, deviation", "sqrt"),
+        Pointwise(f"{name}, deviation", f"{name}, factor", "reciprocal"),
+        Mul(f"{name}, centred", f"{name}, factor", f"{name}, plain"),
+    )
+    gain, bias = (np.repeat(reader.floats(node, index), size) for index in (1, 2))
+    image = reader.emit_map(f"{name}, plain", name, gain, bias)
+    reader.move(node, [Rearrangement((image,), moved.shapes, moved.numbers)])
 
 
 def mean_variance_normalization(reader: OnnxReader, node: onnx.NodeProto) -> None:
@@ -165,14 +231,22 @@ def mean_variance_normalization(reader: OnnxReader, node: onnx.NodeProto) -> Non
 def average_pool(reader: OnnxReader, node: onnx.NodeProto) -> None:
     attributes = attributes_of(node)
     pads, kernel, (stride_y, stride_x) = _window(reader, node)
-    if any(pads) and not attributes.get("count_include_pad", 0):
-        raise reader.unsupported(node, f"with pads {pads}", "count_include_pad=True")
-    tensor = reader.tensor(node.input[0])
-    channels = reader.shapes[tensor][0]
+    tensor, output = reader.tensor(node.input[0]), node.output[0]
+    channels, stride = reader.shapes[tensor][0], (stride_y, stride_x)
     weight = np.full((channels, 1, *kernel), 1 / (kernel[0] * kernel[1]), np.float32)
     bias = np.zeros(channels, np.float32)
-    stride = stride_y, stride_x
-    reader.emit(Conv(tensor, node.output[0], weight, bias, pads, stride, groups=channels))
+    if not any(pads) or attributes.get("count_include_pad", 0):
+        reader.emit(Conv(tensor, output, weight, bias, pads, stride, groups=channels))
+        return
+    # What the border left out is the share of the window that lies in the image.
+    none, one = np.zeros((1, channels, 1, 1), np.float32), np.ones(1, np.float32)
+    reader.emit(
+        Conv(tensor, f"{output}, sum", weight, bias, pads, stride, groups=channels),
+        Conv(tensor, f"{output}, ones", none, one),
+        Conv(f"{output}, ones", f"{output}, share", weight[:1], bias[:1], pads, stride),
+        Pointwise(f"{output}, share", f"{output}, factor", "reciprocal"),
+        Mul(f"{output}, sum", f"{output}, factor", output),
+    )
 
 
 def max_pool(reader: OnnxReader, node: onnx.NodeProto) -> None:
@@ -212,7 +286,9 @@ OPERATORS: dict[str, Handler] = {
     "MaxPool": max_pool,
     "MeanVarianceNormalization": mean_variance_normalization,
     "ReduceL2": reduce_mean,
+    "ReduceMax": reduce_mean,
     "ReduceMean": reduce_mean,
+    "ReduceMin": reduce_mean,
     "ReduceSum": reduce_mean,
     "ReduceSumSquare": reduce_mean,
 }

@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 
 from ailsr.export.graph.channel_map import ChannelMap
-from ailsr.export.graph.graph import Concat, Conv, DepthToSpace, Pad, Resize
+from ailsr.export.graph.graph import Concat, Conv, DepthToSpace, MaxPool, Pad, Resize
 from ailsr.export.reading.onnx_reader import Handler, OnnxReader, attributes_of
 from ailsr.export.reading.rearrangement import Numbers, Rearrangement
 from ailsr.export.reading.resampling import interpolation, interpolation_kernel, nearest
@@ -173,8 +173,13 @@ def pad(reader: OnnxReader, node: onnx.NodeProto) -> None:
     elif mode == "constant" and value == 0:  # folded into the convolutions that read it
         copy = ChannelMap.in_place(reader.shapes[tensor][0]).conv(tensor, output)
         reader.emit(Conv(tensor, output, copy.weight, copy.bias, (top, left, bottom, right)))
+    elif mode == "constant":
+        shifted = reader.emit_map(tensor, f"{output}, shifted", offset=-value)
+        copy = ChannelMap.in_place(reader.shapes[tensor][0]).conv(shifted, f"{output}, padded")
+        padded = reader.emit(replace(copy, pads=(top, left, bottom, right)))
+        reader.emit_map(padded, output, offset=value)
     else:
-        raise reader.unsupported(node, f"{mode} padding", "reflect, replicate or zero padding")
+        raise reader.unsupported(node, f"{mode} padding", "reflect, replicate or constant padding")
 
 
 def resize(reader: OnnxReader, node: onnx.NodeProto) -> None:
@@ -184,6 +189,8 @@ def resize(reader: OnnxReader, node: onnx.NodeProto) -> None:
     size = _resized(reader, node, before)
     block, rest = np.divmod(size, before)
     whole = int(block[0]) if block[0] == block[1] >= 1 and not rest.any() else 0
+    part, rest = np.divmod(before, size)
+    reduced = int(part[0]) if part[0] == part[1] > 1 and not rest.any() else 0
     mode = attributes.get("mode", b"nearest").decode()
     place = attributes.get("coordinate_transformation_mode", b"half_pixel").decode()
     centred = place == "half_pixel" or (place == "pytorch_half_pixel" and min(size) > 1)
@@ -192,6 +199,10 @@ def resize(reader: OnnxReader, node: onnx.NodeProto) -> None:
         reader.emit(*nearest(tensor, output, whole))
     elif mode == "linear" and centred and not (whole and channels <= CHEAP_CHANNELS):
         reader.emit(Resize(tensor, output, size))
+    elif mode == "linear" and place == "align_corners":
+        reader.emit(Resize(tensor, output, size, corners=True))
+    elif mode == "nearest" and reduced and (place, rounding) == ("asymmetric", "floor"):
+        reader.emit(MaxPool(tensor, output, (1, 1), (reduced, reduced)))
     elif mode in ("linear", "cubic") and centred and whole:
         cubic = attributes.get("cubic_coeff_a", -0.75) if mode == "cubic" else None
         if attributes.get("exclude_outside", 0) or attributes.get("antialias", 0):

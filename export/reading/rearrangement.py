@@ -14,7 +14,7 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from ailsr.export.graph.graph import Concat, Conv, Crop, DepthToSpace, Node, Shape
+from ailsr.export.graph.graph import Concat, Conv, Crop, DepthToSpace, MaxPool, Node, Shape
 from ailsr.export.reading.resampling import space_to_depth
 
 Numbers = NDArray[np.int32]
@@ -106,7 +106,7 @@ def _moved(source: str, shape: Shape, numbers: Numbers, output: str) -> list[Nod
     block, rest = np.divmod((height, width), numbers.shape[1:])
     if nodes is None and block[0] == block[1] > 1 and not rest.any():
         nodes = _unshuffled(source, shape, numbers, int(block[0]), output)
-    return _cropped(source, shape, numbers, output) if nodes is None else nodes
+    return _part(source, shape, numbers, output) if nodes is None else nodes
 
 
 def _gathered(source: str, shape: Shape, channels: NDArray[np.integer], output: str) -> list[Node]:
@@ -154,15 +154,36 @@ def _unshuffled(
     return [space_to_depth(source, output, shape[0], first)]
 
 
-def _cropped(source: str, shape: Shape, numbers: Numbers, output: str) -> list[Node] | None:
-    """A part of the image."""
+def _part(source: str, shape: Shape, numbers: Numbers, output: str) -> list[Node] | None:
+    """A part of the image, of all its pixels or of each second, third and so on."""
     (_, height, width), (_, rows, columns) = shape, numbers.shape
     channels, top, left = np.unravel_index(numbers[:, 0, 0], shape)
-    if (top != top[0]).any() or (left != left[0]).any():
+    step = 1
+    if columns > 1:
+        step = int(numbers[0, 0, 1] - numbers[0, 0, 0])
+    elif rows > 1:
+        step = int(numbers[0, 1, 0] - numbers[0, 0, 0]) // width
+    bottom, right = (
+        (height - 1 - top - step * (rows - 1)),
+        (width - 1 - left - step * (columns - 1)),
+    )
+    border = int(top[0]), int(left[0]), int(bottom[0]), int(right[0])
+    grid = np.arange(rows)[:, None] * width + np.arange(columns)
+    if (
+        step < 1
+        or min(border) < 0
+        or (top != top[0]).any()
+        or (left != left[0]).any()
+        or not (numbers == numbers[:, :1, :1] + grid * step).all()
+    ):
         return None
-    border = int(top[0]), int(left[0]), int(height - rows - top[0]), int(width - columns - left[0])
-    window = np.arange(rows, dtype=np.int32)[:, None] * width + np.arange(columns, dtype=np.int32)
-    if min(border) < 0 or not (numbers == numbers[:, :1, :1] + window).all():
-        return None
-    gathered = _gathered(source, shape, channels, f"{output}, before the crop")
-    return [*gathered, Crop(gathered[-1].output if gathered else source, output, border)]
+    nodes = _gathered(source, shape, channels, f"{output}, before the crop")
+    if step > 1:  # what is left at the end is less than a step
+        border = *border[:2], border[2] // step * step, border[3] // step * step
+    if any(border):
+        name = output if step == 1 else f"{output}, cropped"
+        nodes.append(Crop(nodes[-1].output if nodes else source, name, border))
+    if step > 1:
+        before = nodes[-1].output if nodes else source
+        nodes.append(MaxPool(before, output, (1, 1), (step, step)))
+    return nodes

@@ -41,7 +41,11 @@ def identity(reader: OnnxReader, node: onnx.NodeProto) -> None:
 
 
 def product(reader: OnnxReader, node: onnx.NodeProto) -> None:
-    raise reader.unsupported(node, "of images")
+    if not any(map(reader.is_constant, node.input)):
+        raise reader.unsupported(
+            node, "of two computed matrices, as in self-attention", "convolutions and gates"
+        )
+    raise reader.unsupported(node, "that is not along the channels of an image")
 
 
 OPERATORS: dict[str, Handler] = {

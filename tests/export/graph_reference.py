@@ -169,7 +169,9 @@ def _compute(
             case MaxPool():
                 values = F.max_pool2d(inputs[0], node.kernel, node.stride)
             case Resize():
-                values = F.interpolate(inputs[0], node.size, mode="bilinear", align_corners=False)
+                values = F.interpolate(
+                    inputs[0], node.size, mode="bilinear", align_corners=node.corners
+                )
             case _:
                 assert_never(node)
         tensors[node.output] = observe(node.output, values)

@@ -156,6 +156,10 @@ OPERATORS: dict[str, Callable[[Tensor], Tensor]] = {
     "norm": lambda x: x * x.norm(dim=1, keepdim=True),
     "layer norm of channels": layer_norm_of_channels,
     "layer norm by variance": layer_norm_by_variance,
+    "layer norm of a list": lambda x: (
+        (x.flatten(2) - x.flatten(2).mean(1, keepdim=True))
+        / torch.sqrt(x.flatten(2).var(1, keepdim=True, unbiased=False) + 1e-5)
+    ).view(x.shape),
     "instance norm": lambda x: F.instance_norm(x, weight=GAIN, bias=BIAS),
     "L2 normalisation": lambda x: F.normalize(x, dim=1),
     "root mean square": lambda x: x * torch.rsqrt(x.pow(2).mean(1, keepdim=True) + 1e-6) * 2,
@@ -166,6 +170,16 @@ OPERATORS: dict[str, Callable[[Tensor], Tensor]] = {
     "partial convolution of parts": partial_of_parts,
     "padded to a multiple": padded_to_a_multiple,
     "pyramid": pyramid,
+    "group norm": lambda x: F.group_norm(x, 2, GAIN, BIAS),
+    "mean of padded windows": lambda x: F.avg_pool2d(x, 3, 1, 1, count_include_pad=False),
+    "maximum of channels": lambda x: x * torch.sigmoid(x[:, :7].amax(1, keepdim=True)),
+    "aligned corners": lambda x: F.interpolate(
+        x, scale_factor=2, mode="bilinear", align_corners=True
+    ),
+    "every second pixel": lambda x: F.interpolate(x[:, :, 1::2, ::2], SIZE),
+    "reduced to the nearest": lambda x: F.interpolate(F.interpolate(x, scale_factor=0.5), SIZE),
+    "padded with a constant": lambda x: F.avg_pool2d(F.pad(x, (1, 1, 1, 1), value=0.3), 3, 1),
+    "border cut off": lambda x: F.pad(x, (1, 2, 0, 3), "reflect")[:, 1:7, :-3, 1:-2],
     "maximum of padded windows": lambda x: F.max_pool2d(x, 3, 1, 1),
     "maximum": lambda x: torch.maximum(x, 0.1 - x),
     "minimum": lambda x: torch.minimum(x, 0.1 - x),
@@ -307,7 +321,8 @@ def kinds(operator: Callable[[Tensor], Tensor]) -> list[str]:
         ("pixel shuffle by hand", ["Conv", "DepthToSpace"]),
         ("channel shuffle", ["Conv"]),
         ("gelu", ["Conv", "Pointwise", "Conv"]),
-        ("layer norm of channels", ["Conv", "Normalize", "Conv", "DepthToSpace"]),
+        ("layer norm of channels", ["Conv", "Normalize", "Conv", "Conv"]),
+        ("layer norm by variance", ["Conv", "Normalize", "Conv", "DepthToSpace"]),
         ("root mean square", ["Conv", "Normalize", "Conv", "DepthToSpace"]),
         ("tokens", ["Conv", "Normalize", "Conv", "Conv", "Add"]),
         ("maximum of padded windows", ["Conv", "Pad", "MaxPool"]),

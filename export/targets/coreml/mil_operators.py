@@ -173,11 +173,12 @@ def resize_bilinear(
     target_size_width: int = 1,
     sampling_mode: str = "DEFAULT",
 ) -> Tensor:
-    """Bilinear interpolation; sample i of n lies at (i + 1/2) * size / n - 1/2, within the edge."""
-    if sampling_mode != "UNALIGN_CORNERS":
+    """Bilinear interpolation; sample i of n lies at (i + 1/2) * size / n - 1/2, within the edge, or
+    with strictly aligned corners at i * (size - 1) / (n - 1)."""
+    if sampling_mode not in ("UNALIGN_CORNERS", "STRICT_ALIGN_CORNERS"):
         raise UnsupportedOperatorError(f"Core ML reference: no resize with {sampling_mode!r}")
-    size = target_size_height, target_size_width
-    return functional.interpolate(x, size, mode="bilinear", align_corners=False)
+    size, corners = (target_size_height, target_size_width), sampling_mode != "UNALIGN_CORNERS"
+    return functional.interpolate(x, size, mode="bilinear", align_corners=corners)
 
 
 def cast(x: Tensor, dtype: str) -> Tensor:

@@ -176,7 +176,7 @@ class Translator:
                     x=inputs[0],
                     target_size_height=height,
                     target_size_width=width,
-                    sampling_mode="UNALIGN_CORNERS",
+                    sampling_mode="STRICT_ALIGN_CORNERS" if node.corners else "UNALIGN_CORNERS",
                     name=name,
                 )
             case _:

@@ -135,7 +135,9 @@ class OnnxModel:
                     [*inputs, "", "", self.constant(f"{output}_sizes", sizes)],
                     output,
                     mode="linear",
-                    coordinate_transformation_mode="half_pixel",
+                    coordinate_transformation_mode="align_corners"
+                    if node.corners
+                    else "half_pixel",
                 )
             case _:
                 assert_never(node)

@@ -115,7 +115,9 @@ class NodeTranslator:
                 )
                 self._move(BuiltinOperator.MAX_POOL_2D, node, options)
             case Resize():
-                options = schema.ResizeBilinearOptionsT(halfPixelCenters=True)
+                options = schema.ResizeBilinearOptionsT(
+                    alignCorners=node.corners, halfPixelCenters=not node.corners
+                )
                 size = self._tensors.integers(f"{node.output}/size", node.size)
                 self._move(BuiltinOperator.RESIZE_BILINEAR, node, options, [size])
             case _:
