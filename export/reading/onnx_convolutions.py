@@ -155,7 +155,8 @@ def _extreme(
             weight = np.eye(half, channels, first, np.float32)[:, :, None, None]
             bias = np.zeros(half, np.float32)
             parts.append(reader.emit(Conv(tensor, f"{output}, {name}", weight, bias)))
-        tensor = reader.emit(MinMax(*parts, output, function))
+        first_half, last_half = parts
+        tensor = reader.emit(MinMax(first_half, last_half, output, function))
     if tensor != node.output[0]:
         reader.alias(node.output[0], tensor)
 

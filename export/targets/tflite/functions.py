@@ -13,6 +13,7 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.schema_py_generated import BuiltinOperator
 
 from ailsr.export.graph.graph import Function, Normalize, Pointwise, Shape
+from ailsr.export.graph.quantization import FIXED, QParams
 from ailsr.export.targets.tflite.model import ModelBuilder
 from ailsr.export.targets.tflite.tensors import GraphTensors
 
@@ -37,7 +38,15 @@ INTEGER: tuple[int, ...] = (
     BuiltinOperator.TANH,
     BuiltinOperator.GELU,
 )
-"""Those of them that have an int8 kernel."""
+"""Those of them that have an int8 kernel; XNNPACK makes one table of each."""
+
+
+def int8_kernel(function: Function, parameters: QParams | None) -> int | None:
+    """The operator that computes ``function`` in int8 for a result of ``parameters``, if any."""
+    code = SINGLE.get(function)
+    if code not in INTEGER or parameters is None or parameters.bits != 8:
+        return None
+    return code if parameters == FIXED.get(function, parameters) else None
 
 
 class FloatFunctions:

@@ -37,8 +37,8 @@ from ailsr.export.graph.graph import (
     Shape,
 )
 from ailsr.export.graph.padding import padded_by_slices
-from ailsr.export.graph.quantization import FIXED, PIXELS, WIDE_PIXELS
-from ailsr.export.targets.tflite.functions import INTEGER, SINGLE, FloatFunctions
+from ailsr.export.graph.quantization import PIXELS, WIDE_PIXELS
+from ailsr.export.targets.tflite.functions import FloatFunctions, int8_kernel
 from ailsr.export.targets.tflite.model import (
     DILATED_DEPTHWISE_CONV_2D,
     GROUPED_CONV_2D,
@@ -106,13 +106,9 @@ class NodeTranslator:
                 result = self._tensors.result(node.output)
                 self._model.operator(BuiltinOperator.MEAN, inputs, result, options)
             case MaxPool(kernel=(height, width), stride=(down, right)):
-                options = schema.Pool2DOptionsT(
-                    padding=schema.Padding.VALID,
-                    filterHeight=height,
-                    filterWidth=width,
-                    strideH=down,
-                    strideW=right,
-                )
+                window = {"filterHeight": height, "filterWidth": width}
+                stride = {"strideH": down, "strideW": right}
+                options = schema.Pool2DOptionsT(schema.Padding.VALID, **window, **stride)
                 self._move(BuiltinOperator.MAX_POOL_2D, node, options)
             case Resize():
                 options = schema.ResizeBilinearOptionsT(
@@ -206,10 +202,8 @@ class NodeTranslator:
         self._model.operator(BuiltinOperator.STRIDED_SLICE, [source, *constants], result, options)
 
     def _pointwise(self, node: Pointwise) -> None:
-        code, parameters = SINGLE.get(node.function), self._tensors.parameters(node.output)
-        prescribed = FIXED.get(node.function, parameters)
-        fits = parameters is not None and parameters.bits == 8 and parameters == prescribed
-        if code is None or code not in INTEGER or not fits:
+        code = int8_kernel(node.function, self._tensors.parameters(node.output))
+        if code is None:
             FloatFunctions(self._model, self._tensors, node.output).compute(node)
             return
         options = None
@@ -219,10 +213,8 @@ class NodeTranslator:
         self._model.operator(code, [source], result, options)
 
     def _prelu(self, node: PRelu) -> None:
-        source, parameters = (
-            self._tensors.read(node.input),
-            self._tensors.parameters(node.output),
-        )
+        source = self._tensors.read(node.input)
+        parameters = self._tensors.parameters(node.output)
         if np.all(node.slope == node.slope[0]):
             options = schema.LeakyReluOptionsT(alpha=float(node.slope[0]))
             result = self._tensors.result(node.output)
@@ -234,9 +226,8 @@ class NodeTranslator:
             slope = self._model.constant(f"{node.output}/slope", node.slope.reshape(1, 1, -1))
             result = self._tensors.shaped(f"{node.output}/real", node.output, None)
             self._model.operator(BuiltinOperator.PRELU, [real, slope], result)
-            self._tensors.put(
-                node.output, self._tensors.requantized(result, node.output, parameters)
-            )
+            result = self._tensors.requantized(result, node.output, parameters)
+            self._tensors.put(node.output, result)
         else:
             inputs = [source, self._tensors.slopes(f"{node.output}/slope", node.slope)]
             self._model.operator(BuiltinOperator.PRELU, inputs, self._tensors.result(node.output))
