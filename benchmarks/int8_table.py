@@ -58,11 +58,23 @@ its table, JSON and card name the one it took. When none is enough, the target g
 - `calibration`: scales from the furthest reach of the float network's activations over the pictures
   of `--calibration`, no more: of more than 200, 200 evenly spaced by name. The residual has a scale
   of its own, the output is pinned to 1/255.
+- `search`: what a gate reads is kept apart from the value that it gates, so that each has its own
+  range and the value's channels can be equalised; PReLU becomes two ReLUs, which doubles the
+  convolution before it; the range of each tensor is narrowed as long as the network's output gains
+  by it. Each of these forms is corrected, with its furthest ranges and with searched ones, and the
+  best of them all, the two methods above among them, is kept: judged on parts of the pictures that
+  the search did not look at.
+- `mixed precision`: the same with a few nodes in float32, between DEQUANTIZE and QUANTIZE, at most
+  10 % of the MACs: those that save the most for their MACs, until half of `--max-drop` is left by
+  estimate. Table and card say how many operators and MACs that is.
 - `16-bit activations`: an `int8x16` file, which says so in its name and card, for NPUs that have
   such arithmetic; slow on a CPU. Core ML has none. `--no-int8x16` does without; `--precision
   int8x16` asks for it outright.
-- `fine-tuning`: with `--qat STEPS`, in place of the third: training in int8 arithmetic, with the
-  scales that are written, towards the float network's own output.
+- `fine-tuning`: with `--qat STEPS`, in place of 16-bit activations: training in int8 arithmetic,
+  with the scales that are written, towards the float network's own output.
+
+`--sensitivity FILE.html` prints and draws what each layer loses when it alone is in int8, its
+activations and its weights apart.
 
 A correction is better than plain calibration for nearly every network, and decisive for those
 whose kernels are near the identity, such as QuickSRNet.
@@ -90,6 +102,20 @@ T91 --test Set5`, 28 November 2026, on a machine that was also at other work):
 | pairs, TFLite | 37.13, 0, 1.10 | 36.85, 0, 0.93 |
 | float32 ONNX; TFLite | 37.16, –, 1.00; 0.98 | 36.91, –, 1.00; 1.03 |
 
+On a Xeon with VNNI and AMX, where no kernel saturates, the same command gives (29 November 2026, one
+thread of a quiet machine): weights on these levels cost no time, and those that only AVX2 needs cost
+twice as much here, too.
+
+| weights | `sesr_m5_x2`: dB, time | `quicksrnet_small_x2` | `abpn_x3` |
+|---|---|---|---|
+| full range | 37.14, 0.71 | 36.85, 0.42 | 33.39, 0.35 |
+| full range as uint8 | 37.14, 1.79 | 36.85, 1.59 | 33.39, 1.23 |
+| full range, `session.x64quantprecision` | 37.14, 1.79 | 36.85, 1.55 | 33.39, 1.18 |
+| 7 bits | 37.13, 0.70 | 36.77, 0.42 | 33.39, 0.33 |
+| **pairs**, as we write them | 37.13, 0.70 | 36.85, 0.40 | 33.39, 0.33 |
+| pairs, TFLite | 37.13, 1.25 | 36.85, 0.56 | 33.39, 0.40 |
+| float32 ONNX; TFLite | 37.16, 1.00; 1.43 | 36.91, 1.00; 1.20 | 33.41, 1.00; 1.38 |
+
 Difference of int8 files from integer arithmetic, in grey levels, on two photographs and the
 networks `sesr_m5` ×2, `abpn` ×3 and `quicksrnet_small` ×2 (`make cpus`; x86 and Arm under qemu 7.2
 but for Zen 3, which is real; ai-edge-litert 2.3.0, onnxruntime 1.32.0). The rows of VNNI and AMX
@@ -108,6 +134,11 @@ and all samples of Set5 and Set14:
 | Armv8.6 i8mm | SMMLA, UMMLA | 0 | 0 | 0 |
 | WebAssembly SIMD (Node, Chromium) | | – | 0 | 0 |
 | WebAssembly relaxed SIMD | onnxruntime-web has no such build | – | not measured | not measured |
+
+OpenVINO 2026.4 adds and rounds otherwise: on crops of Set5 and Set14, on the Xeon above, the files of
+the same three networks stay within 2 levels of onnxruntime (at most 6 samples in 100 000 differ by
+more than one), read from ONNX or from TFLite; onnxruntime with its OpenVINO provider (1.24) does the
+same.
 
 int8x16 files are exact in LiteRT; onnxruntime computes them in float32 between roundings, and about
 1 sample in 100 is off by one level.

@@ -3,7 +3,8 @@
     python benchmarks/zoo_table.py --test Set5/HR --test Set14/HR --output docs/zoo.md
 
 Every checkpoint is run on every test folder by the protocol; parameters and multiplications are
-counted on the fused network, in its own channels, as papers count them.
+counted on the fused network, in its own channels, as papers count them. Networks for degraded
+images, and the clean ones of the same family, are also run on degraded test images.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from typer import Option
 from ailsr.runtime.bench.host import Host
 from ailsr.runtime.commands.command import entry_point, message, progress
 from ailsr.runtime.files import atomic_output
+from ailsr.runtime.imaging.degradation import DEGRADATIONS
+from ailsr.runtime.imaging.metrics import METRICS, MetricName
 from ailsr.runtime.imaging.protocol import PROTOCOL, Pair, Quality, evaluate, pairs, set_name
 from ailsr.runtime.imaging.resize import enlarge
 from ailsr.train import checkpoint, zoo
@@ -40,6 +43,15 @@ times as many in its first and last convolution).
 """
 ORIGIN = "\nWritten by `make zoo-table`, {day}, on {cpu}.\n\n"
 
+JUDGED: tuple[MetricName, ...] = ("psnr", "ssimulacra2")
+ROBUST = [name for name in DEGRADATIONS if name != "bicubic"]
+DEGRADED = """### ×{scale} on degraded images
+
+PSNR in dB and SSIMULACRA2 on clean images and on ones made by
+[`--degradation`](training.md#photographs-as-people-have-them).
+
+"""
+
 NOTES = """
 Steps and data are those of the last run; where it started from another checkpoint, `init` in the
 recipe says so. Each recipe repeats its run, given the data under `data/`, but with the teacher and
@@ -57,6 +69,13 @@ BSDS500_test200 (the training and test pictures of BSDS500) are for non-commerci
 CC0photos are photographs in the public domain (CC0) from the wallpaper collections of Budgie,
 Pop!_OS and elementary: `sesr_m5_cc0` has seen nothing else. Best checkpoints were chosen on
 Kodak24, never on a test set.
+
+The networks for photographs (`_photo`, `_web`) have seen CC0photos and free_photos alone, which may
+be used for anything: 103 photographs of drewnoakes/metadata-extractor-images and of the wallpapers
+of Fedora, Korora, elementary, Solus and Lomiri. Every 13th of them by name was held out
+(free_photos_val) and chose the best checkpoint. Fifteen are CC BY 2.0 to 4.0, by Edoardo Brogiolo,
+Andesine, TANAKA Juuyoh, DreamyPixel, Ales Krivec, Christian Ferrer, Alan Diggs, Dirk Hohndel,
+Aitzol Berasategi, Trevor "Freespace" and the European Southern Observatory.
 
 `Y-shave-s` rounds Y to whole levels and starts from LR pictures of whole levels, as files and apps
 do. Papers that do neither come out higher: the weights that the authors of AIL released for
@@ -91,6 +110,7 @@ def main(config: ZooTable) -> None:
             task = bar.add_task(f"x{scale}", total=len(members), note="")
             rows += [row(name, member, tests) for name, member in bar.track(members, task_id=task)]
         page += f"## ×{scale}\n\n" + "\n".join(_markdown(header, rows)) + "\n\n"
+        page += degraded(members, config.test)
     with atomic_output(config.output) as temporary:
         temporary.write_text(page.rstrip("\n") + "\n" + NOTES, encoding="utf-8")
     message(f"wrote {config.output}")
@@ -109,6 +129,40 @@ def row(name: str, member: Checkpoint, tests: list[list[Pair]]) -> list[str]:
         f"{member.card['steps'] / 1e3:g} K {method(recipe)}",
         f"[toml](../train/zoo/{name}.toml)",
     ]
+
+
+def degraded(members: list[tuple[str, Checkpoint]], folders: list[Path]) -> str:
+    """What robustness gains and costs: a table of the families that have a network for it."""
+    families = {m.network.name for _, m in members if _degradation(m) in ROBUST}
+    if not families:
+        return ""
+    compared = [m for m in members if m[1].network.name in families]
+    scale = members[0][1].network.scale
+    cells: dict[str, list[str]] = {"bicubic": [], **{name: [] for name, _ in compared}}
+    header = ["network"]
+    for folder in folders:
+        for degradation in DEGRADATIONS.values():
+            header.append(f"{set_name(folder)}, {degradation}")
+            images = list(pairs(folder, scale, degradation))
+            found = evaluate(partial(enlarge, scale=scale), images, names=JUDGED)
+            cells["bicubic"].append(_judged(found))
+            for name, member in compared:
+                cells[name].append(_judged(score(member.network, images, names=JUDGED)))
+    lines = [f"| {' | '.join(header)} |", f"|---{'|--:' * (len(header) - 1)}|"]
+    lines += [f"| {' | '.join([_code(name), *row])} |" for name, row in cells.items()]
+    return DEGRADED.format(scale=scale) + "\n".join(lines) + "\n\n"
+
+
+def _degradation(member: Checkpoint) -> object:
+    return member.card["recipe"].get("degradation", "bicubic")
+
+
+def _judged(scores: Quality) -> str:
+    return " / ".join(METRICS[name].text(scores.scores[name]) for name in JUDGED)
+
+
+def _code(name: str) -> str:
+    return name if name == "bicubic" else f"`{name}`"
 
 
 def method(recipe: dict[str, Any]) -> str:
