@@ -102,9 +102,9 @@ T91 --test Set5`, 28 November 2026, on a machine that was also at other work):
 | pairs, TFLite | 37.13, 0, 1.10 | 36.85, 0, 0.93 |
 | float32 ONNX; TFLite | 37.16, –, 1.00; 0.98 | 36.91, –, 1.00; 1.03 |
 
-On a Xeon with VNNI and AMX, where no kernel saturates, the same command gives (29 November 2026, one
-thread of a quiet machine): weights on these levels cost no time, and those that only AVX2 needs cost
-twice as much here, too.
+On a Xeon with VNNI and AMX, where no kernel saturates, the same command gives (29 November 2026,
+one thread of a quiet machine): weights on these levels cost no time, and what else is right on AVX2
+costs twice as much here, too.
 
 | weights | `sesr_m5_x2`: dB, time | `quicksrnet_small_x2` | `abpn_x3` |
 |---|---|---|---|
@@ -135,10 +135,10 @@ and all samples of Set5 and Set14:
 | WebAssembly SIMD (Node, Chromium) | | – | 0 | 0 |
 | WebAssembly relaxed SIMD | onnxruntime-web has no such build | – | not measured | not measured |
 
-OpenVINO 2026.4 adds and rounds otherwise: on crops of Set5 and Set14, on the Xeon above, the files of
-the same three networks stay within 2 levels of onnxruntime (at most 6 samples in 100 000 differ by
-more than one), read from ONNX or from TFLite; onnxruntime with its OpenVINO provider (1.24) does the
-same.
+OpenVINO 2026.4 adds and rounds otherwise: on crops of Set5 and Set14, on the Xeon above, the files
+of the same three networks stay within 2 levels of onnxruntime (at most 6 samples in 100 000 differ
+by more than one), read from ONNX or from TFLite; onnxruntime with its OpenVINO provider (1.24) does
+the same.
 
 int8x16 files are exact in LiteRT; onnxruntime computes them in float32 between roundings, and about
 1 sample in 100 is off by one level.
