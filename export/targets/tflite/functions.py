@@ -12,7 +12,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.schema_py_generated import BuiltinOperator
 
-from ailsr.export.graph.graph import Function, Normalize, Pointwise, Shape
+from ailsr.export.graph.graph import Function, Normalize, Pointwise, Resize, Shape
 from ailsr.export.graph.quantization import FIXED, QParams
 from ailsr.export.targets.tflite.model import ModelBuilder
 from ailsr.export.targets.tflite.tensors import GraphTensors
@@ -49,6 +49,16 @@ def int8_kernel(function: Function, parameters: QParams | None) -> int | None:
     return code if parameters == FIXED.get(function, parameters) else None
 
 
+def is_wide(parameters: QParams | None) -> bool:
+    """True for 16 bits, for which RESIZE_BILINEAR takes places in 1/1024 of a pixel: too coarse."""
+    return parameters is not None and parameters.bits == 16
+
+
+def resize_options(node: Resize) -> schema.ResizeBilinearOptionsT:
+    """The options of RESIZE_BILINEAR."""
+    return schema.ResizeBilinearOptionsT(node.corners, halfPixelCenters=not node.corners)
+
+
 class FloatFunctions:
     """Appends what computes the float tensor ``output`` of a graph to ``model``."""
 
@@ -58,7 +68,7 @@ class FloatFunctions:
         self._output = output
         self._steps = 0
 
-    def compute(self, node: Pointwise | Normalize) -> None:
+    def compute(self, node: Pointwise | Normalize | Resize) -> None:
         """Append ``node``, from its input to its result as the file has them."""
         source = self._tensors.read(node.input)
         if self._tensors.quantized:
@@ -67,6 +77,11 @@ class FloatFunctions:
             source = real
         if isinstance(node, Normalize):
             result = self._normalized(node, source)
+        elif isinstance(node, Resize):
+            size = self._tensors.integers(f"{node.output}/size", node.size)
+            result = self._op(
+                BuiltinOperator.RESIZE_BILINEAR, source, size, options=resize_options(node)
+            )
         else:
             result = self._function(node.function, source)
         if self._tensors.quantized:

@@ -38,7 +38,7 @@ from ailsr.export.graph.graph import (
 )
 from ailsr.export.graph.padding import padded_by_slices
 from ailsr.export.graph.quantization import PIXELS, WIDE_PIXELS
-from ailsr.export.targets.tflite.functions import FloatFunctions, int8_kernel
+from ailsr.export.targets.tflite import functions
 from ailsr.export.targets.tflite.model import (
     DILATED_DEPTHWISE_CONV_2D,
     GROUPED_CONV_2D,
@@ -98,7 +98,7 @@ class NodeTranslator:
             case Crop():
                 self._crop(node)
             case Normalize():
-                FloatFunctions(self._model, self._tensors, node.output).compute(node)
+                functions.FloatFunctions(self._model, self._tensors, node.output).compute(node)
             case Mean():
                 axes = self._tensors.integers("height and width", [_HEIGHT, _WIDTH])
                 inputs = [self._tensors.read(node.input), axes]
@@ -110,12 +110,13 @@ class NodeTranslator:
                 stride = {"strideH": down, "strideW": right}
                 options = schema.Pool2DOptionsT(schema.Padding.VALID, **window, **stride)
                 self._move(BuiltinOperator.MAX_POOL_2D, node, options)
+            case Resize() if functions.is_wide(self._tensors.parameters(node.output)):
+                functions.FloatFunctions(self._model, self._tensors, node.output).compute(node)
             case Resize():
-                options = schema.ResizeBilinearOptionsT(
-                    alignCorners=node.corners, halfPixelCenters=not node.corners
-                )
                 size = self._tensors.integers(f"{node.output}/size", node.size)
-                self._move(BuiltinOperator.RESIZE_BILINEAR, node, options, [size])
+                self._move(
+                    BuiltinOperator.RESIZE_BILINEAR, node, functions.resize_options(node), [size]
+                )
             case _:
                 assert_never(node)
 
@@ -202,9 +203,9 @@ class NodeTranslator:
         self._model.operator(BuiltinOperator.STRIDED_SLICE, [source, *constants], result, options)
 
     def _pointwise(self, node: Pointwise) -> None:
-        code = int8_kernel(node.function, self._tensors.parameters(node.output))
+        code = functions.int8_kernel(node.function, self._tensors.parameters(node.output))
         if code is None:
-            FloatFunctions(self._model, self._tensors, node.output).compute(node)
+            functions.FloatFunctions(self._model, self._tensors, node.output).compute(node)
             return
         options = None
         if code == BuiltinOperator.GELU:
