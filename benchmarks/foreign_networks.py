@@ -185,7 +185,7 @@ def _page(every: list[Found], test: Path) -> str:
 
 def _line(network: Found) -> str:
     psnr = next(f["psnr"] for f in network.float32 if f["target"] == "tflite")
-    furthest = max(f["max_difference"] for f in network.float32)
+    furthest = 255 * max(f["max_difference"] for f in network.float32)
     loss, method = f"{network.int8.get('loss', 0):.3f}", network.int8.get("means")
     if not network.is_near:
         loss, method = "–", _cell(network.int8.get("reason") or network.int8["precision"])

@@ -7,9 +7,8 @@ import math
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
 from ailsr.export import targets
 from ailsr.export.graph.graph import Graph
@@ -17,30 +16,31 @@ from ailsr.export.graph.passes import with_separate_pixels
 from ailsr.export.graph.quantization import BITS, Quantization, quantization_of
 from ailsr.export.graph.receptive_field import receptive_radius
 from ailsr.export.graph.rewrites import RewriteName, rewritten
-from ailsr.export.graph.sizes import fixed_size
+from ailsr.export.graph.sizes import small_graph
 from ailsr.export.int8.arithmetic import integer_output
 from ailsr.export.int8.methods import Int8Method, Int8Methods, Progress, precision_of
-from ailsr.export.int8.mixed_precision import share_in_float
-from ailsr.export.picture_sets import GENERATED, picture_set
+from ailsr.export.int8.mixed_precision import means_of
+from ailsr.export.picture_sets import picture_set
 from ailsr.export.reading.source import Source
 from ailsr.export.targets import TARGETS, TargetName, check_precision
-from ailsr.export.verification import ADVICE, MAX_PSNR_DROP, PsnrDropError, Reference
+from ailsr.export.verification import (
+    ADVICE,
+    MAX_PSNR_DROP,
+    PsnrDropError,
+    Reference,
+    check_quality,
+)
 from ailsr.runtime.anatomy.anatomy import Anatomy
 from ailsr.runtime.anatomy.registry import anatomy
 from ailsr.runtime.card import Card, PixelType, Precision
-from ailsr.runtime.engines.encoding import UNIT, Encoding
 from ailsr.runtime.engines.pixels import from_pixels, to_pixels
-from ailsr.runtime.errors import AilsrError, ModelError, ParityError, UsageError
+from ailsr.runtime.errors import AilsrError, ParityError, UsageError
 from ailsr.runtime.files import atomic_output, remove, size_bytes
-from ailsr.runtime.imaging.protocol import PROTOCOL, evaluate
-from ailsr.runtime.imaging.resize import enlarge
+from ailsr.runtime.imaging.protocol import PROTOCOL
 from ailsr.runtime.probe import Probe, probe_image
 from ailsr.runtime.upscaling.tiles import Size
 from ailsr.runtime.upscaling.upscaler import UNKNOWN_RADIUS
 from ailsr.runtime.version import VERSION
-
-SMALL_SIZE = (96, 96)
-"""(height, width) at which int8 is prepared for networks whose graphs are of one size."""
 
 
 @dataclass(frozen=True)
@@ -133,30 +133,19 @@ class Exporter:
     @cached_property
     def int8(self) -> Int8Methods:
         """The network quantised, for int8 files."""
+        graph = with_separate_pixels(self.graph)
         return Int8Methods(
-            with_separate_pixels(self.graph),
+            graph,
             self.calibration_pictures,
             self._progress,
-            small=self._small_graph(),
+            small=None if self.source.input_size else small_graph(graph, self._graph_for_int8),
             max_drop=MAX_PSNR_DROP["int8"] if self.max_drop is None else self.max_drop,
             fall_back=self._fall_back,
             qat_steps=self._qat_steps,
         )
 
-    def _small_graph(self) -> Graph | None:
-        """The network for int8 at a size that it is soon computed at, where its graph is of one
-        size; None where it takes no other."""
-        if not fixed_size(self.graph) or self.source.input_size:
-            return None
-        try:
-            small = rewritten(self.source.graph(SMALL_SIZE), self.rewrites)
-        except AilsrError:  # too small for a window of its own
-            return None
-        small = with_separate_pixels(small)
-        same = [node.output for node in small.nodes] == [
-            node.output for node in with_separate_pixels(self.graph).nodes
-        ]
-        return small if same else None
+    def _graph_for_int8(self, size: Size) -> Graph:
+        return with_separate_pixels(rewritten(self.source.graph(size), self.rewrites))
 
     @cached_property
     def reference(self) -> Reference:
@@ -165,29 +154,8 @@ class Exporter:
         return Reference(self.source.run, card, self.pictures, self._ticks("running the network"))
 
     def check_quality(self) -> None:
-        """Raise ModelError when bicubic interpolation does better on the verification pictures.
-
-        So it does when a network is run in a wrong range, and when it is hardly trained. One that
-        was trained for images of another degradation is not judged, nor is any by generated
-        pictures, where bicubic interpolation does better than some of the zoo.
-        """
-        source, pictures = self.source, self.pictures
-        if pictures.name == GENERATED or source.training.get("degradation"):
-            return
-        psnr = self.reference.scores.psnr_db
-        bicubic = evaluate(partial(enlarge, scale=source.scale), pictures.pairs).psnr_db
-        if not psnr >= bicubic:  # not: NaN is refused too
-            advice = "train it longer"
-            if not source.training:
-                advice = (
-                    f"if {source.encoding} is wrong, give --input-range, --output-range or "
-                    "--channels"
-                )
-            raise ModelError(
-                f"{source.name} does worse than bicubic interpolation, {psnr:.2f} dB against "
-                f"{bicubic:.2f} on {pictures.name}: {advice}; for other images, give such as "
-                "--images; export it all the same with --allow-worse-than-bicubic"
-            )
+        """Raise ModelError when bicubic interpolation does better on the verification pictures."""
+        check_quality(self.source, self.reference)
 
     @cached_property
     def _probe(self) -> Probe:
@@ -217,8 +185,8 @@ class Exporter:
             calibration=self.calibration_pictures.name if precision in BITS else None,
             training=dict(source.training),
             degradation=source.training.get("degradation"),
-            input_range=_text(source.encoding, "input"),
-            output_range=_text(source.encoding, "output"),
+            input_range=source.encoding.text("input"),
+            output_range=source.encoding.text("output"),
             checkpoint_sha256=source.sha256,
             ailsr_version=VERSION,
         )
@@ -293,7 +261,7 @@ class Exporter:
         """The file that ``method`` alone gives, not verified: for measurements of one's own."""
         graph, quantization = self.int8.quantized(method)
         path = self.path(target, precision_of(method), folder)
-        means = self._means(method, graph, quantization)
+        means = means_of(method, graph, quantization)
         card = replace(self.card(precision_of(method), "uint8"), means=means)
         targets.write(target, graph, card, path, quantization)
         return path
@@ -325,7 +293,7 @@ class Exporter:
     ) -> ExportedFile:
         path = self.path(target, precision, folder)
         probe = self._int8_probe(method) if method else self._probe
-        means = self._means(method, graph, quantization)
+        means = means_of(method, graph, quantization)
         card = replace(self.card(precision, pixels), means=means, probe=probe)
         reference = self.reference
         tick = self._ticks(f"verifying {path.name}")
@@ -346,17 +314,6 @@ class Exporter:
             verified.difference,
         )
 
-    @staticmethod
-    def _means(
-        method: Int8Method | None, graph: Graph, quantization: Quantization | None
-    ) -> str | None:
-        """``method`` for people, with what is not int8."""
-        if quantization is None or not quantization.real:
-            return method
-        share = share_in_float(graph, quantization)
-        operators = f"{len(quantization.real)} of {len(graph.nodes)} operators in float32"
-        return f"{method}: {operators}, {share:.1%} of the MACs"
-
     def _ticks(self, doing: str) -> Callable[[], None]:
         """A function that reports one more picture done each time it is called."""
         total, done = len(self.pictures.pairs), 0
@@ -376,13 +333,6 @@ def _remove_ours(path: Path) -> None:
     with contextlib.suppress(AilsrError):
         if anatomy(str(path)).card is not None:
             remove(path)
-
-
-def _text(encoding: Encoding, end: Literal["input", "output"]) -> str | None:
-    """A range and the order of channels as the card has them; None: RGB in [0, 1]."""
-    order = "" if encoding.channels == "rgb" else f" {encoding.channels.upper()}"
-    text = f"{getattr(encoding, end)}{order}"
-    return None if text == str(UNIT) else text
 
 
 def _named(size: Size) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -15,13 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ailsr.export.graph.quantization import BITS
-from ailsr.export.picture_sets import PictureSet
+from ailsr.export.picture_sets import GENERATED, PictureSet
+from ailsr.export.reading.source import Source
 from ailsr.runtime.card import Card, PixelType, Precision
 from ailsr.runtime.engines.encoding import Run
 from ailsr.runtime.engines.engine import Engine
 from ailsr.runtime.engines.pixels import Pixels, to_pixels
-from ailsr.runtime.errors import ParityError
+from ailsr.runtime.errors import ModelError, ParityError
 from ailsr.runtime.imaging.protocol import Quality, evaluate
+from ailsr.runtime.imaging.resize import enlarge
 from ailsr.runtime.upscaling.upscaler import Upscaler, load
 
 MAX_DIFFERENCE: dict[Precision, float] = {
@@ -189,3 +192,28 @@ class Reference:
 def _as_exact(expected: Pixels, precision: Precision) -> Pixels:
     """The network's output as a file of ``precision`` can give it: int8 ends at black and white."""
     return np.clip(expected, 0, 1) if precision in BITS else expected
+
+
+def check_quality(source: Source, reference: Reference) -> None:
+    """Raise ModelError when bicubic interpolation does better than ``source`` on the pictures of
+    its ``reference``.
+
+    So it does when a network is run in a wrong range, and when it is hardly trained. One that was
+    trained for images of another degradation is not judged, nor is any by generated pictures, where
+    bicubic interpolation does better than some of the zoo.
+    """
+    pictures = reference.pictures
+    if pictures.name == GENERATED or source.training.get("degradation"):
+        return
+    psnr = reference.scores.psnr_db
+    bicubic = evaluate(partial(enlarge, scale=source.scale), pictures.pairs).psnr_db
+    if psnr >= bicubic:  # not for NaN
+        return
+    advice = "train it longer"
+    if not source.training:
+        advice = f"if {source.encoding} is wrong, give --input-range, --output-range or --channels"
+    raise ModelError(
+        f"{source.name} does worse than bicubic interpolation, {psnr:.2f} dB against "
+        f"{bicubic:.2f} on {pictures.name}: {advice}; for other images, give such as --images; "
+        "export it all the same with --allow-worse-than-bicubic"
+    )

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from ailsr.export.graph.graph import Add, Concat, Graph, MinMax, Mul, Node, Resize, output_shape
+from collections.abc import Callable
 
+from ailsr.export.graph.graph import Add, Concat, Graph, MinMax, Mul, Node, Resize, output_shape
+from ailsr.runtime.errors import AilsrError
+
+SMALL_SIZE = (96, 96)
+"""(height, width) at which int8 is prepared for networks whose graphs are of one size."""
 ODD = (1, 11)
 """Pixels more, along height and width, that a graph of no fixed size takes, too."""
 
@@ -30,6 +35,19 @@ def takes(graph: Graph, size: tuple[int, int]) -> bool:
         shapes[node.output] = output_shape(node, inputs)
     scale = graph.shapes[graph.output][1] // graph.input_shape[1]
     return shapes[graph.output][1:] == (scale * size[0], scale * size[1])
+
+
+def small_graph(graph: Graph, at: Callable[[tuple[int, int]], Graph]) -> Graph | None:
+    """``graph``, which ``at`` makes for any (height, width), at a size that is soon computed; None:
+    it takes that size itself, or is another graph there."""
+    if not fixed_size(graph):
+        return None
+    try:
+        small = at(SMALL_SIZE)
+    except AilsrError:  # too small for a window of its own
+        return None
+    same = [node.output for node in small.nodes] == [node.output for node in graph.nodes]
+    return small if same else None
 
 
 def _joins(node: Node) -> bool:

@@ -34,6 +34,15 @@ def share_in_float(graph: Graph, quantization: Quantization) -> float:
     return real / sum(products.values())
 
 
+def means_of(method: str | None, graph: Graph, quantization: Quantization | None) -> str | None:
+    """The card's name for what kept a file close to the network: ``method``, with what is not in
+    int8."""
+    if quantization is None or not quantization.real:
+        return method
+    operators = f"{len(quantization.real)} of {len(graph.nodes)} operators in float32"
+    return f"{method}: {operators}, {share_in_float(graph, quantization):.1%} of the MACs"
+
+
 @torch.no_grad()
 def in_float(
     graph: Graph, quantization: Quantization, responses: Responses, sufficient: float

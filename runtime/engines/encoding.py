@@ -145,6 +145,12 @@ class Encoding:
         """``run``, of a network, as a function of RGB in [0, 1]."""
         return lambda image: self.decode(run(self.encode(image)))
 
+    def text(self, end: Literal["input", "output"]) -> str | None:
+        """A range and the order of channels as the card has them; None: RGB in [0, 1]."""
+        order = "" if self.channels == "rgb" else f" {self.channels.upper()}"
+        text = f"{self.input if end == 'input' else self.output}{order}"
+        return None if text == str(UNIT) else text
+
     def __str__(self) -> str:
         order = "" if self.channels == "rgb" else f", {self.channels.upper()}"
         return f"{self.input} in, {self.output} out{order}"

@@ -193,9 +193,8 @@ class NodeTranslator:
     def _slice(self, source: int, parts: Mapping[int, tuple[int, int]], result: int) -> None:
         """The tensor at ``source`` from the first place to before the second along each axis of
         ``parts``: from its end where negative, up to the end for a second of 0."""
-        first, ends = ([parts.get(axis, (0, 0))[i] for axis in range(4)] for i in (0, 1))
-        last = sum(1 << axis for axis, end in enumerate(ends) if end == 0)
-        begin, end = first, ends
+        begin, end = ([parts.get(axis, (0, 0))[i] for axis in range(4)] for i in (0, 1))
+        last = sum(1 << axis for axis, place in enumerate(end) if place == 0)
         start = sum(1 << axis for axis in range(4) if axis not in parts)
         options = schema.StridedSliceOptionsT(beginMask=start, endMask=last)
         numbers = (("begin", begin), ("end", end), ("strides", [1] * 4))
@@ -207,11 +206,10 @@ class NodeTranslator:
         if code is None:
             functions.FloatFunctions(self._model, self._tensors, node.output).compute(node)
             return
-        options = None
-        if code == BuiltinOperator.GELU:
-            options = schema.GeluOptionsT(approximate=node.function == "gelu_tanh")
-        source, result = self._tensors.read(node.input), self._tensors.result(node.output)
-        self._model.operator(code, [source], result, options)
+        gelu = schema.GeluOptionsT(approximate=node.function == "gelu_tanh")
+        options = gelu if code == BuiltinOperator.GELU else None
+        inputs = [self._tensors.read(node.input)]
+        self._model.operator(code, inputs, self._tensors.result(node.output), options)
 
     def _prelu(self, node: PRelu) -> None:
         source = self._tensors.read(node.input)
