@@ -7,8 +7,7 @@
 (.pth, .safetensors, .ckpt) of architectures that spandrel recognises. A table ``sources.tsv`` in it
 may name for each file where it comes from: file, repository, licence and, separated by spaces,
 options of ``ailsr-export``. Each network goes through ``ailsr-export`` in processes of its own:
-float32 for every target, then int8 for one. Files that are not asked for again are kept: an
-interrupted run goes on.
+float32, then int8 TFLite. What is known is kept in survey.json there: an interrupted run goes on.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,6 +26,7 @@ from typing import Annotated, Any
 import typer
 from typer import Argument, Option
 
+from ailsr.export.targets import TargetName
 from ailsr.export.verification import MAX_PSNR_DROP
 from ailsr.runtime.bench.host import Host
 from ailsr.runtime.commands.command import entry_point, message, progress
@@ -38,10 +38,10 @@ EXPORT = Path(sys.executable).with_name("ailsr-export")
 PAGE = """# Networks of others
 
 {taken} of {count} networks by their authors' own code and weights are taken by `ailsr-export` and
-equal their original in each target; of these, {int8} lose at most {drop} dB in int8. Nothing of
+equal their original; of these, {int8} lose at most {drop} dB in int8. Nothing of
 theirs is part of this project.
 
-Written by `benchmarks/foreign_networks.py`, {day}, on {cpu}: PSNR of the TFLite float32 file on
+Written by `benchmarks/foreign_networks.py`, {day}, on {cpu}: PSNR of the float32 file on
 {test} ({protocol}), largest difference of a sample from the original in grey levels, loss of the
 int8 TFLite file, and seconds of both exports, verified, on a machine that was also at other work.
 
@@ -57,6 +57,10 @@ class Survey:
     test: Annotated[Path, Option(metavar="DIR", help="Images to verify on.")]
     size: Annotated[str, Option(metavar="HxW", help="Input size of the files.")] = "64x64"
     limit: Annotated[float, Option(metavar="S", help="Seconds for one export.")] = 900
+    target: Annotated[
+        list[TargetName] | None, Option(help="Of the float32 files. Repeatable. Default: all.")
+    ] = None
+    float_only: Annotated[bool, Option("--float-only", help="Leave int8 to a later run.")] = False
     output: Annotated[Path | None, Option(metavar="PAGE.md", help="The page to write.")] = None
     json: Annotated[bool, Option("--json", help="Print the figures as JSON.")] = False
 
@@ -93,18 +97,23 @@ def main(config: Survey) -> None:
     every = json.loads(kept.read_text("utf-8")) if kept.exists() else {}
     with progress() as bar:
         for file in bar.track(files, task_id=bar.add_task("", total=len(files), note="")):
-            if file.name in every:
+            known = Found(**every[file.name]) if file.name in every else None
+            if known and (known.reason or known.int8 or config.float_only):
                 continue
             message(file.name)
-            every[file.name] = vars(_survey(file, sources.get(file.name, {}), config))
+            source = sources.get(file.name, {})
+            found = known or _in_float32(file, source, config)
+            if not (found.reason or config.float_only):
+                found = _in_int8(found, file, source, config)
+            every[file.name] = vars(found)
             with atomic_output(kept) as temporary:
                 temporary.write_text(json.dumps(every), encoding="utf-8")
-    found = [Found(**every[file.name]) for file in files]
+    networks = [Found(**every[file.name]) for file in files]
     if config.output:
         with atomic_output(config.output) as temporary:
-            temporary.write_text(_page(found, config.test), encoding="utf-8")
+            temporary.write_text(_page(networks, config.test), encoding="utf-8")
     if config.json or not config.output:
-        typer.echo(json.dumps([vars(network) for network in found]))
+        typer.echo(json.dumps([vars(network) for network in networks]))
 
 
 def _sources(table: Path) -> dict[str, dict[str, str]]:
@@ -115,26 +124,30 @@ def _sources(table: Path) -> dict[str, dict[str, str]]:
     return {line["file"]: line for line in lines}
 
 
-def _survey(file: Path, source: dict[str, str], config: Survey) -> Found:
-    options = (source.get("options") or "").split()
+def _in_float32(file: Path, source: dict[str, str], config: Survey) -> Found:
     started = time.monotonic()
-    report = _export(file, ["--target", "all", "--precision", "float32", *options], config)
-    int8: dict[str, Any] = {}
-    reason = report.get("error") or "; ".join(f["reason"] for f in report["refused"])
-    if not reason:
-        told = _export(file, ["--target", "tflite", "--precision", "int8", *options], config)
-        files = [*told.get("files", []), *told.get("refused", [])]
-        int8 = files[0] if files else {"reason": told["error"]}
+    options = ["--precision", "float32", *(source.get("options") or "").split()]
+    for target in config.target or ["all"]:
+        options += ["--target", target]
+    report = _export(file, options, config)
     return Found(
         file.name,
         source.get("repository", ""),
         source.get("licence", ""),
         time.monotonic() - started,
-        reason,
+        report.get("error") or "; ".join(refused["reason"] for refused in report["refused"]),
         report.get("files", []),
-        int8,
-        report.get("protocol", ""),
+        protocol=report.get("protocol", ""),
     )
+
+
+def _in_int8(found: Found, file: Path, source: dict[str, str], config: Survey) -> Found:
+    started = time.monotonic()
+    options = ["--precision", "int8", "--target", "tflite"]
+    report = _export(file, [*options, *(source.get("options") or "").split()], config)
+    files = [*report.get("files", []), *report.get("refused", [])]
+    int8 = files[0] if files else {"reason": report["error"]}
+    return replace(found, int8=int8, seconds=found.seconds + time.monotonic() - started)
 
 
 def _export(file: Path, options: Sequence[str], config: Survey) -> dict[str, Any]:
@@ -184,11 +197,13 @@ def _page(every: list[Found], test: Path) -> str:
 
 
 def _line(network: Found) -> str:
-    psnr = next(f["psnr"] for f in network.float32 if f["target"] == "tflite")
+    psnr = network.float32[0]["psnr"]
     furthest = 255 * max(f["max_difference"] for f in network.float32)
-    loss, method = f"{network.int8.get('loss', 0):.3f}", network.int8.get("means")
-    if not network.is_near:
-        loss, method = "–", _cell(network.int8.get("reason") or network.int8["precision"])
+    loss, method = "–", "not tried"
+    if network.is_near:
+        loss, method = f"{network.int8['loss']:.3f}", network.int8["means"]
+    elif network.int8:
+        method = _cell(network.int8.get("reason") or network.int8["precision"])
     cells = [
         _name(network), network.repository, network.licence, f"{psnr:.2f}", f"{furthest:.4f}", loss,
         method, f"{network.seconds:.0f}",
