@@ -26,7 +26,7 @@ from typing import Annotated, Any
 import typer
 from typer import Argument, Option
 
-from ailsr.export.targets import TargetName
+from ailsr.export.targets import TARGETS
 from ailsr.export.verification import MAX_PSNR_DROP
 from ailsr.runtime.bench.host import Host
 from ailsr.runtime.commands.command import entry_point, message, progress
@@ -58,7 +58,8 @@ class Survey:
     size: Annotated[str, Option(metavar="HxW", help="Input size of the files.")] = "64x64"
     limit: Annotated[float, Option(metavar="S", help="Seconds for one export.")] = 900
     target: Annotated[
-        list[TargetName] | None, Option(help="Of the float32 files. Repeatable. Default: all.")
+        list[str] | None,
+        Option(metavar="|".join(TARGETS), help="Of the float32 files. Repeatable. Default: all."),
     ] = None
     float_only: Annotated[bool, Option("--float-only", help="Leave int8 to a later run.")] = False
     output: Annotated[Path | None, Option(metavar="PAGE.md", help="The page to write.")] = None
