@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ailsr.export.reading.from_torch import quiet, to_onnx
 from ailsr.export.reading.source import open_source
+from ailsr.runtime.engines.encoding import Encoding
 
 SIZE = (24, 32)
 
@@ -43,11 +44,11 @@ def test_a_network_is_the_same_in_pytorch_and_on_every_target(name, tmp_path, ph
     with torch.inference_mode():
         expected = network(torch.from_numpy(image).permute(2, 0, 1)[None])[0].permute(1, 2, 0)
 
-    source = open_source(tmp_path / "network.pt2")
+    source = open_source(tmp_path / "network.pt2", candidates=[Encoding()])
     assert source.scale == NETWORKS[name][1]
     graph = source.graph(SIZE)
     assert_the_same_everywhere(graph, image, expected.numpy(), tmp_path)
-    theirs = open_source(tmp_path / "network.onnx").graph(SIZE)
+    theirs = open_source(tmp_path / "network.onnx", candidates=[Encoding()]).graph(SIZE)
     np.testing.assert_allclose(run(theirs, image)["upscaled"], expected.numpy(), atol=1e-5)
 
 
