@@ -7,6 +7,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
+import onnx
 import pytest
 import skimage.data
 from PIL import Image
@@ -14,10 +15,13 @@ from PIL import Image
 from ailsr.export.fit.command import MeasureConfig, measure_table
 from ailsr.export.fit.probes import ProbeNetwork
 from ailsr.export.graph.graph import Conv, DepthToSpace, Graph
+from ailsr.export.reading.source import open_source
 from ailsr.export.targets.onnx import writer as onnx_writer
+from ailsr.export.targets.onnx.model import float_model
 from ailsr.export.targets.tflite import writer as tflite_writer
 from ailsr.runtime.card import Card
 from ailsr.runtime.imaging.image import write
+from ailsr.train import zoo
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 SVG = "{http://www.w3.org/2000/svg}"
@@ -124,6 +128,29 @@ def test_the_overhead_of_the_harness_is_measured(tmp_path):
     assert 0 <= figures["added, %"] <= figures["between, %"] + 0.1
     assert figures["start, s of CPU"] > 0.05 and figures["command, MB"] > 20
     assert all(-20 < megabytes < 200 for megabytes in figures["memory, MB"].values())
+
+
+def test_networks_of_others_are_taken_or_refused_with_the_reason(photos):
+    folder = photos / "networks"
+    folder.mkdir()
+    repeating(3.0, folder / "bright.onnx", (24, 32))
+    graph = open_source(zoo.path("sesr_m3_x2")).graph((24, 32))
+    onnx.save(float_model(graph), folder / "small.onnx")
+    (folder / "sources.tsv").write_text(
+        "file\trepository\tlicence\toptions\nsmall.onnx\tours/ailsr\tApache-2.0\t\n"
+    )
+    command = [
+        "foreign_networks.py", "networks", "--calibration", "photos", "--test", "photos",
+        "--target", "tflite", "--size", "24x32", "--output", "networks.md",
+    ]  # fmt: skip
+    refused, taken = run(*command, cwd=photos)
+    assert refused["file"] == "bright.onnx" and "bicubic" in refused["reason"]
+    assert taken["reason"] == "" and taken["int8"]["precision"] == "int8"
+    page = (photos / "networks.md").read_text()
+    assert "1 of 2 networks" in page and "| `small.onnx` | ours/ailsr | Apache-2.0 |" in page
+    kept = (folder / "survey.json").read_bytes()
+    run(*command, cwd=photos)  # what is known is not done again
+    assert (folder / "survey.json").read_bytes() == kept
 
 
 def test_the_figures_of_the_readme_come_from_a_report(photos):
