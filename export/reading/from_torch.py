@@ -23,8 +23,8 @@ from torch.export import ExportedProgram
 from ailsr.export.graph.graph import Graph, Node
 from ailsr.export.graph.passes import in_unit_range, optimized
 from ailsr.export.graph.rewiring import renamed
+from ailsr.export.reading.channels_last import channels_first
 from ailsr.export.reading.folding import with_folded_constants
-from ailsr.export.reading.layout import channels_first
 from ailsr.export.reading.translation import translated
 from ailsr.runtime.engines.encoding import Encoding
 from ailsr.runtime.errors import ModelError, first_line

@@ -11,7 +11,7 @@ import onnx
 
 from ailsr.export.reading import onnx_arithmetic, onnx_convolutions, onnx_movements
 from ailsr.export.reading.gelu import with_gelu
-from ailsr.export.reading.layouts import is_laid_out, read_laid_out
+from ailsr.export.reading.layout import is_laid_out, read_laid_out
 from ailsr.export.reading.normalization import with_normalization
 from ailsr.export.reading.onnx_reader import Handler, OnnxReader, attributes_of
 from ailsr.runtime.errors import ModelError, one_line
