@@ -71,7 +71,7 @@ Pop!_OS and elementary: `sesr_m5_cc0` has seen nothing else. Best checkpoints we
 Kodak24, never on a test set.
 
 The networks for photographs (`_photo`, `_web`) have seen CC0photos and free_photos alone, which may
-be used for anything: 103 photographs of drewnoakes/metadata-extractor-images and of the wallpapers
+be used commercially: 103 photographs of drewnoakes/metadata-extractor-images and of the wallpapers
 of Fedora, Korora, elementary, Solus and Lomiri. Every 13th of them by name was held out
 (free_photos_val) and chose the best checkpoint. Fifteen are CC BY 2.0 to 4.0, by Edoardo Brogiolo,
 Andesine, TANAKA Juuyoh, DreamyPixel, Ales Krivec, Christian Ferrer, Alan Diggs, Dirk Hohndel,
