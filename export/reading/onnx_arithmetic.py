@@ -6,6 +6,7 @@ both into the nodes before them.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -59,34 +60,6 @@ def _prelu(reader: OnnxReader, node: onnx.NodeProto, slope: Array) -> None:
     tensor = reader.tensor(node.input[0])
     slope = reader.per_channel(node, slope, reader.shapes[tensor][0])
     reader.emit(PRelu(tensor, node.output[0], slope))
-
-
-def sigmoid(reader: OnnxReader, node: onnx.NodeProto) -> None:
-    _pointwise(reader, node, "sigmoid")
-
-
-def tanh(reader: OnnxReader, node: onnx.NodeProto) -> None:
-    _pointwise(reader, node, "tanh")
-
-
-def sqrt(reader: OnnxReader, node: onnx.NodeProto) -> None:
-    _pointwise(reader, node, "sqrt")
-
-
-def exp(reader: OnnxReader, node: onnx.NodeProto) -> None:
-    _pointwise(reader, node, "exp")
-
-
-def erf(reader: OnnxReader, node: onnx.NodeProto) -> None:
-    _pointwise(reader, node, "erf")
-
-
-def reciprocal(reader: OnnxReader, node: onnx.NodeProto) -> None:
-    _pointwise(reader, node, "reciprocal")
-
-
-def softplus(reader: OnnxReader, node: onnx.NodeProto) -> None:
-    _pointwise(reader, node, "softplus")
 
 
 def greater(reader: OnnxReader, node: onnx.NodeProto) -> None:
@@ -304,8 +277,8 @@ OPERATORS: dict[str, Handler] = {
     "Clip": clip,
     "Div": div,
     "Elu": elu,
-    "Erf": erf,
-    "Exp": exp,
+    "Erf": partial(_pointwise, function="erf"),
+    "Exp": partial(_pointwise, function="exp"),
     "Gelu": gelu,
     "Greater": greater,
     "HardSigmoid": hard_sigmoid,
@@ -318,12 +291,12 @@ OPERATORS: dict[str, Handler] = {
     "Neg": neg,
     "PRelu": prelu,
     "Pow": power,
-    "Reciprocal": reciprocal,
+    "Reciprocal": partial(_pointwise, function="reciprocal"),
     "Relu": relu,
-    "Sigmoid": sigmoid,
-    "Softplus": softplus,
-    "Sqrt": sqrt,
+    "Sigmoid": partial(_pointwise, function="sigmoid"),
+    "Softplus": partial(_pointwise, function="softplus"),
+    "Sqrt": partial(_pointwise, function="sqrt"),
     "Sub": sub,
-    "Tanh": tanh,
+    "Tanh": partial(_pointwise, function="tanh"),
     "Where": where,
 }
