@@ -52,11 +52,11 @@ class Converters:
     """Measure our files beside others' and write the page as Markdown."""
 
     calibration: Annotated[
-        Path, Option(metavar="DIR", help="High-resolution pictures to calibrate int8 on.")
+        Path, Option(metavar="DIR", help="High-resolution images to calibrate int8 on.")
     ]
     images: Annotated[
         Path,
-        Option(metavar="DIR", help="High-resolution pictures for PSNR; ours is verified on them."),
+        Option(metavar="DIR", help="High-resolution images for PSNR; ours is verified on them."),
     ]
     peers: Annotated[
         Path | None,

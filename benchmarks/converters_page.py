@@ -14,11 +14,11 @@ INTRODUCTION = """# Our TFLite files beside other converters'
 
 The same networks of the zoo, converted by `ailsr-export`, by litert-torch with ai-edge-quantizer,
 and by onnx2tf. Latencies are medians of one inference of the
-whole picture with their 95 % intervals, taken in turn (A B A B …) in one process with 1 and with 2
+whole image with their 95 % intervals, taken in turn (A B A B …) in one process with 1 and with 2
 threads; brackets hold how many times as long as ours of the same precision it takes, and the
 interval of that if both medians lie in theirs. Load time and peak memory are those of a fresh
 process with 2 threads; PSNR is by the protocol `{protocol}`. Export is the wall time of the command
-that makes the file; ours calibrates on all pictures and verifies the file on {images}, too.
+that makes the file; ours calibrates on all images and verifies the file on {images}, too.
 
 Written by `make converters`, {dates}, on {cpu}, {cores} cores; int8 calibrated on {calibration}.
 
@@ -29,7 +29,7 @@ NOTES = """
   calibration), so an app has to convert them, which is not part of their latency.
 - litert-torch starts from a `torch.export` program, onnx2tf from what `torch.onnx` writes, both
   made beforehand: that is not part of their export time.
-- They calibrate on pictures of the input's size, so those of the set are put side by side on some.
+- They calibrate on images of the input's size, so those of the set are put side by side on some.
 - Versions are those of `benchmarks/converters/*.txt` and `constraints.txt`. Sizes are those of the
   whole environment, with the CPU build of PyTorch.
 """

@@ -49,16 +49,16 @@ if path.endswith(".onnx"):
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     (image,) = session.get_inputs()
-    picture = np.zeros(image.shape, np.uint8 if "uint8" in image.type else np.float32)
+    image = np.zeros(image.shape, np.uint8 if "uint8" in image.type else np.float32)
     run = lambda: session.run(None, {image.name: picture})
 else:
     from ai_edge_litert.interpreter import Interpreter
     interpreter = Interpreter(path, num_threads=threads)
     interpreter.allocate_tensors()
     (image,), (upscaled,) = interpreter.get_input_details(), interpreter.get_output_details()
-    picture = np.zeros(image["shape"], image["dtype"])
+    image = np.zeros(image["shape"], image["dtype"])
     def run():
-        interpreter.set_tensor(image["index"], picture)
+        interpreter.set_tensor(image["index"], image)
         interpreter.invoke()
         return interpreter.get_tensor(upscaled["index"])
 for _ in range(5):

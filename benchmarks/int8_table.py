@@ -49,20 +49,20 @@ METHODS: tuple[Int8Method, ...] = ("correction", "calibration")
 INTRODUCTION = """# int8
 
 What 8 bits cost. `ailsr-export --precision int8` tries these methods, in this order, until the file
-loses no more than `--max-drop` ({limit:g} dB unless told otherwise) on the pictures of `--images`;
+loses no more than `--max-drop` ({limit:g} dB unless told otherwise) on the images of `--images`;
 its table, JSON and card name the one it took. When none is enough, the target gets no file.
 
 - `correction`: channels are equalised across layers, where their activations allow it exactly;
   weights are rounded so that their errors cancel in what a convolution computes; what is left of a
-  channel's mean error goes into its bias. On the middles of 32 of the pictures of `--calibration`.
-- `calibration`: scales from the furthest reach of the float network's activations over the pictures
+  channel's mean error goes into its bias. On the middles of 32 of the images of `--calibration`.
+- `calibration`: scales from the furthest reach of the float network's activations over the images
   of `--calibration`, no more: of more than 200, 200 evenly spaced by name. The residual has a scale
   of its own, the output is pinned to 1/255.
 - `search`: what a gate reads is kept apart from the value that it gates, so that each has its own
   range and the value's channels can be equalised; PReLU becomes two ReLUs, which doubles the
   convolution before it; the range of each tensor is narrowed as long as the network's output gains
   by it. Each of these forms is corrected, with its furthest ranges and with searched ones, and the
-  best of them all, the two methods above among them, is kept: judged on parts of the pictures that
+  best of them all, the two methods above among them, is kept: judged on parts of the images that
   the search did not look at.
 - `mixed precision`: the same with a few nodes in float32, between DEQUANTIZE and QUANTIZE, at most
   10 % of the MACs: those that save the most for their MACs, until half of `--max-drop` is left by
@@ -143,7 +143,7 @@ the same.
 int8x16 files are exact in LiteRT; onnxruntime computes them in float32 between roundings, and about
 1 sample in 100 is off by one level.
 
-Each file holds a probe: what it answers to a test picture, so that any engine can be asked whether
+Each file holds a probe: what it answers to a test image, so that any engine can be asked whether
 it computes what was exported (`ailsr-show FILE --probe`; `ailsr-bench` asks before it measures).
 
 ## What it costs
@@ -158,10 +158,10 @@ roundings, is rounded differently by kernels: now and then such a sum is nearly 
 side in one target and to the other in the next, and the convolutions after it carry that on to the
 pixels around. How Apple's kernels round is not documented.
 
-Choosing the pictures on which the float network's own activations reach furthest was tried for
-both methods and not kept. The scales of `sesr_m5` ×2 from 8, 16 or 32 pictures of T91 lose between
+Choosing the images on which the float network's own activations reach furthest was tried for
+both methods and not kept. The scales of `sesr_m5` ×2 from 8, 16 or 32 images of T91 lose between
 0.058 and 0.063 dB on Set5 however they are chosen, those from all 91 lose 0.058 dB. Corrected on
-8, 16 or 32 evenly spaced pictures it loses 0.018, 0.016 and 0.019 dB, on the furthest-reaching
+8, 16 or 32 evenly spaced images it loses 0.018, 0.016 and 0.019 dB, on the furthest-reaching
 ones 0.023, 0.017 and 0.030; `quicksrnet_small` ×2 0.084, 0.084 and 0.057 against 0.098, 0.054 and
 0.071.
 
@@ -185,9 +185,9 @@ four operators and 7.7 % of the MACs in float32. The other networks were not tak
 
 A tensor before a sigmoid or tanh reaches far beyond where these change, and gated networks have a
 few channels of ten times the reach of the others: that is where most of it is lost. A searched
-range can lose more on other pictures than it gained on those of the search (Bicubic++ with PReLU
-split: 0.33 with the furthest ranges, 0.60 with ones searched on eight pictures), so each candidate
-is judged on parts of the pictures that the search did not look at.
+range can lose more on other images than it gained on those of the search (Bicubic++ with PReLU
+split: 0.33 with the furthest ranges, 0.60 with ones searched on eight images), so each candidate
+is judged on parts of the images that the search did not look at.
 
 PSNR in dB by the protocol `{protocol}` and, in brackets, what the file loses against the network.
 **Bold**: what `ailsr-export` takes by the first of the test sets. The last column compares the
@@ -208,10 +208,10 @@ class Int8Table:
     """Measure int8 on every network of the zoo and write the table as Markdown."""
 
     calibration: Annotated[
-        Path, Option(metavar="DIR", help="Folder of high-resolution pictures to calibrate on.")
+        Path, Option(metavar="DIR", help="Folder of high-resolution images to calibrate on.")
     ]
     test: Annotated[
-        list[Path], Option(metavar="DIR", help="Folder of high-resolution pictures. Repeatable.")
+        list[Path], Option(metavar="DIR", help="Folder of high-resolution images. Repeatable.")
     ]
     only: Annotated[
         list[str] | None,
@@ -291,21 +291,21 @@ def rows_of(name: str, config: Int8Table) -> Iterator[Row]:
     """The rows of one network."""
     source = open_source(zoo.path(name))
     tests = [list(protocol.pairs(folder, source.scale)) for folder in config.test]
-    # Files that take every picture whole: nothing is computed twice, as between tiles.
+    # Files that take every image whole: nothing is computed twice, as between tiles.
     sizes = sorted({pair.lr.shape[:2] for pairs in tests for pair in pairs})
     exporter = Exporter(source, sizes[-1], other_sizes=sizes[:-1], calibration=config.calibration)
     network = SourceEngine(source.run, exporter.card("float32", "float32"))
     floating = _psnr(_upscaled(Upscaler(network, Path(name)), tests), tests)
     for method in METHODS:
-        pictures = {}
+        images = {}
         with tempfile.TemporaryDirectory() as folder:
             for target in TARGETS:
                 start = time.perf_counter()
                 file = exporter.write_by(method, target, Path(folder))
-                pictures[target] = _upscaled(load(file), tests)
+                images[target] = _upscaled(load(file), tests)
                 message(f"  {method}, {target}: {time.perf_counter() - start:.0f} s")
-        int8 = {str(target): _psnr(results, tests) for target, results in pictures.items()}
-        yield Row(name, method, floating, int8, *_agreement(list(pictures.values())))
+        int8 = {str(target): _psnr(results, tests) for target, results in images.items()}
+        yield Row(name, method, floating, int8, *_agreement(list(images.values())))
 
 
 def _upscaled(upscaler: Upscaler, tests: list[list[Pair]]) -> list[list[NDArray[np.uint8]]]:
@@ -314,7 +314,7 @@ def _upscaled(upscaler: Upscaler, tests: list[list[Pair]]) -> list[list[NDArray[
 
 def _psnr(results: list[list[NDArray[np.uint8]]], tests: list[list[Pair]]) -> list[float]:
     return [
-        fmean(protocol.score(picture, pair)["psnr"] for picture, pair in zip(*both, strict=True))
+        fmean(protocol.score(image, pair)["psnr"] for image, pair in zip(*both, strict=True))
         for both in zip(results, tests, strict=True)
     ]
 

@@ -53,8 +53,8 @@ class Int8Weights:
     """Measure ways to keep int8 weights from saturating."""
 
     network: Annotated[str, typer.Argument(help="One of the zoo.", metavar="NAME")]
-    calibration: Annotated[Path, Option(metavar="DIR", help="Pictures to calibrate on.")]
-    test: Annotated[list[Path], Option(metavar="DIR", help="Pictures for PSNR. Repeatable.")]
+    calibration: Annotated[Path, Option(metavar="DIR", help="Images to calibrate on.")]
+    test: Annotated[list[Path], Option(metavar="DIR", help="Images for PSNR. Repeatable.")]
     runs: Annotated[int, Option(min=1, help="Timed runs of each.")] = 30
     threads: Annotated[int, Option(min=1, help="CPU threads.")] = 1
 
@@ -152,13 +152,13 @@ def with_unsigned_weights(path: Path) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def interleaved(runs: dict[str, Run], picture: Rgb, count: int) -> dict[str, float]:
+def interleaved(runs: dict[str, Run], image: Rgb, count: int) -> dict[str, float]:
     """Median time of each, in seconds; they take turns."""
     samples: dict[str, list[float]] = {title: [] for title in runs}
     for number in range(count + 2):
         for title, run in runs.items():
             start = time.perf_counter()
-            run(picture)
+            run(image)
             if number >= 2:  # warm by then
                 samples[title].append(time.perf_counter() - start)
     return {title: statistics.median(values) for title, values in samples.items()}

@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from ailsr.export.exporter import default_input_size
-from ailsr.export.picture_sets import picture_set
+from ailsr.export.image_sets import image_set
 from ailsr.export.reading.from_torch import to_onnx
 from ailsr.runtime.commands.command import message
 from ailsr.runtime.errors import EngineError
@@ -161,7 +161,7 @@ def prepared(name: str, pictures: Path, images: Path) -> Material:
     example = torch.zeros(1, 3, *size)
     torch.export.save(torch.export.export(deployed, (example,)), folder / "network.pt2")
     onnx.save(to_onnx(deployed, example), folder / "network.onnx")
-    pairs = picture_set(pictures, "calibration", network.scale).pairs
+    pairs = image_set(pictures, "calibration", network.scale).pairs
     np.save(folder / "calibration.npy", np.stack(list(canvases([p.lr for p in pairs], size))))
     return Material(name, network.scale, size, folder, pictures, images)
 
@@ -169,7 +169,7 @@ def prepared(name: str, pictures: Path, images: Path) -> Material:
 def canvases(pictures: Sequence[Rgb], size: Size) -> Iterator[NDArray[np.float32]]:
     """``pictures``, in [0, 1], side by side on canvases of ``size``, what is left of them black.
 
-    The other converters calibrate on pictures of the input's size.
+    The other converters calibrate on images of the input's size.
     """
     height, width = size
     canvas, top, left, below = np.zeros((*size, 3), np.float32), 0, 0, 0

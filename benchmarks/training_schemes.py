@@ -55,7 +55,7 @@ T_95 = {1: 12.71, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8:
 class Comparison:
     """Compare training schemes at an equal budget: same network, seeds, steps, patches a step."""
 
-    train: Annotated[list[Path], Option(metavar="DIR", help="Training pictures. Repeatable.")]
+    train: Annotated[list[Path], Option(metavar="DIR", help="Training images. Repeatable.")]
     test: Annotated[list[Path], Option(metavar="DIR", help="Folder to judge on. Repeatable.")]
     output: Annotated[Path, Option(help="Folder of the runs.")] = Path("runs/schemes")
     network: Annotated[str, Option()] = "sesr_m5"

@@ -5,7 +5,7 @@
 The steps are run in turn (A B C D, A B C D, ...), so that whatever else the machine does burdens
 them alike; medians and their ratios are printed. "The authors' way" runs the teacher and the
 student of the previous round on every batch, as their released code does; ours runs them once a
-round on whole pictures.
+round on whole images.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ WARM_UP = 3
 class Speed:
     """Compare the cost of a plain step, an AIL step, the data path and the importance maps."""
 
-    train: Annotated[list[Path], Option(metavar="DIR", help="Training pictures. Repeatable.")]
+    train: Annotated[list[Path], Option(metavar="DIR", help="Training images. Repeatable.")]
     network: Annotated[str, Option(help="The student.")] = "sesr_m5"
     teacher: Annotated[str, Option(help="Network of the teacher; untrained, for its cost.")] = (
         "vdsr_f64"

@@ -1,9 +1,9 @@
-"""How long it takes from opening the page of ailsr-web to the first upscaled picture, and what the
+"""How long it takes from opening the page of ailsr-web to the first upscaled image, and what the
 page measures of the file.
 
     python benchmarks/web_first_upscale.py exported/sesr_m5_x2_int8.onnx
 
-Headless Chromium opens the page each time with an empty cache and is given a picture of 640×360 as
+Headless Chromium opens the page each time with an empty cache and is given an image of 640×360 as
 soon as there is where to put it: the figure holds the transfer, the compilation of WebAssembly, the
 opening of the file, decoding, upscaling, and encoding to PNG. Also printed: the bytes that were
 sent, how many the same files have unpacked, and the latency that the page reports of the file.
@@ -41,7 +41,7 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 @dataclass(frozen=True)
 class FirstUpscale:
-    """Time the first upscale of a 640×360 picture, from opening the page of ailsr-web."""
+    """Time the first upscale of a 640×360 image, from opening the page of ailsr-web."""
 
     file: Annotated[Path, typer.Argument(help="Exported .onnx file.", metavar="FILE")]
     times: Annotated[int, typer.Option(min=1, help="How often the page is opened.")] = 5

@@ -63,9 +63,9 @@ ailsr-train --config train/zoo/sesr_m5_x2.toml --output runs/sesr_m5_x2
 
 ## Data and licences
 
-The weights are under the licence of this project. The pictures that they were trained on are not
+The weights are under the licence of this project. The images that they were trained on are not
 part of it: T91 (Yang et al. 2010) and General100 (Dong et al. 2016) state no licence, BSD200 and
-BSDS500_test200 (the training and test pictures of BSDS500) are for non-commercial research,
+BSDS500_test200 (the training and test images of BSDS500) are for non-commercial research,
 CC0photos are photographs in the public domain (CC0) from the wallpaper collections of Budgie,
 Pop!_OS and elementary: `sesr_m5_cc0` has seen nothing else. Best checkpoints were chosen on
 Kodak24, never on a test set.
@@ -77,7 +77,7 @@ of Fedora, Korora, elementary, Solus and Lomiri. Every 13th of them by name was 
 Andesine, TANAKA Juuyoh, DreamyPixel, Ales Krivec, Christian Ferrer, Alan Diggs, Dirk Hohndel,
 Aitzol Berasategi, Trevor "Freespace" and the European Southern Observatory.
 
-`Y-shave-s` rounds Y to whole levels and starts from LR pictures of whole levels, as files and apps
+`Y-shave-s` rounds Y to whole levels and starts from LR images of whole levels, as files and apps
 do. Papers that do neither come out higher: the weights that the authors of AIL released for
 VDSR-f13 are published with 37.42 / 33.37 / 31.02 dB on Set5 and give 37.29 / 33.33 / 31.01 here.
 """
@@ -88,7 +88,7 @@ class ZooTable:
     """Measure every network of the zoo and write the table as Markdown."""
 
     test: Annotated[
-        list[Path], Option(metavar="DIR", help="Folder of high-resolution pictures. Repeatable.")
+        list[Path], Option(metavar="DIR", help="Folder of high-resolution images. Repeatable.")
     ]
     output: Annotated[Path, Option(help="The page to write.")] = Path("docs/zoo.md")
 

@@ -17,10 +17,10 @@ from ailsr.export.graph.quantization import BITS, Quantization, quantization_of
 from ailsr.export.graph.receptive_field import receptive_radius
 from ailsr.export.graph.rewrites import RewriteName, rewritten
 from ailsr.export.graph.sizes import small_graph
+from ailsr.export.image_sets import image_set
 from ailsr.export.int8.arithmetic import integer_output
 from ailsr.export.int8.methods import Int8Method, Int8Methods, Progress, precision_of
 from ailsr.export.int8.mixed_precision import means_of
-from ailsr.export.picture_sets import picture_set
 from ailsr.export.reading.source import Source
 from ailsr.export.targets import TARGETS, TargetName, check_precision
 from ailsr.export.verification import (
@@ -54,7 +54,7 @@ class ExportedFile:
     """The one that kept an int8 file close to the network"""
     bytes: int
     psnr: float
-    """dB, of the file on the verification pictures"""
+    """dB, of the file on the verification images"""
     psnr_drop: float
     """dB that it loses against the network"""
     max_difference: float
@@ -78,20 +78,20 @@ class Exporter:
         qat_steps: int = 0,
         progress: Progress = lambda doing, done, total: None,
     ) -> None:
-        """``calibration`` and ``images`` are folders of pictures, None the default ones;
+        """``calibration`` and ``images`` are folders of images, None the default ones;
         ``rewrites`` are applied to the graph; files can take each of ``other_sizes``, too.
 
         ``fall_back`` and ``qat_steps`` are those of ``Int8Methods``.
 
         Raises UsageError for an input size that is too small, ImageError for a folder without
-        pictures.
+        images.
         """
         self.source = source
         default = default_input_size(source.scale, source.multiple)
         self.input_size = input_size or source.input_size or default
         if (other_sizes and source.input_size) or source.input_size not in (None, self.input_size):
             raise UsageError(
-                f"--input-size {_named(self.input_size)}: {source.name} takes pictures of "
+                f"--input-size {_named(self.input_size)}: {source.name} takes images of "
                 f"{_named(source.input_size)} pixels and no others; leave --input-size out"
             )
         self.other_sizes = tuple(other_sizes)
@@ -100,8 +100,8 @@ class Exporter:
         self._fall_back, self._qat_steps = fall_back, qat_steps
         self._sufficient: set[Int8Method] = set()
         """The methods that were enough for an int8 file of some target"""
-        self.calibration_pictures = picture_set(calibration, "calibration", source.scale)
-        self.pictures = picture_set(images, "verification", source.scale, calibration)
+        self.calibration_images = image_set(calibration, "calibration", source.scale)
+        self.images = image_set(images, "verification", source.scale, calibration)
         self._progress = progress
         self._int8_probes: dict[Int8Method, Probe] = {}
         least = 2 * (self.radius or 0) + 1
@@ -119,7 +119,7 @@ class Exporter:
 
     @cached_property
     def radius(self) -> int | None:
-        """The receptive field radius in input pixels; None: a pixel may see the whole picture."""
+        """The receptive field radius in input pixels; None: a pixel may see the whole image."""
         if self.source.radius is not None:
             return self.source.radius
         return receptive_radius(self.graph)
@@ -136,7 +136,7 @@ class Exporter:
         graph = with_separate_pixels(self.graph)
         return Int8Methods(
             graph,
-            self.calibration_pictures,
+            self.calibration_images,
             self._progress,
             small=None if self.source.input_size else small_graph(graph, self._graph_for_int8),
             max_drop=MAX_PSNR_DROP["int8"] if self.max_drop is None else self.max_drop,
@@ -149,12 +149,12 @@ class Exporter:
 
     @cached_property
     def reference(self) -> Reference:
-        """The network's own results on the verification pictures."""
+        """The network's own results on the verification images."""
         card = self.card("float32", "float32")
-        return Reference(self.source.run, card, self.pictures, self._ticks("running the network"))
+        return Reference(self.source.run, card, self.images, self._ticks("running the network"))
 
     def check_quality(self) -> None:
-        """Raise ModelError when bicubic interpolation does better on the verification pictures."""
+        """Raise ModelError when bicubic interpolation does better on the verification images."""
         check_quality(self.source, self.reference)
 
     @cached_property
@@ -182,7 +182,7 @@ class Exporter:
             other_sizes=self.other_sizes,
             radius=min(UNKNOWN_RADIUS, min(self.input_size) // 4) if radius is None else radius,
             protocol=PROTOCOL,
-            calibration=self.calibration_pictures.name if precision in BITS else None,
+            calibration=self.calibration_images.name if precision in BITS else None,
             training=dict(source.training),
             degradation=source.training.get("degradation"),
             input_range=source.encoding.text("input"),
@@ -246,7 +246,7 @@ class Exporter:
             losses += f" ({TARGETS[target].title} has no int8x16)"
         allowed = MAX_PSNR_DROP[precision] if self.max_drop is None else self.max_drop
         raise ParityError(
-            f"the {precision} file loses too much PSNR on {self.pictures.name}, in dB {losses}; "
+            f"the {precision} file loses too much PSNR on {self.images.name}, in dB {losses}; "
             f"allowed is {allowed:g}: no file was written; {ADVICE[precision]}"
         )
 
@@ -301,7 +301,7 @@ class Exporter:
             targets.write(target, graph, card, temporary, quantization)
             verified = reference.verify(temporary, precision, self.max_drop, tick)
             if math.isfinite(verified.psnr):
-                card = replace(card, psnr={self.pictures.name: round(verified.psnr, 3)})
+                card = replace(card, psnr={self.images.name: round(verified.psnr, 3)})
                 targets.write(target, graph, card, temporary, quantization)
         return ExportedFile(
             str(path),
@@ -315,8 +315,8 @@ class Exporter:
         )
 
     def _ticks(self, doing: str) -> Callable[[], None]:
-        """A function that reports one more picture done each time it is called."""
-        total, done = len(self.pictures.pairs), 0
+        """A function that reports one more image done each time it is called."""
+        total, done = len(self.images.pairs), 0
         self._progress(doing, done, total)
 
         def tick() -> None:

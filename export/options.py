@@ -26,10 +26,10 @@ PRECISION_CHOICES: tuple[str, ...] = (*get_args(Precision), ALL)
 class ExportConfig:
     """Export a trained network to ONNX, TFLite (LiteRT) and Core ML in float32, float16 and int8.
 
-    Every file is run on real pictures and compared with the network before it is reported; one
+    Every file is run on real images and compared with the network before it is reported; one
     that is not good enough is not written: the others are, and the exit code is 1. A file takes
-    one RGB picture of a fixed size and returns one RGB picture; ailsr-upscale and ailsr.runtime
-    cut larger pictures into tiles.
+    one RGB image of a fixed size and returns one RGB image; ailsr-upscale and ailsr.runtime
+    cut larger images into tiles.
 
     Examples:
 
@@ -112,7 +112,7 @@ class ExportConfig:
     calibration: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of high-resolution pictures on which int8 takes its ranges; some dozens "
+            help="Folder of high-resolution images on which int8 takes its ranges; some dozens "
             "of the kind to be upscaled are enough, and 200, evenly spaced, are the most.",
             metavar="DIR",
             show_default="photographs of scikit-image, if installed, or generated ones",
@@ -121,10 +121,10 @@ class ExportConfig:
     images: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of high-resolution pictures on which the files are verified; best not "
+            help="Folder of high-resolution images on which the files are verified; best not "
             "those of --calibration.",
             metavar="DIR",
-            show_default="two other photographs of scikit-image, if installed, or four pictures of "
+            show_default="two other photographs of scikit-image, if installed, or four images of "
             "--calibration, or generated ones",
         ),
     ] = None
@@ -142,7 +142,7 @@ class ExportConfig:
             help="Input size of the files in pixels. One fixed size is what NPUs and GPUs of "
             "phones compile for. Given several times, a file takes each of these sizes, "
             "such as 360x640 and 640x360, the first by default; larger "
-            "pictures are tiled by the one that computes the fewest pixels.",
+            "images are tiled by the one that computes the fewest pixels.",
             metavar="HxW",
             show_default="360x640 at x2, 240x426 at x3, 180x320 at x4: what 720p is made of",
         ),
@@ -185,7 +185,7 @@ class ExportConfig:
         typer.Option(
             "--allow-worse-than-bicubic",
             help="Export a network though it does no better than bicubic interpolation on the "
-            "pictures of --images: one that is hardly trained, or trained for other images.",
+            "images of --images: one that is hardly trained, or trained for other images.",
         ),
     ] = False
     lint: Annotated[
@@ -220,7 +220,7 @@ class ExportConfig:
             min=0,
             metavar="STEPS",
             help="Fine-tune an int8 file that loses more than --max-drop in int8 arithmetic, on "
-            "the pictures of --calibration, instead of writing int8x16. Hundreds of steps, of a "
+            "the images of --calibration, instead of writing int8x16. Hundreds of steps, of a "
             "second or less each.",
             show_default="no fine-tuning",
         ),

@@ -44,7 +44,7 @@ class Report:
     input_size: tuple[int, int]
     other_sizes: list[tuple[int, int]]
     radius: int | None
-    """Receptive field radius in input pixels; null: the whole picture."""
+    """Receptive field radius in input pixels; null: the whole image."""
     protocol: str
     images: str
     calibration: str
@@ -135,7 +135,7 @@ def warnings(config: ExportConfig, report: Report) -> Iterator[str]:
     """Remarks on the files of ``report``, which ``config`` asked for."""
     same = config.images and config.calibration and config.images.samefile(config.calibration)
     if same and any(file.method for file in report.files):
-        yield "int8 was calibrated on the pictures it is judged by: give another folder to --images"
+        yield "int8 was calibrated on the images it is judged by: give another folder to --images"
     for target in config.targets if "int8x16" in config.precisions else ():
         if "int8x16" not in TARGETS[target].precisions:
             title = TARGETS[target].title
@@ -145,12 +145,12 @@ def warnings(config: ExportConfig, report: Report) -> Iterator[str]:
             yield f"{file.file}: int8 loses more than allowed, so its activations have 16 bits"
     if report.radius is None:
         yield (
-            f"a pixel of {report.network} depends on the whole picture, so pictures larger than "
+            f"a pixel of {report.network} depends on the whole image, so images larger than "
             "the input, cut into tiles, come out differently: export it at the size you use"
         )
     for file in report.files:
         if file.psnr_drop >= NOTABLE_DROP:
             yield (
-                f"{file.file} loses {file.psnr_drop:.2f} dB: calibrate on pictures like yours "
+                f"{file.file} loses {file.psnr_drop:.2f} dB: calibrate on images like yours "
                 "(--calibration DIR), or use float16"
             )

@@ -1,4 +1,4 @@
-"""Proof of an exported file: it is run on real pictures and compared with the network.
+"""Proof of an exported file: it is run on real images and compared with the network.
 
 Both go through the same ``Upscaler``, at the same input size, so padding and tiling are the same
 and only the file's own arithmetic differs.
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ailsr.export.graph.quantization import BITS
-from ailsr.export.picture_sets import GENERATED, PictureSet
+from ailsr.export.image_sets import GENERATED, ImageSet
 from ailsr.export.reading.source import Source
 from ailsr.runtime.card import Card, PixelType, Precision
 from ailsr.runtime.engines.encoding import Run
@@ -44,10 +44,10 @@ MAX_PSNR_DROP: dict[Precision, float] = {
 ADVICE: dict[Precision, str] = {
     "float32": "this is a fault of ailsr: please report it with the model",
     "float16": "the network's values are beyond float16: use --precision float32",
-    "int8": "calibrate on pictures like yours (--calibration DIR), see where it is lost with "
+    "int8": "calibrate on images like yours (--calibration DIR), see where it is lost with "
     "--sensitivity FILE.html, fine-tune with --qat STEPS, "
     "use --precision float16, or accept more with --max-drop DB",
-    "int8x16": "calibrate on pictures like yours (--calibration DIR), use --precision float16, or "
+    "int8x16": "calibrate on images like yours (--calibration DIR), use --precision float16, or "
     "accept more with --max-drop DB",
 }
 """The next step for a file that is not good enough."""
@@ -55,7 +55,7 @@ COMPARED_RUNS = 4
 """Runs that are compared value by value."""
 
 Tick = Callable[[], None]
-"""Called after each picture."""
+"""Called after each image."""
 
 
 class PsnrDropError(ParityError):
@@ -114,7 +114,7 @@ class Verification:
     """An exported file compared with the network that it was made from."""
 
     psnr: float
-    """dB of the file, over the pictures"""
+    """dB of the file, over the images"""
     psnr_drop: float
     """dB of PSNR that the file loses against the network; negative when it gains"""
     difference: float
@@ -122,15 +122,13 @@ class Verification:
 
 
 class Reference:
-    """The network's own results, by ``run``, on the pictures; files are verified against them."""
+    """The network's own results, by ``run``, on the images; files are verified against them."""
 
-    def __init__(
-        self, run: Run, card: Card, pictures: PictureSet, tick: Tick = lambda: None
-    ) -> None:
-        self.pictures = pictures
+    def __init__(self, run: Run, card: Card, images: ImageSet, tick: Tick = lambda: None) -> None:
+        self.images = images
         self._engine = SourceEngine(run, card)
         for height, width in card.sizes if card.other_sizes else ():
-            lr = pictures.pairs[0].lr  # as often as it takes to fill each size
+            lr = images.pairs[0].lr  # as often as it takes to fill each size
             rows, columns = np.arange(height) % lr.shape[0], np.arange(width) % lr.shape[1]
             self._engine.take_sample(to_pixels(lr[rows[:, None], columns], "float32"))
         self.scores = self._evaluate(Upscaler(self._engine, Path(card.network)), tick)
@@ -174,7 +172,7 @@ class Reference:
         if not drop <= limit:
             raise PsnrDropError(
                 f"the {precision} file loses {drop:.3f} dB of PSNR ({psnr:.2f} instead of "
-                f"{self.scores.psnr_db:.2f} on {self.pictures.name}), allowed is {limit:g}: no "
+                f"{self.scores.psnr_db:.2f} on {self.images.name}), allowed is {limit:g}: no "
                 f"file was written; {ADVICE[precision]}",
                 drop,
             )
@@ -186,7 +184,7 @@ class Reference:
             tick()
             return upscaled
 
-        return evaluate(upscale, self.pictures.pairs)
+        return evaluate(upscale, self.images.pairs)
 
 
 def _as_exact(expected: Pixels, precision: Precision) -> Pixels:
@@ -195,18 +193,18 @@ def _as_exact(expected: Pixels, precision: Precision) -> Pixels:
 
 
 def check_quality(source: Source, reference: Reference) -> None:
-    """Raise ModelError when bicubic interpolation does better than ``source`` on the pictures of
+    """Raise ModelError when bicubic interpolation does better than ``source`` on the images of
     its ``reference``.
 
     So it does when a network is run in a wrong range, and when it is hardly trained. One that was
-    trained for images of another degradation is not judged, nor is any by generated pictures, where
+    trained for images of another degradation is not judged, nor is any by generated images, where
     bicubic interpolation does better than some of the zoo.
     """
-    pictures = reference.pictures
-    if pictures.name == GENERATED or source.training.get("degradation"):
+    images = reference.images
+    if images.name == GENERATED or source.training.get("degradation"):
         return
     psnr = reference.scores.psnr_db
-    bicubic = evaluate(partial(enlarge, scale=source.scale), pictures.pairs).psnr_db
+    bicubic = evaluate(partial(enlarge, scale=source.scale), images.pairs).psnr_db
     if psnr >= bicubic:  # not for NaN
         return
     advice = "train it longer"
@@ -214,6 +212,6 @@ def check_quality(source: Source, reference: Reference) -> None:
         advice = f"if {source.encoding} is wrong, give --input-range, --output-range or --channels"
     raise ModelError(
         f"{source.name} does worse than bicubic interpolation, {psnr:.2f} dB against "
-        f"{bicubic:.2f} on {pictures.name}: {advice}; for other images, give such as --images; "
+        f"{bicubic:.2f} on {images.name}: {advice}; for other images, give such as --images; "
         "export it all the same with --allow-worse-than-bicubic"
     )

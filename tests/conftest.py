@@ -1,4 +1,4 @@
-"""What the tests share: real pictures, and an old environment."""
+"""What the tests share: real images, and an old environment."""
 
 from __future__ import annotations
 

@@ -68,9 +68,9 @@ NETWORKS: dict[str, tuple[Precision, ...]] = {
     "quicksrnet_small_x2": ("int8",),  # kernels near the identity: the largest weights
 }
 SIDE = 64
-"""Of the low-resolution pictures: the middle of each photograph."""
+"""Of the low-resolution images: the middle of each photograph."""
 MAX_PSNR_DROP = 0.5
-"""dB; the pictures are few, and the files need not be good ones."""
+"""dB; the images are few, and the files need not be good ones."""
 CPUINFO = """processor\t: {n}
 Features\t: fp asimd evtstrm crc32 cpuid
 CPU implementer\t: 0x41
@@ -205,12 +205,12 @@ def differ(folder: Path, pythons: dict[str, list[str | Path]]) -> bool:
                 cells[-1] += "!" if wrong else " "
             print(f"{file.name:32}", *(f"{cell:>14}" for cell in cells), flush=True)
     if too_much:
-        print("! is more than allowed: that CPU computes another picture", file=sys.stderr)
+        print("! is more than allowed: that CPU computes another image", file=sys.stderr)
     return too_much
 
 
 def write(folder: Path, network: str) -> list[Path]:
-    """TFLite and ONNX files of ``network`` that hold the same numbers, and pictures for them."""
+    """TFLite and ONNX files of ``network`` that hold the same numbers, and images for them."""
     source = open_source(zoo.path(network))
     scale, images = source.scale, folder / network
     for pair in picture_set(None, "verification", scale).pairs:
@@ -231,7 +231,7 @@ def write(folder: Path, network: str) -> list[Path]:
 
 
 def upscale(folder: Path, file: Path, cpu: str, python: list[str | Path]) -> NDArray[np.uint8]:
-    """What the harness's worker makes of the pictures on ``cpu``: all samples in a row."""
+    """What the harness's worker makes of the images on ``cpu``: all samples in a row."""
     images = next(folder / name for name in NETWORKS if file.name.startswith(name))
     paths = [folder / cpu / file.name / p.name for p in image.list_images(images / "HR")]
     request = {

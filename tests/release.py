@@ -2,7 +2,7 @@
 
 Builds wheel and sdist into FOLDER (``dist``), checks both with twine, and installs the wheel into
 clean environments (runtime alone, ``export``, all extras) on the lowest and the newest Python that
-this machine has and the packages install on. Each is tried with a picture. Exits with 1 when
+this machine has and the packages install on. Each is tried with an image. Exits with 1 when
 something fails.
 """
 
@@ -59,7 +59,7 @@ def try_runtime(bin: Path, work: Path) -> None:
 
 
 def try_export(bin: Path, work: Path) -> None:
-    """A network of the zoo as ONNX and TFLite files, which double a picture."""
+    """A network of the zoo as ONNX and TFLite files, which double an image."""
     run(bin / "ailsr-bench", "--help", cwd=work)
     run(bin / "python", "-c", PICTURE, cwd=work)
     run(bin / "ailsr-export", "zoo:sesr_m5_x2", "--precision", "float32", "--output", "files",
@@ -72,7 +72,7 @@ def try_export(bin: Path, work: Path) -> None:
 
 
 def try_all(bin: Path, work: Path) -> None:
-    """Every command explains itself; int8 files of all targets; a HEIC picture; OpenCV beside."""
+    """Every command explains itself; int8 files of all targets; a HEIC image; OpenCV beside."""
     for command in project()["scripts"]:
         run(bin / command, "--help", cwd=work)
     run(bin / "ailsr-export", "zoo:sesr_m5_x2", "--precision", "int8", "--output", "int8", *SIZE,

@@ -52,7 +52,7 @@ COMMANDS = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A folder of a model, a picture and reports with hostile names and texts."""
+    """A folder of a model, an image and reports with hostile names and texts."""
     folder = tmp_path_factory.mktemp("hostile")
     (folder / NAME).parent.mkdir()
     helper, floats = onnx.helper, onnx.TensorProto.FLOAT

@@ -25,7 +25,7 @@ WRITERS = (
     "onnx", "flatbuffers", "coremltools", "scikit-image", "tensorboard",
     "fastjsonschema", "pytest", "hypothesis",
 )  # fmt: skip
-"""What the tests make their files and pictures with, at the newest version that fits."""
+"""What the tests make their files and images with, at the newest version that fits."""
 SCHEMA = "ai_edge_litert/schema_py_generated.py"
 """TFLite files are written with it; it comes with later versions than those that run them."""
 DEVICES = ("test_adb_device.py", "test_ssh_device.py")

@@ -2,8 +2,8 @@
 
     python convert_with_litert_torch.py PROGRAM.pt2 float32|int8 CALIBRATION.npy OUTPUT.tflite
 
-As their documentation shows it: pictures with channels last, the recipe ``static_wi8_ai8``.
-CALIBRATION.npy holds pictures of the input's size, [n, h, w, 3] in [0, 1].
+As their documentation shows it: images with channels last, the recipe ``static_wi8_ai8``.
+CALIBRATION.npy holds images of the input's size, [n, h, w, 3] in [0, 1].
 """
 
 import sys

@@ -2,8 +2,8 @@
 
     python convert_with_onnx2tf.py MODEL.onnx float32|int8 CALIBRATION.npy OUTPUT.tflite
 
-As its documentation shows it. CALIBRATION.npy holds pictures of the input's size, [n, h, w, 3] in
-[0, 1]. onnx2tf checks itself on pictures that it downloads unless they are in the current folder,
+As its documentation shows it. CALIBRATION.npy holds images of the input's size, [n, h, w, 3] in
+[0, 1]. onnx2tf checks itself on images that it downloads unless they are in the current folder,
 so some of the given ones are put there under that name.
 """
 

@@ -15,7 +15,7 @@ from ailsr.train.networks import FAMILIES, SCALES
 WIDTHS = (8, 12, 16, 20, 24, 28, 32, 40, 48, 56, 64)
 DEPTHS = range(2, 33)
 """A shallower network sees too little around a pixel to be worth its width."""
-_SIDE = 32  # of the pictures that workloads are counted on
+_SIDE = 32  # of the images that workloads are counted on
 
 
 @dataclass(frozen=True)

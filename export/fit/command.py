@@ -43,7 +43,7 @@ TableOption = Annotated[
     Path, typer.Option(help="What ailsr-fit measure wrote.", metavar="FILE", show_default=False)
 ]
 SizeOption = Annotated[
-    str, typer.Option(help="Height and width of the upscaled picture.", metavar="HxW")
+    str, typer.Option(help="Height and width of the upscaled image.", metavar="HxW")
 ]
 QUIET_SPREAD, QUIET_ERROR = 1.2, 0.5
 """Limits of p90 / p50 and of a table's error when nothing else runs on the device."""
@@ -165,7 +165,7 @@ class ProposeConfig:
     """Propose what to train: for each family and width the deepest network that fits.
 
     Those with the most multiplications come first. Within a family more of them give a better
-    picture; how good it is, training tells.
+    image; how good it is, training tells.
 
     ailsr-fit propose --budget-ms 16 --scale 2 --table table.json
     """

@@ -133,12 +133,12 @@ class DepthToSpace(Unary):
 
 @dataclass(frozen=True)
 class Pad(Unary):
-    """A border around the picture: its mirror image without the edge pixel, or the edge pixel."""
+    """A border around the image: its mirror image without the edge pixel, or the edge pixel."""
 
     pads: tuple[int, int, int, int]  # top, left, bottom, right
     mode: Literal["reflect", "edge"] = "reflect"
     sliced: bool = False
-    """True if files compute it by slices of the picture, joined to it, not by one operator."""
+    """True if files compute it by slices of the image, joined to it, not by one operator."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ class Crop(Unary):
 
 @dataclass(frozen=True)
 class Mean(Unary):
-    """The mean of each channel over the picture, (channels, 1, 1)."""
+    """The mean of each channel over the image, (channels, 1, 1)."""
 
 
 @dataclass(frozen=True)

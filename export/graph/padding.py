@@ -1,4 +1,4 @@
-"""A border joined from slices of the picture, for accelerators without an operator for it."""
+"""A border joined from slices of the image, for accelerators without an operator for it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ T = TypeVar("T")
 
 def padded_by_slices(
     node: Pad,
-    picture: T,
+    image: T,
     cut: Callable[[T, int, int], T],
     join: Callable[[Sequence[T], int, bool], T],
 ) -> T:
-    """``picture`` with the border of ``node``: rows first, then columns of what has these rows.
+    """``image`` with the border of ``node``: rows first, then columns of what has these rows.
 
     ``cut(x, axis, place)`` gives the row (axis 1, as in a Shape) or the column (axis 2) of x at
     ``place``, numbered from its end where negative, so that places hold at every size.
@@ -26,14 +26,14 @@ def padded_by_slices(
     sides = [(axis, *_places(node, axis)) for axis in (1, 2)]
     sides = [(axis, before, after) for axis, before, after in sides if before or after]
     for axis, before, after in sides:
-        lines = {place: cut(picture, axis, place) for place in dict.fromkeys([*before, *after])}
-        parts = [*(lines[place] for place in before), picture, *(lines[place] for place in after)]
-        picture = join(parts, axis, axis == sides[-1][0])
-    return picture
+        lines = {place: cut(image, axis, place) for place in dict.fromkeys([*before, *after])}
+        parts = [*(lines[place] for place in before), image, *(lines[place] for place in after)]
+        image = join(parts, axis, axis == sides[-1][0])
+    return image
 
 
 def _places(node: Pad, axis: int) -> tuple[list[int], list[int]]:
-    """(sources of the lines before the picture, sources of those after it)."""
+    """(sources of the lines before the image, sources of those after it)."""
     before, after = node.pads[axis - 1], node.pads[axis + 1]
     if node.mode == "edge":
         return [0] * before, [-1] * after

@@ -203,7 +203,7 @@ def macs(graph: Graph) -> dict[str, int]:
 
 
 def resized(graph: Graph, wanted: Graph) -> Graph:
-    """``graph`` for pictures of the size of ``wanted``, the same network."""
+    """``graph`` for images of the size of ``wanted``, the same network."""
     sizes = {node.output: node.size for node in wanted.nodes if isinstance(node, Resize)}
     nodes = tuple(
         replace(node, size=sizes[node.output]) if isinstance(node, Resize) else node

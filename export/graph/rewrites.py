@@ -74,7 +74,7 @@ def groups_as_one(graph: Graph) -> list[Node]:
 
 
 def padding_as_slices(graph: Graph) -> list[Node]:
-    """Reflection and replication of the border as slices of the picture, joined to it.
+    """Reflection and replication of the border as slices of the image, joined to it.
 
     The node stays one, so that int8 takes the same parameters; the writers take it apart.
     """

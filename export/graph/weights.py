@@ -2,7 +2,7 @@
 
 x86 kernels of AVX2, and of AVX-512 before VNNI, multiply unsigned activations by signed weights
 with VPMADDUBSW, which adds two products in 16 bits and saturates: 255 · 127 twice is 64770, and
-32767 is kept. A plain session of onnxruntime computes a wrong picture by that, without a word. No
+32767 is kept. A plain session of onnxruntime computes a wrong image by that, without a word. No
 pair saturates whose weights of equal sign sum to PAIR_REACH at most, so weights are kept on such
 levels. Kernels multiply with the channel innermost, by fours: pairs are the channels 0 and 1, 2 and
 3, ... of one place of the kernel.

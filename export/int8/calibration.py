@@ -1,9 +1,9 @@
-"""The range of every channel of a graph over pictures, from which int8 takes its scales.
+"""The range of every channel of a graph over images, from which int8 takes its scales.
 
 The float32 file is run with a ReduceMin and a ReduceMax on each tensor, so only two numbers per
 channel leave onnxruntime and memory stays that of one inference. A tensor's range is that of its
-furthest-reaching channels and pictures: the pictures on which the float network's own activations
-reach furthest decide. Those of a folder with more than MAX_PICTURES are not all used.
+furthest-reaching channels and images: the images on which the float network's own activations
+reach furthest decide. Those of a folder with more than MAX_IMAGES are not all used.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from ailsr.runtime.imaging.image import Rgb
 from ailsr.runtime.upscaling.tiles import Size
 
 TILE = 256
-"""Larger pictures are cut into tiles of this side, to bound the memory."""
+"""Larger images are cut into tiles of this side, to bound the memory."""
 MIN_SIDE = 8
-"""Pixels; pictures with a smaller side are passed over: they are mostly border."""
+"""Pixels; images with a smaller side are passed over: they are mostly border."""
 
 ChannelRanges = dict[str, tuple[Array, Array]]
 """By tensor: the lowest and the highest value of each channel, (channels,)."""
 
 
-def channel_ranges(graph: Graph, pictures: Iterable[Rgb]) -> ChannelRanges:
-    """(lowest, highest) values of each tensor of ``graph`` over low-resolution ``pictures``.
+def channel_ranges(graph: Graph, images: Iterable[Rgb]) -> ChannelRanges:
+    """(lowest, highest) values of each tensor of ``graph`` over low-resolution ``images``.
 
     Only tensors that a node computes: the input is left out, and what is only rearranged. Raises
-    UsageError when no picture is large enough.
+    UsageError when no image is large enough.
     """
     tensors = [node.output for node in graph.nodes if not isinstance(node, SAME_SCALE)]
     options = onnxruntime.SessionOptions()
@@ -50,15 +50,15 @@ def channel_ranges(graph: Graph, pictures: Iterable[Rgb]) -> ChannelRanges:
     channels = [graph.shapes[tensor][0] for tensor in tensors]
     lowest = [np.full(count, np.inf, np.float32) for count in channels]
     highest = [np.full(count, -np.inf, np.float32) for count in channels]
-    for picture in pictures:
-        for tile in _tiles(picture, graph.input_shape[1:] if fixed_size(graph) else None):
+    for image in images:
+        for tile in _tiles(image, graph.input_shape[1:] if fixed_size(graph) else None):
             batch = tile.astype(np.float32).transpose(2, 0, 1)[None] / np.float32(255)
             extremes = session.run(None, {graph.input: batch})
             lowest = list(map(np.minimum, lowest, extremes[: len(tensors)]))
             highest = list(map(np.maximum, highest, extremes[len(tensors) :]))
     if np.isinf(lowest[0]).any():
         raise UsageError(
-            f"no picture to calibrate with: each is under {MIN_SIDE} pixels a side after it is "
+            f"no image to calibrate with: each is under {MIN_SIDE} pixels a side after it is "
             "reduced by the scale; name a folder of larger ones with --calibration"
         )
     return dict(zip(tensors, zip(lowest, highest, strict=True), strict=True))
@@ -72,7 +72,7 @@ def ranges(channels: Mapping[str, tuple[Array, Array]]) -> dict[str, Range]:
 
 
 def _with_extremes(graph: Graph, tensors: list[str]) -> ModelProto:
-    """The float model for pictures of any size, with the minima, then the maxima of each tensor's
+    """The float model for images of any size, with the minima, then the maxima of each tensor's
     channels as its outputs."""
     model = float_model(graph)
     for axis, name in ((2, "height"), (3, "width")):
@@ -87,19 +87,19 @@ def _with_extremes(graph: Graph, tensors: list[str]) -> ModelProto:
     return model
 
 
-def _tiles(picture: Rgb, size: Size | None) -> Iterator[NDArray[np.uint8]]:
-    """Tiles that cover ``picture``; the last of a row or column overlaps the one before.
+def _tiles(image: Rgb, size: Size | None) -> Iterator[NDArray[np.uint8]]:
+    """Tiles that cover ``image``; the last of a row or column overlaps the one before.
 
-    With a ``size``, (height, width), they are of that, the picture mirrored where it is smaller.
+    With a ``size``, (height, width), they are of that, the image mirrored where it is smaller.
     """
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     if min(height, width) < MIN_SIDE:
         return
     down, right = size or (TILE, TILE)
     if size is not None:
         missing = (0, max(0, down - height)), (0, max(0, right - width)), (0, 0)
-        picture = np.pad(picture, missing, "symmetric")
-        height, width = picture.shape[:2]
+        image = np.pad(image, missing, "symmetric")
+        height, width = image.shape[:2]
     for y, x in product(range(0, height, down), range(0, width, right)):
         top, left = max(0, min(y, height - down)), max(0, min(x, width - right))
-        yield picture[top : top + down, left : left + right]
+        yield image[top : top + down, left : left + right]

@@ -2,7 +2,7 @@
 
 A convolution's weights are rounded so that their errors cancel (``weight_rounding.py``). What is
 left of a channel's mean error goes into its bias: rounding and saturation shift a channel by much
-the same everywhere in a picture, a step of tone, which counts far more in PSNR than noise of the
+the same everywhere in an image, a step of tone, which counts far more in PSNR than noise of the
 same size (Nagel et al., arXiv 1906.04721, appendix D).
 """
 
@@ -25,25 +25,25 @@ from ailsr.runtime.imaging.image import Rgb
 from ailsr.runtime.upscaling.tiles import Size
 
 CROP = 64
-"""Side of the middle of a picture that is looked at, in low-resolution pixels."""
+"""Side of the middle of an image that is looked at, in low-resolution pixels."""
 
 Tensors = dict[str, list[Tensor]]
-"""By name: one for each picture."""
+"""By name: one for each image."""
 
 
 @torch.no_grad()
 def corrected(
-    graph: Graph, quantization: Quantization, pictures: Sequence[Rgb]
+    graph: Graph, quantization: Quantization, images: Sequence[Rgb]
 ) -> tuple[Graph, Quantization]:
     """``graph`` whose convolutions, rounded to int8, come closest to what they compute in float,
     and ``quantization`` with the scales of their weights.
 
-    Judged on the middles of low-resolution ``pictures``.
+    Judged on the middles of low-resolution ``images``.
     """
     size = graph.input_shape[1:] if fixed_size(graph) else None
-    images = [_middle(picture, size) for picture in pictures]
-    exact: Tensors = {graph.input: images}
-    int8: Tensors = {graph.input: images}
+    middles = [_middle(image, size) for image in images]
+    exact: Tensors = {graph.input: middles}
+    int8: Tensors = {graph.input: middles}
     nodes: list[Node] = []
     scales: dict[str, Array] = {}
     for number, node in enumerate(graph.nodes):
@@ -71,16 +71,16 @@ def corrected(
 
 
 def _inputs(node: Node, tensors: Tensors) -> list[tuple[Tensor, ...]]:
-    """Of ``node``, for each picture."""
+    """Of ``node``, for each image."""
     return list(zip(*(tensors[name] for name in node.inputs), strict=True))
 
 
-def _mean(pictures: Sequence[Tensor]) -> Tensor:
+def _mean(images: Sequence[Tensor]) -> Tensor:
     """Of each channel over all pixels, (channels,)."""
-    return torch.cat([values.flatten(2) for values in pictures], dim=2).mean(dim=(0, 2))
+    return torch.cat([values.flatten(2) for values in images], dim=2).mean(dim=(0, 2))
 
 
-def _middle(picture: Rgb, size: Size | None) -> Tensor:
+def _middle(image: Rgb, size: Size | None) -> Tensor:
     """(1, 3, h, w) in [0, 1]; of ``size``, else of CROP or all of what is smaller."""
-    height, width = picture.shape[:2]
-    return crops([picture], size or (min(CROP, height), min(CROP, width)), "middle")
+    height, width = image.shape[:2]
+    return crops([image], size or (min(CROP, height), min(CROP, width)), "middle")

@@ -1,4 +1,4 @@
-"""Parts of pictures of one size, on which the methods look at a network."""
+"""Parts of images of one size, on which the methods look at a network."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ Place = Literal["first", "middle", "last"]
 _SHARES: dict[Place, float] = {"first": 0, "middle": 0.5, "last": 1}
 
 
-def crops(pictures: Iterable[Rgb], size: Size, place: Place) -> Tensor:
-    """(pictures, 3, height, width) in [0, 1]: of each the upper left corner, the middle or the
+def crops(images: Iterable[Rgb], size: Size, place: Place) -> Tensor:
+    """(images, 3, height, width) in [0, 1]: of each the upper left corner, the middle or the
     lower right corner, mirrored where it is smaller than ``size``, (height, width)."""
-    return torch.cat([_crop(picture, size, place) for picture in pictures])
+    return torch.cat([_crop(image, size, place) for image in images])
 
 
-def _crop(picture: Rgb, size: Size, place: Place) -> Tensor:
-    missing = [max(0, wanted - side) for wanted, side in zip(size, picture.shape[:2], strict=True)]
-    picture = np.pad(picture, ((0, missing[0]), (0, missing[1]), (0, 0)), "symmetric")
+def _crop(image: Rgb, size: Size, place: Place) -> Tensor:
+    missing = [max(0, wanted - side) for wanted, side in zip(size, image.shape[:2], strict=True)]
+    image = np.pad(image, ((0, missing[0]), (0, missing[1]), (0, 0)), "symmetric")
     share = _SHARES[place]
     top, left = (
-        int(share * (side - wanted)) for side, wanted in zip(picture.shape[:2], size, strict=True)
+        int(share * (side - wanted)) for side, wanted in zip(image.shape[:2], size, strict=True)
     )
-    crop = picture[top : top + size[0], left : left + size[1]].astype(np.float32) / np.float32(255)
+    crop = image[top : top + size[0], left : left + size[1]].astype(np.float32) / np.float32(255)
     return torch.from_numpy(crop.transpose(2, 0, 1)[None].copy())

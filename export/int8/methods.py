@@ -24,6 +24,7 @@ from ailsr.export.graph.graph import Graph
 from ailsr.export.graph.passes import forms, macs, resized
 from ailsr.export.graph.quantization import Bits, Quantization, quantization_of
 from ailsr.export.graph.sizes import fixed_size
+from ailsr.export.image_sets import ImageSet
 from ailsr.export.int8.calibration import ChannelRanges, channel_ranges, ranges
 from ailsr.export.int8.correction import corrected
 from ailsr.export.int8.crops import Place, crops
@@ -33,20 +34,19 @@ from ailsr.export.int8.range_search import searched
 from ailsr.export.int8.responses import Responses, square_error
 from ailsr.export.int8.sensitivity import LayerLoss, sensitivity
 from ailsr.export.int8.simulation import output_of
-from ailsr.export.picture_sets import PictureSet
 from ailsr.runtime.card import Precision
 from ailsr.runtime.imaging.image import Rgb
 
-MAX_PICTURES = 200
-"""Number of pictures of a calibration folder that are used, evenly spaced by name."""
-CORRECTION_PICTURES = 32
+MAX_IMAGES = 200
+"""Number of images of a calibration folder that are used, evenly spaced by name."""
+CORRECTION_IMAGES = 32
 """Number of these that weights and biases are corrected on, and ranges searched."""
 SIDE = 48
-"""Of the parts of pictures that ranges are searched on, in low-resolution pixels."""
+"""Of the parts of images that ranges are searched on, in low-resolution pixels."""
 PRODUCTS = 10**10
-"""Of one inference on all of these parts: larger networks see fewer pictures."""
+"""Of one inference on all of these parts: larger networks see fewer images."""
 FEWEST = 6
-"""Pictures that the largest networks see."""
+"""Images that the largest networks see."""
 
 Progress = Callable[[str, int, int | None], None]
 """Called with (name of the step, rounds done, rounds in all if known)."""
@@ -92,7 +92,7 @@ class Int8Methods:
     def __init__(
         self,
         graph: Graph,
-        pictures: PictureSet,
+        images: ImageSet,
         progress: Progress,
         *,
         small: Graph | None = None,
@@ -100,14 +100,14 @@ class Int8Methods:
         fall_back: bool = True,
         qat_steps: int = 0,
     ) -> None:
-        """``graph`` is for int8, and calibrated on ``pictures``; ``small`` is the same network for
-        pictures of a smaller size, to be searched in its place. ``max_drop`` is the PSNR in dB that
+        """``graph`` is for int8, and calibrated on ``images``; ``small`` is the same network for
+        images of a smaller size, to be searched in its place. ``max_drop`` is the PSNR in dB that
         a mixed precision aims at half of.
 
         ``fall_back`` allows int8x16 in place of int8; ``qat_steps`` of fine-tuning replace that.
         """
         self.graph = graph
-        self.pictures = pictures
+        self.images = images
         self._progress = progress
         self._small = small or graph
         self._qat_steps = qat_steps
@@ -147,7 +147,7 @@ class Int8Methods:
         return self._made[method]
 
     def sensitivity(self) -> list[LayerLoss]:
-        """What each layer loses by plain calibration, on parts of the calibration pictures."""
+        """What each layer loses by plain calibration, on parts of the calibration images."""
         channels = channel_ranges(self._small, self._low_resolution())
         quantization = quantization_of(self._small, ranges(channels))
         self._progress("rounding one layer after the other", 0, None)
@@ -159,22 +159,22 @@ class Int8Methods:
 
     @cached_property
     def _sample(self) -> list[Rgb]:
-        """The pictures that weights, biases and ranges are chosen on."""
-        return [self.pictures.pairs[i].lr for i in self._sampled]
+        """The images that weights, biases and ranges are chosen on."""
+        return [self.images.pairs[i].lr for i in self._sampled]
 
     @cached_property
     def _sampled(self) -> list[int]:
-        return [self._chosen[i] for i in _evenly(len(self._chosen), CORRECTION_PICTURES)]
+        return [self._chosen[i] for i in _evenly(len(self._chosen), CORRECTION_IMAGES)]
 
     @cached_property
     def _chosen(self) -> list[int]:
-        """Places of the calibration pictures that are looked at."""
-        return _evenly(len(self.pictures.pairs), MAX_PICTURES)
+        """Places of the calibration images that are looked at."""
+        return _evenly(len(self.images.pairs), MAX_IMAGES)
 
     def _corrected(self, bits: Bits) -> QuantizedGraph:
         graph, channels = equalized(self.graph, self._channels)
         quantization = quantization_of(graph, ranges(channels), bits)
-        if fixed_size(graph):  # pictures of its whole size take too long for a first try
+        if fixed_size(graph):  # images of its whole size take too long for a first try
             return QuantizedGraph(graph, quantization)
         self._progress("correcting weights and biases", 0, None)
         return QuantizedGraph(*corrected(graph, quantization, self._sample))
@@ -221,7 +221,7 @@ class Int8Methods:
 
     @cached_property
     def _responses(self) -> Responses:
-        """On the parts of pictures that ranges are searched on."""
+        """On the parts of images that ranges are searched on."""
         return Responses(self._small, self._parts("first", self._sample, 1))
 
     @cached_property
@@ -233,20 +233,20 @@ class Int8Methods:
     @cached_property
     def _own_error(self) -> float:
         """Mean square error of the float network on the parts that ranges are searched on."""
-        scale = self.pictures.pairs[0].scale
-        truth = self._parts("first", [self.pictures.pairs[i].hr for i in self._sampled], scale)
+        scale = self.images.pairs[0].scale
+        truth = self._parts("first", [self.images.pairs[i].hr for i in self._sampled], scale)
         return square_error(self._responses.output, truth)
 
-    def _parts(self, place: Place, pictures: Sequence[Rgb], scale: int) -> Tensor:
+    def _parts(self, place: Place, images: Sequence[Rgb], scale: int) -> Tensor:
         height, width = self._small.input_shape[1:] if fixed_size(self._small) else (SIDE, SIDE)
-        chosen = pictures[: _pictures_for(self._small)]
+        chosen = images[: _images_for(self._small)]
         return crops(chosen, (scale * height, scale * width), place)
 
     def _fine_tuned(self) -> QuantizedGraph:
         from ailsr.export.int8.qat import fine_tuned
 
         start, steps, done = self.quantized("search"), self._qat_steps, 0
-        pictures = [self.pictures.pairs[i] for i in self._chosen]
+        images = [self.images.pairs[i] for i in self._chosen]
 
         def tick() -> None:
             nonlocal done
@@ -257,8 +257,8 @@ class Int8Methods:
             start.graph,
             start.quantization,
             self.graph,
-            [pair.hr for pair in pictures],
-            pictures[0].scale,
+            [pair.hr for pair in images],
+            images[0].scale,
             steps,
             tick,
         )
@@ -267,15 +267,15 @@ class Int8Methods:
     def _low_resolution(self) -> Iterator[Rgb]:
         for done, index in enumerate(self._chosen):
             self._progress("calibrating", done, len(self._chosen))
-            yield self.pictures.pairs[index].lr
+            yield self.images.pairs[index].lr
 
 
-def _pictures_for(network: Graph) -> int:
-    """The number of pictures that ranges of ``network`` are searched on."""
+def _images_for(network: Graph) -> int:
+    """The number of images that ranges of ``network`` are searched on."""
     _, height, width = network.input_shape
     size = height * width if fixed_size(network) else SIDE**2
-    per_picture = sum(macs(network).values()) / (height * width) * size
-    return int(np.clip(PRODUCTS / max(per_picture, 1), FEWEST, CORRECTION_PICTURES))
+    per_image = sum(macs(network).values()) / (height * width) * size
+    return int(np.clip(PRODUCTS / max(per_image, 1), FEWEST, CORRECTION_IMAGES))
 
 
 def _evenly(count: int, most: int) -> list[int]:

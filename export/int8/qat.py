@@ -28,29 +28,29 @@ BATCH, PATCH = 8, 32
 LEARNING_RATE = 1e-5
 """Of Adam, falling to zero along a cosine."""
 BORDER = 8
-"""High-resolution pixels at a patch's border that do not count: there is no picture beyond."""
+"""High-resolution pixels at a patch's border that do not count: there is no image beyond."""
 
 
 def fine_tuned(
     graph: Graph,
     quantization: Quantization,
     network: Graph,
-    pictures: Sequence[Rgb],
+    images: Sequence[Rgb],
     scale: int,
     steps: int,
     tick: Callable[[], None] = lambda: None,
 ) -> Graph:
     """``graph`` after ``steps`` of training in int8 towards the output of ``network`` in float.
 
-    ``pictures`` are high-resolution. Equal arguments give equal results. Raises TrainingError when
-    no picture is as large as a patch, UnsupportedOperatorError for a graph that resizes to a size.
+    ``images`` are high-resolution. Equal arguments give equal results. Raises TrainingError when
+    no image is as large as a patch, UnsupportedOperatorError for a graph that resizes to a size.
     """
     if fixed_size(graph):
         raise UnsupportedOperatorError(
             "the network takes images of one size (a Resize, or windows of a size): int8 cannot be "
             "simulated on parts of them; leave --qat out"
         )
-    source = PatchSource(pictures, scale, PATCH, torch.device("cpu"))
+    source = PatchSource(images, scale, PATCH, torch.device("cpu"))
     generator = torch.Generator().manual_seed(0)
     constants = {
         node.output: (_parameter(node.weight), _parameter(node.bias))

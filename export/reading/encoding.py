@@ -32,7 +32,7 @@ def find_encoding(
     Raises ModelError when it makes an image by none and ``must_fit``, or is no upscaler.
     """
     if scale < 2:
-        raise ModelError("it returns pictures of the size that it takes: no upscaler")
+        raise ModelError("it returns images of the size that it takes: no upscaler")
     candidates = encodings() if candidates is None else candidates
     if len(candidates) == 1:
         return candidates[0]

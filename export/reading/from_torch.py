@@ -104,7 +104,7 @@ def _fixed_size(value: onnx.ValueInfoProto) -> tuple[int, int]:
     dims = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
     if len(dims) != 4 or dims[1] not in (0, 3):
         raise ModelError(
-            f"the model's input {value.name!r} has the shape {dims}; a picture is (1, 3, height, "
+            f"the model's input {value.name!r} has the shape {dims}; an image is (1, 3, height, "
             "width)"
         )
     if not (dims[2] and dims[3]):

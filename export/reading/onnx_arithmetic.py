@@ -260,7 +260,7 @@ def _larger_first(
     reader: OnnxReader, node: onnx.NodeProto, first: str, second: str
 ) -> tuple[str, str]:
     """The operands, that with the shape of the result first. Raises UnsupportedOperatorError
-    when both are broadcast, or one other than along channels or along the whole picture."""
+    when both are broadcast, or one other than along channels or along the whole image."""
     if np.prod(reader.shapes[first]) < np.prod(reader.shapes[second]):
         first, second = second, first
     (channels, *size), (depth, *extent) = reader.shapes[first], reader.shapes[second]

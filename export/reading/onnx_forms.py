@@ -1,4 +1,4 @@
-"""ONNX models in the form that is read: float32, one picture (1, 3, height, width) in and one out.
+"""ONNX models in the form that is read: float32, one image (1, 3, height, width) in and one out.
 
 Layouts, half precision, quantisation and batches of other exporters are rewritten around the same
 network, which onnxruntime then runs as the reference.

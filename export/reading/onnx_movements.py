@@ -1,4 +1,4 @@
-"""ONNX nodes that move samples or change the size of the picture.
+"""ONNX nodes that move samples or change the size of the image.
 
 What only moves samples is collected and recognised (``rearrangement.py``); what changes the size
 becomes convolutions and pixel shuffles where that is cheap (``resampling.py``).
@@ -31,10 +31,10 @@ COPYING = {
 def concat(reader: OnnxReader, node: onnx.NodeProto) -> None:
     attributes = attributes_of(node)
     axis = attributes["axis"]
-    if axis in (1, -3) and reader.is_picture(node.input[0]):
+    if axis in (1, -3) and reader.is_image(node.input[0]):
         tensors = tuple(map(reader.tensor, node.input))
         if len({reader.shapes[tensor][1:] for tensor in tensors}) > 1:
-            raise reader.unsupported(node, "of pictures of unlike size")
+            raise reader.unsupported(node, "of images of unlike size")
         reader.emit(Concat(tensors, node.output[0]))
         return
     parts = Rearrangement.with_common_sources([reader.moved(name) for name in node.input])
@@ -218,7 +218,7 @@ def resize(reader: OnnxReader, node: onnx.NodeProto) -> None:
 
 
 def _resized(reader: OnnxReader, node: onnx.NodeProto, before: list[int]) -> tuple[int, int]:
-    """(height, width) to which ``node`` resizes a picture of the size ``before``."""
+    """(height, width) to which ``node`` resizes an image of the size ``before``."""
     if len(node.input) > 3 and node.input[3]:
         height, width = [int(side) for side in reader.array(node, 3)][-2:]
     else:

@@ -88,7 +88,7 @@ class OnnxReader:
         """True if the ONNX tensor ``name`` is rearranged as no target has it."""
         return name in self._moved and self._moved[name][0].nodes(name) is None
 
-    def is_picture(self, name: str) -> bool:
+    def is_image(self, name: str) -> bool:
         """True if the ONNX tensor ``name`` has four dimensions: batch, channels, height, width."""
         return name not in self._moved or self._moved[name][0].numbers.ndim == 4
 

@@ -54,7 +54,7 @@ def load_program(path: Path) -> tuple[ExportedProgram, Size | None]:
     """The program in the file at ``path`` and the (height, width) that it takes, None for any.
 
     Raises ModelError when the file is damaged, holds anything but tensors and calls of PyTorch's
-    own operators, or a network that does not make one picture (1, 3, h, w) of another.
+    own operators, or a network that does not make one image (1, 3, h, w) of another.
     """
     try:
         copy = _checked_copy(path)

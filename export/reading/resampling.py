@@ -41,7 +41,7 @@ def transposed_convolution(
     for kernel, pad in zip(weight.shape[2:], pads, strict=True):
         first.append(-((kernel - 1 - pad) // step))
         last.append((step - 1 + pad) // step)
-    if max(first) > 0:  # the result begins outside of the picture
+    if max(first) > 0:  # the result begins outside of the image
         return None
     taps = [z - a + 1 for a, z in zip(first, last, strict=True)]
     phases = np.zeros((step, step, outputs, inputs, *taps), np.float32)

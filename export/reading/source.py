@@ -89,7 +89,7 @@ def open_source(
     checkpoint is none of ours; ``name`` replaces the name; ``forms`` tells how to take a file of
     others. ``candidates`` are the encodings that such a file may have, the ones before preferred;
     None: all that are known. Raises ModelError when the file is missing, corrupt, or no super-
-    resolution network of pictures; if it ``must_fit``, also when it makes an image by none of them.
+    resolution network of images; if it ``must_fit``, also when it makes an image by none of them.
     Raises UsageError for options that do not fit it.
     """
     find = partial(find_encoding, candidates=candidates, must_fit=must_fit)
@@ -131,7 +131,7 @@ def network_source(
 
 
 def module_run(module: Callable[[Tensor], Tensor]) -> Run:
-    """``module``, (1, 3, h, w) -> (1, 3, scale*h, scale*w), as a function of pictures [h, w, 3]."""
+    """``module``, (1, 3, h, w) -> (1, 3, scale*h, scale*w), as a function of images [h, w, 3]."""
 
     def run(image: Pixels) -> Pixels:
         batch = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)[None]))

@@ -20,7 +20,7 @@ class SpandrelModule(nn.Module):
         super().__init__()
         self.model = descriptor.model.float().eval().requires_grad_(False)
         self.multiple: int = descriptor.size_requirements.multiple_of
-        # Some return more than the picture, or shift its range: spandrel knows.
+        # Some return more than the image, or shift its range: spandrel knows.
         self._call = descriptor._call_fn
 
     def forward(self, x: Tensor) -> Tensor:
@@ -45,7 +45,7 @@ def spandrel_module(state: StateDict) -> SpandrelModule:
             "name its class with --network module:Class"
         ) from error
     if not isinstance(descriptor, spandrel.ImageModelDescriptor):
-        raise ModelError(f"{descriptor.architecture.name} takes a mask beside the picture")
+        raise ModelError(f"{descriptor.architecture.name} takes a mask beside the image")
     return SpandrelModule(descriptor)
 
 

@@ -1,4 +1,4 @@
-"""The file with the best picture that fits into a budget of milliseconds."""
+"""The file with the best image that fits into a budget of milliseconds."""
 
 from __future__ import annotations
 
@@ -84,5 +84,5 @@ def check_met(found: list[Choice], results: Results, budget_ms: float) -> None:
         reasons = "; ".join(sentence(choice, results, budget_ms) for choice in found)
         raise BudgetError(
             f"{reasons}: train a smaller network (ailsr-fit propose --budget-ms {budget_ms:g} says "
-            "which), or export for smaller pictures"
+            "which), or export for smaller images"
         )

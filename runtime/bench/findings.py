@@ -54,7 +54,7 @@ def siblings(results: Results, file: Measurement) -> dict[str, Measurement]:
 
 
 def shown(results: Results) -> dict[str, Measurement]:
-    """The files whose pictures show the result best, by label; the first is the float one.
+    """The files whose images show the result best, by label; the first is the float one.
 
     Of the fastest file's network: float32 (or float16) and int8 (or int8x16). Of a file without a
     card: itself. Of images without a truth, which eyes alone can judge: the first of one scale.
@@ -129,7 +129,7 @@ def infidelities(results: Results) -> list[str]:
     """The files that an engine computes wrongly, one sentence each."""
     return [
         f"{results.short_name(file.file)}: {file.engine} does not compute what was exported, it is "
-        f"{file.fidelity}: its pictures are wrong on this machine; use another engine or precision"
+        f"{file.fidelity}: its images are wrong on this machine; use another engine or precision"
         for file in results.measured
         if file.is_wrong
     ]

@@ -43,7 +43,7 @@ class Plan:
     runs: int
     seconds: float
     images: str | None = None
-    """Folder of high-resolution pictures for the metrics; None: latency only."""
+    """Folder of high-resolution images for the metrics; None: latency only."""
     no_reference: bool = False
     """As of ``Request``."""
     protocol: Protocol = PROTOCOL

@@ -1,7 +1,7 @@
 """A file's measurement, or why there is none.
 
 Latency is taken twice: of the inference alone (the engine on a prepared input) and of the whole
-path that an app sees (uint8 picture in, uint8 picture out, of exactly the file's input size).
+path that an app sees (uint8 image in, uint8 image out, of exactly the file's input size).
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Measurement:
     """What computes the file's operators, first the backend that was to compute all of them; None
     where the engine does not tell."""
     parts: Parts | None = None
-    """What the way of a picture from file to file is made of."""
+    """What the way of an image from file to file is made of."""
     to_reference: tuple[float, ...] | None = None
     """Latency of the whole path as a multiple of the reference workload's, run in turn with it: one
     figure for each process; None: it was not run."""
@@ -93,7 +93,7 @@ class Measurement:
 
     @property
     def output_size(self) -> tuple[int, int]:
-        """(height, width) of the picture that one run yields."""
+        """(height, width) of the image that one run yields."""
         return self.input_size[0] * self.scale, self.input_size[1] * self.scale
 
     @property
@@ -120,7 +120,7 @@ class Measurement:
 
     @property
     def frames_per_second(self) -> float | None:
-        """Pictures per second through the whole path: 1000 / its mean latency."""
+        """Images per second through the whole path: 1000 / its mean latency."""
         return 1000 / self.whole_path.mean_ms if self.whole_path else None
 
     @property

@@ -1,4 +1,4 @@
-"""What the way of a picture from file to file is made of: decode, tile, convert, infer, encode."""
+"""What the way of an image from file to file is made of: decode, tile, convert, infer, encode."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ailsr.runtime.upscaling.upscaler import Upscaler
 
 @dataclass(frozen=True)
 class Parts:
-    """Median wall times in milliseconds, for a picture of the file's own input size.
+    """Median wall times in milliseconds, for an image of the file's own input size.
 
     ``tile``, ``convert`` and ``infer`` make up the whole path, and are timed within it.
     """
@@ -26,7 +26,7 @@ class Parts:
     decode_ms: float
     """PNG file to uint8 pixels."""
     tile_ms: float
-    """Cutting the picture into tiles and assembling the result; here of one tile."""
+    """Cutting the image into tiles and assembling the result; here of one tile."""
     convert_ms: float
     """uint8 to the file's element type, and its output back to uint8."""
     infer_ms: float

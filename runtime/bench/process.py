@@ -175,7 +175,7 @@ def _run(
 ) -> Turns[Any]:
     """The worker's result, after as many turns as it takes.
 
-    What it knew before it failed on the pictures is kept; ``blocks`` takes the milliseconds of the
+    What it knew before it failed on the images is kept; ``blocks`` takes the milliseconds of the
     reference workload's runs. Raises EngineError with the worker's reason, in one line, where that
     is nothing.
     """

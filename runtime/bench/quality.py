@@ -14,7 +14,7 @@ from ailsr.runtime.imaging.no_reference import Figures, NoReference
 from ailsr.runtime.imaging.protocol import Protocol, Quality
 
 LeftOut = dict[str, str]
-"""Why a picture was left out, by its name."""
+"""Why an image was left out, by its name."""
 
 
 def judge(
@@ -26,9 +26,9 @@ def judge(
     degradation: Degradation = BICUBIC,
     tick: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[Quality | None, LeftOut]:
-    """The quality of ``upscale`` over the pictures in ``images`` that can be used, None for none.
+    """The quality of ``upscale`` over the images in ``images`` that can be used, None for none.
 
-    ``tick`` is called with (pictures done, pictures in all) before each.
+    ``tick`` is called with (images done, images in all) before each.
     """
     try:
         pairs = protocol.pairs(images, scale, degradation)

@@ -23,7 +23,7 @@ class Request:
     seconds: float
     """Time allowed for each of the two; a slow file is measured with fewer runs."""
     images: str | None = None
-    """Folder of high-resolution pictures for the metrics; None: latency only."""
+    """Folder of high-resolution images for the metrics; None: latency only."""
     no_reference: bool = False
     """They are themselves upscaled, and have the figures of ``no_reference.py``."""
     protocol: Protocol = PROTOCOL

@@ -33,7 +33,7 @@ class Results:
     files: list[Measurement | Failure]
     """In the order in which they were given."""
     bicubic: dict[int, Quality] = field(default_factory=dict)
-    """The baseline of quality, by scale: MATLAB's bicubic interpolation of the same pictures."""
+    """The baseline of quality, by scale: MATLAB's bicubic interpolation of the same images."""
     before: dict[tuple[str, int], NoReference] = field(default_factory=dict)
     """Of images without a truth, by name and scale: ("input", 1) and ("bicubic", 2)."""
     device: str = "local"
@@ -82,7 +82,7 @@ class Results:
 
     @property
     def left_out(self) -> dict[str, str]:
-        """Why pictures were left out of some file's quality, by their names."""
+        """Why images were left out of some file's quality, by their names."""
         return {n: why for file in self.measured for n, why in (file.left_out or {}).items()}
 
     @property

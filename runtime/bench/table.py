@@ -105,7 +105,7 @@ def throughput(value: float) -> str:
 
 
 def size(height_width: tuple[int, int]) -> str:
-    """``width×height``, as pictures are named."""
+    """``width×height``, as images are named."""
     return f"{height_width[1]}×{height_width[0]}"
 
 

@@ -17,9 +17,9 @@ class UpscaleRequest:
     file: str
     threads: int
     images: str
-    """Folder of high-resolution pictures."""
+    """Folder of high-resolution images."""
     pictures: dict[str, str]
-    """Where to write each picture, by its name in the folder."""
+    """Where to write each image, by its name in the folder."""
     degradation: DegradationJson = "bicubic"
     no_reference: bool = False
     """They are themselves upscaled."""

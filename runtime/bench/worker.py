@@ -71,7 +71,7 @@ def measure(
 
     ``turn`` is called where others may have theirs, and returns when it is this process's again.
     ``root`` is where the system's /proc and /sys lie. ``keep`` is given what is known before the
-    pictures, on which the engine may yet fail.
+    images, on which the engine may yet fail.
     """
     path = Path(request.file)
     steps = (request.blocks + 2) * (2 if request.images else 1)  # PSNR is the other half
@@ -225,9 +225,9 @@ def measure_quality(upscaler: Upscaler, request: Request, progress: Progress) ->
 
 
 def photograph_like(height: int, width: int) -> Rgb:
-    """A picture with the spectrum of photographs (amplitude 1/f; Field, 1987), always the same.
+    """An image with the spectrum of photographs (amplitude 1/f; Field, 1987), always the same.
 
-    Engines take as long for any picture, PNG does not.
+    Engines take as long for any image, PNG does not.
     """
     random = np.random.default_rng(0)
     frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width))

@@ -43,7 +43,7 @@ from ailsr.runtime.imaging.metrics import taken, titles
 from ailsr.runtime.progress import Progress
 
 MOST_CROPS = 6
-"""Pictures that the HTML report shows."""
+"""Images that the HTML report shows."""
 
 
 def main(config: BenchConfig) -> None:
@@ -164,7 +164,7 @@ def check_fidelity(results: Results, levels: int) -> None:
 
 
 def _left_out(results: Results) -> str:
-    """Which pictures the metrics are not of, and why; empty when none is missing."""
+    """Which images the metrics are not of, and why; empty when none is missing."""
     if not results.left_out:
         return ""
     where = "" if results.device == LOCAL else f" on {results.device}"

@@ -29,8 +29,8 @@ class BenchConfig:
     also with OpenCV's dnn_superres networks (.pb) and interpolation.
 
     Each file runs in fresh processes: it is loaded, warmed up, and timed; then its PSNR and SSIM
-    are taken on your pictures. Two latencies are given: of the inference alone, and of the whole
-    path from a uint8 picture to a uint8 picture, which is what an app sees. Several files take
+    are taken on your images. Two latencies are given: of the inference alone, and of the whole
+    path from a uint8 image to a uint8 image, which is what an app sees. Several files take
     turns (A B B A ...), so that their ratios hold on a machine that is busy or grows warm.
     Intervals come from what differs from one process to the next.
 
@@ -74,7 +74,7 @@ class BenchConfig:
     images: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of high-resolution pictures for the metrics. Their low-resolution "
+            help="Folder of high-resolution images for the metrics. Their low-resolution "
             "versions come from a sibling folder LR_bicubic/X<scale>, or are made by MATLAB's "
             "bicubic reduction. Without it: latency only.",
             metavar="DIR",

@@ -39,7 +39,7 @@ def print_table(results: Results) -> None:
 
 
 def _print_parts(lines: Sequence[Row], with_ratio: bool) -> None:
-    """What a picture's way from file to file is made of, and what computed it."""
+    """What an image's way from file to file is made of, and what computed it."""
     columns: dict[str, Callable[[Row], str]] = {
         "decode\nms": lambda row: row.parts_ms[0],
         "tile\nms": lambda row: row.parts_ms[1],

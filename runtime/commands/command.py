@@ -67,7 +67,7 @@ def one_line_errors() -> Iterator[None]:
         let_go_of_stdout()
         raise SystemExit(141) from None
     except MemoryError:
-        _fail("out of memory: use smaller pictures or fewer of them at a time", 1)
+        _fail("out of memory: use smaller images or fewer of them at a time", 1)
     except OSError as error:
         let_go_of_stdout()
         if error.errno == errno.ENOSPC:

@@ -56,7 +56,7 @@ class ShowConfig:
         bool,
         typer.Option(
             "--probe",
-            help="Run an exported file once, on the test picture whose right answer it holds: does "
+            help="Run an exported file once, on the test image whose right answer it holds: does "
             "the engine compute here what was exported? Exit code 1 when it does not.",
         ),
     ] = False

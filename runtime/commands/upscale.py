@@ -1,4 +1,4 @@
-"""``ailsr-upscale``: pictures or frames in, larger ones out."""
+"""``ailsr-upscale``: images or frames in, larger ones out."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ from ailsr.runtime.upscaling.outputs import Job, Outputs, plan_folder
 
 @dataclass(frozen=True)
 class Config:
-    """Upscale pictures, or the frames of a video, with an exported file.
+    """Upscale images, or the frames of a video, with an exported file.
 
-    Pictures may have any size; the network is run tile by tile, without seams.
-    What has to be changed in a picture (16 bits, CMYK, ...) is said on stderr,
+    Images may have any size; the network is run tile by tile, without seams.
+    What has to be changed in an image (16 bits, CMYK, ...) is said on stderr,
     and so is what of a folder is left out. Colour profile and EXIF data are
-    kept, alpha is upscaled by bicubic interpolation. Of several pictures a bad
+    kept, alpha is upscaled by bicubic interpolation. Of several images a bad
     one does not stop the others; the exit code is then 1. What exists is not
     replaced unless --overwrite says so.
 
     Frames come through a pipe: `-` reads them from stdin, `-o -` writes them to
-    stdout, raw rgb24 (with --size) or PNG or PPM pictures, as they came.
+    stdout, raw rgb24 (with --size) or PNG or PPM images, as they came.
 
     Examples:
 
@@ -72,7 +72,7 @@ class Config:
         list[Path],
         typer.Argument(
             metavar="IMAGE",
-            help="Pictures (PNG, JPEG, WebP, TIFF, ...), folders of them, or - for a pipe.",
+            help="Images (PNG, JPEG, WebP, TIFF, ...), folders of them, or - for a pipe.",
         ),
     ]
     output: Annotated[
@@ -81,7 +81,7 @@ class Config:
             "--output",
             "-o",
             metavar="OUT",
-            help="For one picture the file to write: .png, .jpg, .webp, .tif or .bmp. For several, "
+            help="For one image the file to write: .png, .jpg, .webp, .tif or .bmp. For several, "
             "or without such an ending, a folder, which gets <name>_x<scale>.png for each; "
             "a.jpg and a.png become a.jpg_x<scale>.png and a.png_x<scale>.png. - for a pipe.",
         ),
@@ -100,15 +100,15 @@ class Config:
             help="Most resident memory, as in 512M or 2G: decides the tile size (where the file "
             "allows), the engines that run at once, and what is put into temporary files beside "
             "the output. Best with PNG, which is read and written in bands; other formats are "
-            "held whole. (default: no limit, but about 1G for decoding a picture)",
+            "held whole. (default: no limit, but about 1G for decoding an image)",
         ),
     ] = None
     overwrite: Annotated[
         bool,
         typer.Option(
             "--overwrite",
-            help="Replace files that exist; without it, a picture whose output exists fails. A "
-            "picture that is to be upscaled is never replaced.",
+            help="Replace files that exist; without it, an image whose output exists fails. A "
+            "image that is to be upscaled is never replaced.",
         ),
     ] = False
     auto: Annotated[
@@ -128,7 +128,7 @@ class Config:
 
 
 def main(config: Config) -> None:
-    """Upscale each picture; raise the error of a single one, or ImageError after several."""
+    """Upscale each image; raise the error of a single one, or ImageError after several."""
     limit = None if config.max_memory is None else parse_size(config.max_memory)
     files, config = _files(config)
     if Path("-") in (*config.images, config.output):
@@ -156,7 +156,7 @@ def main(config: Config) -> None:
     if config.json:
         print_json(results, indent=2)
     if failed := sum("error" in result for result in results):
-        raise ImageError(f"{failed} of {len(jobs)} pictures failed, as said above")
+        raise ImageError(f"{failed} of {len(jobs)} images failed, as said above")
 
 
 def _files(config: Config) -> tuple[list[Path], Config]:
@@ -203,7 +203,7 @@ def _upscale_all(
 
 
 def _pictures(path: Path) -> list[Job]:
-    """The pictures that ``path`` stands for, or why there are none."""
+    """The images that ``path`` stands for, or why there are none."""
     if not path.is_dir():
         return [Job(path)]
     try:
@@ -215,21 +215,21 @@ def _pictures(path: Path) -> list[Job]:
 
 
 def _is_folder(config: Config, count: int) -> bool:
-    """True when ``--output`` is a folder. Raises UsageError when that does not fit the pictures."""
+    """True when ``--output`` is a folder. Raises UsageError when that does not fit the images."""
     output = config.output
     several = count > 1 or config.images[0].is_dir()
     if output.is_dir() or (not several and not output.suffix and not output.exists()):
         return True
     if several and (output.exists() or output.suffix in image.WRITE_OPTIONS):
         raise UsageError(
-            f"{count} pictures need a folder to go to, and {output} is a file: "
+            f"{count} images need a folder to go to, and {output} is a file: "
             f"use -o {output.with_suffix('')}/"
         )
     return several
 
 
 def _upscale(networks: Networks, source: Path, output: Path, bar: Progress) -> dict[str, Any]:
-    """Upscale the picture at ``source`` into ``output``; what was done, for ``--json``."""
+    """Upscale the image at ``source`` into ``output``; what was done, for ``--json``."""
     started = time.perf_counter()
     ending = output.suffix.lower()
     folder = next(parent for parent in output.absolute().parents if parent.is_dir())

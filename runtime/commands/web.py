@@ -1,4 +1,4 @@
-"""``ailsr-web``: a page on which a phone upscales pictures and measures itself, in its browser."""
+"""``ailsr-web``: a page on which a phone upscales images and measures itself, in its browser."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ LOOPBACK = "127.0.0.1"
 
 @dataclass(frozen=True)
 class WebConfig:
-    """Serve a page on which a browser upscales pictures and measures the files, on its own device.
+    """Serve a page on which a browser upscales images and measures the files, on its own device.
 
-    Pictures never leave the phone; only the report of a measurement comes back. By default the page
+    Images never leave the phone; only the report of a measurement comes back. By default the page
     can be opened on this machine alone. --host opens it to the local network and draws a QR code;
     over plain http, others in that network can read and change all of it, and browsers allow one
     thread and no GPU: give a --certificate, or see docs/web.md for the way over USB.
@@ -55,7 +55,7 @@ class WebConfig:
     images: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of high-resolution pictures for PSNR and SSIM, as in ailsr-bench; they "
+            help="Folder of high-resolution images for PSNR and SSIM, as in ailsr-bench; they "
             "are sent to the phone.",
             metavar="DIR",
         ),
@@ -102,7 +102,7 @@ def main(config: WebConfig) -> None:
         if config.host != LOOPBACK and not tls:
             message(
                 "plain http: whoever is in this network can read and change the address, the page, "
-                "the pictures and the reports; browsers allow one thread and no GPU (docs/web.md: "
+                "the images and the reports; browsers allow one thread and no GPU (docs/web.md: "
                 "what helps)"
             )
         message("Ctrl-C ends it")

@@ -62,7 +62,7 @@ class Interface:
             and result[channels] in (3, None)
         ):
             raise ModelError(
-                f"it takes {_named(source)} and returns {_named(result)}: one RGB picture each, "
+                f"it takes {_named(source)} and returns {_named(result)}: one RGB image each, "
                 f"[1, 3, H, W] or [1, H, W, 3], is needed"
             )
         sides, upscaled = (s[1:3] if channels_last else s[2:4] for s in shapes)

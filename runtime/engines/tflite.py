@@ -127,7 +127,7 @@ class TFLiteEngine(Engine):
 
     def _resize(self, height: int, width: int) -> None:
         if not (self.resizable or (self.card and (height, width) in self.card.sizes)):
-            raise ValueError(f"the input is {self.input_size}, the picture {(height, width)}")
+            raise ValueError(f"the input is {self.input_size}, the image {(height, width)}")
         self._interpreter.resize_tensor_input(self._input, [1, height, width, 3])
         with _quiet():
             self._interpreter.allocate_tensors()

@@ -89,7 +89,7 @@ class Probe:
     workload: Workload
     inference: Times
     whole_path: Times
-    """From a uint8 picture to a uint8 picture."""
+    """From a uint8 image to a uint8 image."""
 
 
 @dataclass(frozen=True)

@@ -44,9 +44,9 @@ class Timed:
 
 def _samples(upscaler: Upscaler, seconds: float) -> Iterator[tuple[float, float]]:
     """Milliseconds of (inference, whole path), in turn, after a warm-up."""
-    picture = photograph_like(*upscaler.engine.input_size)
-    pixels = to_pixels(picture, upscaler.engine.io_dtype)
-    calls = (lambda: upscaler.engine.run(pixels), lambda: upscaler.upscale(picture))
+    image = photograph_like(*upscaler.engine.input_size)
+    pixels = to_pixels(image, upscaler.engine.io_dtype)
+    calls = (lambda: upscaler.engine.run(pixels), lambda: upscaler.upscale(image))
     start = time.perf_counter()
     for run in range(_WARM_UP_RUNS + _MOST_RUNS):
         if run >= _WARM_UP_RUNS + _LEAST_RUNS and time.perf_counter() - start > seconds:

@@ -32,9 +32,9 @@ class Condition:
     """Standard deviation in levels of luma."""
 
     @classmethod
-    def of(cls, picture: RgbImage) -> Condition:
+    def of(cls, image: RgbImage) -> Condition:
         """That of an image that was read."""
-        return cls(picture.jpeg_quality, noise_of_rows(picture.rgb))
+        return cls(image.jpeg_quality, noise_of_rows(image.rgb))
 
     @property
     def is_degraded(self) -> bool:

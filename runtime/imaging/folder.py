@@ -42,7 +42,7 @@ class Listing:
 def list_folder(folder: Path) -> Listing:
     """The content of ``folder`` without its subfolders. Raises ImageError when it is none."""
     if not folder.is_dir():
-        raise ImageError(f"no folder of pictures at {folder}: check the name")
+        raise ImageError(f"no folder of images at {folder}: check the name")
     reasons = {path: _reason(path) for path in sorted(folder.iterdir())}
     left_out = Counter(reason for reason in reasons.values() if reason)
     images = [path for path, reason in reasons.items() if reason is None]
@@ -55,7 +55,7 @@ def list_images(folder: Path) -> list[Path]:
     if not listing.images:
         others = f" ({listing.note})" if listing.note else ""
         raise ImageError(
-            f"no pictures in {folder}{others}: looked for {', '.join(sorted(READ_ENDINGS))}"
+            f"no images in {folder}{others}: looked for {', '.join(sorted(READ_ENDINGS))}"
         )
     return listing.images
 

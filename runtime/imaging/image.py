@@ -83,9 +83,9 @@ def read_image(path: Path, *, keep_profile: bool = False, limit: Limit | None = 
                 raise ImageError(f"{path} is empty: copy or download it again")
             return read_file(file, str(path), keep_profile=keep_profile, limit=limit)
     except FileNotFoundError:
-        raise ImageError(f"no picture at {path}: check the name") from None
+        raise ImageError(f"no image at {path}: check the name") from None
     except IsADirectoryError:
-        raise ImageError(f"{path} is a folder: name the pictures in it, as in {path}/*") from None
+        raise ImageError(f"{path} is a folder: name the images in it, as in {path}/*") from None
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise  # of the temporary file
@@ -115,7 +115,7 @@ def read_file(
     except Image.DecompressionBombError:
         raise ImageError(
             f"{name} has more than {2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6} megapixels: "
-            f"cut it into smaller pictures"
+            f"cut it into smaller images"
         ) from None
     except Exception as error:  # a decoder raises whatever its parsing meets: struct.error, ...
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
@@ -217,7 +217,7 @@ def check_ending(path: Path) -> str:
     ending = path.suffix.lower()
     if ending not in WRITE_OPTIONS:
         raise ImageError(
-            f"{path}: cannot write pictures ending in '{path.suffix}'; "
+            f"{path}: cannot write images ending in '{path.suffix}'; "
             f"choose one of {', '.join(WRITE_OPTIONS)}"
         )
     return ending

@@ -52,11 +52,11 @@ def open_image(file: IO[bytes], name: str) -> Image.Image:
             return _open_heif(file, name)
         if kind == b"ftyp":
             raise ImageError(
-                f"{name} is an AVIF picture that is damaged or that this Pillow cannot read: "
+                f"{name} is an AVIF image that is damaged or that this Pillow cannot read: "
                 f"convert it to PNG"
             ) from None
         raise ImageError(
-            f"{name} is not a picture, or of a kind that is not read: convert it to PNG"
+            f"{name} is not an image, or of a kind that is not read: convert it to PNG"
         ) from None
 
 
@@ -64,7 +64,7 @@ def _open_heif(file: IO[bytes], name: str) -> Image.Image:
     try:
         from pillow_heif import HeifImageFile
     except ImportError:
-        raise ImageError(f'{name} is a HEIF picture: pip install "ailsr[heif]"') from None
+        raise ImageError(f'{name} is a HEIF image: pip install "ailsr[heif]"') from None
     file.seek(0)
     image: Image.Image = HeifImageFile(file)
     return image

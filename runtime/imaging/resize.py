@@ -32,7 +32,7 @@ def resize(
     uint8 is rounded and clamped after each pass, floating point neither rounded nor clamped.
     """
     if min(*image.shape[:2], *size) < 1:
-        raise ValueError(f"cannot resize {image.shape[:2]} to {size}: an empty picture")
+        raise ValueError(f"cannot resize {image.shape[:2]} to {size}: an empty image")
     rows = _resize_rows(image, size[0], border)
     columns = _resize_rows(rows.swapaxes(0, 1), size[1], border)
     return np.ascontiguousarray(columns.swapaxes(0, 1))

@@ -65,7 +65,7 @@ class Limit:
         if self.folder is None:
             raise ImageError(
                 f"{pixels} {megabytes(needed)}, more than {megabytes(self.memory)}: cut it into "
-                f"smaller pictures, or {advice}"
+                f"smaller images, or {advice}"
             )
         raise ImageError(
             f"{pixels} {megabytes(needed)} where the limit leaves "
@@ -78,7 +78,7 @@ class Limit:
         return (
             f"{name} has rows of {width} pixels, too long for the "
             f"{megabytes(max(0, self.memory))} that reading may take: cut it into narrower "
-            f"pictures{raised}"
+            f"images{raised}"
         )
 
 

@@ -40,7 +40,7 @@ def layout(image: Image.Image, name: str) -> Layout:
         return ImageError(f"{name} is a TIFF {what}, which is not understood: convert it to PNG")
 
     if tags.get(_SUBFILE, 0) & 1:
-        raise refused("whose first picture is a reduced one, as in a camera's raw file")
+        raise refused("whose first image is a reduced one, as in a camera's raw file")
     if set(kinds) != {1} and (max(bits) < 32 or image.mode not in "IF"):
         raise refused(f"of signed or floating-point samples of {max(bits)} bits")
     if image.mode == "LAB" or photometric not in _PHOTOMETRICS:

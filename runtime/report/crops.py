@@ -19,7 +19,7 @@ from ailsr.runtime.imaging.no_reference import FIGURES
 from ailsr.runtime.report.latency import breakable
 
 THUMBNAIL = 200
-"""Longer side of the picture that shows where a crop lies, in pixels."""
+"""Longer side of the image that shows where a crop lies, in pixels."""
 
 
 def crop_section(results: Results, crops: Sequence[Crop]) -> Iterator[str]:
@@ -35,7 +35,7 @@ def crop_section(results: Results, crops: Sequence[Crop]) -> Iterator[str]:
 
 def _lead(results: Results, crops: Sequence[Crop]) -> str:
     total = len(next(iter(results.bicubic.values())).images) if results.bicubic else len(crops)
-    which = "" if total <= len(crops) else f" Of {total} pictures, the {len(crops)} that gain most."
+    which = "" if total <= len(crops) else f" Of {total} images, the {len(crops)} that gain most."
     files = "; ".join(
         f"{label} is {Path(file.file).name}" for label, file in findings.shown(results).items()
     )
@@ -74,7 +74,7 @@ def _crop(results: Results, crop: Crop) -> str:
     return (
         f'<section class="crop" style="--width:{width};--height:{height}"><header>'
         f'<span class="where"><img src="{_thumbnail(crop.picture)}" '
-        f'alt="{escape(crop.name)}, whole picture"><i style="{box}"></i></span>'
+        f'alt="{escape(crop.name)}, whole image"><i style="{box}"></i></span>'
         f"<div><h3>{escape(crop.name)}</h3>{_whole_picture(results, crop.name)}</div></header>"
         f'{_slider(crop)}<div class="panels">{panels}</div></section>'
     )
@@ -123,7 +123,7 @@ def _whole_picture(results: Results, name: str) -> str:
         for label, quality in {"bicubic": results.bicubic.get(scale), **qualities}.items()
         if (score := results.rank_score(quality, name)) is not None
     ]
-    return f'<dl class="whole"><dt>Whole picture</dt>{"".join(lines)}</dl>' if lines else ""
+    return f'<dl class="whole"><dt>Whole image</dt>{"".join(lines)}</dl>' if lines else ""
 
 
 def _thumbnail(rgb: Rgb) -> str:

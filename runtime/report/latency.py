@@ -65,7 +65,7 @@ def _parts(results: Results, files: Sequence[Measurement]) -> Iterator[str]:
     longest = max(sum(found.values()) for found in parts)
     yield "<h2>Where the time goes</h2>"
     yield (
-        '<p class="lead">The way of one picture from PNG file to PNG file, in ms. The whole path '
+        '<p class="lead">The way of one image from PNG file to PNG file, in ms. The whole path '
         "of the figures below is tile, convert and infer.</p>"
     )
     keys = (f'<span><i class="{name}"></i>{name}</span>' for name in parts[0])

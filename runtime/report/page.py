@@ -199,14 +199,14 @@ def _method_section(results: Results) -> Iterator[str]:
         "System": f"{host.os}, Python {host.python}, ailsr {VERSION}",
         "Engines": f"{engines}; {count(results.threads, 'thread')}",
         "Inference": "The engine alone, on a prepared input of the file's own size.",
-        "Whole path": "uint8 picture of that size in, uint8 picture out: what an app sees. "
+        "Whole path": "uint8 image of that size in, uint8 image out: what an app sees. "
         "Frames and megapixels per second are those of the whole path's mean.",
         "Runs": f"{runs} of each, in turn. Warm-up: {WARM_UP_RULE}. {unsteady}",
         "Load, memory": "Each file in a fresh process. Load time leaves out importing the engine; "
         "memory is the peak resident memory of the process after all runs.",
     }
     facts["Fidelity"] = (
-        "Whether the engine computes what was exported: its answer to a test picture against the "
+        "Whether the engine computes what was exported: its answer to a test image against the "
         "one in the file's card. Within: differences as of rounding; wrong: more than that."
     )
     if results.baseline:
@@ -237,7 +237,7 @@ def _method_section(results: Results) -> Iterator[str]:
                 f"The low-resolution images are made by the degradation {degradation}."
                 if degradation
                 else "The low-resolution images are MATLAB's bicubic reduction.",
-                f"Mean over the pictures{without}.",
+                f"Mean over the images{without}.",
             ]
         )
     yield '<h2>How this was measured</h2><dl class="facts">'

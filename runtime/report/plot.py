@@ -57,7 +57,7 @@ def drawing(results: Results, files: Sequence[Measurement], width: int, height: 
     """An SVG element, sizes in pixels, of ``files``, timed, judged and of one scale."""
     sizes = {file.output_size for file in files}
     same_size = len(sizes) == 1
-    x_title = f"ms per picture of {size(sizes.pop())}" if same_size else "ms per output megapixel"
+    x_title = f"ms per image of {size(sizes.pop())}" if same_size else "ms per output megapixel"
     networks = {file.network for file in files}
     front = findings.front(results, files)
     points, metric = [], results.rank_metric

@@ -62,18 +62,18 @@ class Networks:
         limits = [pool.make_room(folder) for pool in self.pools]  # each releases its engines
         return limits[0]
 
-    def suited(self, picture: RgbImage) -> tuple[EnginePool, str | None]:
-        """The engines for ``picture``, and why; None: there is no choice."""
+    def suited(self, image: RgbImage) -> tuple[EnginePool, str | None]:
+        """The engines for ``image``, and why; None: there is no choice."""
         if len(self.pools) == 1:
             return self.pools[0], None
-        condition = Condition.of(picture)
+        condition = Condition.of(image)
         return self._degraded if condition.is_degraded else self._clean, str(condition)
 
-    def advice(self, picture: RgbImage) -> str | None:
-        """That another network would do better, once: ``picture`` is the first JPEG so coarse, and
+    def advice(self, image: RgbImage) -> str | None:
+        """That another network would do better, once: ``image`` is the first JPEG so coarse, and
         this network has only seen clean images. None otherwise."""
         card = self.pools[0].card
-        if self._advised or not is_coarse(picture.jpeg_quality):
+        if self._advised or not is_coarse(image.jpeg_quality):
             return None
         if card is None or card.trained_on != "clean":
             return None
@@ -84,7 +84,7 @@ class Networks:
             else ("one trained with --degradation photo would do better")
         )
         return (
-            f"a JPEG of quality {picture.jpeg_quality}, and {card.network} has only seen clean "
+            f"a JPEG of quality {image.jpeg_quality}, and {card.network} has only seen clean "
             f"images: {better}"
         )
 

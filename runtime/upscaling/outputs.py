@@ -36,14 +36,14 @@ class Outputs:
         if (there := identity(output)) is None:
             return
         if there == identity(source):
-            raise UsageError(f"{output} is the picture itself: give another --output")
+            raise UsageError(f"{output} is the image itself: give another --output")
         if there in self._sources:
             raise UsageError(
-                f"{output}, which {source} would become, is one of the pictures to upscale: give "
+                f"{output}, which {source} would become, is one of the images to upscale: give "
                 "another --output"
             )
         if there in self._written:  # where upper and lower case are the same
-            raise UsageError(f"{output} was written for another picture: rename {source}")
+            raise UsageError(f"{output} was written for another image: rename {source}")
         if not self._overwrite:
             raise UsageError(
                 f"{output} exists: give another --output, or --overwrite to replace it"

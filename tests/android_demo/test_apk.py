@@ -30,7 +30,7 @@ def output_of(*command: object) -> str:
 
 @pytest.fixture(scope="module")
 def apk(tmp_path_factory, int8_file, photograph_files):
-    """The app with one model file and one picture."""
+    """The app with one model file and one image."""
     folder = tmp_path_factory.mktemp("apk")
     for name, file in {"models": int8_file, "pictures": photograph_files / "coffee.png"}.items():
         (folder / "assets" / name).mkdir(parents=True)

@@ -78,7 +78,7 @@ def test_psnr_and_ssim_equal_those_of_the_runtime(ask, photograph_files, tmp_pat
 
 @pytest.fixture
 def upscaled_by_core(core, engine, tmp_path):
-    """What the core makes of a picture with a model."""
+    """What the core makes of an image with a model."""
 
     def run(model, picture):
         output = tmp_path / "upscaled.png"
@@ -241,7 +241,7 @@ def test_a_card_that_is_not_understood_is_refused(core, engine, tmp_path, change
 
 @pytest.fixture
 def bench(core, engine, tmp_path):
-    """``bench(models, pictures, **request)``: exit code and report of a measurement.
+    """``bench(models, images, **request)``: exit code and report of a measurement.
 
     ``pictures`` are pairs of paths (LR, HR) by scale.
     """

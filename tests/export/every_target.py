@@ -1,4 +1,4 @@
-"""A graph written for every target, and what each file makes of a picture.
+"""A graph written for every target, and what each file makes of an image.
 
 A rounding that falls the other way, at a tie, is carried on by the next operators, and weights and
 products make it more: in int8 nearly all samples, not all, are within one level of the simulation,

@@ -85,7 +85,7 @@ class IMDN(nn.Module):
 
 
 class ESA(nn.Module):
-    """Enhanced spatial attention of RFDN: stride, pooling, bilinear resize to the picture."""
+    """Enhanced spatial attention of RFDN: stride, pooling, bilinear resize to the image."""
 
     def __init__(self, channels: int, inner: int = 4) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""``ailsr-export`` from a checkpoint to verified files, on real pictures."""
+"""``ailsr-export`` from a checkpoint to verified files, on real images."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ def test_the_table_names_every_figure(model, folders, tmp_path, capsys):
     out, err = capsys.readouterr()
     assert code == 0
     assert "sesr_m5_x2_int8.onnx" in out and "the network itself:" in out and "(Y-shave-s)" in out
-    assert "warning: int8 was calibrated on the pictures it is judged by" in err
+    assert "warning: int8 was calibrated on the images it is judged by" in err
     card = load(tmp_path / "sesr_m5_x2_int8.onnx").card
     assert card is not None and card.pixels == "int8"
 
@@ -436,7 +436,7 @@ def test_int8_files_of_all_targets_come_to_the_same_levels_but_for_ties_on_set14
 
 
 def _samples(file: Upscaler, folder: Path, scale: int) -> NDArray[np.int16]:
-    """All samples of what ``file`` makes of the pictures of ``folder``."""
+    """All samples of what ``file`` makes of the images of ``folder``."""
     results = [file.upscale(pair.lr).ravel() for pair in pairs(folder, scale)]
     return np.concatenate(results).astype(np.int16)
 
@@ -481,8 +481,8 @@ def test_lint_speaks_before_the_export_as_after_it(model, folders, tmp_path, cap
         (["MODEL", "--target=onnx", "--lint=gpu"], "give --target tflite or all"),
         (["MODEL", "--target=pb"], "--target pb: choose one of onnx, tflite, coreml, all"),
         (["MODEL", "--precision=int8", "--precision=int4"], "--precision int4: choose one of"),
-        (["MODEL", "--images=MISSING"], "no folder of pictures at MISSING"),
-        (["MODEL", "--calibration=MISSING"], "no folder of pictures at MISSING"),
+        (["MODEL", "--images=MISSING"], "no folder of images at MISSING"),
+        (["MODEL", "--calibration=MISSING"], "no folder of images at MISSING"),
     ],
 )
 def test_a_mistake_gets_one_line(model, tmp_path, capsys, arguments, message):

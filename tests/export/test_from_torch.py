@@ -25,7 +25,7 @@ SIZE = (13, 17)
 
 
 def computed(graph: Graph, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """A random picture (1, 3, h, w) and what ``graph`` makes of it."""
+    """A random image (1, 3, h, w) and what ``graph`` makes of it."""
     image = np.random.default_rng(seed).random(graph.input_shape, np.float32)
     upscaled = run(graph, image.transpose(1, 2, 0))[graph.output]
     return image[None], upscaled.transpose(2, 0, 1)[None]

@@ -23,6 +23,7 @@ from ailsr.export.graph.graph import (
 from ailsr.export.graph.passes import forms, with_separate_pixels
 from ailsr.export.graph.quantization import WIDE_PIXELS, QParams, Quantization, quantization_of
 from ailsr.export.graph.weights import quantize_weight
+from ailsr.export.image_sets import ImageSet
 from ailsr.export.int8 import qat
 from ailsr.export.int8.calibration import channel_ranges, ranges
 from ailsr.export.int8.correction import corrected
@@ -33,7 +34,6 @@ from ailsr.export.int8.range_search import searched
 from ailsr.export.int8.responses import Responses, square_error
 from ailsr.export.int8.simulation import output_of, rounded, rounded_weight
 from ailsr.export.int8.weight_rounding import compensated
-from ailsr.export.picture_sets import PictureSet
 from ailsr.export.reading.from_torch import graph_of
 from ailsr.export.targets.onnx import writer as onnx_writer
 from ailsr.export.targets.tflite import writer as tflite_writer
@@ -68,27 +68,27 @@ def residual(clamp=RELU, spread=100.0) -> Graph:
 
 
 @pytest.fixture(scope="module")
-def pictures(photographs):
+def images(photographs):
     return [photographs[name][100:220, 80:200] for name in ("chelsea", "astronaut")]
 
 
-def error(graph, quantization, exact, picture) -> float:
+def error(graph, quantization, exact, image) -> float:
     """Root mean square of int8's error in the output, in grey levels."""
-    image = picture[: SIZE[0], : SIZE[1]] / 255
+    image = image[: SIZE[0], : SIZE[1]] / 255
     wanted = np.clip(run(exact, image)["upscaled"], 0, 1)
     found = np.clip(simulate(graph, quantization, image)["upscaled"], 0, 1)
     return float(np.sqrt(np.mean((found - wanted) ** 2)) * 255)
 
 
-def test_equalisation_leaves_the_function_as_it_is_and_evens_the_channels(pictures):
+def test_equalisation_leaves_the_function_as_it_is_and_evens_the_channels(images):
     graph = residual()
-    channels = channel_ranges(graph, pictures)
+    channels = channel_ranges(graph, images)
     even, scaled = equalized(graph, channels)
-    image = pictures[0][: SIZE[0], : SIZE[1]] / 255
+    image = images[0][: SIZE[0], : SIZE[1]] / 255
     np.testing.assert_allclose(
         run(even, image)["upscaled"], run(graph, image)["upscaled"], atol=1e-5
     )
-    for name, (low, high) in channel_ranges(even, pictures).items():
+    for name, (low, high) in channel_ranges(even, images).items():
         np.testing.assert_allclose(low, scaled[name][0], rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(high, scaled[name][1], rtol=1e-4, atol=1e-5)
     reaches = [c["second"][1][c["second"][1] > 0] for c in (channels, scaled)]  # alive behind ReLU
@@ -115,7 +115,7 @@ def test_what_may_be_scaled():
 
 
 @pytest.mark.parametrize("clamp", [RELU, (0.0, 1.0)])
-def test_correction_at_least_halves_the_error_of_coarse_weights(pictures, clamp):
+def test_correction_at_least_halves_the_error_of_coarse_weights(images, clamp):
     """Kernels near the identity, as QuickSRNet's: 1.0 sets the step, the rest is a few steps."""
     graph = residual(clamp, spread=1.0)
     nodes = list(graph.nodes)
@@ -124,9 +124,9 @@ def test_correction_at_least_halves_the_error_of_coarse_weights(pictures, clamp)
         weight[np.arange(len(weight)), np.arange(len(weight)) % 8, 1, 1] += 1
         nodes[place] = replace(nodes[place], weight=weight.astype(np.float32))
     graph = replace(graph, nodes=tuple(nodes))
-    quantization = quantization_of(graph, ranges(channel_ranges(graph, pictures)), bits=16)
-    methods = [(graph, quantization), corrected(graph, quantization, pictures)]
-    errors = [error(*made, graph, pictures[1][40:]) for made in methods]
+    quantization = quantization_of(graph, ranges(channel_ranges(graph, images)), bits=16)
+    methods = [(graph, quantization), corrected(graph, quantization, images)]
+    errors = [error(*made, graph, images[1][40:]) for made in methods]
     assert errors[1] < errors[0] / 2
 
 
@@ -149,10 +149,10 @@ def test_compensated_weights_are_levels_and_err_less_in_what_they_compute(inputs
 
 
 @pytest.mark.parametrize("name", ["sesr_m3", "quicksrnet_small", "vdsr_f13"])
-def test_the_simulation_rounds_as_the_reference_does(sane, pictures, name):
+def test_the_simulation_rounds_as_the_reference_does(sane, images, name):
     graph = with_separate_pixels(graph_of(sane(name).deploy(), SIZE))
-    quantization = quantization_of(graph, ranges(channel_ranges(graph, pictures)))
-    image = torch.from_numpy(pictures[0][: SIZE[0], : SIZE[1]].transpose(2, 0, 1)[None] / 255)
+    quantization = quantization_of(graph, ranges(channel_ranges(graph, images)))
+    image = torch.from_numpy(images[0][: SIZE[0], : SIZE[1]].transpose(2, 0, 1)[None] / 255)
     found = output_of(graph, image.float(), quantization)[0].permute(1, 2, 0).numpy()
     wanted = simulate(graph, quantization, image[0].permute(1, 2, 0).numpy())["upscaled"]
     levels = np.abs(found - wanted) * 255
@@ -169,15 +169,15 @@ def test_gradients_pass_through_rounding_but_not_through_saturation():
     assert (weight.grad == 1).all()
 
 
-def test_fine_tuning_lowers_the_error(photographs, pictures):
+def test_fine_tuning_lowers_the_error(photographs, images):
     graph = residual()
-    lr = [shrink(picture, 2) for picture in pictures]
+    lr = [shrink(image, 2) for image in images]
     quantization = quantization_of(graph, ranges(channel_ranges(graph, lr)))
     done = []
-    tuned = qat.fine_tuned(graph, quantization, graph, pictures, 2, 60, lambda: done.append(1))
+    tuned = qat.fine_tuned(graph, quantization, graph, images, 2, 60, lambda: done.append(1))
     assert len(done) == 60
-    picture = photographs["rocket"][200:]
-    errors = [error(g, quantization, graph, picture) for g in (graph, tuned)]
+    image = photographs["rocket"][200:]
+    errors = [error(g, quantization, graph, image) for g in (graph, tuned)]
     assert errors[1] < errors[0]
 
 
@@ -190,16 +190,16 @@ def test_sixteen_bits_are_symmetric_and_hold_every_pixel():
 
 @pytest.mark.parametrize("name", ["abpn", "quicksrnet_small", "vdsr_f13"])
 @pytest.mark.parametrize("pixels", ["uint8", "int8"])
-def test_int8x16_files_compute_what_is_simulated(sane, pictures, tmp_path, name, pixels):
+def test_int8x16_files_compute_what_is_simulated(sane, images, tmp_path, name, pixels):
     """VDSR has its depth-to-space in the middle, which TFLite does not have for int16."""
     graph = with_separate_pixels(graph_of(sane(name, 3).deploy(), SIZE))
-    quantization = quantization_of(graph, ranges(channel_ranges(graph, pictures)), bits=16)
-    picture = np.ascontiguousarray(pictures[0][: SIZE[0], : SIZE[1]])
-    wanted = simulate(graph, quantization, picture / 255)["upscaled"].clip(0, 1) * 255
+    quantization = quantization_of(graph, ranges(channel_ranges(graph, images)), bits=16)
+    image = np.ascontiguousarray(images[0][: SIZE[0], : SIZE[1]])
+    wanted = simulate(graph, quantization, image / 255)["upscaled"].clip(0, 1) * 255
     card = Card(name, 3, "rgb", "int8x16", pixels, SIZE, 9)
     for writer, ending in ((onnx_writer, "onnx"), (tflite_writer, "tflite")):
         writer.write(graph, card, tmp_path / f"f.{ending}", quantization)
-        found = load(tmp_path / f"f.{ending}").upscale(picture)
+        found = load(tmp_path / f"f.{ending}").upscale(image)
         assert np.abs(found - wanted).max() < 1
 
 
@@ -221,15 +221,15 @@ def gated(reach=60.0) -> Graph:
 
 
 @pytest.mark.parametrize("graph", [gated(), residual()])
-def test_every_form_is_the_same_function_equalised_too(pictures, graph):
+def test_every_form_is_the_same_function_equalised_too(images, graph):
     bent = PRelu("sum", "bent", np.linspace(-0.5, 0.5, 8, dtype=np.float32))
     if graph.producer("sum"):
         last = replace(graph.nodes[3], input="bent")
         graph = replace(graph, nodes=(*graph.nodes[:3], bent, last, graph.nodes[4]))
-    image = pictures[0][: SIZE[0], : SIZE[1]] / 255
+    image = images[0][: SIZE[0], : SIZE[1]] / 255
     wanted = run(graph, image)["upscaled"]
     for form in forms(graph):
-        even, _ = equalized(form, channel_ranges(form, pictures))
+        even, _ = equalized(form, channel_ranges(form, images))
         assert any((a.weight != b.weight).any() for a, b in convolutions(form, even))
         for same in (form, even):
             np.testing.assert_allclose(run(same, image)["upscaled"], wanted, atol=1e-4)
@@ -271,10 +271,10 @@ def test_a_range_ends_where_the_output_no_longer_changes():
     assert errors[1] < errors[0] / 10
 
 
-def test_the_error_of_a_part_is_that_of_the_whole_with_only_it_rounded(pictures):
+def test_the_error_of_a_part_is_that_of_the_whole_with_only_it_rounded(images):
     graph = residual()
-    quantization = quantization_of(graph, ranges(channel_ranges(graph, pictures)))
-    image = crops(pictures, SIZE, "middle")
+    quantization = quantization_of(graph, ranges(channel_ranges(graph, images)))
+    image = crops(images, SIZE, "middle")
     responses = Responses(graph, image)
     assert responses.error(quantization, ()) == 0
     everything = responses.error(
@@ -284,7 +284,7 @@ def test_the_error_of_a_part_is_that_of_the_whole_with_only_it_rounded(pictures)
     assert everything == pytest.approx(whole, rel=0.05)  # pixels as levels differ by rounding
 
 
-def test_a_convolution_of_one_sample_is_corrected(pictures):
+def test_a_convolution_of_one_sample_is_corrected(images):
     weight = np.full((1, 3, 1, 1), 1 / 3, np.float32)
     nodes = (
         Conv("image", "luma", weight, np.zeros(1, np.float32)),
@@ -292,8 +292,8 @@ def test_a_convolution_of_one_sample_is_corrected(pictures):
         DepthToSpace("phases", "upscaled", 2),
     )
     graph = Graph(nodes, (3, *SIZE))
-    quantization = quantization_of(graph, ranges(channel_ranges(graph, pictures)))
-    found, _ = corrected(graph, quantization, pictures)
+    quantization = quantization_of(graph, ranges(channel_ranges(graph, images)))
+    found, _ = corrected(graph, quantization, images)
     np.testing.assert_allclose(found.nodes[1].weight, 0.9, atol=0.01)
 
 
@@ -301,7 +301,7 @@ def test_search_is_no_worse_than_the_methods_before_it(photographs):
     graph = gated()
     hr = [photographs[name][:300, :300] for name in ("chelsea", "astronaut")]
     pairs = [Pair(str(number), shrink(image, 2), image) for number, image in enumerate(hr)]
-    methods = Int8Methods(graph, PictureSet("two", pairs), lambda *_: None)
+    methods = Int8Methods(graph, ImageSet("two", pairs), lambda *_: None)
     image = photographs["rocket"][200:]
     found = {m: error(*methods.quantized(m), graph, image) for m in methods.order("int8")[:3]}
     assert list(found) == ["correction", "calibration", "search"]

@@ -100,7 +100,7 @@ def test_nothing_is_rewritten_unasked():
 
 
 def bordered(mode: str) -> Graph:
-    """Convolutions behind borders of a picture and of features: even and uneven, wide and none."""
+    """Convolutions behind borders of an image and of features: even and uneven, wide and none."""
     first = conv("padded", "x", 3, 8, clamp=(0.0, np.inf))
     last = conv("wide", "z", 8, 12, 5)
     return Graph(

@@ -85,7 +85,7 @@ def files(tmp_path_factory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def pictures(photographs, tmp_path_factory) -> list[str]:
-    """The options that name small pictures."""
+    """The options that name small images."""
     folder = tmp_path_factory.mktemp("pictures")
     for option, name in (("images", "chelsea"), ("calibration", "astronaut")):
         write(photographs[name][60:156, 120:232], folder / option / f"{name}.png")
@@ -342,7 +342,7 @@ def bad_onnx(files: dict[str, Path], folder: Path) -> dict[str, tuple[bytes, str
         "noise": (bytes(range(256)) * 8, "damaged"),
         "empty": (b"", ""),
         "outputs": (two_outputs(), "the outputs b, a: choose the image"),
-        "two channels": (model_of(relu, shapes=((1, 2, 8, 8), (1, 2, 8, 8))), "one RGB picture"),
+        "two channels": (model_of(relu, shapes=((1, 2, 8, 8), (1, 2, 8, 8))), "one RGB image"),
         "uneven": (
             model_of(
                 helper.make_node("Concat", ["a", "a"], ["b"], axis=2),
@@ -400,7 +400,7 @@ def test_a_truncated_program_is_refused(files, tmp_path, part):
 def test_a_program_of_one_size_takes_no_other(files, tmp_path, capsys):
     arguments = [files["fixed"], "--input-size=40x40", f"--output={tmp_path / 'out'}"]
     code, _, err = ailsr_export(capsys, *arguments)
-    assert code == 1 and "takes pictures of 24x32 pixels and no others" in err
+    assert code == 1 and "takes images of 24x32 pixels and no others" in err
 
 
 def test_a_class_is_not_for_files(files):

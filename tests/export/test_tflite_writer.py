@@ -173,7 +173,7 @@ def test_every_node_computes_what_torch_computes(graph, tmp_path):
 
 @st.composite
 def graphs(draw: st.DrawFn) -> Graph:
-    """Up to six random nodes on a small picture, each reading any tensor it can take."""
+    """Up to six random nodes on a small image, each reading any tensor it can take."""
     shape = (draw(st.integers(1, 4)), draw(st.integers(5, 9)), draw(st.integers(5, 9)))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     nodes: list[Node] = []

@@ -11,7 +11,7 @@ import torch
 
 from ailsr.export.graph.graph import Conv, Graph
 from ailsr.export.graph.quantization import quantization_of
-from ailsr.export.picture_sets import PictureSet
+from ailsr.export.image_sets import ImageSet
 from ailsr.export.reading.from_torch import graph_of
 from ailsr.export.reading.source import module_run
 from ailsr.export.targets.onnx import writer as onnx_writer
@@ -42,14 +42,14 @@ def graph(network) -> Graph:
 
 
 @pytest.fixture(scope="module")
-def pictures(photographs) -> PictureSet:
+def images(photographs) -> ImageSet:
     hr = {name: photographs[name][100:220, 80:180] for name in ("chelsea", "astronaut")}
-    return PictureSet("crops", [Pair(name, shrink(p, 2), p) for name, p in hr.items()])
+    return ImageSet("crops", [Pair(name, shrink(p, 2), p) for name, p in hr.items()])
 
 
 @pytest.fixture(scope="module")
-def reference(network, card, pictures) -> Reference:
-    return Reference(module_run(network.deploy()), card, pictures)
+def reference(network, card, images) -> Reference:
+    return Reference(module_run(network.deploy()), card, images)
 
 
 def altered(graph: Graph, factor: float) -> Graph:
@@ -91,8 +91,8 @@ def test_a_picture_that_comes_out_perfectly_loses_nothing(tmp_path, sane, card):
         if parameter.ndim == 1:
             parameter.zero_()
     black = np.zeros((80, 96, 3), np.uint8)
-    pictures = PictureSet("black", [Pair("p", black[::2, ::2], black)])
-    reference = Reference(module_run(network), card, pictures)
+    images = ImageSet("black", [Pair("p", black[::2, ::2], black)])
+    reference = Reference(module_run(network), card, images)
     path = tmp_path / "f.onnx"
     onnx_writer.write(graph_of(network, SIZE), card, path)
     found = reference.verify(path, "float32")
@@ -110,10 +110,10 @@ def test_int8_is_judged_by_its_loss(tmp_path, graph, card, reference):
         reference.verify(path, "int8", max_drop=found.psnr_drop / 2)
 
 
-def test_the_reference_is_the_network_on_whole_pictures(network, card, pictures, reference):
+def test_the_reference_is_the_network_on_whole_pictures(network, card, images, reference):
     """Its tiling, which the files share, leaves no trace."""
     deployed = network.deploy()
-    for pair in pictures.pairs:
+    for pair in images.pairs:
         batch = torch.from_numpy(pair.lr.astype(np.float32) / 255).permute(2, 0, 1)[None]
         with torch.inference_mode():
             whole = deployed(batch)[0].permute(1, 2, 0).numpy()

@@ -52,7 +52,7 @@ def test_ailsr_upscale_exports_a_network_of_the_zoo_once(photo, tmp_path):
             network.deploy(), lr, plan(rgb.shape[:2], (60, 90), network.radius, 2), 2
         )
     expected = whole[0].permute(1, 2, 0).numpy().astype(int)
-    inner = (slice(0, 100), slice(0, 160))  # the file sees the picture's edge repeated beyond it
+    inner = (slice(0, 100), slice(0, 160))  # the file sees the image's edge repeated beyond it
     for output in outputs:
         difference = np.abs(image.read(output).astype(int) - expected)
         assert difference[inner].max() <= 1

@@ -2,7 +2,7 @@
 
 Tiles, statistics, the ranges of floats, levels, elements, resize and scores exist in Python, in
 Java (``android_demo/core``) and, but for ranges, levels and resize, in TypeScript (``web/src``);
-the condition of pictures (quality, noise, condition) in Python and TypeScript. A file
+the condition of images (quality, noise, condition) in Python and TypeScript. A file
 ``<name>.json`` here holds cases of one of them: what is given, and what the runtime made of it
 (``ANSWERS``). ``test_vectors.py``, ``tests/android_demo`` and ``tests/web`` read them.
 """
@@ -117,13 +117,13 @@ def colors(samples):
 
 
 def resize(size, scale):
-    """CRC-32 of the probe picture made smaller, and of the small one made larger again."""
+    """CRC-32 of the probe image made smaller, and of the small one made larger again."""
     small = shrink(crop_to_multiple(probe_image(*size), scale), scale)
     return {"shrunk": zlib.crc32(small), "enlarged": zlib.crc32(enlarge(small, scale))}
 
 
 def scores(size, scale, protocol, grayscale, change):
-    """PSNR in dB and SSIM of a changed probe picture."""
+    """PSNR in dB and SSIM of a changed probe image."""
     upscaled, hr = scored(size, grayscale, change)
     return score(upscaled, Pair("any", hr[::scale, ::scale], hr, grayscale), protocol)
 
@@ -142,7 +142,7 @@ def quality(file):
 
 
 def noise(size, change):
-    """Levels of noise of a changed probe picture."""
+    """Levels of noise of a changed probe image."""
     return noise_of_rows(np.ascontiguousarray(CHANGES[change](probe_image(*size))))
 
 
@@ -153,7 +153,7 @@ def condition(jpeg_quality, noise):
 
 
 def saved(kind: str, gray: bool = False, **options) -> str:
-    """A small picture as a file in hexadecimal."""
+    """A small image as a file in hexadecimal."""
     file, rgb = io.BytesIO(), probe_image(8, 8)
     Image.fromarray(rgb[..., 0] if gray else rgb).save(file, kind, **options)
     return file.getvalue().hex()
@@ -193,7 +193,7 @@ CHANGES: dict[str, Callable] = {
     "Y of 52.5": lambda rgb: np.full_like(rgb, (5, 65, 25)),
     "scale 3": lambda rgb: rgb[::2, ::2].repeat(3, axis=0).repeat(3, axis=1),
 }
-"""What is done to a picture of uint8 that was enlarged by 2, or to any."""
+"""What is done to an image of uint8 that was enlarged by 2, or to any."""
 
 ANSWERS = {
     f.__name__: f
@@ -219,7 +219,7 @@ def _given() -> dict[str, list[dict]]:
     every = {"uint8": range(256), "int8": range(-128, 128)}
     return {
         "tiles": cases(
-            "picture windows radius",
+            "image windows radius",
             *(((n, 1), [(w, 1)], r) for n in (1, 9, 64, 65, 403) for w in (9, 64) for r in (0, 3)),
             ((9, 8), [(8, 8)], 4), ((8, 8), [(8, 8)], 4),
             ((300, 200), [(48, 64), (64, 48)], 5), ((200, 300), [(48, 64), (64, 48)], 5),

@@ -47,7 +47,7 @@ def write_network(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Pat
 def images(
     tmp_path_factory: pytest.TempPathFactory, photographs: dict[str, NDArray[np.uint8]]
 ) -> str:
-    """A folder of high-resolution pictures, small ones."""
+    """A folder of high-resolution images, small ones."""
     folder = tmp_path_factory.mktemp("images")
     for name, rgb in photographs.items():
         image.write(rgb[100:190, 150:280], folder / f"{name}.png")
@@ -56,7 +56,7 @@ def images(
 
 @pytest.fixture(scope="session")
 def write_peer(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """``write_peer(shape, white=1.0)``: an ONNX file without a card that doubles a picture.
+    """``write_peer(shape, white=1.0)``: an ONNX file without a card that doubles an image.
 
     ``shape`` is that of its input; names stand for open sides. Its output is the input, brightened
     by ``lift`` levels of 255 and clipped to [0, limit].

@@ -1,4 +1,4 @@
-"""Picture files by construction: PNG from samples, whatever its bits, filters and passes."""
+"""Image files by construction: PNG from samples, whatever its bits, filters and passes."""
 
 from __future__ import annotations
 

@@ -453,7 +453,7 @@ def test_pictures_that_cannot_be_used_cost_only_themselves(files, images, tmp_pa
     assert entry["quality"]["psnr_db"] == pytest.approx(bicubic.psnr_db, abs=0.1)
     assert document["baselines"][0]["quality"]["psnr_db"] == pytest.approx(bicubic.psnr_db)
     assert json.loads((tmp_path / "h.jsonl").read_text()) == document
-    assert "Mean over the pictures, without broken, small." in (tmp_path / "r.html").read_text()
+    assert "Mean over the images, without broken, small." in (tmp_path / "r.html").read_text()
     assert done.returncode == 1
     error = done.stderr.splitlines()[-1]
     assert error.startswith("error: PSNR and SSIM leave out: ")
@@ -490,8 +490,8 @@ def test_a_report_that_cannot_be_written_costs_only_itself(files, tmp_path):
     ("arguments", "message"),
     [
         (["absent.onnx"], "error: no model file at absent.onnx: check the name"),
-        (["{model}", "--images", "{empty}"], "error: no pictures in {empty}"),
-        (["{model}", "--images", "{empty}/no"], "error: no folder of pictures at {empty}/no"),
+        (["{model}", "--images", "{empty}"], "error: no images in {empty}"),
+        (["{model}", "--images", "{empty}/no"], "error: no folder of images at {empty}/no"),
     ],
 )
 def test_what_cannot_be_measured_at_all_is_one_line(files, tmp_path, arguments, message):

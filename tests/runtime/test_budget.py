@@ -1,4 +1,4 @@
-"""The file with the best picture within a budget of milliseconds."""
+"""The file with the best image within a budget of milliseconds."""
 
 from __future__ import annotations
 

@@ -175,7 +175,7 @@ def test_an_onnx_file_without_the_shape_of_its_input_is_refused(write_peer, tmp_
     model.graph.input[0].type.tensor_type.ClearField("shape")
     path = tmp_path / "shapeless.onnx"
     onnx.save(model, path)
-    with pytest.raises(ModelError, match=r"it takes .* one RGB picture each"):
+    with pytest.raises(ModelError, match=r"it takes .* one RGB image each"):
         open_engine(path)
     assert scale_of(str(path)) is None
 

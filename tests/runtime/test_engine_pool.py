@@ -26,7 +26,7 @@ def chelsea(photographs):
 
 
 def together(pool, pictures):
-    """The upscaled pictures, put together from their bands."""
+    """The upscaled images, put together from their bands."""
     results = [np.zeros((p.shape[0] * 2, p.shape[1] * 2, 3), np.uint8) for p in pictures]
     order = []
     for band in pool.bands(pictures):

@@ -159,7 +159,7 @@ def test_a_card_that_contradicts_the_tensors_is_refused(write_network, tmp_path,
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
-        ([1, 1, 8, 8], r"it takes \[1, 1, 8, 8\] .* one RGB picture each"),
+        ([1, 1, 8, 8], r"it takes \[1, 1, 8, 8\] .* one RGB image each"),
         ([2, 3, 8, 8], r"it takes \[2, 3, 8, 8\]"),
         ([3, 8, 8], r"it takes \[3, 8, 8\]"),
     ],

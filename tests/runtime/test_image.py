@@ -1,4 +1,4 @@
-"""Every kind of picture becomes 8-bit sRGB and says what that cost; bad ones get one line."""
+"""Every kind of image becomes 8-bit sRGB and says what that cost; bad ones get one line."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def rgb(photographs):
 
 
 def saved(tmp_path, image, ending, **options):
-    path = tmp_path / f"picture{ending}"
+    path = tmp_path / f"image{ending}"
     image.save(path, **options)
     return path
 
@@ -168,14 +168,14 @@ def test_of_an_animation_the_first_frame_is_read(tmp_path):
 
 def test_missing_folder_empty_and_foreign_files_get_one_line(tmp_path):
     (tmp_path / "empty.png").touch()
-    (tmp_path / "text.png").write_text("not a picture\n")
+    (tmp_path / "text.png").write_text("not an image\n")
     (tmp_path / "half.avif").write_bytes(b"\0\0\0\x20ftypavif" + bytes(20))
     for path, message in (
-        (tmp_path / "missing.png", "no picture at .*missing.png"),
+        (tmp_path / "missing.png", "no image at .*missing.png"),
         (tmp_path, "is a folder"),
         (tmp_path / "empty.png", "empty.png is empty"),
-        (tmp_path / "text.png", "text.png is not a picture"),
-        (tmp_path / "half.avif", "half.avif is an AVIF picture that is damaged"),
+        (tmp_path / "text.png", "text.png is not an image"),
+        (tmp_path / "half.avif", "half.avif is an AVIF image that is damaged"),
     ):
         with pytest.raises(ImageError, match=message) as caught:
             read(path)
@@ -234,7 +234,7 @@ def test_pictures_of_a_folder_are_found_by_their_endings(tmp_path):
     for name in ("b.PNG", "a.jpg", "c.jfif", "d.mpo", "c.txt", "b.txt", ".hidden.png", ".DS_Store"):
         (tmp_path / name).touch()
     (tmp_path / "more").mkdir()
-    (tmp_path / "README").write_text("not a picture\n")
+    (tmp_path / "README").write_text("not an image\n")
     for kind in ("png", "jpeg", "gif", "webp", "tiff", "bmp", "ppm"):
         Image.new("RGB", (4, 4)).save(tmp_path / kind, kind)
     listing = list_folder(tmp_path)
@@ -246,9 +246,9 @@ def test_pictures_of_a_folder_are_found_by_their_endings(tmp_path):
         "1 a folder of its own"
     )
     (tmp_path / "none").mkdir()
-    with pytest.raises(ImageError, match=r"no pictures in .*none: looked for .*\.png"):
+    with pytest.raises(ImageError, match=r"no images in .*none: looked for .*\.png"):
         list_images(tmp_path / "none")
-    with pytest.raises(ImageError, match="no folder of pictures at"):
+    with pytest.raises(ImageError, match="no folder of images at"):
         list_images(tmp_path / "missing")
 
 

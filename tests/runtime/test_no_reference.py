@@ -249,7 +249,7 @@ def test_an_image_that_cannot_be_used_costs_only_itself(jpegs, write_network, tm
             ["--images", "{images}", "--degradation", "web", "--metric", "ssim"],
             "--degradation, --metric compare with a ground truth",
         ),
-        (["--images", "{empty}"], "no pictures in {empty}"),
+        (["--images", "{empty}"], "no images in {empty}"),
     ],
 )
 def test_what_needs_a_truth_is_refused(jpegs, write_network, tmp_path, arguments, message):

@@ -1,5 +1,5 @@
-"""Every kind of picture file, plain and with little memory: the values that it was made of, or a
-refusal by name, never another picture."""
+"""Every kind of image file, plain and with little memory: the values that it was made of, or a
+refusal by name, never another image."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ KINDS = [(color, depth) for color, depths in DEPTHS.items() for depth in depths]
 
 
 def both(path):
-    """The picture at ``path``, the same plain and with little memory."""
+    """The image at ``path``, the same plain and with little memory."""
     plain = read_image(path)
     little = read_image(path, limit=Limit(1 << 20, path.parent))
     assert np.array_equal(plain.rgb, little.rgb[:])
@@ -218,7 +218,7 @@ GRAY = {256: 4, 257: 20, 258: 8, 259: 1, 262: 1, 273: 8, 277: 1, 278: 10, 279: 4
         ({}, r"it holds 1 of its 2 strips or tiles"),
         ({278: 20, 257: 40, 279: 80}, r"it holds 1 of its 2 strips or tiles"),
         ({257: 5, 256: 4, 262: 2, 277: 4}, "does not say what the fourth is"),
-        ({257: 10, 254: 1}, "whose first picture is a reduced one"),
+        ({257: 10, 254: 1}, "whose first image is a reduced one"),
         ({257: 10, 262: 32803}, "of a kind that is not read|photometric 32803"),
         ({257: 10, 322: 1 << 15, 323: 1 << 15, 324: 8}, "decoding them takes 1025M"),
     ],
@@ -455,7 +455,7 @@ def test_heif_without_its_package_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     path = tmp_path / "a.heic"
     path.write_bytes(b"\0\0\0\x18ftypheic" + bytes(12) + bytes(99))
-    with pytest.raises(ImageError, match=r'a\.heic is a HEIF picture: pip install "ailsr\[heif\]"'):
+    with pytest.raises(ImageError, match=r'a\.heic is a HEIF image: pip install "ailsr\[heif\]"'):
         read_image(path)
     with pytest.raises(
         ImageError, match=r'1 ending in \.heic, which needs pip install "ailsr\[heif'

@@ -55,7 +55,7 @@ def test_the_mean_of_a_photograph_s_contrast():
 
 @pytest.fixture
 def files(write_network, tmp_path):
-    """One with the right answer, one with that of the inverted picture, one without."""
+    """One with the right answer, one with that of the inverted image, one without."""
     right = load(write_network("onnx int8 uint8", SIZE)).upscale(probe_image(*SIZE))
     kinds = {"right": Probe.of(right), "wrong": Probe.of(255 - right), "old": None}
     return {

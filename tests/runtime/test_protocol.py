@@ -96,16 +96,16 @@ def test_equal_stems_stay_apart(tmp_path, photographs):
 
 def test_folders_that_cannot_be_evaluated_get_one_line(tmp_path, photographs):
     rgb = photographs["chelsea"][:40, :60]
-    with pytest.raises(ImageError, match="no folder of pictures"):
+    with pytest.raises(ImageError, match="no folder of images"):
         pairs(tmp_path / "missing", 2)
-    with pytest.raises(ImageError, match="no pictures in"):
+    with pytest.raises(ImageError, match="no images in"):
         pairs(tmp_path, 2)
     with pytest.raises(UsageError, match="scale of 0"):
         pairs(tmp_path, 0)
 
     (tmp_path / "bad").mkdir()
-    (tmp_path / "bad" / "x.png").write_text("not a picture")
-    with pytest.raises(ImageError, match=r"x\.png is not a picture"):
+    (tmp_path / "bad" / "x.png").write_text("not an image")
+    with pytest.raises(ImageError, match=r"x\.png is not an image"):
         evaluate(lambda lr: enlarge(lr, 2), pairs(tmp_path / "bad", 2))
 
     image.write(rgb, tmp_path / "set" / "HR" / "a.png")

@@ -99,7 +99,7 @@ def test_sizes_that_cannot_be_are_refused():
     picture = np.zeros((6, 9), np.uint8)
     with pytest.raises(ValueError, match="6x9 is no multiple of 2"):
         shrink(picture, 2)
-    with pytest.raises(ValueError, match="empty picture"):
+    with pytest.raises(ValueError, match="empty image"):
         resize(picture, (0, 4))
     assert crop_to_multiple(picture, 4).shape == (4, 8)
     assert resize(picture, (6, 9)).tolist() == picture.tolist()

@@ -1,4 +1,4 @@
-"""Files of several input sizes: each size works, and pictures are cut by the one that fits best."""
+"""Files of several input sizes: each size works, and images are cut by the one that fits best."""
 
 from __future__ import annotations
 
@@ -47,5 +47,5 @@ def test_a_size_that_is_not_on_the_card_is_refused(write_network):
     for height, width in SIZES:
         upscaled = engine.run(np.zeros((height, width, 3), np.float32))
         assert upscaled.shape == (2 * height, 2 * width, 3)
-    with pytest.raises(EngineError, match=r"the picture \(16, 16\)"):
+    with pytest.raises(EngineError, match=r"the image \(16, 16\)"):
         engine.run(np.zeros((16, 16, 3), np.float32))

@@ -174,7 +174,7 @@ def test_a_device_finds_what_this_machine_finds(server, files, images, old_pytho
 
 
 def test_a_low_resolution_folder_goes_along(server, files, images, old_python, tmp_path):
-    """Pictures as they are, not made anew: here the pixels of another reduction."""
+    """Images as they are, not made anew: here the pixels of another reduction."""
     folder = tmp_path / "LR_bicubic" / "X2"
     for name, hr, _ in protocol.pairs(Path(images), 2).sources:
         image.write(image.read(hr), tmp_path / "HR" / f"{name}.png")

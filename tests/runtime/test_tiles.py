@@ -1,4 +1,4 @@
-"""Tiles cover the picture once and keep only what the network computes without the tile's edge."""
+"""Tiles cover the image once and keep only what the network computes without the tile's edge."""
 
 from __future__ import annotations
 

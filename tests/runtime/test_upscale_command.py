@@ -58,21 +58,21 @@ def test_of_several_pictures_a_bad_one_does_not_stop_the_others(model, photo, tm
     assert first["input"] == str(bad) and "bad[1].png cannot be read" in first["error"]
     assert second["output"] == str(tmp_path / "out" / "photo_x2.png")
     assert (second["width"], second["height"], second["notes"]) == (140, 100, [])
-    assert "no picture at" in third["error"]
+    assert "no image at" in third["error"]
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["photo_x2.png"]
     lines = child.stderr.splitlines()
     assert len(lines) == 3
-    assert lines[-1] == "error: 2 of 3 pictures failed, as said above"
+    assert lines[-1] == "error: 2 of 3 images failed, as said above"
 
 
-@pytest.mark.parametrize("kind", ["missing model", "bad picture", "unknown ending", "bad threads"])
+@pytest.mark.parametrize("kind", ["missing model", "bad image", "unknown ending", "bad threads"])
 def test_bad_input_gets_a_clear_line_and_leaves_nothing(model, photo, tmp_path, kind):
     bad = tmp_path / "bad.png"
-    bad.write_text("no picture")
+    bad.write_text("no image")
     output = tmp_path / "out" / "large.png"
     arguments = {
         "missing model": (tmp_path / "no.onnx", photo, "-o", output),
-        "bad picture": (model, bad, "-o", output),
+        "bad image": (model, bad, "-o", output),
         "unknown ending": (model, photo, "-o", output.with_suffix(".xyz")),
         "bad threads": (model, photo, "-o", output, "--threads", 0),
     }[kind]
@@ -140,13 +140,13 @@ def test_colours_below_alpha_0_do_not_reach_what_is_visible(model, tmp_path, pho
 
 def test_the_input_is_never_overwritten(model, photo):
     before = photo.read_bytes()
-    with pytest.raises(UsageError, match="is the picture itself"):
+    with pytest.raises(UsageError, match="is the image itself"):
         main(Config(model, [photo], photo.parent / "." / "photo.png"))
     assert photo.read_bytes() == before
 
 
 def test_outputs_that_do_not_fit_the_pictures_are_refused(model, photo, tmp_path):
-    with pytest.raises(UsageError, match=r"2 pictures need a folder .* -o .*out/"):
+    with pytest.raises(UsageError, match=r"2 images need a folder .* -o .*out/"):
         main(Config(model, [photo, photo], tmp_path / "out.png"))
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="need a folder"):
@@ -176,7 +176,7 @@ def test_a_picture_that_is_still_to_be_read_is_never_written_over(
     for name in ("a.png", "a_x2.png"):
         (folder / name).write_bytes(photo.read_bytes())
     (tmp_path / "other").symlink_to(folder)
-    with pytest.raises(ImageError, match="1 of 2 pictures failed"):
+    with pytest.raises(ImageError, match="1 of 2 images failed"):
         main(Config(model, [folder], tmp_path / "other", threads=1, overwrite=overwrite))
     assert "a_x2.png, which" in capsys.readouterr().err
     assert (folder / "a_x2.png").read_bytes() == photo.read_bytes()
@@ -205,10 +205,10 @@ def test_one_bad_argument_does_not_stop_the_others(model, photo, tmp_path):
         ("two/a.png", ""),
         ("two/c.png", ""),
     ]
-    for index, reason in [(0, "no pictures in"), (4, "like"), (5, "c_x2.png exists")]:
+    for index, reason in [(0, "no images in"), (4, "like"), (5, "c_x2.png exists")]:
         assert reason in found[index]["error"]
     assert (tmp_path / "out" / "c_x2.png").read_text() == "mine"
-    assert child.stderr.splitlines()[-1] == "error: 3 of 6 pictures failed, as said above"
+    assert child.stderr.splitlines()[-1] == "error: 3 of 6 images failed, as said above"
     assert len(child.stderr.splitlines()) == 4
 
 
@@ -239,7 +239,7 @@ def test_the_longest_name_that_can_be_is_written(model, photo, tmp_path):
     fits, too_long = (tmp_path / f"{'x' * (longest - n)}.png" for n in (len("_x2.png"), 4))
     for path in (fits, too_long):
         path.hardlink_to(photo)
-    with pytest.raises(ImageError, match="1 of 2 pictures failed"):
+    with pytest.raises(ImageError, match="1 of 2 images failed"):
         main(Config(model, [fits, too_long], tmp_path / "out", threads=1))
     (output,) = (tmp_path / "out").iterdir()
     assert len(output.name) == longest
@@ -251,7 +251,7 @@ def test_a_folder_may_be_named_for_one_picture(model, photo, tmp_path, capsys):
 
 
 def test_a_single_bad_picture_raises_its_own_error(model, tmp_path):
-    with pytest.raises(ImageError, match="no picture at"):
+    with pytest.raises(ImageError, match="no image at"):
         main(Config(model, [tmp_path / "missing.png"], tmp_path / "out.png"))
 
 
@@ -267,7 +267,7 @@ def test_a_folder_of_pictures_goes_into_a_folder(model, photo, tmp_path):
     assert child.stdout.split() == [str(tmp_path / "out" / name) for name in names]
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == names
     child = run(model, holiday, "-o", tmp_path / "one.png")
-    assert child.returncode == 1 and "2 pictures need a folder to go to" in child.stderr
+    assert child.returncode == 1 and "2 images need a folder to go to" in child.stderr
 
 
 @pytest.mark.parametrize("ending", [".png", ".jpg", ".webp", ".tif"])

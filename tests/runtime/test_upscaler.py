@@ -1,4 +1,4 @@
-"""A picture of any size comes out as if the file had been made for its size."""
+"""An image of any size comes out as if the file had been made for its size."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ CPU = torch.device("cpu")
 
 
 def ramp(height, width):
-    """A picture whose red is the row and green the column: every patch says where it is from."""
+    """An image whose red is the row and green the column: every patch says where it is from."""
     picture = np.zeros((height, width, 3), np.uint8)
     picture[..., 0] = np.arange(height)[:, None]
     picture[..., 1] = np.arange(width)[None, :]

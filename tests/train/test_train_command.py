@@ -74,7 +74,7 @@ def test_a_run_from_flags_and_its_continuation(folder):
 
 def test_pictures_that_are_left_out_are_told(folder):
     (folder / "mixed" / "folder.png").mkdir(parents=True)
-    (folder / "mixed" / "text.png").write_text("no picture")
+    (folder / "mixed" / "text.png").write_text("no image")
     write(skimage.data.coffee()[:20, :20], folder / "mixed" / "small.png")
     write(skimage.data.coffee()[:90, :90], folder / "mixed" / "large.png")
     code, out, err = run(

@@ -96,4 +96,4 @@ def test_what_the_package_ships_has_the_recipe_it_was_made_by(name, tmp_path, mo
     with pytest.raises(SystemExit) as end:
         cli()
     assert end.value.code == 1
-    assert values["val"] in capsys.readouterr().err  # all it lacks here are the pictures
+    assert values["val"] in capsys.readouterr().err  # all it lacks here are the images

@@ -94,7 +94,7 @@ def browser(launch):
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory) -> SimpleNamespace:
-    """A network of the zoo as ONNX files with small inputs, so that pictures take many tiles."""
+    """A network of the zoo as ONNX files with small inputs, so that images take many tiles."""
     folder = tmp_path_factory.mktemp("models")
     source = open_source(zoo.path("sesr_m3_x2"))
     turning = Exporter(source, (96, 128), other_sizes=[(128, 96)])

@@ -1,4 +1,4 @@
-"""Pictures and measurements on the page."""
+"""Images and measurements on the page."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def png(pixels) -> dict:
 
 
 def upscale(page, pixels) -> np.ndarray:
-    """The picture that the page saves for ``pixels``."""
+    """The image that the page saves for ``pixels``."""
     page.set_input_files("#choose", png(pixels))
     return saved(page, "photo.1_x2.png").astype(np.uint8)
 
 
 def saved(page, name: str | None = None) -> np.ndarray:
-    """The picture that the page saves, under ``name``, as integers."""
+    """The image that the page saves, under ``name``, as integers."""
     page.locator("#save").wait_for(timeout=WAIT)
     with page.expect_download() as download:
         page.click("#save")
@@ -80,7 +80,7 @@ def test_a_large_photograph_has_no_seam(models, serve, open_page, photographs, t
     upscaled = upscale(page, large).astype(int)
     assert upscaled.shape == (2000, 3000, 3)
     assert np.abs(upscaled - expected).max() <= 1
-    # A single, whole tile is right anywhere in the picture, too.
+    # A single, whole tile is right anywhere in the image, too.
     part = load(models.float32).upscale(np.ascontiguousarray(large[460:556, 700:828])).astype(int)
     inner = slice(20, -20)
     assert np.abs(upscaled[920:1112, 1400:1656] - part)[inner, inner].max() <= 1
@@ -101,7 +101,7 @@ def test_each_picture_takes_the_network_that_suits_it(
 ):
     photo = with_card(models.int8, degradation="photo-1")
     page = open_page(serve([models.float32, photo]))
-    assert page.locator("#file").input_value() == "The one that suits the picture"
+    assert page.locator("#file").input_value() == "The one that suits the image"
     rgb = shrink(photographs["chelsea"][:200, :300], 2)
     Image.fromarray(rgb).save(tmp_path / "coarse.jpg", quality=30)
     Image.fromarray(rgb).save(tmp_path / "clean.png")
@@ -124,9 +124,9 @@ def test_each_picture_takes_the_network_that_suits_it(
 def test_what_is_no_picture_is_said_in_one_line(models, serve, open_page, expect):
     page = open_page(serve([models.float32]))
     expect(page.get_by_text("Take a photo")).to_be_visible()  # it has a touch screen
-    text = {"name": "notes.png", "mimeType": "image/png", "buffer": b"no picture"}
+    text = {"name": "notes.png", "mimeType": "image/png", "buffer": b"no image"}
     page.set_input_files("#choose", text)
-    expect(page.get_by_role("alert")).to_contain_text("cannot read that picture")
+    expect(page.get_by_role("alert")).to_contain_text("cannot read that image")
     expect(page.locator("#empty")).to_be_visible()
 
 
@@ -237,7 +237,7 @@ def compared(models, serve, open_page, photographs):
 
 def test_the_line_is_moved_by_touch(compared, expect):
     page, at = compared
-    slider = page.get_by_role("slider", name="Share of the picture that shows it before")
+    slider = page.get_by_role("slider", name="Share of the image that shows it before")
     expect(slider).to_have_attribute("aria-valuenow", "50")
     swipe(page, line(at(0.5, 0.5), at(0.8, 0.5)))
     expect(slider).to_have_attribute("aria-valuenow", "80")

@@ -129,7 +129,7 @@ def test_the_probe_image_is_that_of_the_runtime(in_node):
 
 
 def repeated(height, width, scale):
-    """The probe picture with each pixel ``scale`` times along each side: as if upscaled."""
+    """The probe image with each pixel ``scale`` times along each side: as if upscaled."""
     return probe_image(height, width).repeat(scale, 0).repeat(scale, 1)
 
 

@@ -187,7 +187,7 @@ def test_the_command_prints_an_address_that_works_and_ends_by_ctrl_c(node, model
     (["MODEL", "MODEL"], "same name"),
     (["MODEL", "--certificate", "c.pem"], "go together"),
     (["MODEL", "--certificate", "c.pem", "--key", "k.pem"], "no certificate"),
-    (["MODEL", "--images", "nowhere"], "no folder of pictures"),
+    (["MODEL", "--images", "nowhere"], "no folder of images"),
     (["MODEL", "--host", "192.0.2.77"], "cannot listen"),
 ])  # fmt: skip
 def test_what_cannot_be_served_is_said_in_one_line(node, models, tmp_path, arguments, what):

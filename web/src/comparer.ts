@@ -1,7 +1,7 @@
 /**
- * The before/after slider: two pictures on one stage, parted by a line.
+ * The before/after slider: two images on one stage, parted by a line.
  *
- * One finger or the mouse moves the line (a zoomed picture, when it begins away from the line); two
+ * One finger or the mouse moves the line (a zoomed image, when it begins away from the line); two
  * fingers, Ctrl and the wheel, a double click or the buttons zoom; the line is a slider to the
  * keyboard and to screen readers.
  */
@@ -18,7 +18,7 @@ export class Comparer {
   private readonly fingers = new Map<number, Point>();
   private drags: "line" | "picture" = "line";
   private moved = false;
-  /** Pixels of the upscaled picture in its width. */
+  /** Pixels of the upscaled image in its width. */
   private pixels = 0;
 
   constructor(
@@ -40,7 +40,7 @@ export class Comparer {
     this.moveLine(this.split);
   }
 
-  /** A new picture, which will be `pixels` wide: all of it, the line in the middle. */
+  /** A new image, which will be `pixels` wide: all of it, the line in the middle. */
   reset(pixels: number): void {
     this.pixels = pixels;
     this.show(WHOLE);
@@ -54,7 +54,7 @@ export class Comparer {
     this.show(zoomed(this.view, factor, point, this.mostZoom));
   }
 
-  /** Where a pixel of the upscaled picture is 4 CSS pixels wide. */
+  /** Where a pixel of the upscaled image is 4 CSS pixels wide. */
   private get mostZoom(): number {
     return Math.max(8, (4 * this.pixels) / this.stage.clientWidth);
   }

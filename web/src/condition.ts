@@ -1,5 +1,5 @@
 /**
- * The condition of a picture before it is upscaled, and whether a network for photographs suits it:
+ * The condition of an image before it is upscaled, and whether a network for photographs suits it:
  * runtime/imaging/condition.py and jpeg_quality.py; tests/parity/{quality,noise,condition}.json hold
  * them together.
  */

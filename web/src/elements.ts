@@ -1,4 +1,4 @@
-/** Pictures as the elements of a file's tensors, and back, as runtime/upscaling/upscaler.py has them. */
+/** Images as the elements of a file's tensors, and back, as runtime/upscaling/upscaler.py has them. */
 
 import type { Picture } from "./picture";
 import type { ModelFile, Range } from "./setup";

@@ -22,7 +22,7 @@ export interface Upscaled {
   png: Blob;
   width: number;
   height: number;
-  /** From the file of the picture to that of the upscaled one. */
+  /** From the file of the image to that of the upscaled one. */
   seconds: number;
 }
 

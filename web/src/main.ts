@@ -12,7 +12,7 @@ import { whyNotGpu, type Backend } from "./runtime";
 import { fetchSetup, pairOf, type ModelFile, type Setup } from "./setup";
 
 const DEFAULT_THREADS = 4; // phones have that many cores of one kind; more slow each other down
-const BY_PICTURE = "The one that suits the picture";
+const BY_PICTURE = "The one that suits the image";
 const SECURE_HINT =
   "This page came over plain http, so the browser allows one thread and no GPU. " +
   "Over https or a USB cable it allows both: see docs/web.md of ailsr.";
@@ -32,7 +32,7 @@ const measureButton = element<HTMLButtonElement>("measure");
 class Page {
   private engine: Engine;
   private picture: File | undefined;
-  /** Of the picture, where it decides which file is run. */
+  /** Of the image, where it decides which file is run. */
   private condition: Condition | undefined;
   /** The latest of each file, so that one report holds all that were measured on this visit. */
   private measured: Measurement[] = [];
@@ -69,7 +69,7 @@ class Page {
     return this.condition && isDegraded(this.condition) ? pair.degraded : pair.clean;
   }
 
-  /** A worker that runs the file as chosen; it opens while a picture is being chosen. */
+  /** A worker that runs the file as chosen; it opens while an image is being chosen. */
   private start(): Engine {
     const engine = new Engine(this.chosen, backend.value as Backend, Number(threads.value));
     const pill = element("engine");
@@ -194,14 +194,14 @@ class Page {
 const MEASURING: Record<string, string> = {
   load: "Loading the file…",
   latency: "Timing: leave the page in front…",
-  PSNR: "Upscaling pictures for PSNR…",
+  PSNR: "Upscaling images for PSNR…",
 };
 
 function described(backend: Backend, threads: number): string {
   return backend === "webgpu" ? "GPU" : `CPU, ${threads} thread${threads > 1 ? "s" : ""}`;
 }
 
-/** Shows the picture in `blob`; its address, valid until the next one is shown. */
+/** Shows the image in `blob`; its address, valid until the next one is shown. */
 async function show(image: HTMLImageElement, blob: Blob): Promise<string> {
   if (image.src) URL.revokeObjectURL(image.src);
   image.src = URL.createObjectURL(blob);
@@ -217,7 +217,7 @@ function showOpened({ name }: ModelFile, { backend, threads, fidelity, refused }
   if (refused) warnings.push(`The GPU computes ${name} ${verdict(refused)}: the CPU runs it instead.`);
   if (isWrong(fidelity)) {
     warnings.push(
-      `The CPU computes ${name} ${verdict(fidelity)}: its pictures and figures are not those of ` +
+      `The CPU computes ${name} ${verdict(fidelity)}: its images and figures are not those of ` +
         "the file that was exported.",
     );
   }

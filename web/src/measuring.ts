@@ -110,7 +110,7 @@ function mean(values: readonly number[]): number {
   return values.reduce((a, b) => a + b) / values.length;
 }
 
-/** A picture of random pixels, always the same: latency does not depend on what it shows. */
+/** An image of random pixels, always the same: latency does not depend on what it shows. */
 function noise(width: number, height: number): Picture {
   const picture = blank(width, height);
   let state = 1;

@@ -1,4 +1,4 @@
-/** An exported file in onnxruntime-web, ready to upscale pictures of any size. */
+/** An exported file in onnxruntime-web, ready to upscale images of any size. */
 
 import type { InferenceSession, Tensor } from "onnxruntime-web";
 import { fromElements, toElements, type Elements } from "./elements";
@@ -43,7 +43,7 @@ export class Model {
     return result;
   }
 
-  /** The upscaled picture by whole rows of tiles, from the top: no more is ever held. */
+  /** The upscaled image by whole rows of tiles, from the top: no more is ever held. */
   async *bands(picture: Picture, progress?: Progress): AsyncGenerator<Picture & { top: number }> {
     const { scale, sizes, radius } = this.file;
     const tiles = planTiles([picture.height, picture.width], sizes, radius);

@@ -1,4 +1,4 @@
-/** Pictures of 8-bit RGB: read from what the browser decodes, cut and padded. */
+/** Images of 8-bit RGB: read from what the browser decodes, cut and padded. */
 
 import type { Span } from "./tiles";
 
@@ -15,19 +15,19 @@ export function blank(width: number, height: number): Picture {
   return { width, height, rgb: new Uint8Array(width * height * 3) };
 }
 
-/** The picture in `file`, upright and in sRGB, on white where it is transparent. */
+/** The image in `file`, upright and in sRGB, on white where it is transparent. */
 export async function decode(file: Blob): Promise<Picture> {
   let bitmap: ImageBitmap;
   try {
     bitmap = await createImageBitmap(file, { premultiplyAlpha: "none" });
   } catch {
-    throw new Error("this browser cannot read that picture: choose a JPEG or PNG file");
+    throw new Error("this browser cannot read that image: choose a JPEG or PNG file");
   }
   const { width, height } = bitmap;
   const picture = blank(width, height);
   const canvas = new OffscreenCanvas(width, Math.min(height, ROWS));
   const context = canvas.getContext("2d", { alpha: false, willReadFrequently: true });
-  if (!context) throw new Error("out of memory: choose a smaller picture");
+  if (!context) throw new Error("out of memory: choose a smaller image");
   let to = 0;
   for (let top = 0; top < height; top += ROWS) {
     context.fillStyle = "white";

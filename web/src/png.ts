@@ -1,5 +1,5 @@
 /**
- * Writes a picture as PNG band by band, so that the upscaled pixels are never held whole, and no
+ * Writes an image as PNG band by band, so that the upscaled pixels are never held whole, and no
  * canvas limits their number. Every row is filtered by Paeth's predictor, as runtime/imaging/png.py does.
  */
 

@@ -1,5 +1,5 @@
 /**
- * The fidelity probe: a picture that every runtime can make, and how an answer to it differs from the
+ * The fidelity probe: an image that every runtime can make, and how an answer to it differs from the
  * right one in a file's card. Repeats runtime/probe.py; tests/parity/probe.json holds the two together.
  */
 
@@ -21,7 +21,7 @@ export interface Probe {
   sums: readonly number[];
 }
 
-/** The test picture: cells that are flat, ramps, edges, stripes or grain. */
+/** The test image: cells that are flat, ramps, edges, stripes or grain. */
 export function probePicture(height: number, width: number): Picture {
   const picture = blank(width, height);
   for (let top = 0; top < height; top += CELL) {

@@ -15,12 +15,12 @@ interface Plane {
 }
 
 export interface Score {
-  /** dB; Infinity when the pictures are equal. */
+  /** dB; Infinity when the images are equal. */
   psnr: number;
   ssim: number;
 }
 
-/** PSNR and SSIM of an upscaled picture on Y, without a border of `scale` pixels. */
+/** PSNR and SSIM of an upscaled image on Y, without a border of `scale` pixels. */
 export function score(upscaled: Picture, hr: Picture, scale: number, grayscale: boolean): Score {
   if (upscaled.width !== hr.width || upscaled.height !== hr.height) {
     throw new Error(`it came out as ${upscaled.width}×${upscaled.height}, not as its original`);
@@ -29,7 +29,7 @@ export function score(upscaled: Picture, hr: Picture, scale: number, grayscale: 
   return { psnr: psnr(x!, y!), ssim: ssim(x!, y!) };
 }
 
-/** Y in whole levels; of a gray picture its own levels. */
+/** Y in whole levels; of a gray image its own levels. */
 function luma({ width, height, rgb }: Picture, grayscale: boolean): Plane {
   const [r, g, b] = Y_WEIGHTS.map((weight) => weight / 255) as [number, number, number];
   const range = Y_WEIGHTS[0] + Y_WEIGHTS[1] + Y_WEIGHTS[2];
@@ -44,7 +44,7 @@ function luma({ width, height, rgb }: Picture, grayscale: boolean): Plane {
 function shave(plane: Plane, border: number): Plane {
   const width = plane.width - 2 * border;
   const height = plane.height - 2 * border;
-  if (Math.min(width, height) < WINDOW) throw new Error("a picture is too small for SSIM");
+  if (Math.min(width, height) < WINDOW) throw new Error("an image is too small for SSIM");
   const values = new Float64Array(width * height);
   for (let y = 0; y < height; y++) {
     const start = (y + border) * plane.width + border;
@@ -59,7 +59,7 @@ function psnr(x: Plane, y: Plane): number {
   return 10 * Math.log10((PEAK ** 2 * x.values.length) / sum);
 }
 
-/** Mean structural similarity (Wang et al. 2004): Gaussian windows that lie inside the picture. */
+/** Mean structural similarity (Wang et al. 2004): Gaussian windows that lie inside the image. */
 function ssim(x: Plane, y: Plane): number {
   const c1 = (0.01 * PEAK) ** 2;
   const c2 = (0.03 * PEAK) ** 2;

@@ -20,7 +20,7 @@ export interface ModelFile {
   precision: string | null;
   pixels: Measurement["pixels"];
   scale: number;
-  /** The input sizes that pictures are cut into; the first is measured. */
+  /** The input sizes that images are cut into; the first is measured. */
   sizes: [Size, ...Size[]];
   /** Input pixels by which tiles overlap on each side. */
   radius: number;
@@ -35,7 +35,7 @@ export interface ModelFile {
   probe: Probe | null;
 }
 
-/** A low-resolution picture and what it should become, as addresses of PNG files. */
+/** A low-resolution image and what it should become, as addresses of PNG files. */
 export interface Pair {
   name: string;
   lr: string;
@@ -52,7 +52,7 @@ export interface Setup {
   report: AilsrBenchReport;
 }
 
-/** A network for clean pictures and one for photographs, of one scale; undefined: not both are served. */
+/** A network for clean images and one for photographs, of one scale; undefined: not both are served. */
 export function pairOf(files: readonly ModelFile[]): Record<"clean" | "degraded", ModelFile> | undefined {
   for (const clean of files.filter(({ trained_on }) => trained_on === "clean")) {
     const degraded = files.find((f) => f.trained_on === "degraded" && f.scale === clean.scale);

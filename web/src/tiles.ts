@@ -1,5 +1,5 @@
 /**
- * How a picture is cut into tiles of a model's input size so that no seam shows: the plan of
+ * How an image is cut into tiles of a model's input size so that no seam shows: the plan of
  * runtime/upscaling/tiles.py; tests/parity/tiles.json holds the two together.
  */
 
@@ -37,7 +37,7 @@ export function planTiles(picture: Size, sizes: readonly Size[], radius: number)
   }
   if (!best) {
     throw new Error(
-      `the network sees ${radius} pixels around each pixel, too many to cut a picture of ` +
+      `the network sees ${radius} pixels around each pixel, too many to cut an image of ` +
         `${picture[1]}×${picture[0]} into its inputs: export it with a larger --input-size`,
     );
   }
@@ -58,7 +58,7 @@ function spans(length: number, window: number, radius: number): Span[] | undefin
   let span: Span = { start: 0, stop: window, first: 0, last: window - radius };
   const found = [span];
   while (span.stop < length) {
-    // The last tile is moved back to end with the picture; its overlap only grows.
+    // The last tile is moved back to end with the image; its overlap only grows.
     const start = Math.min(span.start + step, length - window);
     const stop = start + window;
     span = { start, stop, first: span.last, last: stop < length ? stop - radius : stop };

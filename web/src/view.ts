@@ -1,4 +1,4 @@
-/** What of a picture a stage shows: its arithmetic. */
+/** What of an image a stage shows: its arithmetic. */
 
 /** In CSS pixels of the stage. */
 export interface Point {
@@ -6,7 +6,7 @@ export interface Point {
   y: number;
 }
 
-/** A point p of the picture as it fills the stage is shown at zoom·p + (x, y). */
+/** A point p of the image as it fills the stage is shown at zoom·p + (x, y). */
 export interface View {
   zoom: number;
   x: number;
@@ -26,7 +26,7 @@ export function zoomed(view: View, factor: number, around: Point, most: number):
   };
 }
 
-/** `view` moved so that the picture covers a stage of this size. */
+/** `view` moved so that the image covers a stage of this size. */
 export function clamped(view: View, width: number, height: number): View {
   return {
     zoom: view.zoom,

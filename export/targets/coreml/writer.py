@@ -129,13 +129,13 @@ def _describe(description: Any, card: Card) -> None:  # noqa: ANN401
     metadata.versionString = card.ailsr_version or VERSION
     metadata.userDefined[METADATA_KEY] = card.to_json()
     metadata.userDefined[SEAL_KEY] = UNSEALED
-    description.input[0].shortDescription = f"The low-resolution picture, RGB, {size} pixels"
+    description.input[0].shortDescription = f"The low-resolution image, RGB, {size} pixels"
     upscaled = description.output[0].type.imageType
     if card.other_sizes:  # coremltools leaves the sizes of such an output open
         upscaled.height, upscaled.width = card.scale * height, card.scale * width
         for rows, columns in card.sizes:
             upscaled.enumeratedSizes.sizes.add(height=card.scale * rows, width=card.scale * columns)
-    description.output[0].shortDescription = f"The same picture, {card.scale} times larger"
+    description.output[0].shortDescription = f"The same image, {card.scale} times larger"
 
 
 def _save(spec: Any, weights: Path, package: Path) -> None:  # noqa: ANN401

@@ -132,17 +132,17 @@ class _Int8Model(OnnxModel):
         return self._real(self._quantize(tensor, params, f"{tensor}_levels"), params)
 
     def _convolve_quantized(self, node: Conv) -> None:
-        outputs, inputs, picture, output = len(node.weight), node.weight.shape[1], "", node.output
+        outputs, inputs, image, output = len(node.weight), node.weight.shape[1], "", node.output
         levels = self.levels[output]
         if node.groups == 1 and self.bits == 8:
-            picture = self._widened(node.input)
+            image = self._widened(node.input)
             inputs = self.wide.get(node.input, inputs)
             outputs = max(16, _by_fours(outputs))
         if outputs > len(node.weight):
             self.wide[output] = outputs
             levels = f"{output}_wide"
         weight, bias = self._weights(node, outputs, inputs)
-        real = self._real(picture or self.levels[node.input], self.params[node.input])
+        real = self._real(image or self.levels[node.input], self.params[node.input])
         self._finish(node, self.convolve(node, [real, weight, bias], f"{output}_result"), levels)
         readers = self.graph.consumers(output)
         if output in self.wide and not (readers and all(map(self._reads_wide, readers))):

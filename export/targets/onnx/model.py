@@ -143,7 +143,7 @@ class OnnxModel:
                 assert_never(node)
 
     def convolve(self, node: Conv, inputs: Sequence[str], output: str) -> str:
-        """Append the convolution of ``inputs``: picture, weight, bias."""
+        """Append the convolution of ``inputs``: image, weight, bias."""
         return self.add(
             "Conv",
             inputs,

@@ -181,8 +181,8 @@ class NodeTranslator:
             return result, whole
 
         source = self._tensors.read(node.input, self._tensors.parameters(output))
-        picture = source, self._graph.shapes[node.input]
-        self._tensors.put(output, padded_by_slices(node, picture, cut, join)[0])
+        image = source, self._graph.shapes[node.input]
+        self._tensors.put(output, padded_by_slices(node, image, cut, join)[0])
 
     def _crop(self, node: Crop) -> None:
         top, left, bottom, right = node.border
@@ -276,7 +276,7 @@ class NodeTranslator:
     def _padded(self, node: Conv) -> tuple[int, int]:
         """(the convolution's input with its border of zeros, SAME or VALID).
 
-        SAME stands for one and the same border at every size of picture only where the stride is 1.
+        SAME stands for one and the same border at every size of image only where the stride is 1.
         """
         source = self._tensors.read(node.input)
         top, left, bottom, right = node.pads

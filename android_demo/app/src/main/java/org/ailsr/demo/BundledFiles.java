@@ -9,7 +9,7 @@ import org.ailsr.core.AilsrException;
 import org.ailsr.core.BenchFolder;
 import org.ailsr.core.ModelFile;
 
-/** What `make android-assets` put into the app: model files, and pictures for PSNR. */
+/** What `make android-assets` put into the app: model files, and images for PSNR. */
 final class BundledFiles {
   private static final String MODELS = "models";
   private static final String PICTURES = "pictures";
@@ -29,7 +29,7 @@ final class BundledFiles {
     return new ModelFile(name, read(MODELS, name));
   }
 
-  /** Names of the high-resolution pictures, sorted. */
+  /** Names of the high-resolution images, sorted. */
   List<String> pictures() {
     return names(PICTURES, ".png");
   }

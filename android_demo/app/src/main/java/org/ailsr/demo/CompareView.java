@@ -20,7 +20,7 @@ import org.ailsr.core.Rendering;
 import org.ailsr.core.Viewport;
 
 /**
- * A picture before and after, side by side under a line that is dragged; two fingers zoom, one
+ * An image before and after, side by side under a line that is dragged; two fingers zoom, one
  * pans. What is seen is drawn in the background; until it is there, the last drawing is stretched.
  */
 public final class CompareView extends View {
@@ -60,7 +60,7 @@ public final class CompareView extends View {
     pinches = new ScaleGestureDetector(context, new Pinches());
   }
 
-  /** Shows these pictures from now on and closes them in the end; null: nothing. */
+  /** Shows these images from now on and closes them in the end; null: nothing. */
   void show(PixelFile newBefore, PixelFile newAfter, int newScale) {
     close();
     before = newBefore;
@@ -74,7 +74,7 @@ public final class CompareView extends View {
     place();
   }
 
-  /** Lets go of the pictures. */
+  /** Lets go of the images. */
   void close() {
     rendering.cancel();
     final PixelFile oldBefore = before;

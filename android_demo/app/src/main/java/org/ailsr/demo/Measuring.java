@@ -77,7 +77,7 @@ final class Measuring {
   }
 
   /**
-   * Measures files on all bundled pictures.
+   * Measures files on all bundled images.
    *
    * @param models names of bundled files and of added ones
    * @param settings threads, delegate, runs and seconds
@@ -108,7 +108,7 @@ final class Measuring {
     });
   }
 
-  /** Adds the files and pictures to {@code settings}. */
+  /** Adds the files and images to {@code settings}. */
   private void fill(Request settings, List<String> models, BenchFolder folder) {
     TreeSet<Integer> scales = new TreeSet<>();
     for (String name : models) {

@@ -21,7 +21,7 @@ import org.ailsr.core.PixelFile;
 import org.ailsr.core.Progress;
 import org.ailsr.core.Size;
 
-/** Reads a picture of any app upright into a {@link PixelFile}, in bands where it is large. */
+/** Reads an image of any app upright into a {@link PixelFile}, in bands where it is large. */
 final class PictureReader {
   private static final int WHOLE = 16_000_000; // pixels that are decoded at once: 64 MB
   private static final int BAND = 4_000_000; // pixels at a time otherwise
@@ -30,7 +30,7 @@ final class PictureReader {
   private final ContentResolver resolver;
   private final File copy;
 
-  /** {@code copy}: where the picture's file is put meanwhile. */
+  /** {@code copy}: where the image's file is put meanwhile. */
   PictureReader(ContentResolver resolver, File copy) {
     this.resolver = resolver;
     this.copy = copy;
@@ -50,7 +50,7 @@ final class PictureReader {
   }
 
   /**
-   * Reads the picture at {@code uri} into {@code pixels}; its size, upright.
+   * Reads the image at {@code uri} into {@code pixels}; its size, upright.
    *
    * @throws AilsrException when it cannot be read
    */
@@ -64,7 +64,7 @@ final class PictureReader {
       BitmapFactory.decodeFile(copy.getPath(), options);
       Size stored = new Size(options.outHeight, options.outWidth);
       if (stored.height < 1 || stored.width < 1) {
-        throw new AilsrException("this is no picture that Android can read");
+        throw new AilsrException("this is no image that Android can read");
       }
       Size size = orientation.upright(stored);
       try (PixelFile upright = new PixelFile(pixels, size.height, size.width)) {
@@ -77,7 +77,7 @@ final class PictureReader {
       }
       return size;
     } catch (IOException error) {
-      throw new AilsrException("the picture cannot be read: " + error.getMessage(), error);
+      throw new AilsrException("the image cannot be read: " + error.getMessage(), error);
     } finally {
       copy.delete();
     }

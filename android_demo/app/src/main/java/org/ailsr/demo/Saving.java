@@ -23,12 +23,12 @@ final class Saving {
 
   private Saving() {}
 
-  /** Whether pictures can be put into the gallery without a permission. */
+  /** Whether images can be put into the gallery without a permission. */
   static boolean hasGallery() {
     return Build.VERSION.SDK_INT >= 29;
   }
 
-  /** Puts the picture into the gallery, whole or not at all. */
+  /** Puts the image into the gallery, whole or not at all. */
   static void toGallery(Context context, PixelFile picture, String name, Progress progress) {
     ContentResolver resolver = context.getContentResolver();
     ContentValues values = new ContentValues();
@@ -38,7 +38,7 @@ final class Saving {
     values.put("is_pending", 1);
     Uri uri = resolver.insert(MediaStore.Images.Media.EXTERNAL_CONTENT_URI, values);
     if (uri == null) {
-      throw new AilsrException("the gallery does not take the picture");
+      throw new AilsrException("the gallery does not take the image");
     }
     try {
       toDocument(context, picture, uri, progress);
@@ -51,22 +51,22 @@ final class Saving {
     }
   }
 
-  /** Writes the picture to a document that the user has named. */
+  /** Writes the image to a document that the user has named. */
   static void toDocument(Context context, PixelFile picture, Uri uri, Progress progress) {
     try {
       write(picture, context.getContentResolver().openOutputStream(uri), progress);
     } catch (IOException error) {
-      throw new AilsrException("the picture cannot be saved: " + error.getMessage(), error);
+      throw new AilsrException("the image cannot be saved: " + error.getMessage(), error);
     }
   }
 
-  /** Writes the picture to a file. */
+  /** Writes the image to a file. */
   static void toFile(PixelFile picture, File file, Progress progress) {
     try {
       write(picture, new FileOutputStream(file), progress);
     } catch (IOException error) {
       file.delete();
-      throw new AilsrException("the picture cannot be saved: " + error.getMessage(), error);
+      throw new AilsrException("the image cannot be saved: " + error.getMessage(), error);
     }
   }
 

@@ -21,7 +21,7 @@ import java.util.List;
 import org.ailsr.core.PixelFile;
 import org.ailsr.core.Progress;
 
-/** Upscales a picture that was picked or taken, and compares it with bicubic interpolation. */
+/** Upscales an image that was picked or taken, and compares it with bicubic interpolation. */
 public final class UpscaleActivity extends Activity implements Work.Listener {
   private static final int PICK = 1;
   private static final int TAKE = 2;

@@ -20,7 +20,7 @@ import org.ailsr.core.Session;
 import org.ailsr.core.Size;
 
 /**
- * The picture that is upscaled, or was last. Pixels lie on the disk, so that neither a large
+ * The image that is upscaled, or was last. Pixels lie on the disk, so that neither a large
  * photograph nor the end of the process loses anything: what was finished is gone on with.
  */
 final class Upscaling {
@@ -33,7 +33,7 @@ final class Upscaling {
   /** The work on it. */
   final Work work = new Work("upscaling");
 
-  /** Name of the picture; null: there is none. */
+  /** Name of the image; null: there is none. */
   String name;
 
   /** Name of the model file; null: none was chosen yet. */
@@ -42,7 +42,7 @@ final class Upscaling {
   /** Output pixels per input pixel along each side. */
   int scale;
 
-  /** Size of the picture before. */
+  /** Size of the image before. */
   Size size;
 
   /** The result is whole. */
@@ -70,20 +70,20 @@ final class Upscaling {
     return instance;
   }
 
-  /** The picture before. */
+  /** The image before. */
   PixelFile source() {
     return new PixelFile(sourceFile(), size.height, size.width);
   }
 
-  /** The picture after. */
+  /** The image after. */
   PixelFile result() {
     return new PixelFile(resultFile(), scale * size.height, scale * size.width);
   }
 
   /**
-   * Reads the picture at {@code uri} and upscales it with the model of this name.
+   * Reads the image at {@code uri} and upscales it with the model of this name.
    *
-   * @param otherwise what the picture is called if its app gives it no name
+   * @param otherwise what the image is called if its app gives it no name
    */
   void start(final Uri uri, final String otherwise, final String modelName) {
     forget();
@@ -107,7 +107,7 @@ final class Upscaling {
     });
   }
 
-  /** Upscales the same picture with another model. */
+  /** Upscales the same image with another model. */
   void startAgain(String modelName) {
     model = modelName;
     upscale(true);
@@ -176,7 +176,7 @@ final class Upscaling {
         throw new IOException("it cannot be renamed");
       }
     } catch (IOException error) {
-      throw new AilsrException("no room for the picture: " + error.getMessage(), error);
+      throw new AilsrException("no room for the image: " + error.getMessage(), error);
     }
   }
 

@@ -8,7 +8,7 @@ import java.nio.file.Files;
 import java.util.Arrays;
 
 /**
- * {@code UpscaleMain MODEL PICTURE.png OUTPUT.png -- ENGINE_COMMAND...}: upscales a picture by way
+ * {@code UpscaleMain MODEL PICTURE.png OUTPUT.png -- ENGINE_COMMAND...}: upscales an image by way
  * of the disk, as the app does.
  */
 public final class UpscaleMain {

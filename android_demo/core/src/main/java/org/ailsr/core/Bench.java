@@ -17,7 +17,7 @@ import java.util.TreeSet;
  * sees, memory, PSNR and SSIM. The report is that of {@code ailsr-bench} (report.schema.json).
  */
 final class Bench {
-  private static final int LATENCY_STEPS = 4; // loading one, latency three; then one per picture
+  private static final int LATENCY_STEPS = 4; // loading one, latency three; then one per image
 
   private final BenchFolder folder;
   private final Request request;
@@ -156,7 +156,7 @@ final class Bench {
     return quality(scores);
   }
 
-  /** The baseline of every scale on whose pictures a file was measured. */
+  /** The baseline of every scale on whose images a file was measured. */
   private List<Object> baselines(Steps steps) {
     List<Object> baselines = new ArrayList<>();
     int done = 0;
@@ -213,12 +213,12 @@ final class Bench {
     settings.put("seconds", request.seconds);
     settings.put("warm_up_rule", Sampler.WARM_UP_RULE);
     settings.put("protocol", request.protocol.label);
-    settings.put("images", request.pictures.isEmpty() ? null : "pictures of the request");
+    settings.put("images", request.pictures.isEmpty() ? null : "images of the request");
     settings.put("sustained_minutes", request.sustainedMinutes);
     return settings;
   }
 
-  /** Random pixels, always the same: latency does not depend on what a picture shows. */
+  /** Random pixels, always the same: latency does not depend on what an image shows. */
   private static Picture noise(Size size) {
     Picture noise = new Picture(size.height, size.width);
     new Random(0).nextBytes(noise.rgb);

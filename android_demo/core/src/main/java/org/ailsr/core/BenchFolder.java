@@ -15,7 +15,7 @@ import java.util.Map;
  * The folder through which measurements are asked for and answered:
  *
  * <pre>
- * files/SHA256         models and PNG pictures, named by their content
+ * files/SHA256         models and PNG images, named by their content
  * requests/ID.json     what to measure
  * progress/ID.json     {"what": ..., "done": n, "of": m}
  * reports/ID.json      at the end: the report, or {"error": "one line"}

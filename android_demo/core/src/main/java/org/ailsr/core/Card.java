@@ -46,7 +46,7 @@ public final class Card {
   /** Summary of the training run, as text, by name. */
   public final Map<String, String> training;
 
-  /** The right answer to the probe picture at the first of {@link #sizes}; null: not known. */
+  /** The right answer to the probe image at the first of {@link #sizes}; null: not known. */
   public final Probe probe;
 
   /** The rules are those of {@code runtime/card.py}: types, ranges and lengths. */

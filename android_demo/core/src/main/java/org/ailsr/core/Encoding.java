@@ -2,7 +2,7 @@ package org.ailsr.core;
 
 /**
  * The ranges of a float file's input and output. Those of a file without a card are found by the
- * rule of {@code runtime/engines/encoding.py}: a picture is made small, enlarged by the file under
+ * rule of {@code runtime/engines/encoding.py}: an image is made small, enlarged by the file under
  * each encoding, and set against the original.
  */
 final class Encoding {
@@ -26,7 +26,7 @@ final class Encoding {
     float[] of(float[] samples);
   }
 
-  /** That of a file that makes pictures of {@code size} {@code scale} times as large. */
+  /** That of a file that makes images of {@code size} {@code scale} times as large. */
   static Encoding of(Size size, int scale, Run run) {
     int height = Math.min(size.height, TRIAL_SIDE);
     int width = Math.min(size.width, TRIAL_SIDE);

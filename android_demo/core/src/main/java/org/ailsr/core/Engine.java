@@ -11,7 +11,7 @@ public interface Engine extends AutoCloseable {
   String delegate();
 
   /**
-   * The file's output, all of the buffer, for a picture of this height and width.
+   * The file's output, all of the buffer, for an image of this height and width.
    *
    * <p>Both buffers hold elements of the file's {@link PixelType}, H×W×3, in native order. The
    * output is valid until the next run. Throws AilsrException when the engine fails.

@@ -5,7 +5,7 @@ import java.util.Collections;
 import java.util.List;
 
 /**
- * A TFLite file and how it takes pictures, read from the file itself: its card, and the shapes and
+ * A TFLite file and how it takes images, read from the file itself: its card, and the shapes and
  * types of its tensors (TFLite's schema.fbs, version 3; the numbers are the slots of fields in it).
  */
 public final class ModelFile {
@@ -32,10 +32,10 @@ public final class ModelFile {
   /** As {@link #inputLevels}, of its output. */
   final Levels outputLevels;
 
-  /** The input sizes that pictures are cut into; the file's own is the first. */
+  /** The input sizes that images are cut into; the file's own is the first. */
   public final List<Size> sizes;
 
-  /** Height or width is open: pictures smaller than the input size are taken as they are. */
+  /** Height or width is open: images smaller than the input size are taken as they are. */
   public final boolean resizable;
 
   /** Output pixels per input pixel along each side; 0 when only running the file tells. */
@@ -48,7 +48,7 @@ public final class ModelFile {
    * Reads what {@code content} says of itself.
    *
    * @param name for messages and reports
-   * @throws AilsrException when it is damaged or takes no RGB picture
+   * @throws AilsrException when it is damaged or takes no RGB image
    */
   public ModelFile(String name, byte[] content) {
     this.name = name;
@@ -90,7 +90,7 @@ public final class ModelFile {
       int[] result = shape(output);
       if (source.length != 4 || result.length != 4 || source[3] != 3 || source[0] > 1
           || result[3] != 3 && result[3] > 0) {
-        throw new AilsrException("it does not take and return one RGB picture, [1, H, W, 3]");
+        throw new AilsrException("it does not take and return one RGB image, [1, H, W, 3]");
       }
       resizable = source[1] < 1 || source[2] < 1;
       Size usual = card == null ? new Size(DEFAULT_SIDE, DEFAULT_SIDE) : card.sizes.get(0);

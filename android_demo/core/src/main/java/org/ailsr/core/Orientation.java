@@ -1,6 +1,6 @@
 package org.ailsr.core;
 
-/** How a picture lies in its file, by the number that EXIF has for it (1 to 8). */
+/** How an image lies in its file, by the number that EXIF has for it (1 to 8). */
 public final class Orientation {
   private final boolean transposed;
   private final boolean fromBottom;
@@ -9,20 +9,20 @@ public final class Orientation {
   /** Numbers out of range mean upright, as 1 does. */
   public Orientation(int exif) {
     transposed = exif >= 5 && exif <= 8;
-    // After the transposition: is the first row of the upright picture the last one, and so on?
+    // After the transposition: is the first row of the upright image the last one, and so on?
     fromBottom = exif == 3 || exif == 4 || exif == 7 || exif == 8;
     fromRight = exif == 2 || exif == 3 || exif == 6 || exif == 7;
   }
 
-  /** Size of the upright picture. */
+  /** Size of the upright image. */
   public Size upright(Size stored) {
     return transposed ? new Size(stored.width, stored.height) : stored;
   }
 
   /**
-   * Puts rows of the stored picture where they belong in the upright one.
+   * Puts rows of the stored image where they belong in the upright one.
    *
-   * @param firstRow of the stored picture
+   * @param firstRow of the stored image
    */
   public void put(PixelFile upright, int firstRow, Picture rows) {
     int height = transposed ? rows.width() : rows.height();

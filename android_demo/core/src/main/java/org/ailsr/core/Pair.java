@@ -1,6 +1,6 @@
 package org.ailsr.core;
 
-/** A low-resolution picture and what it should become. */
+/** A low-resolution image and what it should become. */
 public final class Pair {
   public final String name;
   public final Picture lr;
@@ -27,8 +27,8 @@ public final class Pair {
     this.lr = lr == null ? Resize.shrink(hr, scale) : lr;
     if (this.lr.height() * scale != hr.height() || this.lr.width() * scale != hr.width()) {
       throw new AilsrException(
-          name + ": its low-resolution picture of " + this.lr.width() + "x" + this.lr.height()
-              + " pixels belongs to another picture");
+          name + ": its low-resolution image of " + this.lr.width() + "x" + this.lr.height()
+              + " pixels belongs to another image");
     }
   }
 }

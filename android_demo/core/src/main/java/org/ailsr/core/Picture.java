@@ -10,16 +10,16 @@ public final class Picture implements PixelSource {
   /** R, G and B of each pixel, rows from the top, without gaps. */
   public final byte[] rgb;
 
-  /** A black picture. */
+  /** A black image. */
   public Picture(int height, int width) {
     this(height, width, new byte[bytes(height, width)]);
   }
 
-  /** The picture that {@code rgb} holds; the array is not copied. */
+  /** The image that {@code rgb} holds; the array is not copied. */
   public Picture(int height, int width, byte[] rgb) {
     if (height < 1 || width < 1 || rgb.length != bytes(height, width)) {
       throw new AilsrException(
-          rgb.length + " bytes are no picture of " + width + "x" + height + " RGB pixels");
+          rgb.length + " bytes are no image of " + width + "x" + height + " RGB pixels");
     }
     this.height = height;
     this.width = width;
@@ -56,7 +56,7 @@ public final class Picture implements PixelSource {
     return window;
   }
 
-  /** Copies a window of {@code from} to where its upper left corner is to lie in this picture. */
+  /** Copies a window of {@code from} to where its upper left corner is to lie in this image. */
   public void paste(
       Picture from, int fromTop, int fromLeft, int rows, int columns, int top, int left) {
     for (int row = 0; row < rows; row++) {
@@ -65,14 +65,14 @@ public final class Picture implements PixelSource {
     }
   }
 
-  /** The picture cut at the bottom and right to sides that {@code scale} divides. */
+  /** The image cut at the bottom and right to sides that {@code scale} divides. */
   public Picture cropToMultiple(int scale) {
     int rows = height - height % scale;
     int columns = width - width % scale;
     return rows == height && columns == width ? this : window(0, 0, rows, columns);
   }
 
-  /** The picture with its last row and column repeated until it has this size. */
+  /** The image with its last row and column repeated until it has this size. */
   public Picture padded(int toHeight, int toWidth) {
     if (toHeight == height && toWidth == width) {
       return this;

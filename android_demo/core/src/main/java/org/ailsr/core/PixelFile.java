@@ -6,7 +6,7 @@ import java.io.IOException;
 import java.io.RandomAccessFile;
 
 /**
- * A picture on the disk, three bytes a pixel without a header: as large as there is room, read and
+ * An image on the disk, three bytes a pixel without a header: as large as there is room, read and
  * written window by window. May be used by several threads.
  */
 public final class PixelFile implements PixelSource, Upscaler.Sink, Closeable {
@@ -14,7 +14,7 @@ public final class PixelFile implements PixelSource, Upscaler.Sink, Closeable {
   private final int height;
   private final int width;
 
-  /** Opens the picture of this size at {@code path}, which may hold no rows yet, or some. */
+  /** Opens the image of this size at {@code path}, which may hold no rows yet, or some. */
   public PixelFile(File path, int height, int width) {
     this.height = height;
     this.width = width;
@@ -101,6 +101,6 @@ public final class PixelFile implements PixelSource, Upscaler.Sink, Closeable {
   }
 
   private static AilsrException failed(IOException error) {
-    return new AilsrException("the picture's temporary file fails: " + error.getMessage(), error);
+    return new AilsrException("the image's temporary file fails: " + error.getMessage(), error);
   }
 }

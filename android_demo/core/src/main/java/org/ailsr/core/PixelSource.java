@@ -1,6 +1,6 @@
 package org.ailsr.core;
 
-/** A picture that is read window by window: in memory, on the disk, or computed. */
+/** An image that is read window by window: in memory, on the disk, or computed. */
 public interface PixelSource {
   /** Pixels. */
   int height();
@@ -8,6 +8,6 @@ public interface PixelSource {
   /** Pixels. */
   int width();
 
-  /** The pixels of a window that lies inside the picture. */
+  /** The pixels of a window that lies inside the image. */
   Picture window(int top, int left, int height, int width);
 }

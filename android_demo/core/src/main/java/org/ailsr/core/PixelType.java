@@ -35,7 +35,7 @@ public enum PixelType {
     return null;
   }
 
-  /** The type by its number in TFLite's schema; null for one that pictures do not have. */
+  /** The type by its number in TFLite's schema; null for one that images do not have. */
   public static PixelType ofTensorType(int number) {
     return number == 0 ? FLOAT32 : number == 3 ? UINT8 : number == 9 ? INT8 : null;
   }
@@ -65,7 +65,7 @@ public enum PixelType {
   }
 
   /**
-   * The picture in {@code elements}; floats are in {@code range}, clipped to it and rounded half to
+   * The image in {@code elements}; floats are in {@code range}, clipped to it and rounded half to
    * even.
    *
    * @throws AilsrException when they are not numbers

@@ -38,7 +38,7 @@ final class Plane {
     return weighted(picture, shave, LUMA_OFFSET, 1);
   }
 
-  /** Y in the range of the picture's own levels: what is compared with a file of one channel. */
+  /** Y in the range of the image's own levels: what is compared with a file of one channel. */
   static Plane gray(Picture picture, int shave) {
     return weighted(picture, shave, 0, 255 / LUMA_RANGE);
   }
@@ -68,7 +68,7 @@ final class Plane {
 
   /**
    * Mean structural similarity (Wang et al. 2004): 11×11 Gaussian, windows inside only. Computed in
-   * bands of rows, as five planes of doubles are more than a phone has for a large picture.
+   * bands of rows, as five planes of doubles are more than a phone has for a large image.
    */
   double ssim(Plane reference) {
     int rows = height - WINDOW + 1;

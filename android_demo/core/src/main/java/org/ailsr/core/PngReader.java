@@ -19,7 +19,7 @@ public final class PngReader {
   public final boolean grayscale;
 
   /**
-   * Reads the picture in {@code content}.
+   * Reads the image in {@code content}.
    *
    * @param name for messages
    * @throws AilsrException when it is damaged or of another kind
@@ -27,7 +27,7 @@ public final class PngReader {
   public PngReader(String name, byte[] content) {
     try (DataInputStream file = new DataInputStream(new ByteArrayInputStream(content))) {
       if (file.readLong() != SIGNATURE || file.readInt() != 13 || file.readInt() != 0x49484452) {
-        throw new AilsrException(name + " is no PNG picture");
+        throw new AilsrException(name + " is no PNG image");
       }
       int width = file.readInt();
       int height = file.readInt();

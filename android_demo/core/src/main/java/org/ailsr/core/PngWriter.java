@@ -9,7 +9,7 @@ import java.util.zip.CRC32;
 import java.util.zip.Deflater;
 import java.util.zip.DeflaterOutputStream;
 
-/** Writes an RGB picture as PNG, some rows at a time, however large it is. */
+/** Writes an RGB image as PNG, some rows at a time, however large it is. */
 public final class PngWriter implements Closeable {
   private static final int CHUNK = 1 << 16;
   private static final int LEVEL = 4; // 6 takes twice the time for 3 % of the size
@@ -33,7 +33,7 @@ public final class PngWriter implements Closeable {
     rows = new DeflaterOutputStream(pending, new Deflater(LEVEL), CHUNK);
   }
 
-  /** Appends rows of the picture's width. */
+  /** Appends rows of the image's width. */
   public void write(Picture band) throws IOException {
     int stride = above.length;
     byte[] line = new byte[stride + 1];

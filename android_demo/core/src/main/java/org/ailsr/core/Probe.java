@@ -3,15 +3,15 @@ package org.ailsr.core;
 import java.util.List;
 
 /**
- * A fidelity probe: the right answer, condensed, to a picture that every runtime can make of
+ * A fidelity probe: the right answer, condensed, to an image that every runtime can make of
  * integers alone. {@code runtime/probe.py} says what for; {@code tests/parity/probe.json} holds the
  * two together.
  */
 public final class Probe {
   private static final int PLACES = 384; // samples whose levels are kept
-  private static final int BORDER = 64; // of these, on the border of the picture
+  private static final int BORDER = 64; // of these, on the border of the image
   private static final int GRID = 4; // rows and columns over which samples are summed
-  private static final int CELL = 16; // side of the patterns that the picture is made of
+  private static final int CELL = 16; // side of the patterns that the image is made of
   private static final int WRONG_LEVELS = 8; // more is no rounding, not even that of float16
   private static final double WRONG_MEAN = 0.5; // of a cell of the grid
 
@@ -75,7 +75,7 @@ public final class Probe {
     return new Fidelity(verdict, largest);
   }
 
-  /** The picture: cells that are flat, ramps, edges, stripes or grain. */
+  /** The image: cells that are flat, ramps, edges, stripes or grain. */
   static Picture picture(Size size) {
     Picture picture = new Picture(size.height, size.width);
     for (int top = 0; top < size.height; top += CELL) {

@@ -23,9 +23,9 @@ public enum Protocol {
     throw new AilsrException("no protocol '" + label + "': choose Y-shave-s or RGB-DIV2K");
   }
 
-  /** PSNR and SSIM of a picture against its ground truth. */
+  /** PSNR and SSIM of an image against its ground truth. */
   public static final class Score {
-    /** dB; infinite when the pictures are equal. */
+    /** dB; infinite when the images are equal. */
     public final double psnr;
 
     /** At most 1. */

@@ -1,12 +1,12 @@
 package org.ailsr.core;
 
-/** Draws what a viewport shows of a picture, in bands, so that large ones take little memory. */
+/** Draws what a viewport shows of an image, in bands, so that large ones take little memory. */
 public final class Rendering {
   private static final int BAND = 64;
 
   private Rendering() {}
 
-  /** Bicubic enlargement of {@code source}, seen by the viewport of the enlarged picture. */
+  /** Bicubic enlargement of {@code source}, seen by the viewport of the enlarged image. */
   public static int[] enlarged(final PixelSource source, final int scale, Viewport viewport) {
     if (viewport.zoom * scale <= 1) {
       return argb(source, viewport.ofSmaller(scale)); // reduced again, it looks like the source
@@ -30,7 +30,7 @@ public final class Rendering {
   }
 
   /**
-   * Colours of the screen's pixels (0xAARRGGBB), row by row; 0 beside the picture. Reduced pictures
+   * Colours of the screen's pixels (0xAARRGGBB), row by row; 0 beside the image. Reduced images
    * are averaged, enlarged ones show their pixels.
    */
   public static int[] argb(PixelSource source, Viewport viewport) {
@@ -60,8 +60,8 @@ public final class Rendering {
   }
 
   /**
-   * First and end of the picture's pixels that each pixel along a side of the screen shows; nothing
-   * (first = end) beside the picture.
+   * First and end of the image's pixels that each pixel along a side of the screen shows; nothing
+   * (first = end) beside the image.
    */
   private static int[] edges(int screen, double center, double zoom, int length) {
     int[] edges = new int[2 * screen];

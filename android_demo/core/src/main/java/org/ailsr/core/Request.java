@@ -21,7 +21,7 @@ public final class Request {
     }
   }
 
-  /** A picture by its name and its content's SHA-256. */
+  /** An image by its name and its content's SHA-256. */
   public static final class Photograph {
     public final String name;
 
@@ -56,10 +56,10 @@ public final class Request {
 
   public Protocol protocol = Protocol.Y_SHAVE_S;
 
-  /** The pictures for PSNR, by scale. */
+  /** The images for PSNR, by scale. */
   public final Map<Integer, List<Photograph>> pictures = new LinkedHashMap<>();
 
-  /** Pictures for files of this scale; none when there are none. */
+  /** Images for files of this scale; none when there are none. */
   public List<Photograph> pictures(int scale) {
     List<Photograph> found = pictures.get(scale);
     return found == null ? new ArrayList<Photograph>() : found;

@@ -4,12 +4,12 @@ import java.util.Arrays;
 
 /**
  * MATLAB's {@code imresize(..., 'bicubic')}: Keys' cubic with a = -0.5, stretched by the factor
- * when a picture shrinks, symmetric border, rounded after each pass, first along the height.
+ * when an image shrinks, symmetric border, rounded after each pass, first along the height.
  */
 public final class Resize {
   private Resize() {}
 
-  /** {@code picture} 1/{@code scale} as large: the low-resolution picture of the protocol. */
+  /** {@code picture} 1/{@code scale} as large: the low-resolution image of the protocol. */
   public static Picture shrink(Picture picture, int scale) {
     if (picture.height() % scale != 0 || picture.width() % scale != 0) {
       throw new AilsrException(

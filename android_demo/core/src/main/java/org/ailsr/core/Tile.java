@@ -4,12 +4,12 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * How a side of a picture is cut into tiles of a model's input size so that no seam shows.
+ * How a side of an image is cut into tiles of a model's input size so that no seam shows.
  *
- * <p>A network sees {@code radius} pixels around each pixel. At the edge of a picture it sees its
- * own padding, which is part of its result; at the edge of a tile inside the picture it must not.
- * So tiles overlap, and each loses {@code radius} pixels at the sides that lie inside the picture
- * and none at the others. A tile of a picture is a {@code Tile} of its rows and one of its columns.
+ * <p>A network sees {@code radius} pixels around each pixel. At the edge of an image it sees its
+ * own padding, which is part of its result; at the edge of a tile inside the image it must not.
+ * So tiles overlap, and each loses {@code radius} pixels at the sides that lie inside the image
+ * and none at the others. A tile of an image is a {@code Tile} of its rows and one of its columns.
  */
 public final class Tile {
   /** It reads the pixels [start, stop). */
@@ -62,7 +62,7 @@ public final class Tile {
     Tile tile = new Tile(0, window, 0, window - radius);
     tiles.add(tile);
     while (tile.stop < length) {
-      // The last tile is moved back to end with the picture; its overlap only grows.
+      // The last tile is moved back to end with the image; its overlap only grows.
       int start = Math.min(tile.start + step, length - window);
       int stop = start + window;
       tile = new Tile(start, stop, tile.last, stop < length ? stop - radius : stop);

@@ -4,16 +4,16 @@ import java.nio.ByteBuffer;
 import java.util.List;
 
 /**
- * An exported file, ready to upscale pictures of any size.
+ * An exported file, ready to upscale images of any size.
  *
- * <p>A picture larger than the file's input is cut into overlapping tiles, and the result is what
- * the network computes for the whole picture; a smaller one is padded at the bottom and right with
+ * <p>An image larger than the file's input is cut into overlapping tiles, and the result is what
+ * the network computes for the whole image; a smaller one is padded at the bottom and right with
  * its edge pixels.
  */
 public final class Upscaler {
-  /** Takes the finished rows of a picture, from top to bottom. */
+  /** Takes the finished rows of an image, from top to bottom. */
   public interface Sink {
-    /** Rows of the upscaled picture from {@code firstRow} on. */
+    /** Rows of the upscaled image from {@code firstRow} on. */
     void put(int firstRow, Picture rows);
   }
 
@@ -155,7 +155,7 @@ public final class Upscaler {
     model.pixels.fill(elements, model.inputLevels.of(picture), encoding.input);
   }
 
-  /** The picture in the file's output for an input of {@code size}. */
+  /** The image in the file's output for an input of {@code size}. */
   private Picture read(ByteBuffer output, Size size) {
     return model.outputLevels.pixels(
         model.pixels.read(

@@ -1,11 +1,11 @@
 package org.ailsr.core;
 
 /**
- * Which part of a picture a screen shows, and how large: the geometry of zooming and panning.
- * The picture never leaves the screen.
+ * Which part of an image a screen shows, and how large: the geometry of zooming and panning.
+ * The image never leaves the screen.
  */
 public final class Viewport {
-  /** Screen pixels for each pixel of the picture at the most. */
+  /** Screen pixels for each pixel of the image at the most. */
   public static final double LARGEST_ZOOM = 32;
 
   public final int screenWidth;
@@ -13,10 +13,10 @@ public final class Viewport {
   public final int pictureWidth;
   public final int pictureHeight;
 
-  /** Screen pixels for each pixel of the picture. */
+  /** Screen pixels for each pixel of the image. */
   public final double zoom;
 
-  /** What lies in the middle of the screen, in pixels of the picture. */
+  /** What lies in the middle of the screen, in pixels of the image. */
   public final double centerX;
 
   public final double centerY;
@@ -33,7 +33,7 @@ public final class Viewport {
     this.centerY = centerY;
   }
 
-  /** The whole picture, as large as the screen allows. */
+  /** The whole image, as large as the screen allows. */
   public static Viewport fit(
       int screenWidth, int screenHeight, int pictureWidth, int pictureHeight) {
     return new Viewport(screenWidth, screenHeight, pictureWidth, pictureHeight,
@@ -45,7 +45,7 @@ public final class Viewport {
     return Math.min((double) screenWidth / width, (double) screenHeight / height);
   }
 
-  /** This picture with another zoom and centre, as far as they are allowed. */
+  /** This image with another zoom and centre, as far as they are allowed. */
   public Viewport at(double wantedZoom, double x, double y) {
     double least = fitting(screenWidth, screenHeight, pictureWidth, pictureHeight);
     double allowed = Math.max(least, Math.min(Math.max(least, LARGEST_ZOOM), wantedZoom));
@@ -54,7 +54,7 @@ public final class Viewport {
         within(y, screenHeight / allowed / 2, pictureHeight));
   }
 
-  /** A centre that leaves no gap at the borders; the middle where the picture is smaller. */
+  /** A centre that leaves no gap at the borders; the middle where the image is smaller. */
   private static double within(double center, double half, int length) {
     return half >= length / 2.0
         ? length / 2.0
@@ -72,7 +72,7 @@ public final class Viewport {
         y - (screenY - screenHeight / 2.0) / larger.zoom);
   }
 
-  /** The picture moved by so many pixels of the screen. */
+  /** The image moved by so many pixels of the screen. */
   public Viewport panned(double right, double down) {
     return at(zoom, centerX - right / zoom, centerY - down / zoom);
   }
@@ -82,7 +82,7 @@ public final class Viewport {
     return fit(width, height, pictureWidth, pictureHeight).at(zoom, centerX, centerY);
   }
 
-  /** The same view of a picture that is smaller by {@code scale}. */
+  /** The same view of an image that is smaller by {@code scale}. */
   public Viewport ofSmaller(int scale) {
     return new Viewport(screenWidth, screenHeight, pictureWidth / scale, pictureHeight / scale,
         zoom * scale, centerX / scale, centerY / scale);

@@ -200,7 +200,7 @@ public final class ParityMain {
     return new Size(((Number) sides.get(0)).intValue(), ((Number) sides.get(1)).intValue());
   }
 
-  /** The CRC-32 of the probe picture. */
+  /** The CRC-32 of the probe image. */
   private static Object probe(Fields fields) {
     CRC32 crc32 = new CRC32();
     crc32.update(
@@ -225,7 +225,7 @@ public final class ParityMain {
     return answer;
   }
 
-  /** Writes the picture reduced, and the reduced one enlarged. */
+  /** Writes the image reduced, and the reduced one enlarged. */
   private static Object resize(Fields fields) throws IOException {
     int scale = fields.integer("scale");
     Picture small = Resize.shrink(
@@ -235,7 +235,7 @@ public final class ParityMain {
     return null;
   }
 
-  /** Upscales a picture in two parts, as after the end of a process; the rows of the first. */
+  /** Upscales an image in two parts, as after the end of a process; the rows of the first. */
   private static Object resume(Fields fields) throws IOException {
     List<String> command = new ArrayList<>();
     for (Object part : fields.list("engine")) {

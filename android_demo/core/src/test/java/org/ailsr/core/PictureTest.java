@@ -15,7 +15,7 @@ import org.junit.Rule;
 import org.junit.Test;
 import org.junit.rules.TemporaryFolder;
 
-/** Pictures in memory, on the disk, as PNG and as a file's elements. */
+/** Images in memory, on the disk, as PNG and as a file's elements. */
 public final class PictureTest {
   @Rule public final TemporaryFolder folder = new TemporaryFolder();
 
@@ -95,7 +95,7 @@ public final class PictureTest {
 
   @Test
   public void eachOrientationPutsTheFirstPixelWhereExifSays() throws IOException {
-    // EXIF 2.3: where row 0 and column 0 of the stored picture are, seen upright.
+    // EXIF 2.3: where row 0 and column 0 of the stored image are, seen upright.
     int[][] corners = {{0, 0}, {0, 1}, {1, 1}, {1, 0}, {0, 0}, {0, 1}, {1, 1}, {1, 0}};
     Picture stored = random(6, 4);
     for (int exif = 1; exif <= 8; exif++) {

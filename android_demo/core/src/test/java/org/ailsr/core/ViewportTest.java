@@ -65,7 +65,7 @@ public final class ViewportTest {
       picture.rgb[i] = (byte) (i / 3 % 2 == 0 ? 200 : 100); // columns in turn
     }
     int[] argb = Rendering.argb(picture, Viewport.fit(150, 200, 300, 300));
-    assertEquals(0, argb[10 * 150]); // above the picture
+    assertEquals(0, argb[10 * 150]); // above the image
     assertEquals(0, argb[190 * 150]);
     for (int x = 0; x < 150; x++) {
       assertEquals(0xff969696, argb[100 * 150 + x]);

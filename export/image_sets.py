@@ -1,7 +1,7 @@
-"""Pictures to calibrate and to verify with: a folder's, or ones that are always at hand.
+"""Images to calibrate and to verify with: a folder's, or ones that are always at hand.
 
 Without a folder these are photographs that come with scikit-image, some for calibration and others
-for verification; without scikit-image, some of the pictures of the calibration, or generated ones.
+for verification; without scikit-image, some of the images of the calibration, or generated ones.
 (Calibrated on the generated ones, the AIL authors' VDSR-f13 loses 0.14 to 0.23 dB in int8 on Set5;
 on the photographs 0.09 to 0.11.)
 """
@@ -28,53 +28,53 @@ PHOTOGRAPHS: dict[Purpose, tuple[str, ...]] = {
 }
 """Functions of ``skimage.data``."""
 SEEDS: dict[Purpose, tuple[int, ...]] = {"calibration": (0, 1, 2), "verification": (3, 4)}
-"""Of generated pictures."""
+"""Of generated images."""
 GENERATED = "generated"
-"""Name of a set of such pictures."""
+"""Name of a set of such images."""
 SUBSTITUTES = 4
-"""Number of calibration pictures that a file is verified on when there are no others."""
+"""Number of calibration images that a file is verified on when there are no others."""
 SIDE = 384
-"""Of a generated picture, in pixels."""
+"""Of a generated image, in pixels."""
 
 
 @dataclass(frozen=True)
-class PictureSet:
-    """Pairs of low- and high-resolution pictures under a name that a report can give."""
+class ImageSet:
+    """Pairs of low- and high-resolution images under a name that a report can give."""
 
     name: str
     pairs: Sequence[Pair]
 
 
-def picture_set(
+def image_set(
     folder: Path | None, purpose: Purpose, scale: int, instead: Path | None = None
-) -> PictureSet:
-    """The pictures of ``folder`` by the protocol; None: the default ones for ``purpose``.
+) -> ImageSet:
+    """The images of ``folder`` by the protocol; None: the default ones for ``purpose``.
 
     Some of ``instead`` are taken before generated ones, which tell little of a loss. Raises
-    ImageError when the folder holds no pictures.
+    ImageError when the folder holds no images.
     """
     if folder is not None:
-        return PictureSet(set_name(folder.resolve()), protocol.pairs(folder, scale))
+        return ImageSet(set_name(folder.resolve()), protocol.pairs(folder, scale))
     if find_spec("skimage") is not None:
         pairs = [_pair(name, _photograph(name), scale) for name in PHOTOGRAPHS[purpose]]
-        return PictureSet(f"scikit-image ({', '.join(PHOTOGRAPHS[purpose])})", pairs)
+        return ImageSet(f"scikit-image ({', '.join(PHOTOGRAPHS[purpose])})", pairs)
     if instead is not None:
         others = protocol.pairs(instead, scale)
         count = min(SUBSTITUTES, len(others))
         chosen = [others[i * len(others) // count] for i in range(count)]
-        return PictureSet(f"{count} pictures of {set_name(instead.resolve())}", chosen)
+        return ImageSet(f"{count} images of {set_name(instead.resolve())}", chosen)
     pairs = [_pair(f"generated {seed}", generated(seed), scale) for seed in SEEDS[purpose]]
-    return PictureSet(GENERATED, pairs)
+    return ImageSet(GENERATED, pairs)
 
 
 def generated(seed: int) -> Rgb:
-    """A picture of overlapping discs and striped squares, SIDE×SIDE, the same for equal seeds.
+    """An image of overlapping discs and striped squares, SIDE×SIDE, the same for equal seeds.
 
     Hard edges of full contrast, fine gratings and, for odd seeds, noise: what drives activations.
     """
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:SIDE, :SIDE] / SIDE
-    picture = np.zeros((SIDE, SIDE, 3))
+    image = np.zeros((SIDE, SIDE, 3))
     for shape in range(60):
         top, left, angle = rng.random(3) * (1, 1, np.pi)
         size, cycles = 0.02 + 0.2 * rng.random() ** 2, rng.integers(4, SIDE // 4)
@@ -83,9 +83,9 @@ def generated(seed: int) -> Rgb:
         else:
             waves = np.sin(2 * np.pi * cycles * (x * np.cos(angle) + y * np.sin(angle)))
             inside = (np.maximum(np.abs(y - top), np.abs(x - left)) < size) & (waves > 0)
-        picture[inside] = rng.random(3) if shape % 2 else rng.integers(0, 2, 3)
-    picture += (seed % 2) * rng.normal(0, 0.05, picture.shape)
-    return np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8)
+        image[inside] = rng.random(3) if shape % 2 else rng.integers(0, 2, 3)
+    image += (seed % 2) * rng.normal(0, 0.05, image.shape)
+    return np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
 
 
 def _photograph(name: str) -> Rgb:
@@ -95,6 +95,6 @@ def _photograph(name: str) -> Rgb:
     return np.ascontiguousarray(pixels[0] if isinstance(pixels, tuple) else pixels)
 
 
-def _pair(name: str, picture: Rgb, scale: int) -> Pair:
-    hr = crop_to_multiple(picture, scale)
+def _pair(name: str, image: Rgb, scale: int) -> Pair:
+    hr = crop_to_multiple(image, scale)
     return Pair(name, shrink(hr, scale), hr)
