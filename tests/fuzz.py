@@ -195,9 +195,10 @@ def use(kind: str, path: Path) -> None:
         results = read_results(reply.get("report") if isinstance(reply, dict) else None, "device")
         to_document(results)
     else:
-        from ailsr.train.recipe import Recipe, read_toml
+        from ailsr.train import option_file
+        from ailsr.train.recipe import Recipe
 
-        values = read_toml(path)
+        values = option_file.read(path, Recipe)
         values["train"] = [Path(folder) for folder in values.get("train", ["a"])]
         Recipe(**values)
 

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import json
 import math
-import tomllib
 from dataclasses import dataclass, fields
-from difflib import get_close_matches
 from pathlib import Path
-from types import UnionType
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 import typer
 from typer import Option
 
-from ailsr.runtime import documents
 from ailsr.runtime.errors import UsageError
 from ailsr.runtime.imaging.degradation import BICUBIC, DEGRADATION_METAVAR, Degradation
 from ailsr.train.ail import Importance
 from ailsr.train.networks import FAMILIES, NETWORKS, SCALES, check_name
+from ailsr.train.option_file import misfit, read, written
 
 Arithmetic = Literal["auto", "float32", "bfloat16"]
 
@@ -26,7 +23,7 @@ Arithmetic = Literal["auto", "float32", "bfloat16"]
 def _read_config(context: typer.Context, path: Path | None) -> Path | None:
     """Take defaults of the flags from a TOML file."""
     if path is not None:
-        context.default_map = read_toml(path)
+        context.default_map = read(path, Recipe)
     return path
 
 
@@ -36,16 +33,6 @@ MACHINE_OPTIONS = frozenset(
     {"device", "threads", "compile", "tensorboard", "checkpoint_every", "log_every", *IMAGE_FOLDERS}
 )
 """Options that may change when a run is resumed: hardware, logging and places of images."""
-
-
-TOML_TYPES: dict[Any, tuple[Any, str]] = {
-    Degradation: ((str, dict), "a name, or a table of steps"),
-    list: (list, 'a list of texts, as in ["photos"]'),
-    bool: (bool, "true or false"),
-    int: (int, "a whole number"),
-    float: ((int, float), "a number"),
-}
-"""By the type of an option: the types of its value in a TOML file, and their name."""
 
 
 @dataclass(frozen=True)
@@ -300,19 +287,14 @@ class Recipe:
 
     def to_toml(self) -> str:
         """Every option with a value, one line each; ``--config`` reads it."""
-        lines = (
-            f"{key.rstrip('_')} = {_toml(value)}"
-            for key, value in self.to_dict().items()
-            if value is not None
-        )
-        return "\n".join(lines) + "\n"
+        return written(self.to_dict())
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Recipe:
         """The recipe stored by ``to_dict``. Raises UsageError for a value of another type."""
         types = get_type_hints(cls)
         for key, value in values.items():
-            if value is not None and (expected := _misfit(value, types[key])):
+            if value is not None and (expected := misfit(value, types[key])):
                 raise UsageError(f"the stored {key} is {json.dumps(value)}, not {expected}")
         paths = {"output": Path, "val": Path, "init": Path}
         typed: dict[str, Any] = {
@@ -323,61 +305,6 @@ class Recipe:
             typed["train_lr"] = [Path(p) for p in lr]
         typed["degradation"] = Degradation.from_json(values.get("degradation", "bicubic"))
         return cls(**typed)
-
-
-def _toml(value: Any) -> str:  # noqa: ANN401
-    """``value`` in TOML: JSON, except for infinities and characters beyond 16 bits.
-
-    Raises UsageError for a path that is not UTF-8.
-    """
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_toml, value)) + "]"
-    text = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise UsageError(f"{value!a} is no UTF-8: rename it") from error
-    return text
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """Options in the recipe file at ``path``, by parameter name.
-
-    Raises UsageError when it is missing, not TOML, or holds an unknown option.
-    """
-    try:
-        values = tomllib.loads(documents.read_text(path))
-    except (OSError, ValueError, RecursionError) as error:
-        raise UsageError(f"--config {path}: cannot be read ({error})") from error
-    names = {f.name.rstrip("_"): f.name for f in fields(Recipe) if f.name != "config"}
-    unknown = [key for key in values if key not in names]
-    if unknown:
-        near = get_close_matches(unknown[0], names, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise UsageError(f"--config {path}: there is no option {unknown[0]!r}{hint}")
-    types = get_type_hints(Recipe)
-    for key, value in values.items():
-        if expected := _misfit(value, types[names[key]]):
-            raise UsageError(f"--config {path}: {key} = {json.dumps(value)} has to be {expected}")
-    return {names[key]: value for key, value in values.items()}
-
-
-def _misfit(value: Any, hint: Any) -> str | None:  # noqa: ANN401
-    """Name of the type that ``hint`` asks for, None if ``value`` has it."""
-    if isinstance(hint, UnionType):  # with None, which TOML has not
-        hint = get_args(hint)[0]
-    if get_origin(hint) is Literal:
-        choices = get_args(hint)
-        return None if value in choices else f"one of {', '.join(choices)}"
-    kind, words = TOML_TYPES.get(get_origin(hint) or hint, (str, 'a text, as in "photos"'))
-    fits = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
-    if kind is list:
-        fits = fits and all(isinstance(item, str) for item in value)
-    return None if fits else words
 
 
 def _json_value(value: Any) -> Any:  # noqa: ANN401

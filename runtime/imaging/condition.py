@@ -14,7 +14,7 @@ LOW_QUALITY = 85
 """Quality of a JPEG at and below which a network for photographs wins over one for clean images.
 
 This and ``NOISY`` are what ``benchmarks/condition.py`` found on Set14 with sesr_m5 ×2: 85 and 4.3
-(docs/upscaling.md). The page has the same (web/src/condition.ts).
+(docs/upscaling.md). Page and app have the same (condition.ts, Condition.java).
 """
 NOISY = 4.0
 """Levels of noise, as ``noise`` estimates it, at and above which it does."""

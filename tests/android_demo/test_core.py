@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import subprocess
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -409,3 +410,18 @@ def test_an_engine_that_dies_is_a_failure_of_its_file(bench, int8_file):
     assert code == 0
     fastjsonschema.validate(SCHEMA, report)
     assert report["files"][0]["error"] == "the engine ended the process with exit code 9"
+
+
+def test_a_network_and_its_like_for_photographs_are_a_pair(ask, int8_file, tmp_path):
+    command = [sys.executable, "-c", "from ailsr.export.command import cli; cli()"]
+    options = ["--target", "tflite", "--precision", "float32", "--output", str(tmp_path)]
+    for name in ("sesr_m5_photo_x2", "sesr_m3_x2"):
+        subprocess.run([*command, f"zoo:{name}", *options], check=True, capture_output=True)
+    photo, other = sorted(tmp_path.glob("*.tflite"), reverse=True)
+    files = [str(file) for file in (other, int8_file, photo)]
+    noisy, quiet = ask(
+        {"ask": "pairs", "files": files, "noise": 9.0},
+        {"ask": "pairs", "files": files, "noise": 0.5},
+    )
+    assert noisy == [[int8_file.name, photo.name, photo.name]]
+    assert quiet == [[int8_file.name, photo.name, int8_file.name]]

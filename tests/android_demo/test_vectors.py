@@ -18,7 +18,9 @@ PARITY = Path(__file__).parent.parent / "parity"
 PROBE = json.loads((PARITY / "probe.json").read_text())
 
 
-@pytest.mark.parametrize("name", ["tiles", "statistics", "ranges", "levels", "elements"])
+@pytest.mark.parametrize(
+    "name", ["tiles", "statistics", "ranges", "levels", "elements", "condition"]
+)
 def test_the_core_computes_what_the_vectors_hold(ask, name):
     cases = vectors.read(name)
     answers = ask(*({"ask": name, **case["given"]} for case in cases))
@@ -28,6 +30,29 @@ def test_the_core_computes_what_the_vectors_hold(ask, name):
             answer = {name: answer[name] for name in expected}
             expected = pytest.approx(expected, rel=1e-12)
         assert answer == expected, case["given"]
+
+
+def test_noise_is_what_the_vectors_hold(ask, tmp_path):
+    cases = vectors.read("noise")
+    questions = []
+    for number, given in enumerate(case["given"] for case in cases):
+        changed = vectors.CHANGES[given["change"]](probe_image(*given["size"]))
+        Image.fromarray(changed).save(path := tmp_path / f"{number}.png")
+        questions.append({"ask": "noise", "image": str(path)})
+    found = ask(*questions)
+    assert found == pytest.approx([case["expected"] for case in cases], rel=1e-12)
+    assert len(set(found)) > 4  # not all without noise
+
+
+def test_the_quality_of_a_jpeg_is_what_the_vectors_hold(ask, tmp_path):
+    cases = vectors.read("quality")
+    files = [(bytes.fromhex(case["given"]["file"]), case["expected"]) for case in cases]
+    files += [(files[0][0][:count], None) for count in (0, 1, 30, 100)]
+    paths = [tmp_path / str(number) for number in range(len(files))]
+    for path, (content, _) in zip(paths, files, strict=True):
+        path.write_bytes(content)
+    questions = [{"ask": "quality", "path": str(path)} for path in paths]
+    assert ask(*questions) == [quality for _, quality in files]
 
 
 def test_cards_are_accepted_as_by_the_runtime(ask):

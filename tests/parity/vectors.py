@@ -1,8 +1,8 @@
 """``python tests/parity/vectors.py`` writes the vectors that hold the twins together.
 
 Tiles, statistics, the ranges of floats, levels, elements, resize and scores exist in Python, in
-Java (``android_demo/core``) and, but for ranges, levels and resize, in TypeScript (``web/src``);
-the condition of images (quality, noise, condition) in Python and TypeScript. A file
+Java (``android_demo/core``) and, but for ranges, levels and resize, in TypeScript (``web/src``),
+as does the condition of images (quality, noise, condition). A file
 ``<name>.json`` here holds cases of one of them: what is given, and what the runtime made of it
 (``ANSWERS``). ``test_vectors.py``, ``tests/android_demo`` and ``tests/web`` read them.
 """

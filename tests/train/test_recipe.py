@@ -3,13 +3,14 @@
 import pytest
 
 from ailsr.runtime.errors import UsageError
-from ailsr.train.recipe import Recipe, read_toml
+from ailsr.train import option_file
+from ailsr.train.recipe import Recipe
 
 
 def test_recipe_round_trips_through_toml(recipe, tmp_path):
     path = tmp_path / "recipe.toml"
     path.write_text(recipe.to_toml())
-    assert Recipe.from_dict(read_toml(path)) == recipe
+    assert Recipe.from_dict(option_file.read(path, Recipe)) == recipe
 
 
 def test_bad_recipes_name_the_flag(photos, tmp_path):
@@ -31,7 +32,7 @@ def test_bad_recipes_name_the_flag(photos, tmp_path):
     path = tmp_path / "recipe.toml"
     path.write_text("learning_rat = 1\n")
     with pytest.raises(UsageError, match="did you mean learning_rate"):
-        read_toml(path)
+        option_file.read(path, Recipe)
     for line, says in [
         ("steps = true", "steps = true has to be a whole number"),
         ("clip = true", "a number"),
@@ -43,9 +44,9 @@ def test_bad_recipes_name_the_flag(photos, tmp_path):
     ]:
         path.write_text(line)
         with pytest.raises(UsageError, match=says):
-            read_toml(path)
+            option_file.read(path, Recipe)
     path.write_text("rounds = 3\nclip = 1")
-    assert read_toml(path) == {"rounds": 3, "clip": 1}
+    assert option_file.read(path, Recipe) == {"rounds": 3, "clip": 1}
     path.write_text("= 1")
     with pytest.raises(UsageError, match="cannot be read"):
-        read_toml(path)
+        option_file.read(path, Recipe)

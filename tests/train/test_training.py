@@ -273,12 +273,14 @@ def test_a_killed_run_leaves_a_checkpoint_and_goes_on_exactly(recipe, tmp_path):
     script = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
-        "from ailsr.train.recipe import Recipe, read_toml\n"
+        "from ailsr.train import option_file\n"
+        "from ailsr.train.recipe import Recipe\n"
         "from ailsr.train.events import Events\n"
         "from ailsr.train.training import train\n"
         "def kill(activity, done, total, note):\n"
         "    if done == 15: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "train(Recipe.from_dict(read_toml(Path(sys.argv[1]))), Events(progress=kill))\n"
+        "recipe = Recipe.from_dict(option_file.read(Path(sys.argv[1]), Recipe))\n"
+        "train(recipe, Events(progress=kill))\n"
     )
     config = tmp_path / "recipe.toml"
     config.write_text(recipe.to_toml())

@@ -9,12 +9,15 @@ import android.graphics.Rect;
 import android.media.ExifInterface;
 import android.net.Uri;
 import android.provider.OpenableColumns;
+import java.io.BufferedInputStream;
 import java.io.File;
+import java.io.FileInputStream;
 import java.io.FileOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import org.ailsr.core.AilsrException;
+import org.ailsr.core.JpegQuality;
 import org.ailsr.core.Orientation;
 import org.ailsr.core.Picture;
 import org.ailsr.core.PixelFile;
@@ -29,6 +32,9 @@ final class PictureReader {
 
   private final ContentResolver resolver;
   private final File copy;
+
+  /** Of the file that was read last, 1 to 100; null: it was no JPEG. */
+  Integer jpegQuality;
 
   /** {@code copy}: where the image's file is put meanwhile. */
   PictureReader(ContentResolver resolver, File copy) {
@@ -57,6 +63,9 @@ final class PictureReader {
   Size read(Uri uri, File pixels, Progress progress) {
     try {
       copy(uri);
+      try (InputStream file = new BufferedInputStream(new FileInputStream(copy))) {
+        jpegQuality = JpegQuality.of(file);
+      }
       Orientation orientation = new Orientation(new ExifInterface(copy.getPath()).getAttributeInt(
           ExifInterface.TAG_ORIENTATION, ExifInterface.ORIENTATION_NORMAL));
       BitmapFactory.Options options = new BitmapFactory.Options();

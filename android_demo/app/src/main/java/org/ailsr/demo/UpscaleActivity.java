@@ -30,7 +30,7 @@ public final class UpscaleActivity extends Activity implements Work.Listener {
   private static final Work SAVING = new Work("saving");
 
   private Upscaling upscaling;
-  private List<String> models;
+  private List<String> choices;
   private Spinner modelChoice;
   private TextView status;
   private ProgressBar progressBar;
@@ -44,7 +44,7 @@ public final class UpscaleActivity extends Activity implements Work.Listener {
     super.onCreate(state);
     setContentView(R.layout.upscale);
     upscaling = Upscaling.of(this);
-    models = new BundledFiles(getAssets()).models();
+    choices = upscaling.choices.names();
     modelChoice = (Spinner) findViewById(R.id.model);
     status = (TextView) findViewById(R.id.status);
     progressBar = (ProgressBar) findViewById(R.id.progress);
@@ -52,15 +52,15 @@ public final class UpscaleActivity extends Activity implements Work.Listener {
     resume = findViewById(R.id.resume);
     compare = (CompareView) findViewById(R.id.compare);
     ArrayAdapter<String> names =
-        new ArrayAdapter<>(this, android.R.layout.simple_spinner_item, models);
+        new ArrayAdapter<>(this, android.R.layout.simple_spinner_item, choices);
     names.setDropDownViewResource(android.R.layout.simple_spinner_dropdown_item);
     modelChoice.setAdapter(names);
-    modelChoice.setSelection(Math.max(0, models.indexOf(upscaling.model)));
+    modelChoice.setSelection(Math.max(0, choices.indexOf(upscaling.choice)));
     modelChoice.setOnItemSelectedListener(new AdapterView.OnItemSelectedListener() {
       @Override
       public void onItemSelected(AdapterView<?> list, View view, int position, long id) {
-        String chosen = models.get(position);
-        if (upscaling.name != null && !chosen.equals(upscaling.model)) {
+        String chosen = choices.get(position);
+        if (upscaling.name != null && !chosen.equals(upscaling.choice)) {
           upscaling.startAgain(chosen);
         }
       }
@@ -114,7 +114,7 @@ public final class UpscaleActivity extends Activity implements Work.Listener {
   }
 
   private String statusText(Work work, boolean running, boolean interrupted) {
-    if (models.isEmpty()) {
+    if (choices.isEmpty()) {
       return getString(R.string.no_models);
     }
     if (work.error != null) {
@@ -133,6 +133,9 @@ public final class UpscaleActivity extends Activity implements Work.Listener {
     }
     String compared = getString(R.string.compared, upscaling.name,
         upscaling.scale * upscaling.size.width, upscaling.scale * upscaling.size.height);
+    if (upscaling.choices.isPair(upscaling.choice)) {
+      compared += "\n" + getString(R.string.suits, upscaling.model, upscaling.condition);
+    }
     return upscaling.delegate == null
         ? compared
         : compared + "\n" + getString(
@@ -179,17 +182,17 @@ public final class UpscaleActivity extends Activity implements Work.Listener {
 
   @Override
   protected void onActivityResult(int request, int result, final Intent data) {
-    if (result != RESULT_OK || models.isEmpty()) {
+    if (result != RESULT_OK || choices.isEmpty()) {
       return;
     }
-    String model = models.get(modelChoice.getSelectedItemPosition());
+    String chosen = choices.get(modelChoice.getSelectedItemPosition());
     if (request == TAKE) {
       upscaling.start(
-          PictureProvider.uri(photograph()), getString(R.string.photograph), model);
+          PictureProvider.uri(photograph()), getString(R.string.photograph), chosen);
     } else if (data != null && data.getData() != null) {
       final Uri uri = data.getData();
       if (request == PICK) {
-        upscaling.start(uri, getString(R.string.picture), model);
+        upscaling.start(uri, getString(R.string.picture), chosen);
       } else if (request == SAVE && upscaling.finished) {
         save(new Saver() {
           @Override

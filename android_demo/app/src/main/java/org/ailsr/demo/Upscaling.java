@@ -11,6 +11,7 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import org.ailsr.core.AilsrException;
 import org.ailsr.core.BenchFolder;
+import org.ailsr.core.Condition;
 import org.ailsr.core.Fidelity;
 import org.ailsr.core.Json;
 import org.ailsr.core.ModelFile;
@@ -28,7 +29,6 @@ final class Upscaling {
 
   private final Context context;
   private final File folder;
-  private final BundledFiles files;
 
   /** The work on it. */
   final Work work = new Work("upscaling");
@@ -36,8 +36,17 @@ final class Upscaling {
   /** Name of the image; null: there is none. */
   String name;
 
-  /** Name of the model file; null: none was chosen yet. */
+  /** What it can be upscaled by. */
+  final Choices choices;
+
+  /** The chosen one of {@link #choices}; null: none was chosen yet. */
+  String choice;
+
+  /** Name of the model file. */
   String model;
+
+  /** That of the image before. */
+  Condition condition;
 
   /** Output pixels per input pixel along each side. */
   int scale;
@@ -58,7 +67,7 @@ final class Upscaling {
     this.context = context;
     folder = new File(context.getCacheDir(), "upscaling");
     folder.mkdirs();
-    files = new BundledFiles(context.getAssets());
+    choices = new Choices(context);
     restore();
   }
 
@@ -81,13 +90,13 @@ final class Upscaling {
   }
 
   /**
-   * Reads the image at {@code uri} and upscales it with the model of this name.
+   * Reads the image at {@code uri} and upscales it by {@code chosen}, one of {@link #choices}.
    *
    * @param otherwise what the image is called if its app gives it no name
    */
-  void start(final Uri uri, final String otherwise, final String modelName) {
+  void start(final Uri uri, final String otherwise, final String chosen) {
     forget();
-    model = modelName;
+    choice = chosen;
     work.start(new Work.Task() {
       @Override
       public void run(Progress progress) {
@@ -97,7 +106,12 @@ final class Upscaling {
         PictureReader reader =
             new PictureReader(context.getContentResolver(), new File(folder, "copy"));
         final Size read = reader.read(uri, sourceFile(), progress);
-        save(PictureReader.name(context.getContentResolver(), uri, otherwise), modelName, read);
+        double noise;
+        try (PixelFile source = new PixelFile(sourceFile(), read.height, read.width)) {
+          noise = Condition.noise(source);
+        }
+        save(PictureReader.name(context.getContentResolver(), uri, otherwise), chosen, read,
+            new Condition(reader.jpegQuality, noise));
       }
     }, new Runnable() {
       @Override
@@ -107,9 +121,9 @@ final class Upscaling {
     });
   }
 
-  /** Upscales the same image with another model. */
-  void startAgain(String modelName) {
-    model = modelName;
+  /** Upscales the same image by another choice. */
+  void startAgain(String chosen) {
+    choice = chosen;
     upscale(true);
   }
 
@@ -121,7 +135,10 @@ final class Upscaling {
   private void upscale(final boolean again) {
     final String pictureName = name;
     final Size before = size;
-    final ModelFile file = files.model(model);
+    final String chosen = choice;
+    final Condition found = condition;
+    final ModelFile file = choices.model(chosen, found);
+    model = file.name;
     scale = file.scale;
     finished = false;
     final String[] delegates = new String[1];
@@ -131,7 +148,7 @@ final class Upscaling {
       public void run(Progress progress) {
         if (again) {
           resultFile().delete();
-          save(pictureName, file.name, before);
+          save(pictureName, chosen, before, found);
         }
         int threads = Runtime.getRuntime().availableProcessors();
         try (Session session = Session.open(file, new LiteRtEngine.Opener(), threads, "cpu");
@@ -161,12 +178,14 @@ final class Upscaling {
   }
 
   /** Writes what is needed to go on after the end of the process. */
-  private void save(String pictureName, String modelName, Size pictureSize) {
+  private void save(String pictureName, String chosen, Size pictureSize, Condition found) {
     Map<String, Object> state = new LinkedHashMap<>();
     state.put("name", pictureName);
-    state.put("model", modelName);
+    state.put("choice", chosen);
     state.put("height", pictureSize.height);
     state.put("width", pictureSize.width);
+    state.put("jpeg_quality", found.jpegQuality);
+    state.put("noise", found.noise);
     File temporary = new File(folder, "state.tmp");
     try {
       try (FileOutputStream output = new FileOutputStream(temporary)) {
@@ -190,8 +209,13 @@ final class Upscaling {
       if (sourceFile().length() != 3 * saved.area()) {
         return; // the system has cleared the cache
       }
-      model = (String) state.get("model");
-      scale = files.model(model).scale;
+      Number quality = (Number) state.get("jpeg_quality");
+      condition = new Condition(
+          quality == null ? null : quality.intValue(), ((Number) state.get("noise")).doubleValue());
+      ModelFile file = choices.model((String) state.get("choice"), condition);
+      choice = (String) state.get("choice");
+      model = file.name;
+      scale = file.scale;
       size = saved;
       name = (String) state.get("name");
     } catch (IOException | RuntimeException error) {

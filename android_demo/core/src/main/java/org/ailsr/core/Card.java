@@ -46,6 +46,9 @@ public final class Card {
   /** Summary of the training run, as text, by name. */
   public final Map<String, String> training;
 
+  /** What made the low-resolution images of its training; null: bicubic interpolation. */
+  public final String degradation;
+
   /** The right answer to the probe image at the first of {@link #sizes}; null: not known. */
   public final Probe probe;
 
@@ -89,6 +92,7 @@ public final class Card {
       Fields.checkPlain(name, summary.value(name), 4);
       training.put(name, String.valueOf(summary.value(name)));
     }
+    degradation = fields.text("degradation", null);
     String layout = fields.text("layout", "rgb");
     if (!layout.equals("rgb")) {
       throw new AilsrException("layout '" + layout + "' is unknown: update the app");
@@ -107,6 +111,15 @@ public final class Card {
       throw new AilsrException(
           "the file's ailsr card cannot be read (" + AilsrException.lineOf(error) + ")");
     }
+  }
+
+  /** The low-resolution images of its training were bicubic reductions alone. */
+  boolean isTrainedOnClean() {
+    return !isTrainedOnDegraded() && !training.isEmpty() && !training.containsKey("train_lr");
+  }
+
+  boolean isTrainedOnDegraded() {
+    return degradation != null && !degradation.equals("bicubic");
   }
 
   /** {@code [height, width]}. */

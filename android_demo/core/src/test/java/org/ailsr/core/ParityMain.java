@@ -1,6 +1,7 @@
 package org.ailsr.core;
 
 import java.io.File;
+import java.io.FileInputStream;
 import java.io.FileOutputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -52,6 +53,18 @@ public final class ParityMain {
           break;
         case "resize":
           answers.add(resize(fields));
+          break;
+        case "quality":
+          answers.add(quality(fields));
+          break;
+        case "noise":
+          answers.add(Condition.noise(read(fields.text("image")).picture));
+          break;
+        case "condition":
+          answers.add(condition(fields));
+          break;
+        case "pairs":
+          answers.add(pairs(fields));
           break;
         case "card":
           answers.add(card(fields));
@@ -268,6 +281,37 @@ public final class ParityMain {
         return before;
       }
     }
+  }
+
+  private static Object quality(Fields fields) throws IOException {
+    try (FileInputStream file = new FileInputStream(fields.text("path"))) {
+      Integer quality = JpegQuality.of(file);
+      return quality == null ? null : (Object) (long) quality;
+    }
+  }
+
+  private static Object condition(Fields fields) {
+    Integer quality = fields.has("jpeg_quality") ? fields.integer("jpeg_quality") : null;
+    Condition condition = new Condition(quality, fields.number("noise"));
+    Map<String, Object> answer = new LinkedHashMap<>();
+    answer.put("degraded", condition.isDegraded());
+    answer.put("words", condition.toString());
+    return answer;
+  }
+
+  /** The pairs among model files, and the names of the files for an image with noise. */
+  private static Object pairs(Fields fields) throws IOException {
+    List<ModelFile> files = new ArrayList<>();
+    for (Object path : fields.list("files")) {
+      File file = new File((String) path);
+      files.add(new ModelFile(file.getName(), Files.readAllBytes(file.toPath())));
+    }
+    List<Object> answer = new ArrayList<>();
+    for (NetworkPair pair : NetworkPair.of(files)) {
+      ModelFile suited = pair.suited(new Condition(null, fields.number("noise")));
+      answer.add(Arrays.<Object>asList(pair.clean.name, pair.degraded.name, suited.name));
+    }
+    return answer;
   }
 
   private static PngReader read(String path) throws IOException {
