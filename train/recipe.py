@@ -14,6 +14,7 @@ from typer import Option
 from ailsr.runtime.errors import UsageError
 from ailsr.runtime.imaging.degradation import BICUBIC, DEGRADATION_METAVAR, Degradation
 from ailsr.train.ail import Importance
+from ailsr.train.file_teacher import is_file
 from ailsr.train.networks import FAMILIES, NETWORKS, SCALES, check_name
 from ailsr.train.option_file import misfit, read, written
 
@@ -92,7 +93,8 @@ class Recipe:
         str,
         Option(
             metavar="FILE|zoo:NAME|self",
-            help="Checkpoint of AIL's teacher. zoo: sesr_xl of the zoo at the same scale. self: "
+            help="AIL's teacher: a checkpoint, or a file of any network of this scale that "
+            "ailsr-upscale runs (.onnx, .tflite). zoo: sesr_xl of the zoo at the same scale. self: "
             "the network itself after a first round of plain training, or as given by --init.",
         ),
     ] = "zoo"
@@ -219,6 +221,11 @@ class Recipe:
             raise UsageError("--train-lr names finished images: leave out --degradation")
         if self.teacher not in ("zoo", "self") and self.method != "ail":
             raise UsageError(f"--teacher goes with --method ail, not with {self.method}")
+        if is_file(self.teacher) and self.degraded and self.teacher_sees == "degraded":
+            raise UsageError(
+                f"--teacher {self.teacher} runs on whole images, before training: leave out "
+                "--teacher-sees degraded, or name a checkpoint"
+            )
         if self.importance == "none" and self.teacher == "self":
             raise UsageError("--importance none leaves nothing to learn from --teacher self")
         for name in ("learning_rate", "clip", "max_megapixels"):

@@ -13,6 +13,7 @@ import torch
 from ailsr.runtime.errors import TrainingError, UsageError
 from ailsr.runtime.rules import check, integer, items, mapping, number, plain
 from ailsr.train import checkpoint, zoo
+from ailsr.train.file_teacher import FileTeacher, is_file
 from ailsr.train.networks import Network, create
 from ailsr.train.recipe import Recipe
 
@@ -62,10 +63,7 @@ class State:
             "step": self.step,
             "best_psnr": self.best_psnr,
             "validations": self.validations,
-            **{
-                name: network and {"name": network.reference, "state": network.state_dict()}
-                for name, network in frozen.items()
-            },
+            **{name: network and _stored(network) for name, network in frozen.items()},
         }
 
     def restore(self, progress: dict[str, Any], average: Network, source: Path) -> None:
@@ -82,7 +80,9 @@ class State:
             self.step, self.best_psnr = found["step"], found["best_psnr"]
             self.validations = list(found["validations"])
             for name in ("teacher", "previous"):
-                if (stored := progress[name]) is not None:
+                if (stored := progress[name]) is not None and "sha256" in stored:
+                    self._check_teacher(stored["sha256"])
+                elif stored is not None:
                     allowed, scale = self.student.reference, self.student.scale
                     network = checkpoint.create_stored(stored["name"], scale, source, allowed)
                     network = network.fuse()
@@ -90,6 +90,18 @@ class State:
                     setattr(self, name, frozen(network, next(self.student.parameters()).device))
         except (AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
             raise TrainingError(f"{source}: holds no progress to resume from ({error})") from error
+
+    def _check_teacher(self, sha256: str) -> None:
+        """Raise UsageError unless the teacher is the file with this digest."""
+        if not isinstance(self.teacher, FileTeacher) or self.teacher.sha256 != sha256:
+            raise UsageError("--teacher is another file than at the start of the run: restore it")
+
+
+def _stored(network: Network) -> dict[str, Any]:
+    """What a checkpoint holds of a frozen network: of one in a file only which it is."""
+    if isinstance(network, FileTeacher):
+        return {"sha256": network.sha256}
+    return {"name": network.reference, "state": network.state_dict()}
 
 
 def initial_state(recipe: Recipe, device: torch.device) -> State:
@@ -99,10 +111,13 @@ def initial_state(recipe: Recipe, device: torch.device) -> State:
     """
     torch.manual_seed(recipe.seed)
     student = create(recipe.network, recipe.scale)
-    teacher = previous = None
+    teacher: Network | None = None
+    previous: Network | None = None
+    if recipe.teacher_model and is_file(recipe.teacher_model):
+        teacher = _teacher(recipe)
     if not recipe.resume:  # else both come from last.pt
         previous = _initial(student, recipe)
-        teacher = _teacher(recipe) or (previous if recipe.teacher == "self" else None)
+        teacher = teacher or _teacher(recipe) or (previous if recipe.teacher == "self" else None)
     student = to_device(student, device)
     return State(
         student,
@@ -136,7 +151,11 @@ def _teacher(recipe: Recipe) -> Network | None:
     """The network of ``--teacher``; None for ``self`` and for plain training."""
     if (model := recipe.teacher_model) is None:
         return None
-    teacher = checkpoint.load(zoo.resolve(model), recipe.network).network
+    teacher = (
+        FileTeacher(Path(model), recipe.threads or None)
+        if is_file(model)
+        else checkpoint.load(zoo.resolve(model), recipe.network).network
+    )
     if teacher.scale != recipe.scale:
         raise UsageError(
             f"--teacher {model} enlarges {teacher.scale} times, --scale is "

@@ -13,6 +13,7 @@ import skimage.data
 import torch
 from PIL import Image
 
+from ailsr.runtime.engines.named_files import resolve
 from ailsr.runtime.errors import ImageError, ModelError, TrainingError, UsageError
 from ailsr.runtime.imaging.degradation import PHOTO, Degradation
 from ailsr.runtime.imaging.degradation_steps import Blur, Jpeg, Resize
@@ -394,3 +395,28 @@ def test_a_degradation_of_ones_own_is_kept_in_recipe_and_card(recipe, tmp_path):
         assert training_summary(stored)["degradation"] == "scanner-1"
     again = tomllib.loads((recipe.output / "recipe.toml").read_text())
     assert Degradation.from_json(again["degradation"]) == scanner
+
+
+def test_a_file_of_any_engine_teaches_as_its_network_does(recipe, tmp_path):
+    file = resolve(Path("zoo:sesr_m3_x2"), say=lambda text: None)
+    teacher = Path(shutil.copy(file, tmp_path / "teacher.onnx"))
+    by_file = dataclasses.replace(recipe, teacher=str(teacher), output=tmp_path / "file")
+    card = train(by_file)
+    network = dataclasses.replace(recipe, teacher="zoo:sesr_m3_x2", output=tmp_path / "network")
+    for one, other in zip(card["validations"], train(network)["validations"], strict=True):
+        assert one["mean_importance"] == pytest.approx(other["mean_importance"], rel=0.02)
+        assert one["psnr"] == pytest.approx(other["psnr"], abs=0.1)
+
+    with pytest.raises(UsageError, match="whole images"):
+        dataclasses.replace(by_file, degradation=PHOTO, teacher_sees="degraded")
+    again = dataclasses.replace(by_file, output=tmp_path / "again")
+    with pytest.raises(KeyboardInterrupt):
+        train(again, at(7, interrupt))
+    shutil.copy(teacher, tmp_path / "kept.onnx")
+    shutil.copy(resolve(Path("zoo:quicksrnet_small_x2"), say=lambda text: None), teacher)
+    with pytest.raises(UsageError, match="another file"):
+        train(dataclasses.replace(again, resume=True))
+    shutil.copy(tmp_path / "kept.onnx", teacher)
+    train(dataclasses.replace(again, resume=True))
+    one, other = weights(by_file.output / "last.pt"), weights(again.output / "last.pt")
+    assert all(torch.equal(one[key], other[key]) for key in one)
