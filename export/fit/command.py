@@ -164,8 +164,8 @@ def predict(config: PredictConfig) -> None:
 class ProposeConfig:
     """Propose what to train: for each family and width the deepest network that fits.
 
-    Those with the most multiplications come first. Within a family more of them give a better
-    image; how good it is, training tells.
+    First those of which the most PSNR can be expected, judged by the zoo's networks of these
+    families; how good one is, training tells.
 
     ailsr-fit propose --budget-ms 16 --scale 2 --table table.json
     """
@@ -193,6 +193,7 @@ class ProposeConfig:
 def propose(config: ProposeConfig) -> None:
     """Print the networks that fit. Raises BudgetError when none does."""
     from ailsr.export.fit.candidates import candidates  # torch, not needed to measure
+    from ailsr.export.fit.expected_psnr import JUDGED_ON
 
     size = parse_size(config.output_size)
     table = LatencyTable.load(config.table)
@@ -212,6 +213,8 @@ def propose(config: ProposeConfig) -> None:
         entries = [
             {
                 **_entry(c.network, c.workload, c.prediction),
+                "expected_psnr_db": c.psnr.psnr_db,
+                "expected_psnr_margin_db": c.psnr.margin_db,
                 "arguments": {"family": c.family, "depth": c.depth, "width": c.width},
                 "command": command,
             }
@@ -220,8 +223,15 @@ def propose(config: ProposeConfig) -> None:
         document = {"device": asdict(table.device), "output_size": size, "networks": entries}
         print_json(document)
         return
-    rows = [((c.network, str(c.depth), str(c.width)), c.workload, c.prediction) for c in found]
-    _print(("network", "depth", "width"), rows, table)
+    rows = [
+        ((c.network, f"{c.psnr.psnr_db:.2f} ± {c.psnr.margin_db:.2f}"), c.workload, c.prediction)
+        for c in found
+    ]
+    _print(("network", "PSNR to\nexpect, dB"), rows, table)
+    stdout.print(
+        f"PSNR on {JUDGED_ON} with its 95 % interval, from the zoo's networks: to compare by",
+        soft_wrap=True,
+    )
     stdout.print()
     stdout.print(commands[0], soft_wrap=True)
 

@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ailsr.export.fit import probes
+from ailsr.export.fit import expected_psnr, probes
 from ailsr.export.fit.architectures import ARCHITECTURES
 from ailsr.export.fit.candidates import candidates
 from ailsr.export.fit.command import MeasureConfig, PredictConfig, measure_table, predict
+from ailsr.export.fit.expected_psnr import DEEPEST, SHAPES, ExpectedPsnr
 from ailsr.export.fit.probes import PROBES, ProbeNetwork, workload
 from ailsr.export.reading.from_torch import graph_of
 from ailsr.runtime import AilsrError, UsageError
@@ -32,7 +33,8 @@ from ailsr.runtime.fit.latency_model import (
     works,
 )
 from ailsr.runtime.fit.measure import Timed
-from ailsr.train.networks import FAMILIES, create
+from ailsr.train import checkpoint, zoo
+from ailsr.train.networks import FAMILIES, SCALES, create
 
 COMMAND = [sys.executable, "-m", "ailsr.export.fit.command"]
 UNITS = Units(8, True, 16, 2.0**14, 2.0**21)
@@ -150,15 +152,32 @@ def test_candidates_fit_and_the_next_deeper_does_not(model):
     budget = 60.0
     found = candidates(model, budget, 2, (720, 1280))
     assert {c.family for c in found} == {"sesr", "quicksrnet", "abpn"}
-    gmacs = [c.workload.multiplications for c in found]
-    assert gmacs == sorted(gmacs, reverse=True)
+    psnr = [c.psnr.at_least for c in found]
+    assert psnr == sorted(psnr, reverse=True)
     for c in found:
         assert c.prediction.p90_ms <= budget
         assert create(c.network, 2).radius > 0
         deeper = ARCHITECTURES[c.family](c.depth + 1, c.width, 2, (16, 16))
-        assert c.depth == 32 or model.predict(workload(deeper, (360, 640))).p90_ms > budget
+        assert c.depth == DEEPEST or model.predict(workload(deeper, (360, 640))).p90_ms > budget
     with pytest.raises(UsageError, match="--family vdsr: choose one of sesr"):
         candidates(model, budget, 2, (720, 1280), ["vdsr"])
+
+
+def test_expected_psnr_is_near_that_of_networks_it_has_not_seen(monkeypatch):
+    for name in ("sesr_m3", "sesr_m5", "sesr_m11"):
+        others = {other: shape for other, shape in SHAPES.items() if other != name}
+        monkeypatch.setattr(expected_psnr, "SHAPES", others)
+        expected = ExpectedPsnr()
+        for scale in SCALES:
+            found = expected(*SHAPES[name], scale)
+            card = checkpoint.load(zoo.path(f"{name}_x{scale}")).card
+            measured = max(entry["psnr"] for entry in card["validations"])
+            assert abs(found.psnr_db - measured) < min(0.12, found.margin_db)
+    monkeypatch.undo()
+    expected = ExpectedPsnr()
+    near, far = expected("sesr", 5, 16, 2), expected("sesr", 5, 64, 2)
+    assert near.margin_db < far.margin_db and near.psnr_db < far.psnr_db
+    assert expected("sesr", 30, 16, 2) == expected("sesr", 11, 16, 2)
 
 
 @pytest.mark.parametrize("target", ["tflite", "onnx"])
