@@ -2,6 +2,8 @@
 
     python benchmarks/training_schemes.py --train DIR --test Set5 --test Set14 --steps 16000 \
         --output runs/schemes
+    python benchmarks/training_schemes.py --train DIR --test Set14 --degradation photo \
+        --teacher zoo:sesr_m11_photo_x2 --only L1 --only "AIL, teacher sees degraded"
 
 Trains every scheme with every seed (a run that exists is resumed or taken as it is), then prints
 the mean ± standard deviation of PSNR over the seeds, and the difference to the best plain scheme
@@ -25,7 +27,8 @@ from typer import Option
 from ailsr.runtime.commands.command import entry_point, message, progress, stdout
 from ailsr.runtime.errors import UsageError
 from ailsr.runtime.files import atomic_output
-from ailsr.runtime.imaging.protocol import PROTOCOL, pairs, set_name
+from ailsr.runtime.imaging.degradation import BICUBIC, DEGRADATION_METAVAR, Degradation
+from ailsr.runtime.imaging.protocol import PROTOCOL, pairs, protocol_name, set_name
 from ailsr.train import checkpoint
 from ailsr.train.events import Events
 from ailsr.train.recipe import MACHINE_OPTIONS, Arithmetic, Recipe
@@ -40,13 +43,19 @@ PLAIN: dict[str, dict[str, Any]] = {
 }
 AIL: dict[str, dict[str, Any]] = {
     "AIL": {"method": "ail"},
+    "AIL, teacher sees degraded": {"method": "ail", "teacher_sees": "degraded"},
     "AIL, self-taught": {"method": "ail", "teacher": "self"},
     "distillation": {"method": "ail", "importance": "none"},
+    "distillation, teacher sees degraded": {
+        "method": "ail", "importance": "none", "teacher_sees": "degraded",
+    },
     "AIL, paper": {"method": "ail", "importance": "paper"},
     "AIL, paper, self-taught": {
         "method": "ail", "importance": "paper", "teacher": "self", "rounds": 9,
     },  # and a plain round before them
 }  # fmt: skip
+SEES_DEGRADED = [name for name, how in AIL.items() if "teacher_sees" in how]
+"""Schemes for ``--degradation`` alone."""
 T_95 = {1: 12.71, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262}
 """Two-sided 95 % quantile of Student's t, by degrees of freedom."""
 
@@ -65,6 +74,13 @@ class Comparison:
     teacher: Annotated[
         str, Option(metavar="FILE|zoo:NAME", help="Teacher of AIL, where it is not self-taught.")
     ] = "zoo"
+    degradation: Annotated[
+        Degradation,
+        Option(
+            parser=Degradation.from_json, metavar=DEGRADATION_METAVAR,
+            help="How low-resolution images are made, to train and to judge on.",
+        ),
+    ] = BICUBIC  # fmt: skip
     only: Annotated[
         list[str] | None, Option(metavar="SCHEME", help="Schemes to run. Repeatable. Default: all.")
     ] = None
@@ -82,7 +98,11 @@ def main(config: Comparison) -> None:
     schemes = PLAIN | AIL
     if unknown := set(config.only or ()) - set(schemes):
         raise UsageError(f"no scheme {unknown.pop()!r}: choose from {'; '.join(schemes)}")
-    tests = {set_name(test): list(pairs(test, config.scale)) for test in config.test}
+    if not config.degradation.steps:
+        schemes = {name: how for name, how in schemes.items() if name not in SEES_DEGRADED}
+    tests = {
+        set_name(test): list(pairs(test, config.scale, config.degradation)) for test in config.test
+    }
     figures: dict[str, dict[str, list[float]]] = {}
     for name in config.only or schemes:
         runs = [run(config, name, schemes[name], seed) for seed in range(config.seeds)]
@@ -93,7 +113,7 @@ def main(config: Comparison) -> None:
         means = ", ".join(f"{test} {fmean(psnr):.3f}" for test, psnr in figures[name].items())
         message(f"{name}: {means}")
     document = {
-        "protocol": PROTOCOL, "network": config.network, "scale": config.scale,
+        "protocol": protocol_of(config), "network": config.network, "scale": config.scale,
         "steps": config.steps, "seeds": config.seeds, "psnr": figures,
     }  # fmt: skip
     with atomic_output(config.output / "schemes.json") as temporary:
@@ -114,7 +134,8 @@ def run(config: Comparison, name: str, how: dict[str, Any], seed: int) -> Path:
         output=folder, network=config.network, scale=config.scale, train=config.train,
         val=config.test[0], steps=config.steps, seed=seed, threads=config.threads,
         batch=config.batch, patch=config.patch, learning_rate=config.learning_rate,
-        warmup=config.warmup, arithmetic=config.arithmetic, resume=started, **(teacher | how),
+        warmup=config.warmup, arithmetic=config.arithmetic, degradation=config.degradation,
+        resume=started, **(teacher | how),
     )  # fmt: skip
     if started:
         card = checkpoint.load(folder / "last.pt").card
@@ -140,11 +161,17 @@ def folder_of(config: Comparison, name: str, seed: int) -> Path:
     return config.output / f"{config.network}_x{config.scale}_{config.steps}" / f"{slug}_{seed}"
 
 
+def protocol_of(config: Comparison) -> str:
+    """By which everything is judged."""
+    return protocol_name(PROTOCOL, config.degradation)
+
+
 def table(config: Comparison, figures: dict[str, dict[str, list[float]]]) -> Table:
     """Mean ± sd per set, and the difference to the best plain scheme of that set."""
     made = Table(
         title=f"{config.network} x{config.scale}, {config.steps} steps, {config.seeds} seeds: "
-        f"PSNR dB ({PROTOCOL}), mean ± sd; Δ to the best plain scheme with its 95 % interval",
+        f"PSNR dB ({protocol_of(config)}), mean ± sd; Δ to the best plain scheme with its 95 % "
+        "interval",
         title_justify="left",
     )
     made.add_column("scheme")
@@ -188,7 +215,7 @@ def plot(config: Comparison, names: list[str]) -> None:
         means = [fmean(r[i][1] for r in runs) for i in range(len(steps))]
         axis.plot(steps, means, marker="o", label=name)
     axis.set_xlabel("step")
-    axis.set_ylabel(f"{set_name(config.test[0])} ×{config.scale}, PSNR dB ({PROTOCOL})")
+    axis.set_ylabel(f"{set_name(config.test[0])} ×{config.scale}, PSNR dB ({protocol_of(config)})")
     axis.legend(frameon=False)
     axis.spines[["top", "right"]].set_visible(False)
     with atomic_output(config.output / "schemes.png") as temporary:

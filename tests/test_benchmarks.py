@@ -77,6 +77,17 @@ def test_training_schemes_are_judged_alike_and_not_trained_twice(photos):
     assert "holds a run with other options" in done.stderr
 
 
+def test_training_schemes_are_judged_on_images_degraded_as_in_training(photos):
+    figures = run(
+        "training_schemes.py", "--network", "sesr_m3", "--train", "photos", "--test", "photos",
+        "--degradation", "photo", "--teacher", "zoo:sesr_m5_photo_x2", "--steps", 10,
+        "--seeds", 2, "--only", "L1", "--only", "AIL, teacher sees degraded", "--output",
+        "degraded", cwd=photos,
+    )  # fmt: skip
+    assert figures["protocol"] == "Y-shave-s/photo-1"
+    assert [len(sets["photos"]) for sets in figures["psnr"].values()] == [2, 2]
+
+
 def test_training_speed_reports_its_ratios(photos):
     figures = run(
         "training_speed.py", "--network", "sesr_m3", "--teacher", "sesr_m3", "--train", "photos",
