@@ -90,9 +90,10 @@ class Found:
 
 def main(config: Survey) -> None:
     """Export every network and write the page."""
-    files = sorted(f for f in config.folder.iterdir() if f.suffix.lower() in ENDINGS)
+    files = [f for f in config.folder.iterdir() if f.suffix.lower() in ENDINGS]
     if not files:
         raise UsageError(f"{config.folder} holds no network: {', '.join(ENDINGS)}")
+    files.sort(key=lambda file: file.stat().st_size)  # the small ones are soon known
     sources = _sources(config.folder / "sources.tsv")
     kept = config.folder / "survey.json"
     every = json.loads(kept.read_text("utf-8")) if kept.exists() else {}
@@ -109,7 +110,7 @@ def main(config: Survey) -> None:
             every[file.name] = vars(found)
             with atomic_output(kept) as temporary:
                 temporary.write_text(json.dumps(every), encoding="utf-8")
-    networks = [Found(**every[file.name]) for file in files]
+    networks = [Found(**every[file.name]) for file in sorted(files)]
     if config.output:
         with atomic_output(config.output) as temporary:
             temporary.write_text(_page(networks, config.test), encoding="utf-8")

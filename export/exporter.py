@@ -18,9 +18,9 @@ from ailsr.export.graph.receptive_field import receptive_radius
 from ailsr.export.graph.rewrites import RewriteName, rewritten
 from ailsr.export.graph.sizes import small_graph
 from ailsr.export.image_sets import image_set
-from ailsr.export.int8.arithmetic import integer_output
 from ailsr.export.int8.methods import Int8Method, Int8Methods, Progress, precision_of
 from ailsr.export.int8.mixed_precision import means_of
+from ailsr.export.int8.probe import UnstableError, int8_probe
 from ailsr.export.reading.source import Source
 from ailsr.export.targets import TARGETS, TargetName, check_precision
 from ailsr.export.verification import (
@@ -165,8 +165,8 @@ class Exporter:
 
     def _int8_probe(self, method: Int8Method) -> Probe:
         if method not in self._int8_probes:
-            upscaled = integer_output(*self.int8.quantized(method), probe_image(*self.input_size))
-            self._int8_probes[method] = Probe.of(upscaled)
+            image = probe_image(*self.input_size)
+            self._int8_probes[method] = int8_probe(*self.int8.quantized(method), image)
         return self._int8_probes[method]
 
     def card(self, precision: Precision, pixels: PixelType) -> Card:
@@ -227,21 +227,24 @@ class Exporter:
 
         A method that was not enough for another target is tried all the same: that may have been
         its engine. One that was enough comes first, so that files hold the same numbers where they
-        can. Nothing but a PsnrDropError leads to the next method, for none mends an engine.
+        can. An EngineParityError ends it, for no method mends an engine.
         """
-        possible, drops = TARGETS[target].precisions, dict[Int8Method, float]()
+        possible, drops = TARGETS[target].precisions, dict[Int8Method, str]()
         for method in sorted(self.int8.order(precision), key=lambda m: m not in self._sufficient):
             if precision_of(method) not in possible:
                 continue
             try:
                 file = self.export_by(method, target, folder, pixels)
             except PsnrDropError as error:
-                drops[method] = error.psnr_drop
+                drops[method] = f"{error.psnr_drop:.3f}"
+                continue
+            except UnstableError:
+                drops[method] = "not known, for it depends on rounding,"
                 continue
             if file.precision == "int8":
                 self._sufficient.add(method)
             return file
-        losses = ", ".join(f"{drop:.3f} by {method}" for method, drop in drops.items())
+        losses = ", ".join(f"{drop} by {method}" for method, drop in drops.items())
         if "int8x16" not in possible:
             losses += f" ({TARGETS[target].title} has no int8x16)"
         allowed = MAX_PSNR_DROP[precision] if self.max_drop is None else self.max_drop

@@ -96,7 +96,8 @@ class Card:
 
     def to_json(self) -> str:
         """Compact JSON with sorted keys, so that equal cards are equal bytes."""
-        return documents.dump(asdict(self), compact=True)
+        probe = self.probe and self.probe.to_json()
+        return documents.dump(asdict(self) | {"probe": probe}, compact=True)
 
     @classmethod
     def of_file(cls, content: str | bytes | None, sealed: bool) -> Card | None:

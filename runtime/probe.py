@@ -10,13 +10,13 @@ this module, and ``tests/parity/probe.json`` holds the three together.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ailsr.runtime.rules import check, integer, items, text
+from ailsr.runtime.rules import check, integer, items, number, text
 
 Rgb = NDArray[np.uint8]
 
@@ -28,11 +28,15 @@ GRID = 4
 """Rows and columns of the grid over which samples are summed, each colour for itself."""
 CELL = 16
 """Side in pixels of the patterns that the image is made of."""
-WRONG_LEVELS = 8
+WITHIN_LEVELS = 8
 """Levels by which a sample may differ in an engine that rounds otherwise, such as one that computes
 an int8 file in float16."""
-WRONG_MEAN = 0.5
+WITHIN_MEAN = 0.5
 """Levels by which the mean of a cell of the grid may differ there."""
+MOST_LEVELS = 128
+"""Of ``within_levels``: a file that would need more tells nothing of its engine."""
+MOST_MEAN = 4.0
+"""Of ``within_mean``."""
 
 Verdict = Literal["exact", "within", "wrong"]
 
@@ -61,6 +65,11 @@ class Probe:
     """PLACES levels, two hexadecimal digits each"""
     sums: tuple[int, ...]
     """GRID · GRID · 3 sums of levels: by row, column, colour"""
+    within_levels: int = WITHIN_LEVELS
+    """Levels by which a sample may differ: more than usual in deep networks that multiply what is
+    lost by rounding."""
+    within_mean: float = WITHIN_MEAN
+    """Levels by which the mean of a cell of the grid may differ."""
 
     @classmethod
     def of(cls, upscaled: Rgb) -> Probe:
@@ -69,30 +78,45 @@ class Probe:
 
     @classmethod
     def of_json(cls, values: Any) -> Probe:  # noqa: ANN401
-        """The probe that ``dataclasses.asdict`` turned into ``values``. Raises ValueError."""
-        probe = cls(**check(values, _RULES, len(_RULES)))
+        """The probe that ``to_json`` turned into ``values``. Raises ValueError."""
+        probe = cls(**check(values, _RULES, required=2))
         if len(bytes.fromhex(probe.levels)) != PLACES:
             raise ValueError(f"not {PLACES} levels of two digits")
         return probe
+
+    def to_json(self) -> dict[str, Any]:
+        """Its fields, without those that are as usual."""
+        fields = asdict(self)
+        if self.within_levels == WITHIN_LEVELS:
+            del fields["within_levels"]
+        if self.within_mean == WITHIN_MEAN:
+            del fields["within_mean"]
+        return fields
 
     def fidelity(self, upscaled: Rgb) -> Fidelity:
         """The difference of ``upscaled`` [h, w, 3], an engine's answer, from the right one."""
         expected = np.frombuffer(bytes.fromhex(self.levels), np.uint8)
         most = int(np.abs(expected.astype(np.int16) - _at_places(upscaled)).max())
-        counts = _sums(np.ones_like(upscaled))
-        differences = np.abs(np.reshape(self.sums, counts.shape) - _sums(upscaled))
-        mean = float((differences / np.maximum(counts, 1)).max())
-        if most == 0 and not differences.any():
+        mean = self.mean_difference(upscaled)
+        if most == 0 and mean == 0:
             return Fidelity("exact", 0)
         levels = max(most, int(np.ceil(mean)))
-        wrong = most > WRONG_LEVELS or mean > WRONG_MEAN
+        wrong = most > self.within_levels or mean > self.within_mean
         return Fidelity("wrong" if wrong else "within", levels)
+
+    def mean_difference(self, upscaled: Rgb) -> float:
+        """The largest difference of the mean of a cell of the grid, in levels."""
+        counts = _sums(np.ones_like(upscaled))
+        differences = np.abs(np.reshape(self.sums, counts.shape) - _sums(upscaled))
+        return float((differences / np.maximum(counts, 1)).max())
 
 
 _SUMS = GRID * GRID * 3
 _RULES = {
     "levels": text(2 * PLACES),
     "sums": items(integer(0, 1 << 50), most=_SUMS, least=_SUMS),
+    "within_levels": integer(WITHIN_LEVELS, MOST_LEVELS),
+    "within_mean": number(WITHIN_MEAN, MOST_MEAN),
 }
 
 

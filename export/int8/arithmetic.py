@@ -17,14 +17,21 @@ from ailsr.export.graph.quantization import QParams, Quantization, quantize_bias
 from ailsr.export.int8.simulation import clamped, compute, convolve
 from ailsr.runtime.imaging.image import Rgb
 
+NEARLY_A_TIE = 2**-4
+"""Levels by which a value may be off before it is rounded, as float16 is for levels up to 255."""
 FLOAT32_INTEGERS = 2**24
 """Whole numbers below it, and their sums, are exact in float32."""
 
 
 @torch.inference_mode()
-def integer_output(graph: Graph, quantization: Quantization, image: Rgb) -> Rgb:
+def integer_output(
+    graph: Graph, quantization: Quantization, image: Rgb, random: torch.Generator | None = None
+) -> Rgb:
     """The result [scale * h, scale * w, 3] of ``graph`` for ``image`` [h, w, 3]. The size is free
-    but for graphs that resize to a size."""
+    but for graphs that resize to a size.
+
+    ``random`` moves each value by up to NEARLY_A_TIE before it is rounded.
+    """
     params = quantization.tensors
     start = torch.from_numpy(image.transpose(2, 0, 1)[None].astype(np.float32))
     start = start.contiguous(memory_format=torch.channels_last)
@@ -40,7 +47,7 @@ def integer_output(graph: Graph, quantization: Quantization, image: Rgb) -> Rgb:
             ]
             values = real[node.output] = clamped(compute(node, inputs), node)
             if quantization.leaves(graph, node.output):
-                levels[node.output] = _levels(values / output.scale, output)
+                levels[node.output] = _levels(values / output.scale, output, random)
             continue
         if isinstance(node, Conv):
             values = _convolved(node, levels[node.input], quantization)
@@ -48,7 +55,7 @@ def integer_output(graph: Graph, quantization: Quantization, image: Rgb) -> Rgb:
             inputs = [_numbers(levels[name], params[name]) for name in node.inputs]
             values = compute(node, inputs) / output.scale
         bounds = clamped(torch.tensor([-torch.inf, torch.inf]), node) / output.scale
-        levels[node.output] = _levels(values.clamp(*bounds.tolist()), output)
+        levels[node.output] = _levels(values.clamp(*bounds.tolist()), output, random)
         read_later = {name for later in graph.nodes[number + 1 :] for name in later.inputs}
         for name in set(node.inputs) - read_later:
             del levels[name]
@@ -70,8 +77,10 @@ def _convolved(node: Conv, levels: Tensor, quantization: Quantization) -> Tensor
     return sums.float() * torch.from_numpy(factor).reshape(-1, 1, 1)
 
 
-def _levels(values: Tensor, params: QParams) -> Tensor:
+def _levels(values: Tensor, params: QParams, random: torch.Generator | None) -> Tensor:
     """Of ``values`` in units of the scale."""
+    if random is not None:
+        values = values + (2 * torch.rand(values.shape, generator=random) - 1) * NEARLY_A_TIE
     return (values.round() + params.zero_point).clamp(0, 2**params.bits - 1)
 
 

@@ -31,6 +31,8 @@ COPYING = {
 def concat(reader: OnnxReader, node: onnx.NodeProto) -> None:
     attributes = attributes_of(node)
     axis = attributes["axis"]
+    if any(map(reader.is_constant, node.input)):
+        raise reader.unsupported(node, "with a constant image", "an image that is computed")
     if axis in (1, -3) and reader.is_image(node.input[0]):
         tensors = tuple(map(reader.tensor, node.input))
         if len({reader.shapes[tensor][1:] for tensor in tensors}) > 1:

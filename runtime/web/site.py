@@ -156,7 +156,7 @@ def _entry(upscaler: Upscaler, address: str) -> dict[str, Any]:
         "channels_last": engine.channels_last,
         "input": asdict(engine.encoding.input),
         "output": asdict(engine.encoding.output),
-        "probe": asdict(probe) if probe else None,
+        "probe": probe.to_json() if probe else None,
     }
 
 

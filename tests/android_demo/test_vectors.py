@@ -113,5 +113,6 @@ def test_answers_to_the_probe_are_judged_as_by_the_runtime(ask, tmp_path):
         right = probe_image(*size).repeat(scale, axis=0).repeat(scale, axis=1)
         upscaled = tmp_path / f"{number}.png"
         image.write(np.ascontiguousarray(vectors.CHANGES[case["change"]](right)), upscaled)
-        questions.append({"ask": "fidelity", "probe": probe, "upscaled": str(upscaled)})
+        own = {**probe, **vectors.tolerance(case)}
+        questions.append({"ask": "fidelity", "probe": own, "upscaled": str(upscaled)})
     assert ask(*questions) == [{name: v[name] for name in ("verdict", "levels")} for v in cases]

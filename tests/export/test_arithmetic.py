@@ -6,11 +6,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from ailsr.export.exporter import Exporter
 from ailsr.export.graph import weights
-from ailsr.export.graph.graph import Conv
+from ailsr.export.graph.graph import Conv, Graph
+from ailsr.export.graph.quantization import PIXELS, QParams, Quantization
 from ailsr.export.int8.arithmetic import integer_output
+from ailsr.export.int8.methods import QuantizedGraph
+from ailsr.export.int8.probe import UnstableError, int8_probe
 from ailsr.export.reading.source import open_source
 from ailsr.runtime import load
 from ailsr.runtime.probe import Probe, probe_image
@@ -101,6 +105,50 @@ def test_the_probe_catches_saturation_and_pairs_of_today_have_none(work, monkeyp
     exact, found = answers()
     fidelity = Probe.of(exact).fidelity(found)
     assert fidelity.verdict == "wrong" and fidelity.levels > 8
+
+
+def chaotic(layers: int) -> QuantizedGraph:
+    """A network of ×1 that enlarges what is lost by rounding 1.9^layers-fold: the function
+    0.95 · (1 - |2x - 1|), again and again."""
+    one = np.eye(3, dtype=np.float32)
+    forth = np.concatenate([1.9 * one, 3.8 * one])[:, :, None, None]  # relu(1.9x), relu(3.8x - 1.9)
+    back = np.concatenate([one, -one], axis=1)[:, :, None, None]
+    nodes, tensors, name = list[Conv](), {"image": PIXELS}, "image"
+    for layer in range(layers):
+        wide, folded = f"wide {layer}", f"folded {layer}"
+        bias = np.repeat(np.float32([0, -1.9]), 3)
+        nodes.append(Conv(name, wide, forth, bias, clamp=(0.0, np.inf)))
+        nodes.append(Conv(wide, folded, back, np.zeros(3, np.float32), clamp=(0.0, 1.0)))
+        tensors |= {wide: QParams.of_range(0, 2), folded: PIXELS}
+        name = folded
+    graph = Graph(tuple(nodes), (3, *SIZE), output=name)
+    return QuantizedGraph(graph, Quantization(tensors))
+
+
+def test_the_probe_has_the_tolerance_of_the_network():
+    """Engines that round otherwise pass, those that compute something else do not."""
+    image = probe_image(*SIZE)
+    graph, quantization = chaotic(3)
+    probe = int8_probe(graph, quantization, image)
+    assert 8 < probe.within_levels < 32 and probe.within_mean > 0.5
+    other = integer_output(graph, quantization, image, torch.Generator().manual_seed(9))
+    assert probe.fidelity(other).verdict == "within"
+    usual = replace(probe, within_levels=8, within_mean=0.5)
+    assert usual.fidelity(other).verdict == "wrong"
+    swapped = integer_output(graph, quantization, image[..., ::-1].copy())
+    assert probe.fidelity(swapped).verdict == "wrong"
+    shifted = integer_output(graph, quantization, np.roll(image, 1, axis=0))
+    assert probe.fidelity(shifted).verdict == "wrong"
+    with pytest.raises(UnstableError, match="depends on how sums are rounded"):
+        int8_probe(*chaotic(8), image)
+
+
+def test_the_zoo_has_the_usual_tolerance(work):
+    """So that its files hold the bytes that they held before."""
+    image = probe_image(*SIZE)
+    graph, quantization = work.int8.quantized("correction")
+    expected = Probe.of(integer_output(graph, quantization, image))
+    assert int8_probe(graph, quantization, image) == expected
 
 
 def test_a_missing_border_and_a_swapped_colour_order_are_wrong(work):

@@ -43,6 +43,11 @@ def read(name: str) -> list[dict]:
     return json.loads((FOLDER / f"{name}.json").read_text())
 
 
+def tolerance(case: dict) -> dict:
+    """The fields of a probe with those of a ``case`` of probe.json, where it has any."""
+    return {name: case[name] for name in ("within_levels", "within_mean") if name in case}
+
+
 def tiles(picture, windows, radius):
     """[start, stop, first, last] of each row and column of tiles; None: no window has room."""
     card = Card("any", 1, "rgb", "float32", "float32", windows[0], radius, other_sizes=windows[1:])

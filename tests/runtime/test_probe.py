@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from parity import vectors
 
 from ailsr.runtime import load
+from ailsr.runtime.card import Card
 from ailsr.runtime.commands import bench, compare, show
 from ailsr.runtime.errors import ModelError
 from ailsr.runtime.probe import Probe, probe_image
@@ -40,7 +42,8 @@ def test_an_answer_is_condensed_the_same_everywhere(case):
 @pytest.mark.parametrize("case", VECTORS["fidelity"], ids=lambda case: case["change"])
 def test_verdicts_are_the_same_everywhere(case):
     right = enlarged(case["height"], case["width"], case["scale"])
-    fidelity = Probe.of(right).fidelity(vectors.CHANGES[case["change"]](right))
+    probe = replace(Probe.of(right), **vectors.tolerance(case))
+    fidelity = probe.fidelity(vectors.CHANGES[case["change"]](right))
     assert (fidelity.verdict, fidelity.levels) == (case["verdict"], case["levels"])
 
 
@@ -62,6 +65,14 @@ def files(write_network, tmp_path):
         name: write_network("onnx int8 uint8", SIZE, probe=probe).rename(tmp_path / f"{name}.onnx")
         for name, probe in kinds.items()
     }
+
+
+def test_a_card_holds_a_tolerance_only_where_it_is_not_the_usual_one():
+    usual = Probe.of(enlarged(*SIZE, 2))
+    assert set(usual.to_json()) == {"levels", "sums"}
+    own = replace(usual, within_levels=31, within_mean=1.25)
+    card = Card("n", 2, "rgb", "int8", "uint8", SIZE, 1, probe=own)
+    assert Card.from_json(card.to_json()).probe == own
 
 
 def run(cli, *arguments: object) -> int:
@@ -127,8 +138,6 @@ def test_compare_tells_a_change_of_fidelity(files, tmp_path, capsys):
     ],
 )
 def test_a_probe_that_is_none_is_refused(write_network, probe, tmp_path):
-    from ailsr.runtime.card import Card
-
     card = json.loads(Card("n", 2, "rgb", "int8", "uint8", SIZE, 1).to_json()) | {"probe": probe}
     with pytest.raises(ModelError, match="card cannot be read"):
         Card.from_json(json.dumps(card))

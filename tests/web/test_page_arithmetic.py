@@ -145,7 +145,8 @@ def test_fidelity_is_that_of_the_runtime(in_node):
         expected.append({"verdict": "exact", "levels": 0})
     for case in PARITY["fidelity"]:
         size = case["height"], case["width"], case["scale"]
-        cases.append([probes[size], as_picture(vectors.CHANGES[case["change"]](repeated(*size)))])
+        probe = {**probes[size], **vectors.tolerance(case)}
+        cases.append([probe, as_picture(vectors.CHANGES[case["change"]](repeated(*size)))])
         expected.append({"verdict": case["verdict"], "levels": case["levels"]})
     assert in_node("probe", "fidelity", cases) == expected
 

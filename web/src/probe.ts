@@ -10,8 +10,8 @@ const PLACES = 384;
 const BORDER = 64;
 const GRID = 4;
 const CELL = 16;
-const WRONG_LEVELS = 8;
-const WRONG_MEAN = 0.5;
+const WITHIN_LEVELS = 8;
+const WITHIN_MEAN = 0.5;
 
 /** The right answer of a file at its own input size, as its card has it. */
 export interface Probe {
@@ -19,6 +19,10 @@ export interface Probe {
   levels: string;
   /** GRID · GRID · 3 sums of levels: by row, column, colour. */
   sums: readonly number[];
+  /** Levels by which a sample may differ, 8 where it is not said. */
+  within_levels?: number;
+  /** Levels by which the mean of a cell of the grid may differ, a half where it is not said. */
+  within_mean?: number;
 }
 
 /** The test image: cells that are flat, ramps, edges, stripes or grain. */
@@ -42,7 +46,8 @@ export function fidelity(probe: Probe, upscaled: Picture): Fidelity {
     mean = Math.max(mean, Math.abs(probe.sums[index]! - sum) / Math.max(count, 1));
   }
   if (most === 0 && mean === 0) return { verdict: "exact", levels: 0 };
-  const wrong = most > WRONG_LEVELS || mean > WRONG_MEAN;
+  const { within_levels = WITHIN_LEVELS, within_mean = WITHIN_MEAN } = probe;
+  const wrong = most > within_levels || mean > within_mean;
   return { verdict: wrong ? "wrong" : "within", levels: Math.max(most, Math.ceil(mean)) };
 }
 

@@ -12,8 +12,10 @@ public final class Probe {
   private static final int BORDER = 64; // of these, on the border of the image
   private static final int GRID = 4; // rows and columns over which samples are summed
   private static final int CELL = 16; // side of the patterns that the image is made of
-  private static final int WRONG_LEVELS = 8; // more is no rounding, not even that of float16
-  private static final double WRONG_MEAN = 0.5; // of a cell of the grid
+  private static final int WITHIN_LEVELS = 8; // more is no rounding, not even that of float16
+  private static final double WITHIN_MEAN = 0.5; // of a cell of the grid
+  private static final int MOST_LEVELS = 128;
+  private static final double MOST_MEAN = 4;
 
   /** Of {@link #PLACES} samples. */
   private final byte[] levels;
@@ -21,14 +23,15 @@ public final class Probe {
   /** Of the levels in each cell of the grid, by row, column, colour. */
   private final long[] sums;
 
-  private Probe(byte[] levels, long[] sums) {
+  /** Levels by which a sample may differ, and the mean of a cell of the grid. */
+  private final int withinLevels;
+  private final double withinMean;
+
+  private Probe(byte[] levels, long[] sums, int withinLevels, double withinMean) {
     this.levels = levels;
     this.sums = sums;
-  }
-
-  /** The probe whose answer is {@code upscaled}. */
-  static Probe of(Picture upscaled) {
-    return new Probe(atPlaces(upscaled), sums(upscaled));
+    this.withinLevels = withinLevels;
+    this.withinMean = withinMean;
   }
 
   /** The one in a card. Throws AilsrException when it is none. */
@@ -50,27 +53,34 @@ public final class Probe {
       }
       sums[i] = (Long) numbers.get(i);
     }
-    return new Probe(levels, sums);
+    int withinLevels = fields.given("within_levels")
+        ? fields.integer("within_levels", WITHIN_LEVELS, MOST_LEVELS) : WITHIN_LEVELS;
+    double withinMean = fields.given("within_mean") ? fields.number("within_mean") : WITHIN_MEAN;
+    if (withinMean < WITHIN_MEAN || withinMean > MOST_MEAN) {
+      throw new AilsrException("a probe whose 'within_mean' is " + withinMean);
+    }
+    return new Probe(levels, sums, withinLevels, withinMean);
   }
 
   /** How {@code upscaled}, an engine's answer, differs from the right one. */
   Fidelity fidelity(Picture upscaled) {
-    Probe answer = of(upscaled);
+    byte[] found = atPlaces(upscaled);
     int most = 0;
     for (int i = 0; i < PLACES; i++) {
-      most = Math.max(most, Math.abs((levels[i] & 0xff) - (answer.levels[i] & 0xff)));
+      most = Math.max(most, Math.abs((levels[i] & 0xff) - (found[i] & 0xff)));
     }
+    long[] foundSums = sums(upscaled);
     double mean = 0;
     for (int i = 0; i < sums.length; i++) {
       int cell = i / Picture.CHANNELS;
       long samples = (long) side(upscaled.height(), cell / GRID)
           * side(upscaled.width(), cell % GRID);
       mean = Math.max(
-          mean, (double) Math.abs(sums[i] - answer.sums[i]) / Math.max(samples, 1));
+          mean, (double) Math.abs(sums[i] - foundSums[i]) / Math.max(samples, 1));
     }
     int largest = Math.max(most, (int) Math.ceil(mean));
     Fidelity.Verdict verdict = largest == 0 ? Fidelity.Verdict.EXACT
-        : most <= WRONG_LEVELS && mean <= WRONG_MEAN ? Fidelity.Verdict.WITHIN
+        : most <= withinLevels && mean <= withinMean ? Fidelity.Verdict.WITHIN
         : Fidelity.Verdict.WRONG;
     return new Fidelity(verdict, largest);
   }
