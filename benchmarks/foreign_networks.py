@@ -38,12 +38,13 @@ EXPORT = Path(sys.executable).with_name("ailsr-export")
 PAGE = """# Networks of others
 
 {taken} of {count} networks by their authors' own code and weights are taken by `ailsr-export` and
-equal their original; of these, {int8} lose at most {drop} dB in int8. Nothing of
-theirs is part of this project.
+equal their original. Of {tried} of these that were tried in int8, {int8} lose at most {drop} dB.
+Nothing of theirs is part of this project.
 
-Written by `benchmarks/foreign_networks.py`, {day}, on {cpu}: PSNR of the float32 file on
-{test} ({protocol}), largest difference of a sample from the original in grey levels, loss of the
-int8 TFLite file, and seconds of both exports, verified, on a machine that was also at other work.
+Written by `python benchmarks/foreign_networks.py`, {day}, on {cpu}: PSNR of the float32 file on
+{test} ({protocol}; in tiles of {sizes} pixels), largest difference of a sample from the
+original in grey levels, loss of the int8 TFLite file, and seconds of both exports, verified, on a
+machine that was also at other work.
 
 """
 
@@ -81,6 +82,8 @@ class Found:
     int8: dict[str, Any] = field(default_factory=dict)
     """The int8 file, or the ``reason`` that there is none."""
     protocol: str = ""
+    size: str = ""
+    """Input size of the files."""
 
     @property
     def is_near(self) -> bool:
@@ -140,6 +143,7 @@ def _in_float32(file: Path, source: dict[str, str], config: Survey) -> Found:
         report.get("error") or "; ".join(refused["reason"] for refused in report["refused"]),
         report.get("files", []),
         protocol=report.get("protocol", ""),
+        size=config.size,
     )
 
 
@@ -177,12 +181,14 @@ def _page(every: list[Found], test: Path) -> str:
     head = PAGE.format(
         taken=len(taken),
         count=len(every),
+        tried=sum(bool(network.int8) for network in taken),
         int8=sum(network.is_near for network in taken),
         drop=MAX_PSNR_DROP["int8"],
         day=date.today().isoformat(),
         cpu=Host.here().cpu,
         test=test.parent.name if test.name == "HR" else test.name,
         protocol=next((network.protocol for network in taken), ""),
+        sizes=" or ".join(sorted({network.size for network in taken})),
     )
     lines = [
         "| network | from | licence | PSNR, dB | difference | int8 loss, dB | int8 by | s |",

@@ -127,6 +127,10 @@ def test_a_clamp_behind_the_pixel_shuffle_is_fused_before_it():
         (nn.ConvTranspose2d(3, 3, 3, 2), r"ConvTranspose that makes 27x35 of 13x17 .* use a padd"),
         (nn.Upsample(scale_factor=1.5), r"Resize nearest .* use a whole factor"),
         (nn.CircularPad2d(1), r"Pad wrap .* use reflect, replicate or constant padding"),
+        (
+            lambda x: torch.cat([x, torch.linspace(0, 1, 17).expand(1, 1, 13, 17)], 1),
+            r"Concat with a constant image .* use an image that is computed",
+        ),
         (lambda x: x.flip(3), r"Slice moving samples as here .* use nn.functional.pixel_shuffle"),
     ],
 )
