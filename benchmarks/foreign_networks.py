@@ -37,14 +37,14 @@ ENDINGS = (".onnx", ".pt2", ".pth", ".safetensors", ".ckpt")
 EXPORT = Path(sys.executable).with_name("ailsr-export")
 PAGE = """# Networks of others
 
-{taken} of {count} networks by their authors' own code and weights are taken by `ailsr-export` and
-equal their original. Of {tried} of these that were tried in int8, {int8} lose at most {drop} dB.
+{taken} of {count} networks by their authors' own code and weights are taken by `ailsr-export FILE`
+and equal their original. Of {tried} of these that were tried in int8, {int8} lose at most {drop} dB.
 Nothing of theirs is part of this project.
 
-Written by `python benchmarks/foreign_networks.py`, {day}, on {cpu}: PSNR of the float32 file on
-{test} ({protocol}; in tiles of {sizes} pixels), largest difference of a sample from the
-original in grey levels, loss of the int8 TFLite file, and seconds of both exports, verified, on a
-machine that was also at other work.
+Written by `python benchmarks/foreign_networks.py`, {day}, on {cpu}:
+PSNR of the float32 file on {test} ({protocol}; in tiles of {sizes} pixels),
+largest difference of a sample from the original in grey levels, loss of the int8 TFLite file, and
+seconds of both exports, verified, on a machine that was also at other work.
 
 """
 
