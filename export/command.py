@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ailsr.export.options import ALL, ExportConfig
 from ailsr.export.report import RefusedFile, Report, document, print_table, warnings
-from ailsr.export.targets import TARGETS, check_installed, check_precision
+from ailsr.export.targets import TARGETS, check_installed, check_layout, check_precision
 from ailsr.runtime.anatomy.anatomy import Anatomy
 from ailsr.runtime.anatomy.lint import Lint, lint, reads
 from ailsr.runtime.anatomy.lint_rules import DelegateName
@@ -90,16 +90,19 @@ def export(config: ExportConfig, progress: Progress) -> Report:
         rewrites=config.rewrite,
         fall_back=config.int8x16 and "int8x16" not in config.precisions,
         qat_steps=config.qat,
+        layout=config.layout,
         progress=progress,
     )
     pixels = config.io or "uint8"
     wanted = [
         (target, precision)
         for target, precision in product(config.targets, config.precisions)
-        if ALL not in config.target or precision in TARGETS[target].precisions
+        if ALL not in config.target
+        or (precision in TARGETS[target].precisions and config.layout in TARGETS[target].layouts)
     ]
     for target, precision in wanted:
         check_precision(target, precision)
+        check_layout(target, config.layout)
         path = exporter.path(target, precision, config.output)
         if path.exists() and path.samefile(model):
             raise UsageError(

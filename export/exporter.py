@@ -11,8 +11,9 @@ from functools import cached_property
 from pathlib import Path
 
 from ailsr.export import targets
+from ailsr.export.graph.alpha import with_alpha
 from ailsr.export.graph.graph import Graph
-from ailsr.export.graph.passes import with_separate_pixels
+from ailsr.export.graph.passes import on_levels, with_separate_pixels
 from ailsr.export.graph.quantization import BITS, Quantization, quantization_of
 from ailsr.export.graph.receptive_field import receptive_radius
 from ailsr.export.graph.rewrites import RewriteName, rewritten
@@ -22,7 +23,7 @@ from ailsr.export.int8.methods import Int8Method, Int8Methods, Progress, precisi
 from ailsr.export.int8.mixed_precision import means_of
 from ailsr.export.int8.probe import UnstableError, int8_probe
 from ailsr.export.reading.source import Source
-from ailsr.export.targets import TARGETS, TargetName, check_precision
+from ailsr.export.targets import TARGETS, TargetName, check_layout, check_precision
 from ailsr.export.verification import (
     ADVICE,
     MAX_PSNR_DROP,
@@ -32,7 +33,8 @@ from ailsr.export.verification import (
 )
 from ailsr.runtime.anatomy.anatomy import Anatomy
 from ailsr.runtime.anatomy.registry import anatomy
-from ailsr.runtime.card import Card, PixelType, Precision
+from ailsr.runtime.card import Card, Layout, PixelType, Precision
+from ailsr.runtime.engines.layouts import CHANNELS, Levels, probe_answer, probe_levels
 from ailsr.runtime.engines.pixels import from_pixels, to_pixels
 from ailsr.runtime.errors import AilsrError, ParityError, UsageError
 from ailsr.runtime.files import atomic_output, remove, size_bytes
@@ -76,17 +78,20 @@ class Exporter:
         rewrites: Sequence[RewriteName] = (),
         fall_back: bool = True,
         qat_steps: int = 0,
+        layout: Layout = "rgb",
         progress: Progress = lambda doing, done, total: None,
     ) -> None:
         """``calibration`` and ``images`` are folders of images, None the default ones;
         ``rewrites`` are applied to the graph; files can take each of ``other_sizes``, too.
+        ``layout`` is that of the files' input and output.
 
         ``fall_back`` and ``qat_steps`` are those of ``Int8Methods``.
 
-        Raises UsageError for an input size that is too small, ImageError for a folder without
-        images.
+        Raises UsageError for an input size that is too small and for a layout that the network
+        has not, ImageError for a folder without images.
         """
-        self.source = source
+        self.source = source = source.in_layout(layout)
+        self.layout: Layout = layout
         default = default_input_size(source.scale, source.multiple)
         self.input_size = input_size or source.input_size or default
         if (other_sizes and source.input_size) or source.input_size not in (None, self.input_size):
@@ -126,14 +131,18 @@ class Exporter:
 
     @cached_property
     def graph(self) -> Graph:
-        """The network for float files."""
+        """The network for float files, in levels."""
+        return on_levels(self._traced)
+
+    @cached_property
+    def _traced(self) -> Graph:
         self._progress("tracing the network", 0, None)
         return rewritten(self.source.graph(self.input_size), self.rewrites)
 
     @cached_property
     def int8(self) -> Int8Methods:
         """The network quantised, for int8 files."""
-        graph = with_separate_pixels(self.graph)
+        graph = with_separate_pixels(self._traced)
         return Int8Methods(
             graph,
             self.calibration_images,
@@ -142,6 +151,7 @@ class Exporter:
             max_drop=MAX_PSNR_DROP["int8"] if self.max_drop is None else self.max_drop,
             fall_back=self._fall_back,
             qat_steps=self._qat_steps,
+            layout=self._computed,
         )
 
     def _graph_for_int8(self, size: Size) -> Graph:
@@ -150,7 +160,7 @@ class Exporter:
     @cached_property
     def reference(self) -> Reference:
         """The network's own results on the verification images."""
-        card = self.card("float32", "float32")
+        card = replace(self.card("float32", "float32"), layout=self._computed)
         return Reference(self.source.run, card, self.images, self._ticks("running the network"))
 
     def check_quality(self) -> None:
@@ -160,13 +170,23 @@ class Exporter:
     @cached_property
     def _probe(self) -> Probe:
         """Of float files."""
-        upscaled = self.source.run(to_pixels(probe_image(*self.input_size), "float32"))
-        return Probe.of(from_pixels(upscaled, "float32"))
+        upscaled = self.source.run(to_pixels(self._probe_levels, "float32"))
+        return Probe.of(probe_answer(from_pixels(upscaled, "float32"), self._computed))
+
+    @property
+    def _computed(self) -> Layout:
+        """The layout that the network itself has: RGB for RGBA."""
+        return self.layout if CHANNELS[self.layout] == 1 else "rgb"
+
+    @property
+    def _probe_levels(self) -> Levels:
+        return probe_levels(probe_image(*self.input_size), self._computed)
 
     def _int8_probe(self, method: Int8Method) -> Probe:
         if method not in self._int8_probes:
-            image = probe_image(*self.input_size)
-            self._int8_probes[method] = int8_probe(*self.int8.quantized(method), image)
+            self._int8_probes[method] = int8_probe(
+                *self.int8.quantized(method), self._probe_levels, self._computed
+            )
         return self._int8_probes[method]
 
     def card(self, precision: Precision, pixels: PixelType) -> Card:
@@ -178,6 +198,7 @@ class Exporter:
             color=source.color,
             precision=precision,
             pixels=pixels,
+            layout=self.layout,
             input_size=self.input_size,
             other_sizes=self.other_sizes,
             radius=min(UNKNOWN_RADIUS, min(self.input_size) // 4) if radius is None else radius,
@@ -192,8 +213,10 @@ class Exporter:
         )
 
     def path(self, target: TargetName, precision: Precision, folder: Path) -> Path:
-        """The file of ``export``: ``folder``/<network>_x<scale>_<precision>.<ending>."""
-        name = f"{self.source.name}_x{self.source.scale}_{precision}"
+        """The file of ``export``: ``folder``/<network>_x<scale>_<precision>.<ending>, with the
+        layout before the precision where that is not RGB."""
+        layout = "" if self.layout == "rgb" else f"{self.layout}_"
+        name = f"{self.source.name}_x{self.source.scale}_{layout}{precision}"
         return folder / f"{name}{TARGETS[target].ending}"
 
     def export(
@@ -207,6 +230,7 @@ class Exporter:
         or nothing: one of an earlier run is not left to be taken for it.
         """
         check_precision(target, precision)
+        check_layout(target, self.layout)
         path = self.path(target, precision, folder)
         try:
             if precision in BITS:
@@ -266,7 +290,7 @@ class Exporter:
         path = self.path(target, precision_of(method), folder)
         means = means_of(method, graph, quantization)
         card = replace(self.card(precision_of(method), "uint8"), means=means)
-        targets.write(target, graph, card, path, quantization)
+        self._write(target, graph, card, path, quantization)
         return path
 
     def uncalibrated_anatomy(
@@ -281,7 +305,7 @@ class Exporter:
         card = self.card(precision, pixels if precision in BITS else "float32")
         with tempfile.TemporaryDirectory() as folder:
             path = self.path(target, precision, Path(folder))
-            targets.write(target, graph, card, path, quantization)
+            self._write(target, graph, card, path, quantization)
             return anatomy(str(path))
 
     def _export(
@@ -301,11 +325,11 @@ class Exporter:
         reference = self.reference
         tick = self._ticks(f"verifying {path.name}")
         with atomic_output(path) as temporary:
-            targets.write(target, graph, card, temporary, quantization)
+            self._write(target, graph, card, temporary, quantization)
             verified = reference.verify(temporary, precision, self.max_drop, tick)
             if math.isfinite(verified.psnr):
                 card = replace(card, psnr={self.images.name: round(verified.psnr, 3)})
-                targets.write(target, graph, card, temporary, quantization)
+                self._write(target, graph, card, temporary, quantization)
         return ExportedFile(
             str(path),
             target,
@@ -316,6 +340,18 @@ class Exporter:
             verified.psnr_drop,
             verified.difference,
         )
+
+    def _write(
+        self,
+        target: TargetName,
+        graph: Graph,
+        card: Card,
+        path: Path,
+        quantization: Quantization | None,
+    ) -> None:
+        if self.layout == "rgba":
+            graph, quantization = with_alpha(graph, quantization)
+        targets.write(target, graph, card, path, quantization)
 
     def _ticks(self, doing: str) -> Callable[[], None]:
         """A function that reports one more image done each time it is called."""

@@ -12,8 +12,9 @@ import typer
 from ailsr.export.graph.rewrites import RewriteName
 from ailsr.export.targets import PRECISIONS, TARGETS, TargetName
 from ailsr.runtime.anatomy.lint_rules import DELEGATES, DelegateName
-from ailsr.runtime.card import PixelType, Precision
+from ailsr.runtime.card import Layout, PixelType, Precision
 from ailsr.runtime.engines.encoding import RANGES, Channels, Encoding, Range, encodings
+from ailsr.runtime.engines.layouts import CHANNELS
 from ailsr.runtime.errors import UsageError
 from ailsr.runtime.sides import parse_sides
 
@@ -28,8 +29,8 @@ class ExportConfig:
 
     Every file is run on real images and compared with the network before it is reported; one
     that is not good enough is not written: the others are, and the exit code is 1. A file takes
-    one RGB image of a fixed size and returns one RGB image; ailsr-upscale and ailsr.runtime
-    cut larger images into tiles.
+    one image of a fixed size and returns one, both RGB unless --layout says otherwise;
+    ailsr-upscale and ailsr.runtime cut larger images into tiles.
 
     Examples:
 
@@ -136,6 +137,15 @@ class ExportConfig:
             show_default="uint8",
         ),
     ] = None
+    layout: Annotated[
+        Layout,
+        typer.Option(
+            help="Channels of the files' input and output. rgba: as bitmaps of Android and "
+            "browsers have them, alpha ignored and 255 in the result. y: one plane of luma, as "
+            "video decoders give it (16 to 235), for networks of luma; y-full: one of full range, "
+            "0 to 255. Core ML files take images and have rgb alone.",
+        ),
+    ] = "rgb"
     input_size: Annotated[
         list[str],
         typer.Option(
@@ -257,6 +267,9 @@ class ExportConfig:
             raise UsageError(
                 f"--io {self.io} is for int8 files: add --precision int8, or leave --io out"
             )
+        for unfit, is_given in (("--io float32", self.io == "float32"), ("--qat", self.qat > 0)):
+            if is_given and CHANNELS[self.layout] == 1:
+                raise UsageError(f"{unfit} is not for --layout {self.layout}: leave it out")
         if self.sensitivity and "int8" not in self.precisions:
             raise UsageError("--sensitivity is of int8: add --precision int8, or leave it out")
         for delegate in self.lint:

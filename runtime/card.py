@@ -35,6 +35,10 @@ weights are such that no CPU's arithmetic saturates."""
 Precision = Literal["float32", "float16", "int8", "int8x16"]
 """int8x16: weights of 8 bits, activations of 16."""
 PixelType = Literal["float32", "uint8", "int8"]
+Layout = Literal["rgb", "rgba", "y", "y-full"]
+"""Channels of input and output in their order. ``rgba``: alpha is ignored, and comes out opaque.
+``y``: the luma of BT.601 in studio range, of which 8 bits hold 16 to 235; ``y-full``: that of full
+range, 0 to 255, as JPEG has it."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class Card:
     scale: int
     """Output pixels per input pixel along each side."""
     color: Literal["rgb", "y"]
-    """Colour space of the network inside; every file takes and returns RGB."""
+    """Colour space of the network inside; ``layout`` is that of the file."""
     precision: Precision
     pixels: PixelType
     """Element type of input and output: float32 holds [0, 1], uint8 [0, 255], int8 [-128, 127]."""
@@ -70,8 +74,8 @@ class Card:
     ailsr_version: str | None = None
     probe: Probe | None = None
     """The right answer to the probe image at ``input_size``."""
-    layout: Literal["rgb"] = "rgb"
-    """Channels of input and output in their order; a reader refuses a layout that it lacks."""
+    layout: Layout = "rgb"
+    """Channels of input and output; a reader refuses a layout that it lacks."""
     input_range: str | None = None
     """Range that the network inside was made for, where it is not [0, 1]: the file converts."""
     output_range: str | None = None
@@ -156,7 +160,7 @@ _FIELDS: dict[str, Rule] = {
     "checkpoint_sha256": optional(text()),
     "ailsr_version": optional(text()),
     "probe": optional(Probe.of_json),
-    "layout": one_of("rgb"),
+    "layout": one_of(*get_args(Layout)),
     "input_range": optional(text()),
     "output_range": optional(text()),
     "degradation": optional(text()),

@@ -201,6 +201,8 @@ class Graph:
     input_shape: Shape
     input: str = "image"
     output: str = "upscaled"
+    ends: Clamp = (0.0, 1.0)
+    """The numbers that the levels 0 and 255 of input and output stand for."""
     shapes: dict[str, Shape] = field(init=False, compare=False)
     """Shape of every tensor."""
 

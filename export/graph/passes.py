@@ -114,6 +114,21 @@ def in_unit_range(
     return [before, *nodes, after], before.input, after.output
 
 
+def on_levels(graph: Graph) -> Graph:
+    """An equal graph for float files, which takes and returns levels in [0, 1]."""
+    low, high = graph.ends
+    if graph.ends == (0, 1):
+        return graph
+    channels = graph.input_shape[0]
+    input, output = f"{graph.input}_levels", f"{graph.output}_levels"
+    before = ChannelMap.in_place(channels, high - low, low).conv(input, graph.input)
+    scale, offset = 1 / (high - low), -low / (high - low)
+    after = ChannelMap.in_place(channels, scale, offset).conv(graph.output, output)
+    nodes, end = optimized([before, *graph.nodes, after], output)
+    names = {input: graph.input, end: graph.output, graph.input: f"{graph.input}_numbers"}
+    return replace(graph, nodes=tuple(renamed(nodes, names)), ends=(0.0, 1.0))
+
+
 def _is_homogeneous(node: Node) -> bool:
     """f(c x) = c f(x) for c > 0, once biases and bounds are multiplied by c too."""
     match node:

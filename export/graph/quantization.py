@@ -97,9 +97,19 @@ class QParams:
 
 
 PIXELS = QParams(float(np.float32(1 / 255)), 0)
-"""uint8 pixels of [0, 1]: the input and, pinned, the output of every file."""
+"""uint8 pixels of [0, 1]: the input and, pinned, the output of every file of RGB."""
 WIDE_PIXELS = QParams(float(np.float32(1 / 255 / 2**7)), 2**15, 16)
 """The same in 16 bits: every pixel is a level."""
+
+
+def pixels_of(graph: Graph, bits: Bits = 8) -> QParams:
+    """The parameters of the input and the output of ``graph``: PIXELS or WIDE_PIXELS, or their
+    like for other ``ends``."""
+    low, high = graph.ends
+    scale = float(np.float32((high - low) / 255))
+    if bits == 16:
+        return QParams(scale / 2**7, 2**15, 16)
+    return QParams(scale, round(-low / scale))
 
 
 FIXED: dict[Function, QParams] = {"sigmoid": QParams(1 / 256, 0), "tanh": QParams(1 / 128, 128)}
@@ -154,7 +164,7 @@ def quantization_of(graph: Graph, ranges: Mapping[str, Range], bits: Bits = 8) -
     members: dict[str, list[Node]] = {}
     for node in graph.nodes:
         members.setdefault(group[node.output], []).append(node)
-    pixels = PIXELS if bits == 8 else WIDE_PIXELS
+    pixels = pixels_of(graph, bits)
     params = {group[graph.input]: pixels, group[graph.output]: pixels}
     for node in graph.nodes:
         if group[node.output] in params:

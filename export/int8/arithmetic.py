@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from ailsr.export.graph.graph import Conv, Graph
-from ailsr.export.graph.quantization import QParams, Quantization, quantize_bias
+from ailsr.export.graph.quantization import QParams, Quantization, pixels_of, quantize_bias
 from ailsr.export.int8.simulation import clamped, compute, convolve
-from ailsr.runtime.imaging.image import Rgb
+from ailsr.runtime.engines.layouts import Levels
 
 NEARLY_A_TIE = 2**-4
 """Levels by which a value may be off before it is rounded, as float16 is for levels up to 255."""
@@ -25,9 +25,9 @@ FLOAT32_INTEGERS = 2**24
 
 @torch.inference_mode()
 def integer_output(
-    graph: Graph, quantization: Quantization, image: Rgb, random: torch.Generator | None = None
-) -> Rgb:
-    """The result [scale * h, scale * w, 3] of ``graph`` for ``image`` [h, w, 3]. The size is free
+    graph: Graph, quantization: Quantization, image: Levels, random: torch.Generator | None = None
+) -> Levels:
+    """The result [scale * h, scale * w, C] of ``graph`` for ``image`` [h, w, C]. The size is free
     but for graphs that resize to a size.
 
     ``random`` moves each value by up to NEARLY_A_TIE before it is rounded.
@@ -36,7 +36,8 @@ def integer_output(
     start = torch.from_numpy(image.transpose(2, 0, 1)[None].astype(np.float32))
     start = start.contiguous(memory_format=torch.channels_last)
     if quantization.bits == 16:
-        start = start * 2**7 + params[graph.input].zero_point  # every pixel is a level
+        start = (start - pixels_of(graph).zero_point) * 2**7  # every pixel is a level
+        start += params[graph.input].zero_point
     levels, real = {graph.input: start}, dict[str, Tensor]()
     for number, node in enumerate(graph.nodes):
         output = params[node.output]
@@ -61,7 +62,8 @@ def integer_output(
             del levels[name]
             real.pop(name, None)
     end = _numbers(levels[graph.output], params[graph.output])[0].permute(1, 2, 0)
-    return (end * 255).round().clamp(0, 255).numpy().astype(np.uint8)
+    low, high = graph.ends
+    return ((end - low) / (high - low) * 255).round().clamp(0, 255).numpy().astype(np.uint8)
 
 
 def _convolved(node: Conv, levels: Tensor, quantization: Quantization) -> Tensor:

@@ -21,8 +21,8 @@ from ailsr.export.graph.quantization import SAME_SCALE, Range
 from ailsr.export.graph.sizes import fixed_size
 from ailsr.export.targets.onnx.model import float_model
 from ailsr.runtime.engines.engine import available_cores
+from ailsr.runtime.engines.layouts import Levels
 from ailsr.runtime.errors import UsageError
-from ailsr.runtime.imaging.image import Rgb
 from ailsr.runtime.upscaling.tiles import Size
 
 TILE = 256
@@ -34,7 +34,7 @@ ChannelRanges = dict[str, tuple[Array, Array]]
 """By tensor: the lowest and the highest value of each channel, (channels,)."""
 
 
-def channel_ranges(graph: Graph, images: Iterable[Rgb]) -> ChannelRanges:
+def channel_ranges(graph: Graph, images: Iterable[Levels]) -> ChannelRanges:
     """(lowest, highest) values of each tensor of ``graph`` over low-resolution ``images``.
 
     Only tensors that a node computes: the input is left out, and what is only rearranged. Raises
@@ -50,9 +50,12 @@ def channel_ranges(graph: Graph, images: Iterable[Rgb]) -> ChannelRanges:
     channels = [graph.shapes[tensor][0] for tensor in tensors]
     lowest = [np.full(count, np.inf, np.float32) for count in channels]
     highest = [np.full(count, -np.inf, np.float32) for count in channels]
+    low, high = graph.ends
     for image in images:
         for tile in _tiles(image, graph.input_shape[1:] if fixed_size(graph) else None):
             batch = tile.astype(np.float32).transpose(2, 0, 1)[None] / np.float32(255)
+            if graph.ends != (0, 1):
+                batch = np.float32(low) + batch * np.float32(high - low)
             extremes = session.run(None, {graph.input: batch})
             lowest = list(map(np.minimum, lowest, extremes[: len(tensors)]))
             highest = list(map(np.maximum, highest, extremes[len(tensors) :]))
@@ -87,7 +90,7 @@ def _with_extremes(graph: Graph, tensors: list[str]) -> ModelProto:
     return model
 
 
-def _tiles(image: Rgb, size: Size | None) -> Iterator[NDArray[np.uint8]]:
+def _tiles(image: Levels, size: Size | None) -> Iterator[NDArray[np.uint8]]:
     """Tiles that cover ``image``; the last of a row or column overlaps the one before.
 
     With a ``size``, (height, width), they are of that, the image mirrored where it is smaller.

@@ -14,14 +14,14 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from ailsr.export.graph.graph import Array, Conv, Graph, Node
+from ailsr.export.graph.graph import Array, Clamp, Conv, Graph, Node
 from ailsr.export.graph.quantization import Quantization
 from ailsr.export.graph.sizes import fixed_size
 from ailsr.export.graph.weights import quantize_weight
 from ailsr.export.int8.crops import crops
 from ailsr.export.int8.simulation import as_read, clamped, compute, rounded
 from ailsr.export.int8.weight_rounding import compensated
-from ailsr.runtime.imaging.image import Rgb
+from ailsr.runtime.engines.layouts import Levels
 from ailsr.runtime.upscaling.tiles import Size
 
 CROP = 64
@@ -33,7 +33,7 @@ Tensors = dict[str, list[Tensor]]
 
 @torch.no_grad()
 def corrected(
-    graph: Graph, quantization: Quantization, images: Sequence[Rgb]
+    graph: Graph, quantization: Quantization, images: Sequence[Levels]
 ) -> tuple[Graph, Quantization]:
     """``graph`` whose convolutions, rounded to int8, come closest to what they compute in float,
     and ``quantization`` with the scales of their weights.
@@ -41,7 +41,7 @@ def corrected(
     Judged on the middles of low-resolution ``images``.
     """
     size = graph.input_shape[1:] if fixed_size(graph) else None
-    middles = [_middle(image, size) for image in images]
+    middles = [_middle(image, size, graph.ends) for image in images]
     exact: Tensors = {graph.input: middles}
     int8: Tensors = {graph.input: middles}
     nodes: list[Node] = []
@@ -80,7 +80,7 @@ def _mean(images: Sequence[Tensor]) -> Tensor:
     return torch.cat([values.flatten(2) for values in images], dim=2).mean(dim=(0, 2))
 
 
-def _middle(image: Rgb, size: Size | None) -> Tensor:
-    """(1, 3, h, w) in [0, 1]; of ``size``, else of CROP or all of what is smaller."""
+def _middle(image: Levels, size: Size | None, ends: Clamp) -> Tensor:
+    """(1, C, h, w) between ``ends``; of ``size``, else of CROP or all of what is smaller."""
     height, width = image.shape[:2]
-    return crops([image], size or (min(CROP, height), min(CROP, width)), "middle")
+    return crops([image], size or (min(CROP, height), min(CROP, width)), "middle", ends)

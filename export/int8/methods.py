@@ -34,7 +34,8 @@ from ailsr.export.int8.range_search import searched
 from ailsr.export.int8.responses import Responses, square_error
 from ailsr.export.int8.sensitivity import LayerLoss, sensitivity
 from ailsr.export.int8.simulation import output_of
-from ailsr.runtime.card import Precision
+from ailsr.runtime.card import Layout, Precision
+from ailsr.runtime.engines.layouts import Levels, levels_of
 from ailsr.runtime.imaging.image import Rgb
 
 MAX_IMAGES = 200
@@ -99,10 +100,11 @@ class Int8Methods:
         max_drop: float = 0.1,
         fall_back: bool = True,
         qat_steps: int = 0,
+        layout: Layout = "rgb",
     ) -> None:
-        """``graph`` is for int8, and calibrated on ``images``; ``small`` is the same network for
-        images of a smaller size, to be searched in its place. ``max_drop`` is the PSNR in dB that
-        a mixed precision aims at half of.
+        """``graph`` is for int8, of images in ``layout``, and calibrated on ``images``; ``small``
+        is the same network for images of a smaller size, to be searched in its place.
+        ``max_drop`` is the PSNR in dB that a mixed precision aims at half of.
 
         ``fall_back`` allows int8x16 in place of int8; ``qat_steps`` of fine-tuning replace that.
         """
@@ -113,6 +115,7 @@ class Int8Methods:
         self._qat_steps = qat_steps
         self._fall_back = fall_back and not qat_steps
         self._max_drop = max_drop
+        self._layout: Layout = layout
         self._made: dict[Int8Method, QuantizedGraph] = {}
 
     def order(self, precision: Precision) -> list[Int8Method]:
@@ -158,9 +161,12 @@ class Int8Methods:
         return channel_ranges(self.graph, self._low_resolution())
 
     @cached_property
-    def _sample(self) -> list[Rgb]:
+    def _sample(self) -> list[Levels]:
         """The images that weights, biases and ranges are chosen on."""
-        return [self.images.pairs[i].lr for i in self._sampled]
+        return [self._levels(self.images.pairs[i].lr) for i in self._sampled]
+
+    def _levels(self, rgb: Rgb) -> Levels:
+        return levels_of(rgb, self._layout)
 
     @cached_property
     def _sampled(self) -> list[int]:
@@ -234,13 +240,15 @@ class Int8Methods:
     def _own_error(self) -> float:
         """Mean square error of the float network on the parts that ranges are searched on."""
         scale = self.images.pairs[0].scale
-        truth = self._parts("first", [self.images.pairs[i].hr for i in self._sampled], scale)
+        truth = self._parts(
+            "first", [self._levels(self.images.pairs[i].hr) for i in self._sampled], scale
+        )
         return square_error(self._responses.output, truth)
 
-    def _parts(self, place: Place, images: Sequence[Rgb], scale: int) -> Tensor:
+    def _parts(self, place: Place, images: Sequence[Levels], scale: int) -> Tensor:
         height, width = self._small.input_shape[1:] if fixed_size(self._small) else (SIDE, SIDE)
         chosen = images[: _images_for(self._small)]
-        return crops(chosen, (scale * height, scale * width), place)
+        return crops(chosen, (scale * height, scale * width), place, self._small.ends)
 
     def _fine_tuned(self) -> QuantizedGraph:
         from ailsr.export.int8.qat import fine_tuned
@@ -264,10 +272,10 @@ class Int8Methods:
         )
         return QuantizedGraph(graph, start.quantization)
 
-    def _low_resolution(self) -> Iterator[Rgb]:
+    def _low_resolution(self) -> Iterator[Levels]:
         for done, index in enumerate(self._chosen):
             self._progress("calibrating", done, len(self._chosen))
-            yield self.images.pairs[index].lr
+            yield self._levels(self.images.pairs[index].lr)
 
 
 def _images_for(network: Graph) -> int:

@@ -15,8 +15,9 @@ import torch
 from ailsr.export.graph.graph import Graph
 from ailsr.export.graph.quantization import Quantization
 from ailsr.export.int8.arithmetic import integer_output
+from ailsr.runtime.card import Layout
+from ailsr.runtime.engines.layouts import Levels, probe_answer
 from ailsr.runtime.errors import ParityError
-from ailsr.runtime.imaging.image import Rgb
 from ailsr.runtime.probe import MOST_LEVELS, MOST_MEAN, WITHIN_LEVELS, WITHIN_MEAN, Probe
 
 DRAWS = 2
@@ -30,16 +31,19 @@ class UnstableError(ParityError):
     """An int8 network whose answer depends so much on rounding that no engine can be judged."""
 
 
-def int8_probe(graph: Graph, quantization: Quantization, image: Rgb) -> Probe:
-    """The probe of the int8 files of ``graph``, ``image`` being the probe image.
+def int8_probe(
+    graph: Graph, quantization: Quantization, image: Levels, layout: Layout = "rgb"
+) -> Probe:
+    """The probe of the int8 files of ``graph``, ``image`` being the probe image in ``layout``.
 
     Raises UnstableError.
     """
-    right = integer_output(graph, quantization, image)
+    right = probe_answer(integer_output(graph, quantization, image), layout)
     probe, levels, mean = Probe.of(right), WITHIN_LEVELS, WITHIN_MEAN
     for seed in range(DRAWS):
         random = torch.Generator().manual_seed(seed)
-        answer = integer_output(graph, quantization, image, random)
+        moved = integer_output(graph, quantization, image, random)
+        answer = probe_answer(moved, layout)
         levels = max(levels, int(np.abs(answer.astype(np.int16) - right).max()))
         mean = max(mean, round(MARGIN * probe.mean_difference(answer), 2))
     if levels > MOST_LEVELS or mean > MOST_MEAN:

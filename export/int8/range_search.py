@@ -13,7 +13,14 @@ from dataclasses import replace
 from torch import Tensor
 
 from ailsr.export.graph.graph import Graph
-from ailsr.export.graph.quantization import FIXED, PIXELS, QParams, Quantization, Range, groups_of
+from ailsr.export.graph.quantization import (
+    FIXED,
+    QParams,
+    Quantization,
+    Range,
+    groups_of,
+    pixels_of,
+)
 from ailsr.export.int8.responses import Responses
 
 FRACTIONS = (0.8, 0.64, 0.5, 0.4, 0.3, 0.22, 0.16, 0.11, 0.08, 0.055, 0.037)
@@ -31,7 +38,7 @@ def searched(graph: Graph, quantization: Quantization, image: Tensor) -> Quantiz
     members: dict[str, list[str]] = {}
     for tensor in graph.shapes:
         members.setdefault(group[tensor], []).append(tensor)
-    pinned = (PIXELS, *FIXED.values())
+    pinned = (pixels_of(graph), *FIXED.values())
     searchable = [m for m in members.values() if quantization.tensors[m[0]] not in pinned]
     errors = [responses.error(quantization, tensors) for tensors in searchable]
     for tensors, error in zip(searchable, errors, strict=True):

@@ -33,13 +33,14 @@ OPSET = 20
 """The lowest that has Gelu."""
 
 
-def graph_of(network: nn.Module, input_size: tuple[int, int]) -> Graph:
-    """The graph of ``network`` for inputs (1, 3, height, width) of ``input_size``.
+def graph_of(network: nn.Module, input_size: tuple[int, int], channels: int = 3) -> Graph:
+    """The graph of ``network`` for inputs (1, ``channels``, height, width) of ``input_size``.
 
     ``network`` is in deploy form, in eval mode. Raises UnsupportedOperatorError, and ModelError for
     a network that torch cannot export.
     """
-    return from_onnx(to_onnx(network, torch.zeros(1, 3, *input_size)))
+    model = to_onnx(network, torch.zeros(1, channels, *input_size))
+    return from_onnx(model, channels=channels)
 
 
 def to_onnx(network: nn.Module | ExportedProgram, *example: Tensor) -> onnx.ModelProto:
@@ -66,8 +67,9 @@ def from_onnx(
     model: onnx.ModelProto,
     input_size: tuple[int, int] | None = None,
     encoding: Encoding = Encoding(),  # noqa: B008  (it is frozen)
+    channels: int = 3,
 ) -> Graph:
-    """The graph of an ONNX model with one RGB input and one RGB output.
+    """The graph of an ONNX model with one input and one output, of RGB or of ``channels``.
 
     ``input_size`` is needed where the model leaves height and width open. ``encoding`` is
     the model's; the graph takes and returns RGB in [0, 1]. Raises ModelError, and
@@ -81,8 +83,8 @@ def from_onnx(
             f"the model has {len(inputs)} inputs and {len(model.graph.output)} outputs; a "
             "super-resolution network has one of each"
         )
-    size = input_size or _fixed_size(inputs[0])
-    shape = (3, *size)
+    size = input_size or _fixed_size(inputs[0], channels)
+    shape = (channels, *size)
     try:
         simplified, _ = onnxsim.simplify(
             model, overwrite_input_shapes={inputs[0].name: [1, *shape]}
@@ -100,12 +102,12 @@ def from_onnx(
     return _named(nodes, shape, input, output)
 
 
-def _fixed_size(value: onnx.ValueInfoProto) -> tuple[int, int]:
+def _fixed_size(value: onnx.ValueInfoProto, channels: int) -> tuple[int, int]:
     dims = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
-    if len(dims) != 4 or dims[1] not in (0, 3):
+    if len(dims) != 4 or dims[1] not in (0, channels):
         raise ModelError(
-            f"the model's input {value.name!r} has the shape {dims}; an image is (1, 3, height, "
-            "width)"
+            f"the model's input {value.name!r} has the shape {dims}; an image is (1, "
+            f"{channels}, height, width)"
         )
     if not (dims[2] and dims[3]):
         raise ModelError("the model leaves its input size open: give one with --input-size HxW")
@@ -133,10 +135,10 @@ def _named(nodes: list[Node], shape: tuple[int, int, int], input: str, output: s
         raise ModelError("the model's output is its input: there is nothing to export")
     graph = Graph(tuple(renamed(nodes, names)), shape)
     channels, height, width = graph.shapes[graph.output]
-    if channels != 3 or height % shape[1] or height * shape[2] != width * shape[1]:
+    if channels != shape[0] or height % shape[1] or height * shape[2] != width * shape[1]:
         raise ModelError(
             f"the model makes {graph.shapes[graph.output]} of {shape}; a super-resolution network "
-            "makes (3, scale * height, scale * width)"
+            f"makes ({shape[0]}, scale * height, scale * width)"
         )
     return graph
 

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple, get_args
 
 from ailsr.export.graph.graph import Graph
 from ailsr.export.graph.quantization import Quantization
-from ailsr.runtime.card import Card, Precision
+from ailsr.runtime.card import Card, Layout, Precision
 from ailsr.runtime.errors import EngineError, UsageError
 from ailsr.runtime.formats import FORMATS
 
@@ -31,6 +31,8 @@ class Target(NamedTuple):
     """The arguments of pip that bring the writer and the engine."""
     precisions: tuple[Precision, ...] = get_args(Precision)
     """The precisions that its files can have."""
+    layouts: tuple[Layout, ...] = get_args(Layout)
+    """The layouts that its files can have."""
 
     @property
     def title(self) -> str:
@@ -70,6 +72,7 @@ TARGETS: dict[TargetName, Target] = {
         ("coremltools",),
         "coremltools",
         ("float32", "float16", "int8"),
+        ("rgb",),
     ),
 }
 
@@ -99,6 +102,15 @@ def check_precision(target: TargetName, precision: Precision) -> None:
         raise UsageError(
             f"{TARGETS[target].title} has no {precision}, activations of 16-bit integers: choose "
             "--precision float16 or int8 for it"
+        )
+
+
+def check_layout(target: TargetName, layout: Layout) -> None:
+    """Raise UsageError when files of ``target`` have no such ``layout``."""
+    if layout not in TARGETS[target].layouts:
+        raise UsageError(
+            f"--layout {layout} is for buffers of pixels, and {TARGETS[target].title} files take "
+            "and return images of the system: leave it out for them"
         )
 
 

@@ -1,7 +1,8 @@
 """A file's measurement, or why there is none.
 
 Latency is taken twice: of the inference alone (the engine on a prepared input) and of the whole
-path that an app sees (uint8 image in, uint8 image out, of exactly the file's input size).
+path that an app sees: uint8 image in, uint8 image out, of exactly the file's input size and in its
+layout, so that an RGBA file's begins and ends with RGBA.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ailsr.runtime.bench.latency import MIN_RUNS
 from ailsr.runtime.engines.engine import Engine
+from ailsr.runtime.engines.layouts import levels_of, probe_answer
 from ailsr.runtime.engines.pixels import Pixels
 from ailsr.runtime.imaging import image
 from ailsr.runtime.imaging.rgb_image import Rgb
@@ -24,7 +25,7 @@ class Parts:
     """
 
     decode_ms: float
-    """PNG file to uint8 pixels."""
+    """PNG file to uint8 pixels in the file's layout."""
     tile_ms: float
     """Cutting the image into tiles and assembling the result; here of one tile."""
     convert_ms: float
@@ -40,6 +41,7 @@ def measure_parts(upscaler: Upscaler, rgb: Rgb, runs: int, seconds: float) -> Pa
 
     Fewer than ``runs`` when ``seconds`` are over, but ``MIN_RUNS`` at the least.
     """
+    layout = upscaler.engine.layout
     timed, clock = _TimedUpscaler(upscaler), time.perf_counter
     samples: list[tuple[float, ...]] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -49,11 +51,11 @@ def measure_parts(upscaler: Upscaler, rgb: Rgb, runs: int, seconds: float) -> Pa
         while len(samples) < MIN_RUNS or (len(samples) < runs and clock() - first < seconds):
             timed.seconds = timed.timed_engine.seconds = 0.0
             start = clock()
-            pixels = image.read(small)
+            pixels = levels_of(image.read(small), layout)
             decoded = clock()
             upscaled = timed.upscale(pixels)
             done = clock()
-            image.write(upscaled, large)
+            image.write(probe_answer(upscaled, layout), large)
             encoded = clock()
             tile = done - decoded - timed.seconds
             infer = timed.timed_engine.seconds

@@ -44,6 +44,7 @@ from ailsr.runtime.bench.request import Request
 from ailsr.runtime.bench.system import ROOT, Condition, Conditions, System, Watch
 from ailsr.runtime.bench.upscale import UpscaleRequest, upscale_pictures
 from ailsr.runtime.engines.engine import available_cores
+from ailsr.runtime.engines.layouts import levels_of, probe_answer, probe_levels
 from ailsr.runtime.engines.pixels import from_pixels, to_pixels
 from ailsr.runtime.engines.registry import import_library
 from ailsr.runtime.engines.resizer import Resizer, ResizerEngine
@@ -134,13 +135,15 @@ def opened(request: Request, threads: int) -> Upscaler:
 def measure_first_run(upscaler: Upscaler) -> tuple[float, Fidelity | None]:
     """Milliseconds of the engine's first run, and how right its answer is."""
     engine, probe = upscaler.engine, upscaler.probe
-    pixels = to_pixels(probe_image(*engine.input_size), engine.io_dtype)
+    image = probe_levels(probe_image(*engine.input_size), engine.layout)
+    pixels = to_pixels(image, engine.io_dtype)
     start = time.perf_counter()
     upscaled = engine.run(pixels)
     milliseconds = (time.perf_counter() - start) * 1e3
     if probe is None:
         return milliseconds, None
-    return milliseconds, probe.fidelity(from_pixels(upscaled, engine.io_dtype))
+    levels = from_pixels(upscaled, engine.io_dtype)
+    return milliseconds, probe.fidelity(probe_answer(levels, engine.layout))
 
 
 def measure_speed(
@@ -158,7 +161,8 @@ def measure_speed(
     """
     engine, watch = upscaler.engine, Watch(system)
     picture = photograph_like(*engine.input_size)
-    pixels = to_pixels(picture, engine.io_dtype)
+    held = levels_of(picture, engine.layout)  # by the device, in the bytes of the file's layout
+    pixels = to_pixels(held, engine.io_dtype)
 
     @contextmanager
     def block() -> Iterator[None]:
@@ -169,7 +173,7 @@ def measure_speed(
         watch.stop()
 
     inference, whole_path = measure_latencies(
-        [lambda: engine.run(pixels), lambda: upscaler.upscale(picture)],
+        [lambda: engine.run(pixels), lambda: upscaler.upscale(held)],
         request.runs,
         request.seconds,
         blocks=request.blocks,

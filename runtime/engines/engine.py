@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ailsr.runtime.card import Card, PixelType
+from ailsr.runtime.card import Card, Layout, PixelType
 from ailsr.runtime.engines.pixels import Pixels, from_pixels, to_pixels
 
 
@@ -47,19 +47,25 @@ class Engine(ABC):
     io_dtype: PixelType
     """Element type of input and output."""
 
+    @property
+    def layout(self) -> Layout:
+        """Channels of input and output: of files without a card, RGB."""
+        return self.card.layout if self.card else "rgb"
+
     @abstractmethod
     def run(self, image: Pixels) -> Pixels:
-        """[h, w, 3] -> [scale*h, scale*w, 3], both of ``io_dtype``. Raises EngineError."""
+        """[h, w, C] -> [scale*h, scale*w, C], both of ``io_dtype``, C being the channels of
+        ``layout``. Raises EngineError."""
 
     def evaluate(self, image: Pixels) -> Pixels:
-        """float32 [h, w, 3] -> [scale*h, scale*w, 3], white being 1, as exactly as the engine can.
+        """float32 [h, w, C] -> [scale*h, scale*w, C], level 255 being 1, as exactly as can be.
 
         Input and output are rounded to the levels of an integer ``io_dtype``. Raises EngineError.
         """
         if self.io_dtype == "float32":
             return self.run(image)
-        rgb = np.rint(image * 255).astype(np.uint8)
-        upscaled = from_pixels(self.run(to_pixels(rgb, self.io_dtype)), self.io_dtype)
+        levels = np.rint(image * 255).astype(np.uint8)
+        upscaled = from_pixels(self.run(to_pixels(levels, self.io_dtype)), self.io_dtype)
         return upscaled / np.float32(255)
 
     def backends(self) -> tuple[Backend, ...] | None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from ailsr.runtime.card import Card, PixelType
 from ailsr.runtime.engines.encoding import TRIAL_SIDE, Comparison, Encoding, Run, encodings
+from ailsr.runtime.engines.layouts import CHANNELS
 from ailsr.runtime.errors import ModelError
 
 DEFAULT_SIDE = 256
@@ -25,7 +26,7 @@ Shape = Sequence[int | None]
 
 @dataclass(frozen=True)
 class Interface:
-    """Layout, size, scale and element type of a file's input and output."""
+    """Order, size, scale and element type of a file's input and output."""
 
     channels_last: bool
     """NHWC rather than NCHW."""
@@ -53,17 +54,19 @@ class Interface:
                 f"it takes {types[0]} and returns {types[1]}: one of float32, uint8 and int8 is "
                 f"needed, the same for both"
             )
-        channels_last = source[-1:] == [3]
+        layout = card.layout if card else "rgb"
+        count = CHANNELS[layout]
+        channels_last = source[-1:] == [count]
         channels = 3 if channels_last else 1
         if not (
             [len(source), len(result)] == [4, 4]
             and source[0] in (1, None)
-            and source[channels] == 3
-            and result[channels] in (3, None)
+            and source[channels] == count
+            and result[channels] in (count, None)
         ):
             raise ModelError(
-                f"it takes {_named(source)} and returns {_named(result)}: one RGB image each, "
-                f"[1, 3, H, W] or [1, H, W, 3], is needed"
+                f"it takes {_named(source)} and returns {_named(result)}: one {layout.upper()} "
+                f"image each, [1, {count}, H, W] or [1, H, W, {count}], is needed"
             )
         sides, upscaled = (s[1:3] if channels_last else s[2:4] for s in shapes)
         default = card.input_size if card else (DEFAULT_SIDE, DEFAULT_SIDE)

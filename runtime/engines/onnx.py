@@ -15,6 +15,7 @@ from ailsr.runtime.card import METADATA_KEY, Card
 from ailsr.runtime.engines.encoding import Encoding
 from ailsr.runtime.engines.engine import Backend, Engine
 from ailsr.runtime.engines.interface import Interface, find_encoding, find_scale
+from ailsr.runtime.engines.layouts import CHANNELS
 from ailsr.runtime.engines.pixels import Pixels
 from ailsr.runtime.engines.trial import survives_trial
 from ailsr.runtime.errors import EngineError, ModelError, one_line
@@ -97,7 +98,7 @@ class OnnxEngine(Engine):
                 session = self._open()
             finally:
                 self._options.enable_profiling = False
-            self._run(session, np.zeros((*self.input_size, 3), self.io_dtype))
+            self._run(session, np.zeros((*self.input_size, CHANNELS[self.layout]), self.io_dtype))
             events = json.loads(Path(session.end_profiling()).read_text())
         types: dict[str, list[str]] = {"CPU": []}
         for event in events:

@@ -1,4 +1,4 @@
-"""Pixels in the element type of a file, and their conversion from and to uint8 RGB."""
+"""Pixels in the element type of a file, and their conversion from and to uint8."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from ailsr.runtime.card import PixelType
 from ailsr.runtime.errors import EngineError
 
 Pixels = NDArray[Any]
-"""H×W×3, elements of the file's ``PixelType``: float32 [0, 1], uint8 or int8 (uint8 - 128)."""
+"""H×W×C by the file's ``Layout``, elements of its ``PixelType``: float32 [0, 1], uint8 or int8
+(uint8 - 128)."""
 
 
-def to_pixels(rgb: NDArray[np.uint8], io_dtype: PixelType) -> Pixels:
-    """``rgb`` (uint8) in the element type of a file's input."""
+def to_pixels(levels: NDArray[np.uint8], io_dtype: PixelType) -> Pixels:
+    """``levels`` (uint8, any shape) in the element type of a file's input."""
     if io_dtype == "float32":
-        return rgb.astype(np.float32) / np.float32(255)
-    return rgb if io_dtype == "uint8" else (rgb ^ np.uint8(0x80)).view(np.int8)  # uint8 - 128
+        return levels.astype(np.float32) / np.float32(255)
+    return levels if io_dtype == "uint8" else (levels ^ np.uint8(0x80)).view(np.int8)  # uint8 - 128
 
 
 def from_pixels(upscaled: Pixels, io_dtype: PixelType) -> NDArray[np.uint8]:

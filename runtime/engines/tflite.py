@@ -18,6 +18,7 @@ from ailsr.runtime.card import METADATA_KEY, Card
 from ailsr.runtime.engines.encoding import Encoding
 from ailsr.runtime.engines.engine import Backend, Engine
 from ailsr.runtime.engines.interface import Interface, find_encoding, find_scale
+from ailsr.runtime.engines.layouts import CHANNELS
 from ailsr.runtime.engines.levels import Levels
 from ailsr.runtime.engines.pixels import Pixels
 from ailsr.runtime.engines.trial import survives_trial
@@ -53,6 +54,7 @@ class TFLiteEngine(Engine):
         card = tflite_metadata(data, METADATA_KEY)
         sealed = check_seal(data)
         self.card = Card.of_file(card, sealed)
+        channels = CHANNELS[self.layout]
         if not trusted:
             survives_trial(path, engine)
         try:
@@ -62,7 +64,7 @@ class TFLiteEngine(Engine):
                 inputs = self._interpreter.get_input_details()
                 tensors = [*inputs, *self._interpreter.get_output_details()]
                 if size is not None and len(inputs) == 1:
-                    self._interpreter.resize_tensor_input(inputs[0]["index"], [1, *size, 3])
+                    self._interpreter.resize_tensor_input(inputs[0]["index"], [1, *size, channels])
                 self._interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as error:
             if size is not None:
@@ -77,7 +79,7 @@ class TFLiteEngine(Engine):
         types = [np.dtype(tensor["dtype"]).name for tensor in tensors]
         interface = Interface.of(shapes, types, self.card)
         if not interface.channels_last:
-            raise ModelError("it takes [1, 3, H, W]: TFLite files need their channels last")
+            raise ModelError("its channels come first: TFLite files need them last")
         self._input, self._output = (t["index"] for t in tensors)
         self._size = size or tuple(int(n) for n in tensors[0]["shape"][1:3])
         self._encoding = Encoding()
@@ -128,7 +130,8 @@ class TFLiteEngine(Engine):
     def _resize(self, height: int, width: int) -> None:
         if not (self.resizable or (self.card and (height, width) in self.card.sizes)):
             raise ValueError(f"the input is {self.input_size}, the image {(height, width)}")
-        self._interpreter.resize_tensor_input(self._input, [1, height, width, 3])
+        shape = [1, height, width, CHANNELS[self.layout]]
+        self._interpreter.resize_tensor_input(self._input, shape)
         with _quiet():
             self._interpreter.allocate_tensors()
         self._size = (height, width)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ailsr.runtime.engines.layouts import CHANNELS
 from ailsr.runtime.engines.registry import open_engine
 from ailsr.runtime.engines.trial import OUT_OF_MEMORY, REFUSED
 from ailsr.runtime.errors import AilsrError
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str]) -> int:
     _limit_memory(int(memory))
     try:
         opened = open_engine(Path(path), 1, trusted=True, engine=engine or None)
-        opened.run(np.zeros((*opened.input_size, 3), opened.io_dtype))
+        opened.run(np.zeros((*opened.input_size, CHANNELS[opened.layout]), opened.io_dtype))
     except MemoryError:
         return OUT_OF_MEMORY
     except AilsrError as error:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ailsr.runtime.bench.latency import time_call
 from ailsr.runtime.bench.worker import photograph_like
+from ailsr.runtime.engines.layouts import levels_of
 from ailsr.runtime.engines.pixels import to_pixels
 from ailsr.runtime.fit.latency_model import Times
 from ailsr.runtime.upscaling.upscaler import Upscaler, load
@@ -44,9 +45,10 @@ class Timed:
 
 def _samples(upscaler: Upscaler, seconds: float) -> Iterator[tuple[float, float]]:
     """Milliseconds of (inference, whole path), in turn, after a warm-up."""
-    image = photograph_like(*upscaler.engine.input_size)
-    pixels = to_pixels(image, upscaler.engine.io_dtype)
-    calls = (lambda: upscaler.engine.run(pixels), lambda: upscaler.upscale(image))
+    engine = upscaler.engine
+    image = levels_of(photograph_like(*engine.input_size), engine.layout)
+    pixels = to_pixels(image, engine.io_dtype)
+    calls = (lambda: engine.run(pixels), lambda: upscaler.upscale(image))
     start = time.perf_counter()
     for run in range(_WARM_UP_RUNS + _MOST_RUNS):
         if run >= _WARM_UP_RUNS + _LEAST_RUNS and time.perf_counter() - start > seconds:

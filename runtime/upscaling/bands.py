@@ -62,7 +62,7 @@ def upscale_bands(
     into: Rgb | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Band]:
-    """The bands of the upscaled ``images`` (H×W×3), one image after the other.
+    """The bands of the upscaled ``images`` (H×W×C), one image after the other.
 
     ``run`` is called through ``start``; ``engines`` calls can go on at the same time while a band
     is waited for. Bands are views of ``into``, room for one upscaled image, or else arrays of their
@@ -116,7 +116,8 @@ class _TileRow:
             self._image, first.source[0], max(t.source[1].stop for t in self.tiles)
         )
         rows = first.target[0]
-        shape = (rows.stop - rows.start, self._image.shape[1] * self._scale, 3)
+        _, width, channels = self._image.shape
+        shape = (rows.stop - rows.start, width * self._scale, channels)
         pixels = np.empty(shape, np.uint8) if into is None else into[rows]
 
         def upscale(tile: Tile) -> None:

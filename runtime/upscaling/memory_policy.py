@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ailsr.runtime.engines.layouts import CHANNELS
 from ailsr.runtime.errors import EngineError, ModelError, UsageError
 from ailsr.runtime.memory import megabytes, peak_memory_bytes, resident_bytes
 from ailsr.runtime.upscaling.tiles import Size, plan
@@ -184,4 +185,6 @@ def _pixels(size: Size) -> int:
 def _conversion_bytes(upscaler: Upscaler) -> int:
     """Bytes per input pixel that ``Upscaler.run`` takes for a tile beside the engine's own."""
     per_value = 9 if upscaler.engine.io_dtype == "float32" else 2  # two floats and a byte, or bytes
-    return 3 * per_value * (1 + upscaler.scale**2)
+    channels = CHANNELS[upscaler.engine.layout]
+    chroma = 64 * upscaler.scale**2 if channels == 1 else 0  # in floats of 64 bits
+    return max(3, channels) * per_value * (1 + upscaler.scale**2) + chroma

@@ -13,11 +13,18 @@ import numpy as np
 
 from ailsr.runtime.card import Card
 from ailsr.runtime.engines.engine import Engine
+from ailsr.runtime.engines.layouts import (
+    CHANNELS,
+    Levels,
+    probe_answer,
+    probe_levels,
+    rgb_of,
+    samples_of,
+)
 from ailsr.runtime.engines.named_files import resolve
 from ailsr.runtime.engines.pixels import from_pixels, to_pixels
 from ailsr.runtime.engines.registry import open_engine
 from ailsr.runtime.errors import EngineError, ImageError, ModelError
-from ailsr.runtime.imaging.rgb_image import Rgb
 from ailsr.runtime.probe import Fidelity, Probe, probe_image
 from ailsr.runtime.progress import Progress
 from ailsr.runtime.upscaling.bands import upscale_bands
@@ -88,21 +95,24 @@ class Upscaler:
             raise ModelError(reason)
         return min(plans, key=lambda found: found[:2])[-1]
 
-    def upscale(self, rgb: Rgb, progress: Progress | None = None) -> Rgb:
-        """``rgb`` (H×W×3, uint8) ``scale`` times as large, uint8.
+    def upscale(self, image: Levels, progress: Progress | None = None) -> Levels:
+        """``image`` (H×W×3 RGB, uint8) ``scale`` times as large, uint8.
 
-        ``progress`` counts tiles. Raises ImageError for an array that is no such image, EngineError
-        when the engine fails.
+        It may also be in the file's own layout, and the result is then, too: RGBA (H×W×4), or a
+        plane of luma (H×W×1, whose chroma is the caller's). ``progress`` counts tiles. Raises
+        ImageError for an array that is no such image, EngineError when the engine fails.
         """
-        if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.size == 0:
+        possible = sorted({3, CHANNELS[self.engine.layout]})
+        is_image = image.dtype == np.uint8 and image.ndim == 3 and image.size > 0
+        if not is_image or image.shape[2] not in possible:
+            shapes = " or ".join(f"[height, width, {channels}]" for channels in possible)
             raise ImageError(
-                f"upscale takes pixels of uint8 [height, width, 3], got {rgb.dtype} "
-                f"{list(rgb.shape)}"
+                f"upscale takes pixels of uint8 {shapes}, got {image.dtype} {list(image.shape)}"
             )
-        height, width = rgb.shape[:2]
-        result = np.empty((height * self.scale, width * self.scale, 3), np.uint8)
+        height, width, channels = image.shape
+        result = np.empty((height * self.scale, width * self.scale, channels), np.uint8)
         for _ in upscale_bands(
-            [rgb], self.plan, self.run, self.scale, into=result, progress=progress
+            [image], self.plan, self.run, self.scale, into=result, progress=progress
         ):
             pass
         return result
@@ -112,27 +122,35 @@ class Upscaler:
         files without a probe. Takes one run. Raises EngineError when the engine fails."""
         if self.probe is None:
             return None
-        return self.probe.fidelity(self.run(probe_image(*self.engine.input_size)))
+        layout = self.engine.layout
+        upscaled = self.run(probe_levels(probe_image(*self.engine.input_size), layout))
+        return self.probe.fidelity(probe_answer(upscaled, layout))
 
-    def run(self, tile: Rgb) -> Rgb:
-        """The file's output for ``tile`` (h×w×3), padded to the least input size that holds it."""
+    def run(self, tile: Levels) -> Levels:
+        """The file's output for ``tile``, RGB (h×w×3) or in the file's layout, padded to the least
+        input size that holds it."""
         if not self.engine.resizable:
             height, width = min((s for s in self.sizes if _holds(s, tile)), key=_area)
             missing = ((0, height - tile.shape[0]), (0, width - tile.shape[1]), (0, 0))
             tile = np.pad(tile, missing, mode="edge") if tile.shape[:2] != (height, width) else tile
-        upscaled = self.engine.run(to_pixels(tile, self.engine.io_dtype))
-        expected = (tile.shape[0] * self.scale, tile.shape[1] * self.scale, 3)
+        layout, io_dtype = self.engine.layout, self.engine.io_dtype
+        converts = layout != "rgb" and tile.shape[2] == 3
+        samples = samples_of(tile, layout, io_dtype) if converts else to_pixels(tile, io_dtype)
+        upscaled = self.engine.run(samples)
+        expected = (tile.shape[0] * self.scale, tile.shape[1] * self.scale, samples.shape[2])
         if upscaled.shape != expected:
             raise EngineError(
                 f"{self.path} returned {list(upscaled.shape)} instead of {list(expected)}: "
                 f"export it again"
             )
-        return from_pixels(upscaled, self.engine.io_dtype)
+        if converts:
+            return rgb_of(upscaled, tile, layout, io_dtype)
+        return from_pixels(upscaled, io_dtype)
 
 
 def _area(size: Size) -> int:
     return size[0] * size[1]
 
 
-def _holds(size: Size, tile: Rgb) -> bool:
+def _holds(size: Size, tile: Levels) -> bool:
     return bool(tile.shape[0] <= size[0] and tile.shape[1] <= size[1])

@@ -22,9 +22,9 @@ from onnx import TensorProto
 
 from ailsr.export.graph.graph import UNBOUNDED, Clamped, Conv, Graph, Node
 from ailsr.export.graph.quantization import (
-    PIXELS,
     QParams,
     Quantization,
+    pixels_of,
     quantize_bias,
 )
 from ailsr.export.targets.onnx.model import OnnxModel
@@ -38,7 +38,11 @@ PIXEL_TYPES: dict[PixelType, int] = {
 
 
 def int8_model(
-    graph: Graph, quantization: Quantization, pixels: PixelType, open_size: bool = False
+    graph: Graph,
+    quantization: Quantization,
+    pixels: PixelType,
+    open_size: bool = False,
+    channels_last: bool = False,
 ) -> onnx.ModelProto:
     """``graph`` in int8 with input and output of type ``pixels``."""
     model = _Int8Model(graph, quantization, pixels)
@@ -46,7 +50,7 @@ def int8_model(
     for node in graph.nodes:
         model.compute_quantized(node)
     model.end()
-    return model.proto(PIXEL_TYPES[pixels], open_size)
+    return model.proto(PIXEL_TYPES[pixels], open_size, channels_last)
 
 
 class _Int8Model(OnnxModel):
@@ -87,10 +91,9 @@ class _Int8Model(OnnxModel):
             real = self._real(self.levels[output], params)
             self._quantize(real, self._outside(params), output, self.pixels)
 
-    @staticmethod
-    def _outside(params: QParams) -> QParams:
+    def _outside(self, params: QParams) -> QParams:
         """Parameters of the file's input or output, whose tensor inside has ``params``."""
-        return params if params.bits == 8 else PIXELS
+        return params if params.bits == 8 else pixels_of(self.graph)
 
     def compute_quantized(self, node: Node) -> None:
         """Append ``node`` between the float form of its inputs and the integer form of its

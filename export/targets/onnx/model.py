@@ -40,7 +40,19 @@ VERSIONS = {11: 6, 13: 7, 21: 10}
 """The IR version that came with each opset, as ONNX's table of releases has it (1.6, 1.8, 1.16).
 Quantisation per channel needs 13, 16-bit tensors between quantisations 21."""
 OPSET_11 = frozenset(
-    ("Add", "Cast", "Clip", "Concat", "Conv", "DepthToSpace", "Pad", "PRelu", "Relu", "Slice")
+    (
+        "Add",
+        "Cast",
+        "Clip",
+        "Concat",
+        "Conv",
+        "DepthToSpace",
+        "Pad",
+        "PRelu",
+        "Relu",
+        "Slice",
+        "Transpose",
+    )
 )
 """Operators that are in opset 11 what they are here."""
 
@@ -242,18 +254,23 @@ class OnnxModel:
         gate = self.add("Add", [step, one], f"{output}_gate")
         return self.add("Mul", [times(input, 0.5, "half"), gate], output)
 
-    def proto(self, pixels: int, open_size: bool = False) -> onnx.ModelProto:
+    def proto(
+        self, pixels: int, open_size: bool = False, channels_last: bool = False
+    ) -> onnx.ModelProto:
         """The model, with input and output of the ONNX element type ``pixels``, in the lowest
-        opset that has its operators; ``open_size`` leaves height and width to who runs it."""
-        ends = [
-            helper.make_tensor_value_info(
-                name, pixels, [1, 3, *sides] if open_size else [1, *self.graph.shapes[name]]
-            )
-            for name, sides in (
-                (self.graph.input, ("height", "width")),
-                (self.graph.output, ("upscaled_height", "upscaled_width")),
-            )
-        ]
+        opset that has its operators; ``open_size`` leaves height and width to who runs it.
+        ``channels_last``: input and output are (1, height, width, channels), as bitmaps are."""
+        if channels_last:
+            self._turn_ends()
+        ends = []
+        for name, open_sides in (
+            (self.graph.input, ("height", "width")),
+            (self.graph.output, ("upscaled_height", "upscaled_width")),
+        ):
+            channels, *fixed = self.graph.shapes[name]
+            sides = open_sides if open_size else fixed
+            shape = [1, *sides, channels] if channels_last else [1, channels, *sides]
+            ends.append(helper.make_tensor_value_info(name, pixels, shape))
         graph = helper.make_graph(
             self._nodes, "ailsr", ends[:1], ends[1:], list(self._constants.values())
         )
@@ -267,9 +284,26 @@ class OnnxModel:
             opset_imports=[helper.make_opsetid("", opset)],
         )
 
+    def _turn_ends(self) -> None:
+        """Let the operators compute planes: the file's input is turned first, its output last."""
+        planes = {name: f"{name}_planes" for name in (self.graph.input, self.graph.output)}
+        for node in self._nodes:
+            for names in (node.input, node.output):
+                names[:] = [planes.get(name, name) for name in names]
+            node.name = node.output[0]
+        source, result = planes
+        turned = helper.make_node(
+            "Transpose", [source], [planes[source]], planes[source], perm=[0, 3, 1, 2]
+        )
+        self._nodes.insert(0, turned)
+        self.add("Transpose", [planes[result]], result, perm=[0, 2, 3, 1])
+
 
 def float_model(
-    graph: Graph, dtype: DTypeLike = np.float32, open_size: bool = False
+    graph: Graph,
+    dtype: DTypeLike = np.float32,
+    open_size: bool = False,
+    channels_last: bool = False,
 ) -> onnx.ModelProto:
     """``graph`` computed in ``dtype`` from float32 to float32; float32 tensors keep their names."""
     model = OnnxModel(graph)
@@ -288,4 +322,4 @@ def float_model(
             model.clip(clamp, unbounded, output, dtype)
     if ends:
         model.add("Cast", [names[graph.output]], graph.output, to=TensorProto.FLOAT)
-    return model.proto(TensorProto.FLOAT, open_size)
+    return model.proto(TensorProto.FLOAT, open_size, channels_last)

@@ -1,5 +1,5 @@
-"""The graph as an ONNX file: NCHW, one input ``image`` and one output ``upscaled``. The
-size is fixed, or open where the card has several."""
+"""The graph as an ONNX file: one input ``image`` and one output ``upscaled``, NCHW, but NHWC in the
+layout ``rgba``, as bitmaps are. The size is fixed, or open where the card has several."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ def write(graph: Graph, card: Card, path: Path, quantization: Quantization | Non
     Float files take and return float32 in [0, 1], the output not clamped. int8 and
     int8x16 need ``quantization``; input and output are of the type ``card.pixels``.
     """
-    several = bool(card.other_sizes)
+    several, channels_last = bool(card.other_sizes), card.layout == "rgba"
     match card.precision:
         case "float32":
-            model = float_model(graph, open_size=several)
+            model = float_model(graph, np.float32, several, channels_last)
         case "float16":
-            model = float_model(graph, np.float16, several)
+            model = float_model(graph, np.float16, several, channels_last)
         case "int8" | "int8x16":
             assert quantization is not None, "int8 needs the parameters of the activations"
-            model = int8_model(graph, quantization, card.pixels, several)
+            model = int8_model(graph, quantization, card.pixels, several, channels_last)
     onnx.helper.set_model_props(model, {METADATA_KEY: card.to_json(), SEAL_KEY: UNSEALED})
     onnx.checker.check_model(model, full_check=True)
     with atomic_output(path) as temporary:

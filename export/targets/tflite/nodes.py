@@ -37,7 +37,7 @@ from ailsr.export.graph.graph import (
     Shape,
 )
 from ailsr.export.graph.padding import padded_by_slices
-from ailsr.export.graph.quantization import PIXELS, WIDE_PIXELS
+from ailsr.export.graph.quantization import pixels_of
 from ailsr.export.targets.tflite import functions
 from ailsr.export.targets.tflite.model import (
     DILATED_DEPTHWISE_CONV_2D,
@@ -140,7 +140,8 @@ class NodeTranslator:
         if parameters is None or parameters.bits == 8:
             self._move(code, node, options)
             return
-        between = PIXELS if parameters == WIDE_PIXELS else None
+        is_pixels = parameters == pixels_of(self._graph, 16)
+        between = pixels_of(self._graph) if is_pixels else None
         source = self._tensors.requantized(self._tensors.read(node.input), node.input, between)
         moved = self._tensors.shaped(f"{node.output}/moved", node.output, between)
         self._model.operator(code, [source], moved, options)

@@ -14,7 +14,7 @@ from ai_edge_litert.schema_py_generated import BuiltinOperator, TensorType
 from numpy.typing import NDArray
 
 from ailsr.export.graph.graph import Array, Conv, Graph, Shape
-from ailsr.export.graph.quantization import PIXELS, QParams, Quantization, quantize_bias
+from ailsr.export.graph.quantization import QParams, Quantization, pixels_of, quantize_bias
 from ailsr.export.graph.weights import LARGEST
 from ailsr.export.targets.tflite.model import Affine, ModelBuilder
 from ailsr.runtime.card import PixelType, Precision
@@ -39,6 +39,7 @@ class GraphTensors:
     ) -> None:
         self._model = model
         self._shapes = graph.shapes
+        self._pixels = pixels_of(graph)
         self._precision = precision
         self._quantization = quantization
         self._indices: dict[tuple[str, QParams | None], int] = {}
@@ -103,7 +104,7 @@ class GraphTensors:
         """A tensor for an app to fill or read, of the shape of ``name``."""
         affine = None
         if pixels != "float32":
-            affine = _affine(PIXELS, PIXELS.zero_point if pixels == "uint8" else None)
+            affine = _affine(self._pixels, self._pixels.zero_point if pixels == "uint8" else None)
         return self._model.tensor(name, _nhwc(self._shapes[name]), _PIXEL_TYPES[pixels], affine)
 
     def requantized(self, index: int, name: str, parameters: QParams | None) -> int:

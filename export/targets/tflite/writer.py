@@ -16,7 +16,7 @@ from pathlib import Path
 from ai_edge_litert.schema_py_generated import BuiltinOperator
 
 from ailsr.export.graph.graph import Graph, Node
-from ailsr.export.graph.quantization import BITS, PIXELS, WIDE_PIXELS, QParams, Quantization
+from ailsr.export.graph.quantization import BITS, QParams, Quantization, pixels_of
 from ailsr.export.targets.tflite.model import ModelBuilder
 from ailsr.export.targets.tflite.nodes import NodeTranslator
 from ailsr.export.targets.tflite.tensors import GraphTensors
@@ -110,8 +110,8 @@ class _Translation:
 
     def _output(self, name: str) -> int:
         parameters = self.tensors.parameters(name)
-        if parameters == WIDE_PIXELS:
-            parameters = PIXELS
+        if parameters == pixels_of(self.graph, 16):
+            parameters = pixels_of(self.graph)
         tensor = self.tensors.read(name, parameters)
         if self._is_direct(parameters):
             return tensor
@@ -127,4 +127,6 @@ class _Translation:
 
     def _is_direct(self, parameters: QParams | None) -> bool:
         """True if an app reads or fills a tensor of these parameters as it is."""
-        return parameters is None or (self.card.pixels == "int8" and parameters == PIXELS)
+        return parameters is None or (
+            self.card.pixels == "int8" and parameters == pixels_of(self.graph)
+        )
