@@ -23,6 +23,7 @@ from ailsr.runtime.bench.host import Host
 from ailsr.runtime.bench.report_document import to_document
 from ailsr.runtime.bench.results import Results
 from ailsr.runtime.engines.engine import available_cores
+from ailsr.runtime.engines.layouts import CHANNELS
 from ailsr.runtime.engines.onnx import OnnxEngine
 from ailsr.runtime.errors import ModelError, UsageError
 from ailsr.runtime.imaging import protocol
@@ -133,7 +134,14 @@ def _page() -> Site:
 def _open(path: Path) -> Upscaler:
     if path.suffix.lower() != ".onnx":
         raise ModelError(f"{path}: browsers run ONNX files here: ailsr-export with --target onnx")
-    return load(path, threads=1)
+    upscaler = load(path, threads=1)
+    layout = upscaler.engine.layout
+    if CHANNELS[layout] == 1:
+        raise ModelError(
+            f"{path}: it takes planes of luma, and the page shows images: ailsr-export with "
+            "--layout rgb or rgba"
+        )
+    return upscaler
 
 
 def _entry(upscaler: Upscaler, address: str) -> dict[str, Any]:
@@ -149,6 +157,7 @@ def _entry(upscaler: Upscaler, address: str) -> dict[str, Any]:
         "trained_on": card.trained_on if card else None,
         "precision": card.precision if card else None,
         "pixels": engine.io_dtype,
+        "layout": engine.layout,
         "scale": upscaler.scale,
         "sizes": upscaler.sizes,
         "radius": upscaler.radius,

@@ -19,7 +19,7 @@ PROBE = json.loads((PARITY / "probe.json").read_text())
 
 
 @pytest.mark.parametrize(
-    "name", ["tiles", "statistics", "ranges", "levels", "elements", "condition"]
+    "name", ["tiles", "statistics", "ranges", "levels", "elements", "condition", "layouts"]
 )
 def test_the_core_computes_what_the_vectors_hold(ask, name):
     cases = vectors.read(name)

@@ -1,8 +1,8 @@
 """``python tests/parity/vectors.py`` writes the vectors that hold the twins together.
 
-Tiles, statistics, the ranges of floats, levels, elements, resize and scores exist in Python, in
-Java (``android_demo/core``) and, but for ranges, levels and resize, in TypeScript (``web/src``),
-as does the condition of images (quality, noise, condition). A file
+Tiles, statistics, the ranges of floats, levels, elements, layouts, resize and scores exist in
+Python, in Java (``android_demo/core``) and, but for ranges, levels, layouts and resize, in
+TypeScript (``web/src``), as does the condition of images (quality, noise, condition). A file
 ``<name>.json`` here holds cases of one of them: what is given, and what the runtime made of it
 (``ANSWERS``). ``test_vectors.py``, ``tests/android_demo`` and ``tests/web`` read them.
 """
@@ -24,6 +24,13 @@ from ailsr.runtime.bench.latency import Latency, is_steady
 from ailsr.runtime.card import Card
 from ailsr.runtime.engines.encoding import RANGES
 from ailsr.runtime.engines.interface import Interface, find_encoding
+from ailsr.runtime.engines.layouts import (
+    CHANNELS,
+    levels_of,
+    probe_answer,
+    probe_levels,
+    rgb_of,
+)
 from ailsr.runtime.engines.levels import Levels
 from ailsr.runtime.engines.pixels import from_pixels, to_pixels
 from ailsr.runtime.errors import ModelError
@@ -33,6 +40,22 @@ from ailsr.runtime.imaging.protocol import Pair, score
 from ailsr.runtime.imaging.resize import crop_to_multiple, enlarge, shrink
 from ailsr.runtime.probe import probe_image
 from ailsr.runtime.upscaling.upscaler import Upscaler
+
+
+def layouts(layout, size, scale):
+    """CRC-32 of the probe image in ``layout``, of the RGB image of an output, which is that of the
+    large probe image with every seventh level changed, and of both as fidelity has them."""
+    image = probe_image(*size)
+    output = levels_of(probe_image(scale * size[0], scale * size[1]), layout).copy()
+    output.reshape(-1)[::7] ^= 3
+    parts = {
+        "levels": levels_of(image, layout),
+        "rgb": rgb_of(output, image, layout, "uint8"),
+        "probe": probe_levels(image, layout),
+        "answer": probe_answer(output, layout),
+    }
+    return {name: zlib.crc32(np.ascontiguousarray(part)) for name, part in parts.items()}
+
 
 FOLDER = Path(__file__).parent
 RANDOM = np.random.default_rng(20)
@@ -204,7 +227,7 @@ ANSWERS = {
     f.__name__: f
     for f in (
         *(tiles, statistics, ranges, levels, elements, resize, scores),
-        *(quality, noise, condition),
+        *(quality, noise, condition, layouts),
     )
 }
 
@@ -272,6 +295,10 @@ def _given() -> dict[str, list[dict]]:
                 for gray in (False, True)
                 for change in ("add 9", "shift down by a row", "16 levels", "Y of 52.5")
             ),
+        ),
+        "layouts": cases(
+            "layout size scale",
+            *((name, (34, 45), scale) for name in CHANNELS for scale in (2, 3)),
         ),
         "quality": cases(
             "file",

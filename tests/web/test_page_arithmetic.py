@@ -13,6 +13,8 @@ from parity import vectors
 
 from ailsr.runtime.bench.latency import is_steady
 from ailsr.runtime.engines.encoding import RANGES
+from ailsr.runtime.engines.layouts import levels_of
+from ailsr.runtime.engines.pixels import to_pixels
 from ailsr.runtime.probe import Fidelity, probe_image
 
 UNIT = asdict(RANGES["0..1"])
@@ -47,7 +49,7 @@ def test_elements_are_what_the_vectors_hold(in_node):
     every = {"width": 86, "height": 1, "rgb": [pixel % 256 for pixel in range(3 * 86)]}
     ranges = [asdict(RANGES[case["given"]["range"]]) for case in cases]
     layouts = [
-        {**case["given"], "input": range, "output": range, "channels_last": True}
+        {**case["given"], "input": range, "output": range, "layout": "rgb", "channels_last": True}
         for case, range in zip(cases, ranges, strict=True)
     ]
     written = in_node("elements", "toElements", [[every, layout] for layout in layouts])
@@ -67,10 +69,7 @@ def test_elements_are_what_the_vectors_hold(in_node):
 @pytest.mark.parametrize("pixels", ["float32", "uint8", "int8"])
 def test_planes_hold_the_same_elements(in_node, pixels):
     rgb = RANDOM.integers(0, 256, (5, 7, 3))
-    last, first = (
-        {"pixels": pixels, "input": UNIT, "output": UNIT, "channels_last": channels_last}
-        for channels_last in (True, False)
-    )
+    last, first = (form_of(pixels, "rgb", channels_last) for channels_last in (True, False))
     picture = as_picture(rgb)
     by_pixel, by_plane = (
         np.array(list(elements.values()))
@@ -79,6 +78,28 @@ def test_planes_hold_the_same_elements(in_node, pixels):
     assert np.array_equal(by_plane.reshape(3, 5, 7).transpose(1, 2, 0), by_pixel.reshape(5, 7, 3))
     (back,) = in_node("elements", "fromElements", [[by_plane.tolist(), 7, 5, first]])
     assert list(back["rgb"].values()) == picture["rgb"]
+
+
+def form_of(pixels: str, layout: str, channels_last: bool) -> dict:
+    ends = {"input": UNIT, "output": UNIT}
+    return {"pixels": pixels, "layout": layout, "channels_last": channels_last, **ends}
+
+
+@pytest.mark.parametrize("pixels", ["float32", "uint8", "int8"])
+def test_rgba_is_opaque_going_in_and_its_colours_come_out(in_node, pixels):
+    rgb = RANDOM.integers(0, 256, (5, 7, 3), np.uint8)
+    form = form_of(pixels, "rgba", channels_last=True)
+    (elements,) = in_node("elements", "toElements", [[as_picture(rgb), form]])
+    written = np.array(list(elements.values())).reshape(5, 7, 4)
+    expected = to_pixels(levels_of(rgb, "rgba"), pixels)
+    assert np.array_equal(written, expected.astype(np.float64))
+    written[2, 3, 3] = to_pixels(np.array([128], np.uint8), pixels)[0]
+    for opaque_only in (False, True):
+        given = [written.ravel().tolist(), 7, 5, form, opaque_only]
+        (back,) = in_node("elements", "fromElements", [given])
+        if opaque_only:
+            rgb[2, 3] = 0
+        assert list(back["rgb"].values()) == as_picture(rgb)["rgb"]
 
 
 def test_scores_are_what_the_vectors_hold(in_node):

@@ -199,10 +199,10 @@ def test_what_cannot_be_served_is_said_in_one_line(node, models, tmp_path, argum
 
 
 def test_a_file_of_another_layout_is_refused(node, models, with_card):
-    command = [*CLI, with_card(models.int8, layout="rgba")]
+    command = [*CLI, with_card(models.int8, layout="bgr")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
-    assert "its 'layout' is 'rgba', not one of rgb" in done.stderr
+    assert "its 'layout' is 'bgr', not one of rgb" in done.stderr
     assert done.stderr.count("\n") == 1
 
 

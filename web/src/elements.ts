@@ -6,37 +6,46 @@ import type { ModelFile, Range } from "./setup";
 export type Elements = Float32Array | Uint8Array | Int8Array;
 
 /** How a file takes and returns pixels. */
-export type Layout = Pick<ModelFile, "pixels" | "channels_last" | "input" | "output">;
+export type Form = Pick<ModelFile, "pixels" | "layout" | "channels_last" | "input" | "output">;
 
 type Triple = Range["black"];
 type Channels = [Float32Array, Float32Array, Float32Array];
 
+/** How many channels a file's layout has. */
+export const CHANNELS = { rgb: 3, rgba: 4 };
+
 const ARRAYS = { float32: Float32Array, uint8: Uint8Array, int8: Int8Array };
 
-export function toElements({ width, height, rgb }: Picture, layout: Layout): Elements {
-  const elements = new ARRAYS[layout.pixels](rgb.length);
-  const [red, green, blue] = [0, 1, 2].map((channel) => elementOf(layout, channel)) as Channels;
-  const plane = layout.channels_last ? 1 : width * height;
-  const step = layout.channels_last ? 3 : 1;
+export function toElements({ width, height, rgb }: Picture, form: Form): Elements {
+  const channels = CHANNELS[form.layout];
+  const elements = new ARRAYS[form.pixels]((rgb.length / 3) * channels);
+  const [red, green, blue] = [0, 1, 2].map((channel) => elementOf(form, channel)) as Channels;
+  const plane = form.channels_last ? 1 : width * height;
+  const step = form.channels_last ? channels : 1;
   for (let from = 0, to = 0; from < rgb.length; from += 3, to += step) {
     elements[to] = red[rgb[from]!]!;
     elements[to + plane] = green[rgb[from + 1]!]!;
     elements[to + 2 * plane] = blue[rgb[from + 2]!]!;
+    if (channels === 4) elements[to + 3 * plane] = blue[255]!; // opaque
   }
   return elements;
 }
 
-/** Floats are clipped to black and white and rounded half to even. Throws when they are not numbers. */
+/**
+ * Floats are clipped to black and white and rounded half to even. Alpha is left out; `opaqueOnly`
+ * makes what it lets through black. Throws for what is no number.
+ */
 export function fromElements(
   elements: ArrayLike<number>,
   width: number,
   height: number,
-  { pixels, channels_last, output }: Layout,
+  { pixels, layout, channels_last, output }: Form,
+  opaqueOnly = false,
 ): Picture {
   // Storing into it rounds half to even and clips.
   const rgb = new Uint8ClampedArray(width * height * 3);
   const plane = channels_last ? 1 : width * height;
-  const step = channels_last ? 3 : 1;
+  const step = channels_last ? CHANNELS[layout] : 1;
   const [black, extent] = [output.black.map(Math.fround), steps(output)] as [Triple, Triple];
   const level = {
     uint8: (value: number) => value,
@@ -51,6 +60,9 @@ export function fromElements(
     rgb[to] = level(r, 0);
     rgb[to + 1] = level(g, 1);
     rgb[to + 2] = level(b, 2);
+    if (opaqueOnly && layout === "rgba" && Math.round(level(elements[from + 3 * plane]!, 2)) < 255) {
+      rgb.fill(0, to, to + 3);
+    }
   }
   if (Number.isNaN(sum)) {
     throw new Error("the file computed NaN: it is damaged or was exported wrongly");
@@ -59,7 +71,7 @@ export function fromElements(
 }
 
 /** The element of each of the 256 pixels in a channel. */
-function elementOf({ pixels, input }: Layout, channel: number): Float32Array {
+function elementOf({ pixels, input }: Form, channel: number): Float32Array {
   const every = Float32Array.from({ length: 256 }, (_, pixel) => pixel);
   if (pixels !== "float32") return every.map((pixel) => (pixels === "int8" ? pixel - 128 : pixel));
   const [black, step] = [Math.fround(input.black[channel]!), steps(input)[channel]!];

@@ -1,7 +1,7 @@
 /** An exported file in onnxruntime-web, ready to upscale images of any size. */
 
 import type { InferenceSession, Tensor } from "onnxruntime-web";
-import { fromElements, toElements, type Elements } from "./elements";
+import { CHANNELS, fromElements, toElements, type Elements } from "./elements";
 import { blank, copy, cut, padded, type Picture } from "./picture";
 import { fidelity, probePicture } from "./probe";
 import type { Fidelity } from "./report.schema";
@@ -30,7 +30,7 @@ export class Model {
   /** Whether what was exported is computed here, by one run; null for a file without a probe. */
   async fidelity(): Promise<Fidelity | null> {
     const { probe, sizes } = this.file;
-    return probe && fidelity(probe, await this.run(probePicture(...sizes[0])));
+    return probe && fidelity(probe, await this.run(probePicture(...sizes[0]), true));
   }
 
   /** `picture`, `scale` times as large. */
@@ -63,8 +63,11 @@ export class Model {
     }
   }
 
-  /** The file's output for a tile, which is padded to the least input size that holds it. */
-  async run(tile: Picture): Promise<Picture> {
+  /**
+   * The file's output for a tile, which is padded to the least input size that holds it.
+   * `opaqueOnly`: black where it is not opaque.
+   */
+  async run(tile: Picture, opaqueOnly = false): Promise<Picture> {
     if (!this.file.resizable) {
       const [height, width] = this.sizeFor(tile);
       tile = padded(tile, width, height);
@@ -72,7 +75,7 @@ export class Model {
     const input = this.toTensor(tile);
     const output = await this.infer(input);
     const { scale } = this.file;
-    const large = this.fromTensor(output, tile.width * scale, tile.height * scale);
+    const large = this.fromTensor(output, tile.width * scale, tile.height * scale, opaqueOnly);
     output.dispose();
     return large;
   }
@@ -84,7 +87,9 @@ export class Model {
 
   toTensor(picture: Picture): Tensor {
     const { width, height } = picture;
-    const shape = this.file.channels_last ? [1, height, width, 3] : [1, 3, height, width];
+    const channels = CHANNELS[this.file.layout];
+    const last = this.file.channels_last;
+    const shape = last ? [1, height, width, channels] : [1, channels, height, width];
     const elements = toElements(picture, this.file);
     const { Tensor } = this.runtime.ort;
     if (elements instanceof Float32Array) return new Tensor("float32", elements, shape);
@@ -92,12 +97,12 @@ export class Model {
     return new Tensor("int8", elements, shape);
   }
 
-  fromTensor(tensor: Tensor, width: number, height: number): Picture {
+  fromTensor(tensor: Tensor, width: number, height: number, opaqueOnly = false): Picture {
     const elements = tensor.data as Elements;
-    if (elements.length !== width * height * 3) {
+    if (elements.length !== width * height * CHANNELS[this.file.layout]) {
       throw new Error(`the file returned ${tensor.dims.join("×")} values: export it again`);
     }
-    return fromElements(elements, width, height, this.file);
+    return fromElements(elements, width, height, this.file, opaqueOnly);
   }
 
   private sizeFor(tile: Picture): Size {

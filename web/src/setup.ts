@@ -26,6 +26,8 @@ export interface ModelFile {
   radius: number;
   /** A tile may be smaller than the input size. */
   resizable: boolean;
+  /** Channels of input and output, in their order. */
+  layout: "rgb" | "rgba";
   channels_last: boolean;
   /** What a float file takes: [0, 1], but for some files of others. */
   input: Range;

@@ -41,6 +41,7 @@ final class LiteRtEngine implements Engine {
   private static final int NNAPI_SINCE = 27;
 
   private final PixelType pixels;
+  private final int channels;
   private final String name;
   private final String delegateName;
   private final boolean peakIsOwn;
@@ -52,6 +53,7 @@ final class LiteRtEngine implements Engine {
   private LiteRtEngine(ModelFile model, int threads, String delegateName, boolean peakIsOwn) {
     load();
     this.pixels = model.pixels;
+    channels = model.layout.channels;
     this.peakIsOwn = peakIsOwn;
     this.name = "LiteRT " + TensorFlowLite.runtimeVersion();
     this.delegateName = delegateName.equals("cpu") ? "XNNPACK" : delegateName.toUpperCase(
@@ -125,11 +127,11 @@ final class LiteRtEngine implements Engine {
   }
 
   private void resize(Size wanted) {
-    interpreter.resizeInput(0, new int[] {1, wanted.height, wanted.width, 3});
+    interpreter.resizeInput(0, new int[] {1, wanted.height, wanted.width, channels});
     interpreter.allocateTensors();
     size = wanted;
     int bytes = interpreter.getOutputTensor(0).numBytes();
-    output = pixels.buffer(bytes / pixels.bytes / 3);
+    output = pixels.buffer(bytes / pixels.bytes);
   }
 
   @Override

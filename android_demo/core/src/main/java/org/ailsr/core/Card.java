@@ -28,6 +28,9 @@ public final class Card {
   public final String precision;
   public final PixelType pixels;
 
+  /** Of the file's input and output. */
+  public final Layout layout;
+
   /** Every input size that the file takes; its tensors have the first. */
   public final List<Size> sizes;
 
@@ -93,10 +96,7 @@ public final class Card {
       training.put(name, String.valueOf(summary.value(name)));
     }
     degradation = fields.text("degradation", null);
-    String layout = fields.text("layout", "rgb");
-    if (!layout.equals("rgb")) {
-      throw new AilsrException("layout '" + layout + "' is unknown: update the app");
-    }
+    layout = Layout.ofLabel(fields.text("layout", "rgb"));
     probe = fields.has("probe") ? Probe.of(fields.object("probe")) : null;
   }
 

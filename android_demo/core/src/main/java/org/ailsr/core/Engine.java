@@ -13,7 +13,8 @@ public interface Engine extends AutoCloseable {
   /**
    * The file's output, all of the buffer, for an image of this height and width.
    *
-   * <p>Both buffers hold elements of the file's {@link PixelType}, H×W×3, in native order. The
+   * <p>Both buffers hold elements of the file's {@link PixelType}, H×W×C by its {@link Layout}, in
+   * native order. The
    * output is valid until the next run. Throws AilsrException when the engine fails.
    */
   ByteBuffer run(ByteBuffer input, int height, int width);

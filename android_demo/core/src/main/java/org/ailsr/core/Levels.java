@@ -48,23 +48,25 @@ final class Levels {
 
   /** The level nearest to each of {@code pixels}. */
   Picture of(Picture pixels) {
-    return mapped(pixels, levelOf);
+    return levelOf == null
+        ? pixels
+        : new Picture(pixels.height(), pixels.width(), mapped(pixels.rgb, levelOf));
   }
 
   /** The pixel nearest to each of {@code levels}, between black and white. */
-  Picture pixels(Picture levels) {
+  byte[] pixels(byte[] levels) {
     return mapped(levels, pixelOf);
   }
 
-  private static Picture mapped(Picture picture, byte[] table) {
+  private static byte[] mapped(byte[] values, byte[] table) {
     if (table == null) {
-      return picture;
+      return values;
     }
-    byte[] mapped = new byte[picture.rgb.length];
+    byte[] mapped = new byte[values.length];
     for (int i = 0; i < mapped.length; i++) {
-      mapped[i] = table[picture.rgb[i] & 0xff];
+      mapped[i] = table[values[i] & 0xff];
     }
-    return new Picture(picture.height(), picture.width(), mapped);
+    return mapped;
   }
 
   private static byte clipped(double value) {

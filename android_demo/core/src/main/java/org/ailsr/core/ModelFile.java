@@ -26,6 +26,9 @@ public final class ModelFile {
 
   public final PixelType pixels;
 
+  /** RGB, unless the card says otherwise. */
+  public final Layout layout;
+
   /** What the levels of its input stand for; those of a file with a card are pixels. */
   final Levels inputLevels;
 
@@ -67,6 +70,7 @@ public final class ModelFile {
             "it is damaged (its card belongs to a sealed file, and the seal is gone): copy or "
                 + "export it again");
       }
+      layout = card == null ? Layout.RGB : card.layout;
       FlatBuffer graph = item(root.tables(2), 0);
       List<FlatBuffer> tensors = graph.tables(0);
       int[] inputs = graph.integers(1);
@@ -88,9 +92,12 @@ public final class ModelFile {
       outputLevels = levels(output);
       int[] source = shape(input);
       int[] result = shape(output);
-      if (source.length != 4 || result.length != 4 || source[3] != 3 || source[0] > 1
-          || result[3] != 3 && result[3] > 0) {
-        throw new AilsrException("it does not take and return one RGB image, [1, H, W, 3]");
+      int channels = layout.channels;
+      if (source.length != 4 || result.length != 4 || source[3] != channels || source[0] > 1
+          || result[3] != channels && result[3] > 0) {
+        throw new AilsrException(
+            "it does not take and return one " + layout.name() + " image, [1, H, W, " + channels
+                + "]");
       }
       resizable = source[1] < 1 || source[2] < 1;
       Size usual = card == null ? new Size(DEFAULT_SIDE, DEFAULT_SIDE) : card.sizes.get(0);

@@ -40,24 +40,24 @@ public enum PixelType {
     return number == 0 ? FLOAT32 : number == 3 ? UINT8 : number == 9 ? INT8 : null;
   }
 
-  /** A buffer for {@code pixels} pixels, in the order of bytes that engines use. */
-  public ByteBuffer buffer(long pixels) {
-    long size = Picture.CHANNELS * bytes * pixels;
+  /** A buffer for so many samples, in the order of bytes that engines use. */
+  public ByteBuffer buffer(long samples) {
+    long size = bytes * samples;
     if (size > Integer.MAX_VALUE) {
-      throw new AilsrException(pixels + " pixels of " + label() + " are too many for one tile");
+      throw new AilsrException(samples + " samples of " + label() + " are too many for one tile");
     }
     return ByteBuffer.allocateDirect((int) size).order(ByteOrder.nativeOrder());
   }
 
-  /** Writes {@code picture} into {@code elements}, floats in {@code range}. */
-  public void fill(ByteBuffer elements, Picture picture, Range range) {
+  /** Writes {@code levels}, 0 to 255, into {@code elements}, floats in {@code range}. */
+  public void fill(ByteBuffer elements, byte[] levels, Range range) {
     elements.clear();
     if (this == UINT8) {
-      elements.put(picture.rgb);
+      elements.put(levels);
     } else if (this == INT8) {
-      elements.put(shifted(picture.rgb.clone()));
+      elements.put(shifted(levels.clone()));
     } else {
-      float[] values = range.encode(picture.rgb);
+      float[] values = range.encode(levels);
       elements.asFloatBuffer().put(values);
       elements.position(4 * values.length);
     }
@@ -65,29 +65,25 @@ public enum PixelType {
   }
 
   /**
-   * The image in {@code elements}; floats are in {@code range}, clipped to it and rounded half to
+   * The {@code count} levels in {@code elements}; floats are in {@code range}, clipped to it and rounded half to
    * even.
    *
    * @throws AilsrException when they are not numbers
    */
-  public Picture read(ByteBuffer elements, int height, int width, Range range) {
-    byte[] rgb = new byte[Picture.CHANNELS * height * width];
-    if (elements.remaining() != rgb.length * bytes) {
+  public byte[] read(ByteBuffer elements, int count, Range range) {
+    if (elements.remaining() != (long) count * bytes) {
       throw new AilsrException(
-          "the file returned " + elements.remaining() / bytes + " numbers instead of "
-              + rgb.length + ": export it again");
+          "the file returned " + elements.remaining() / bytes + " numbers instead of " + count
+              + ": export it again");
     }
     if (this == FLOAT32) {
-      float[] values = new float[rgb.length];
+      float[] values = new float[count];
       elements.asFloatBuffer().get(values);
-      rgb = range.decode(values);
-    } else {
-      elements.get(rgb);
-      if (this == INT8) {
-        shifted(rgb);
-      }
+      return range.decode(values);
     }
-    return new Picture(height, width, rgb);
+    byte[] levels = new byte[count];
+    elements.get(levels);
+    return this == INT8 ? shifted(levels) : levels;
   }
 
   /** Levels less 128, or 128 more: both change the highest bit. */

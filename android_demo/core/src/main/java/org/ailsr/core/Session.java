@@ -53,7 +53,7 @@ public final class Session implements AutoCloseable {
       upscaler = new Upscaler(model, engine);
       loadMs = (System.nanoTime() - start) / 1e6;
       Size size = model.inputSize();
-      ByteBuffer picture = upscaler.prepared(Probe.picture(size));
+      ByteBuffer picture = upscaler.preparedProbe();
       start = System.nanoTime();
       ByteBuffer answer = engine.run(picture, size.height, size.width);
       firstRunMs = (System.nanoTime() - start) / 1e6;

@@ -109,13 +109,43 @@ public final class Upscaler {
         }
       }
     }
-    return read(run(tile.padded(size.height, size.width), size), size);
+    Picture padded = tile.padded(size.height, size.width);
+    return model.layout.picture(read(run(padded, size), size), padded, scale);
   }
 
-  /** {@code picture} as the file's input, for running the engine alone. */
+  /**
+   * {@code picture} as the file's input, for running the engine alone. An app that holds an image
+   * in the layout of a uint8 file fills such a buffer itself, as with {@code
+   * Bitmap.copyPixelsToBuffer}, and reads the engine's output as it is.
+   */
   public ByteBuffer prepared(Picture picture) {
-    ByteBuffer elements = model.pixels.buffer(new Size(picture.height(), picture.width()).area());
-    fill(elements, picture);
+    return prepared(model.layout.levels(model.inputLevels.of(picture)));
+  }
+
+  /**
+   * {@code held}, an image of the file's own input size in 8 bits and in its layout, upscaled, in
+   * the same layout: the bytes of a bitmap by an RGBA file, a plane of luma by one of those.
+   */
+  public byte[] upscale(byte[] held) {
+    Size size = model.inputSize();
+    ByteBuffer elements = inputOf(size);
+    if (held.length * model.pixels.bytes != elements.capacity()) {
+      throw new AilsrException(
+          held.length + " bytes are no " + model.layout.name() + " image of " + size + " pixels");
+    }
+    model.pixels.fill(elements, held, encoding.input);
+    return read(engine.run(elements, size.height, size.width), size);
+  }
+
+  /** The probe image as the file's input. */
+  ByteBuffer preparedProbe() {
+    Picture image = Probe.picture(model.inputSize());
+    return prepared(model.layout.probeLevels(model.inputLevels.of(image)));
+  }
+
+  private ByteBuffer prepared(byte[] levels) {
+    ByteBuffer elements = model.pixels.buffer(levels.length);
+    model.pixels.fill(elements, levels, encoding.input);
     return elements;
   }
 
@@ -130,7 +160,8 @@ public final class Upscaler {
     Size size = model.inputSize();
     Picture upscaled;
     try {
-      upscaled = read(answer, size);
+      upscaled = model.layout.probeAnswer(
+          read(answer, size), scale * size.height, scale * size.width);
     } catch (AilsrException noPicture) { // not a number, or another size
       return new Fidelity(Fidelity.Verdict.WRONG, 255);
     }
@@ -139,27 +170,24 @@ public final class Upscaler {
 
   private ByteBuffer run(Picture padded, Size size) {
     ByteBuffer elements = inputOf(size);
-    fill(elements, padded);
+    byte[] levels = model.layout.levels(model.inputLevels.of(padded));
+    model.pixels.fill(elements, levels, encoding.input);
     return engine.run(elements, size.height, size.width);
   }
 
   private ByteBuffer inputOf(Size size) {
-    int needed = Picture.CHANNELS * model.pixels.bytes * (int) size.area();
-    if (input == null || input.capacity() != needed) {
-      input = model.pixels.buffer(size.area());
+    long samples = model.layout.channels * size.area();
+    if (input == null || input.capacity() != model.pixels.bytes * samples) {
+      input = model.pixels.buffer(samples);
     }
     return input;
   }
 
-  private void fill(ByteBuffer elements, Picture picture) {
-    model.pixels.fill(elements, model.inputLevels.of(picture), encoding.input);
-  }
-
-  /** The image in the file's output for an input of {@code size}. */
-  private Picture read(ByteBuffer output, Size size) {
+  /** The levels, as pixels, in the file's output for an input of {@code size}. */
+  private byte[] read(ByteBuffer output, Size size) {
+    long count = (long) model.layout.channels * scale * scale * size.area();
     return model.outputLevels.pixels(
-        model.pixels.read(
-            output, scale * size.height, scale * size.width, encoding.output));
+        model.pixels.read(output, (int) count, encoding.output));
   }
 
   /** The scale, of a file whose shapes are open by running it. */

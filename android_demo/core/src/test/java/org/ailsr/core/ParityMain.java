@@ -66,6 +66,9 @@ public final class ParityMain {
         case "pairs":
           answers.add(pairs(fields));
           break;
+        case "layouts":
+          answers.add(layouts(fields));
+          break;
         case "card":
           answers.add(card(fields));
           break;
@@ -154,8 +157,8 @@ public final class ParityMain {
     Levels levels =
         new Levels((float) fields.number("scale"), fields.integer("zero_point", -128, 255) - first);
     Map<String, Object> answer = new LinkedHashMap<>();
-    answer.put("level_of", hexadecimal(levels.of(everyLevel())));
-    answer.put("pixel_of", hexadecimal(levels.pixels(everyLevel())));
+    answer.put("level_of", hexadecimal(levels.of(everyLevel()).rgb));
+    answer.put("pixel_of", hexadecimal(levels.pixels(everyLevel().rgb)));
     return answer;
   }
 
@@ -168,10 +171,10 @@ public final class ParityMain {
     return picture;
   }
 
-  private static String hexadecimal(Picture everyLevel) {
+  private static String hexadecimal(byte[] everyLevel) {
     StringBuilder text = new StringBuilder();
     for (int i = 0; i < 256; i++) {
-      text.append(String.format("%02x", everyLevel.rgb[i]));
+      text.append(String.format("%02x", everyLevel[i]));
     }
     return text.toString();
   }
@@ -180,16 +183,15 @@ public final class ParityMain {
     PixelType type = PixelType.ofLabel(fields.text("pixels"));
     String name = fields.text("range");
     Range range = Range.TRIED.stream().filter(r -> r.name.equals(name)).findFirst().get();
-    ByteBuffer inputs = type.buffer(86);
-    type.fill(inputs, everyLevel(), range);
+    ByteBuffer inputs = type.buffer(3 * 86);
+    type.fill(inputs, everyLevel().rgb, range);
     List<Object> elements = new ArrayList<>();
     for (int i = 0; i < 256; i++) {
       elements.add(type == PixelType.FLOAT32 ? (Object) (double) inputs.getFloat(4 * i)
           : type == PixelType.INT8 ? (int) inputs.get(i) : inputs.get(i) & 0xff);
     }
     List<?> given = fields.list("outputs");
-    int width = given.size() / 3 + 1;
-    ByteBuffer outputs = type.buffer(width);
+    ByteBuffer outputs = type.buffer(given.size());
     for (int i = 0; i < given.size(); i++) {
       double element = ((Number) given.get(i)).doubleValue();
       if (type == PixelType.FLOAT32) {
@@ -198,10 +200,10 @@ public final class ParityMain {
         outputs.put(i, (byte) (int) element);
       }
     }
-    Picture picture = type.read(outputs, 1, width, range);
+    byte[] read = type.read(outputs, given.size(), range);
     List<Object> pixels = new ArrayList<>();
     for (int i = 0; i < given.size(); i++) {
-      pixels.add(picture.rgb[i] & 0xff);
+      pixels.add(read[i] & 0xff);
     }
     Map<String, Object> answer = new LinkedHashMap<>();
     answer.put("inputs", elements);
@@ -218,6 +220,31 @@ public final class ParityMain {
     CRC32 crc32 = new CRC32();
     crc32.update(
         Probe.picture(new Size(fields.integer("height"), fields.integer("width"))).rgb);
+    return crc32.getValue();
+  }
+
+  /** The CRC-32 of what a layout makes of the probe image, and of an output that is given. */
+  private static Object layouts(Fields fields) {
+    Layout layout = Layout.ofLabel(fields.text("layout"));
+    Size size = size(fields.list("size"));
+    int scale = fields.integer("scale");
+    Picture input = Probe.picture(size);
+    Size large = new Size(scale * size.height, scale * size.width);
+    byte[] output = layout.levels(Probe.picture(large));
+    for (int i = 0; i < output.length; i += 7) {
+      output[i] ^= 3;
+    }
+    Map<String, Object> answer = new LinkedHashMap<>();
+    answer.put("levels", crc32(layout.levels(input)));
+    answer.put("rgb", crc32(layout.picture(output.clone(), input, scale).rgb));
+    answer.put("probe", crc32(layout.probeLevels(input)));
+    answer.put("answer", crc32(layout.probeAnswer(output, large.height, large.width).rgb));
+    return answer;
+  }
+
+  private static long crc32(byte[] bytes) {
+    CRC32 crc32 = new CRC32();
+    crc32.update(bytes);
     return crc32.getValue();
   }
 

@@ -74,23 +74,23 @@ public final class PictureTest {
     }
     for (PixelType type : PixelType.values()) {
       for (Range range : Range.TRIED) {
-        ByteBuffer elements = type.buffer(256);
-        type.fill(elements, levels, range);
-        assertArrayEquals(type.label(), levels.rgb, type.read(elements, 1, 256, range).rgb);
+        ByteBuffer elements = type.buffer(3 * 256);
+        type.fill(elements, levels.rgb, range);
+        assertArrayEquals(type.label(), levels.rgb, type.read(elements, 3 * 256, range));
       }
     }
   }
 
   @Test
   public void floatsAreClippedAndRoundedHalfToEvenAndNanIsAnError() {
-    ByteBuffer elements = PixelType.FLOAT32.buffer(2);
+    ByteBuffer elements = PixelType.FLOAT32.buffer(6);
     float[] values = {-0.3f, 0.5f / 255, 1.5f / 255, 2.5f / 255, 1.7f, 1};
     elements.asFloatBuffer().put(values);
-    byte[] levels = PixelType.FLOAT32.read(elements, 1, 2, Range.UNIT).rgb;
+    byte[] levels = PixelType.FLOAT32.read(elements, 6, Range.UNIT);
     assertArrayEquals(new byte[] {0, 0, 2, 2, (byte) 255, (byte) 255}, levels);
-    ByteBuffer bad = PixelType.FLOAT32.buffer(1);
+    ByteBuffer bad = PixelType.FLOAT32.buffer(3);
     bad.putFloat(4, Float.NaN);
-    assertThrows(AilsrException.class, () -> PixelType.FLOAT32.read(bad, 1, 1, Range.UNIT));
+    assertThrows(AilsrException.class, () -> PixelType.FLOAT32.read(bad, 3, Range.UNIT));
   }
 
   @Test

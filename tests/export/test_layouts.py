@@ -1,0 +1,346 @@
+"""Files of RGBA and of planes of luma: the image that the RGB file makes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from graph_reference import run
+from numpy.typing import NDArray
+from test_export_command import ailsr_export
+
+from ailsr.export import targets
+from ailsr.export.graph.alpha import with_alpha
+from ailsr.export.graph.graph import (
+    Add,
+    Concat,
+    Conv,
+    DepthToSpace,
+    Graph,
+    MinMax,
+    Node,
+    Pad,
+    Pointwise,
+)
+from ailsr.export.graph.passes import macs, on_levels, with_separate_pixels
+from ailsr.export.graph.quantization import QParams, Quantization, pixels_of, quantization_of
+from ailsr.export.int8.arithmetic import integer_output
+from ailsr.export.reading.source import network_source
+from ailsr.runtime import load
+from ailsr.runtime.card import Card, Layout, Precision
+from ailsr.runtime.engines.layouts import levels_of, plane_of, rgb_of
+from ailsr.runtime.imaging import color, image
+from ailsr.runtime.imaging.protocol import evaluate, pairs
+
+SIZE = (12, 14)
+STRUCTURES: dict[str, Callable[[], tuple[list[Node], int]]] = {}
+"""By name: (nodes, convolutions that RGBA adds)."""
+
+
+def conv(
+    source: str, output: str, inputs: int, outputs: int, side: int = 3, **more: object
+) -> Conv:
+    random = np.random.default_rng(outputs)
+    weight = random.normal(0, (0.5 / (inputs * side**2)) ** 0.5, (outputs, inputs, side, side))
+    bias = random.normal(0, 0.05, outputs).astype(np.float32)
+    return Conv(
+        source, output, weight.astype(np.float32), bias, **{"pads": (side // 2,) * 4} | more
+    )
+
+
+def copies(source: str, output: str, count: int) -> Conv:
+    weight = np.tile(np.eye(3, dtype=np.float32), (count, 1))[:, :, None, None]
+    return Conv(source, output, weight, np.zeros(3 * count, np.float32))
+
+
+def structure(added: int) -> Callable[[Callable[[], list[Node]]], Callable[[], list[Node]]]:
+    def enter(make: Callable[[], list[Node]]) -> Callable[[], list[Node]]:
+        STRUCTURES[make.__name__] = lambda: (make(), added)
+        return make
+
+    return enter
+
+
+@structure(added=0)
+def anchor_before_the_shuffle() -> list[Node]:  # SESR, ABPN
+    return [
+        conv("image", "a", 3, 8, clamp=(0.0, np.inf)),
+        conv("a", "residual", 8, 12),
+        copies("image", "anchor", 4),
+        Add("residual", "anchor", "sum"),
+        DepthToSpace("sum", "upscaled", 2),
+    ]
+
+
+@structure(added=0)
+def skip_after_the_shuffle() -> list[Node]:  # VDSR
+    return [
+        Pad("image", "padded", (2, 2, 2, 2)),
+        replace(copies("padded", "phases", 4), pads=(0, 0, 0, 0), weight=_blurs()),
+        DepthToSpace("phases", "enlarged", 2),
+        conv("enlarged", "a", 3, 8, clamp=(0.0, np.inf)),
+        conv("a", "residual", 8, 3),
+        Add("enlarged", "residual", "upscaled", clamp=(0.0, 1.0)),
+    ]
+
+
+@structure(added=0)
+def clamped_convolution_before_the_shuffle() -> list[Node]:  # QuickSRNet
+    return [
+        conv("image", "a", 3, 8, clamp=(0.0, 1.0)),
+        conv("a", "phases", 8, 12, clamp=(0.0, 1.0)),
+        DepthToSpace("phases", "upscaled", 2),
+    ]
+
+
+@structure(added=2)
+def image_joined_to_itself() -> list[Node]:
+    return [
+        conv("image", "a", 3, 12),
+        Concat(("image",) * 4, "anchor"),
+        Add("a", "anchor", "sum"),
+        DepthToSpace("sum", "upscaled", 2),
+    ]
+
+
+@structure(added=1)
+def output_of_another_node() -> list[Node]:
+    return [
+        conv("image", "a", 3, 12),
+        copies("image", "b", 4),
+        MinMax("a", "b", "larger", "max"),
+        DepthToSpace("larger", "upscaled", 2),
+    ]
+
+
+@structure(added=1)
+def grouped_convolution_at_the_end() -> list[Node]:
+    return [
+        copies("image", "a", 4),
+        DepthToSpace("a", "enlarged", 2),
+        conv("enlarged", "upscaled", 1, 3, groups=3),
+    ]
+
+
+@structure(added=1)
+def image_read_by_a_function() -> list[Node]:
+    return [
+        Pointwise("image", "bent", "tanh"),
+        conv("bent", "phases", 3, 12),
+        DepthToSpace("phases", "upscaled", 2),
+    ]
+
+
+def _blurs() -> NDArray[np.float32]:
+    weight = np.zeros((12, 3, 5, 5), np.float32)
+    for phase in range(4):
+        for channel in range(3):
+            weight[3 * phase + channel, channel, 1:4, 1:4] = 1 / 9
+    return weight
+
+
+def photograph(height: int, width: int) -> NDArray[np.uint8]:
+    from skimage import data
+
+    return np.ascontiguousarray(data.astronaut()[80 : 80 + height, 180 : 180 + width])
+
+
+def quantized(graph: Graph, bits: int, real: frozenset[str] = frozenset()) -> Quantization:
+    tensors = run(graph, photograph(*SIZE) / 255)
+    ranges = {name: (float(t.min()), float(t.max())) for name, t in tensors.items()}
+    ranges["phases"] = (-0.05, 1.05)  # as interpolation reaches
+    return replace(quantization_of(graph, ranges, bits), real=real)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("target", ["onnx", "tflite"])
+@pytest.mark.parametrize("precision", ["float32", "float16", "int8", "int8x16", "mixed"])
+@pytest.mark.parametrize("name", STRUCTURES)
+def test_an_rgba_file_makes_the_rgb_file_s_pixels_and_is_opaque(name, precision, target, tmp_path):
+    nodes, added = STRUCTURES[name]()
+    graph, quantization = Graph(tuple(nodes), (3, *SIZE)), None
+    written: Precision = "int8" if precision == "mixed" else precision
+    if written.startswith("int8"):
+        graph = with_separate_pixels(graph)
+        real = frozenset([graph.nodes[-2].output]) if precision == "mixed" else frozenset()
+        quantization = quantized(graph, 16 if written == "int8x16" else 8, real)
+        for node in graph.nodes:
+            if isinstance(node, Conv) and precision == "int8":  # as a correction leaves them
+                scale = 1.1 * quantization.weight(node)[1]
+                quantization.weight_scales[node.output] = scale
+    pixels = "uint8" if quantization else "float32"
+    card = Card("n", 2, "rgb", written, pixels, SIZE, 4)
+    rgb, rgba = (tmp_path / f"{layout}.{target}" for layout in ("rgb", "rgba"))
+    targets.write(target, graph, card, rgb, quantization)
+    wide = with_alpha(graph, quantization)
+    targets.write(target, wide[0], replace(card, layout="rgba"), rgba, wide[1])
+
+    picture = photograph(*SIZE)
+    alpha = np.random.default_rng(0).integers(0, 256, SIZE, np.uint8)
+    expected = load(rgb, trusted=True).upscale(picture)
+    upscaler = load(rgba, trusted=True)
+    upscaled = upscaler.upscale(np.dstack([picture, alpha]))
+    difference = np.abs(upscaled[..., :3].astype(int) - expected)
+    assert difference.max() <= (1 if precision.startswith("float") else 0)
+    assert upscaled.shape == (24, 28, 4) and (upscaled[..., 3] == 255).all()
+    assert np.array_equal(upscaler.upscale(picture), upscaled[..., :3])
+    assert expected.std() > 5  # it is no empty image
+    assert len(macs(wide[0])) - len(macs(graph)) == added
+
+
+def test_alpha_is_255_where_no_level_is_1():
+    nodes = anchor_before_the_shuffle()
+    graph = Graph(tuple(nodes), (3, *SIZE))
+    narrow = QParams.of_range(-0.2, 0.6)
+    tensors = dict.fromkeys(graph.shapes, narrow)
+    ends = dict.fromkeys(("image", "sum", "upscaled"), pixels_of(graph))
+    wide, quantization = with_alpha(graph, Quantization(tensors | ends))
+    assert quantization is not None
+    rgba = np.dstack([photograph(*SIZE), np.zeros(SIZE, np.uint8)])
+    assert (integer_output(wide, quantization, rgba)[..., 3] == 255).all()
+    high = QParams.of_range(-0.3, 1.04)  # which has none at 1, but one above
+    wide, quantization = with_alpha(graph, Quantization(tensors | {"anchor": high} | ends))
+    assert quantization is not None and len(macs(wide)) == len(macs(graph))
+    assert (integer_output(wide, quantization, rgba)[..., 3] == 255).all()
+
+
+@pytest.mark.parametrize("network", ["sesr_m3", "vdsr_f13"])
+@pytest.mark.parametrize("layout", ["y", "y-full"])
+def test_a_network_of_planes_computes_the_luma_of_that_of_rgb(sane, network, layout):
+    source = network_source(sane(network))
+    planes = source.in_layout(layout)
+    picture = photograph(24, 28)
+    levels = plane_of(picture, layout)
+    luma = (255 * source.run((picture / 255).astype(np.float32))).astype(np.float64)
+    expected = plane_of(luma, layout)  # type: ignore[arg-type]
+    upscaled = planes.run((levels / 255).astype(np.float32)[..., None])
+    assert np.abs(255 * upscaled[..., 0] - expected).max() < 0.01
+
+    traced = planes.graph((24, 28))
+    for graph in (on_levels(traced), on_levels(on_levels(traced))):
+        result = run(graph, (levels / 255)[..., None])[graph.output]
+        assert np.abs(result - upscaled).max() < 1e-4
+    low, high = traced.ends
+    numbers = low + (levels / 255)[..., None] * (high - low)
+    result = run(traced, numbers)[traced.output]
+    assert np.abs((result - low) / (high - low) - upscaled).max() < 1e-4
+    first, last = sum(macs(source.graph((24, 28))).values()), sum(macs(traced).values())
+    assert last < first
+
+
+@pytest.mark.parametrize("precision", ["int8", "int8x16"])
+@pytest.mark.parametrize("pixels", ["uint8", "int8"])
+@pytest.mark.parametrize("layout", ["y", "y-full"])
+def test_int8_files_of_planes_are_what_is_simulated(layout, pixels, precision, sane, tmp_path):
+    source = network_source(sane("sesr_m3")).in_layout(layout)
+    graph = with_separate_pixels(source.graph(SIZE))
+    levels = levels_of(photograph(*SIZE), layout)
+    low, high = graph.ends
+    tensors = run(graph, low + levels / 255 * (high - low))
+    ranges = {name: (float(t.min()), float(t.max())) for name, t in tensors.items()}
+    quantization = quantization_of(graph, ranges, 16 if precision == "int8x16" else 8)
+    expected = integer_output(graph, quantization, levels)
+    exact = 255 * source.run((levels / 255).astype(np.float32))
+    assert np.abs(expected - exact).mean() < (1.5 if precision == "int8" else 0.5)
+    for target in ("onnx", "tflite"):
+        path = tmp_path / f"plane.{target}"
+        card = Card("n", 2, "y", precision, pixels, SIZE, 4, layout=layout)
+        targets.write(target, graph, card, path, quantization)
+        upscaled = load(path, trusted=True).upscale(levels)
+        difference = np.abs(upscaled.astype(int) - expected)
+        assert difference.max() <= 1 and (difference > 0).mean() < 0.02, target
+
+
+@pytest.fixture(scope="module")
+def files(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[Layout, Path]:
+    """sesr_m3 ×2 in int8, by layout."""
+    folder = tmp_path_factory.mktemp("files")
+    for layout in ("rgb", "rgba", "y"):
+        options = ["--layout", layout, "--precision", "int8", "--target", "tflite"]
+        more = [
+            "--output",
+            folder,
+            "--input-size",
+            "160x160",
+            "--images",
+            data / "benchmark/Set5/HR",
+        ]
+        assert ailsr_export("zoo:sesr_m3_x2", *options, *more, untrained=False) == 0
+    names: dict[Layout, str] = {"rgb": "", "rgba": "rgba_", "y": "y_"}
+    return {k: folder / f"sesr_m3_x2_{name}int8.tflite" for k, name in names.items()}
+
+
+def test_set5_comes_out_alike_in_every_layout(files, data):
+    upscalers = {layout: load(path, trusted=True) for layout, path in files.items()}
+    assert [u.card.layout for u in upscalers.values()] == ["rgb", "rgba", "y"]
+    assert all(str(u.fidelity()) == "exact" for u in upscalers.values())
+    set5 = pairs(data / "benchmark/Set5/HR", 2)
+    lr = set5[1].lr
+    assert np.array_equal(upscalers["rgba"].upscale(lr), upscalers["rgb"].upscale(lr))
+    # A device that holds 8 bits of luma has an RGB image of them, not the one they were made of.
+    held = [replace(p, lr=rgb_of(levels_of(p.lr, "y"), p.lr, "y", "uint8")) for p in set5]
+    psnr = {k: evaluate(upscalers[k].upscale, held).psnr_db for k in ("rgb", "y")}
+    assert psnr["y"] == pytest.approx(psnr["rgb"], abs=0.02)
+
+    plane = levels_of(lr, "y")
+    alone, whole = upscalers["y"].upscale(plane), upscalers["y"].upscale(lr)
+    assert np.abs(color.luma(whole) - alone[..., 0]).mean() < 0.4  # rounding, and colours cut off
+
+
+def test_the_probe_of_an_rgba_file_sees_an_alpha_that_is_not_opaque(files):
+    upscaler = load(files["rgba"], trusted=True)
+    engine_run = upscaler.engine.run
+
+    def fading(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        upscaled = engine_run(pixels).copy()
+        upscaled[..., 3] = 254
+        return upscaled
+
+    upscaler.engine.run = fading  # type: ignore[method-assign]
+    fidelity = upscaler.fidelity()
+    assert fidelity is not None and fidelity.verdict == "wrong"
+
+
+def test_commands_take_files_of_every_layout(files, data, tmp_path, capsys):
+    from ailsr.runtime.commands import bench, upscale
+
+    small = tmp_path / "small.png"
+    image.write(photograph(40, 30), small)
+    for path in files.values():
+        output = tmp_path / f"{path.stem}.png"
+        assert _command(upscale, [path, small, "-o", output]) == 0
+        assert image.read(output).shape == (80, 60, 3)
+    options = ["--runs", 3, "--seconds", 1, "--processes", 1, "--json"]
+    capsys.readouterr()
+    assert _command(bench, [*files.values(), *options]) == 0
+    for entry in json.loads(capsys.readouterr().out)["files"]:
+        assert entry["fidelity"]["verdict"] == "exact", entry
+
+
+def _command(module: object, arguments: list[object]) -> int:
+    import sys
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["command", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stopped:
+            module.cli()  # type: ignore[attr-defined]
+    return int(stopped.value.code or 0)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["zoo:abpn_x2", "--layout", "y"], "abpn computes RGB"),
+        (["zoo:sesr_m3_x2", "--layout", "rgba", "--target", "coreml"], "Core ML files take"),
+        (["zoo:sesr_m3_x2", "--layout", "y", "--io", "float32"], "--io float32 is not for"),
+        (["zoo:sesr_m3_x2", "--layout", "y", "--precision", "int8", "--qat", "5"], "--qat is not"),
+    ],
+)
+def test_a_layout_that_cannot_be_is_refused_in_one_line(options, message, tmp_path, capsys):
+    assert ailsr_export(*options, "--output", tmp_path) != 0
+    said = capsys.readouterr().err
+    assert message in said and "Traceback" not in said
+    assert not [*tmp_path.iterdir()]
