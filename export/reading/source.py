@@ -30,7 +30,7 @@ from ailsr.export.reading.program import load_program
 from ailsr.export.reading.spandrel_module import SpandrelModule, spandrel_module
 from ailsr.export.reading.state_dict import find_state_dict, load_state, read_safetensors
 from ailsr.export.reading.user_module import user_module
-from ailsr.runtime.card import Card, Layout
+from ailsr.runtime.card import METADATA_KEY, Card, Layout
 from ailsr.runtime.engines.encoding import TRIAL_SIDE, Encoding, Run
 from ailsr.runtime.engines.engine import available_cores
 from ailsr.runtime.engines.interface import Interface, find_scale
@@ -315,6 +315,13 @@ def _onnx_engine(path: Path, forms: Forms) -> tuple[OnnxEngine, ModelProto, Colo
             path, available_cores(), encoding=Encoding()
         )  # which says more, and has fewer of them
         raise ModelError(f"onnx cannot read it ({one_line(error)})") from error
+    if content := {entry.key: entry.value for entry in model.metadata_props}.get(METADATA_KEY):
+        layout = Card.from_json(content).layout
+        if layout != "rgb":
+            raise ModelError(
+                f"it is a file of ailsr in the layout {layout}: give its checkpoint, or its "
+                "float32 file of --layout rgb"
+            )
     color = in_our_form(model, forms)
     if color is None:
         return OnnxEngine(path, available_cores(), encoding=Encoding()), model, "rgb", ()

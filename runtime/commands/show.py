@@ -15,7 +15,7 @@ from ailsr.runtime.anatomy.anatomy import Anatomy
 from ailsr.runtime.anatomy.lint import Lint, lint, reads
 from ailsr.runtime.anatomy.lint_rules import DELEGATES, DelegateName
 from ailsr.runtime.anatomy.registry import anatomy
-from ailsr.runtime.card import Card
+from ailsr.runtime.card import Card, Layout
 from ailsr.runtime.commands.command import entry_point, print_json, stdout
 from ailsr.runtime.errors import EngineError, UsageError
 from ailsr.runtime.probe import Fidelity
@@ -151,6 +151,13 @@ def _lint(found: Anatomy, model: str, delegate: DelegateName) -> Lint:
     return lint(found, delegate)
 
 
+LAYOUTS: dict[Layout, str] = {
+    "rgb": "RGB pixels",
+    "rgba": "RGBA pixels, alpha ignored and opaque in the result",
+    "y": "planes of luma, 16 to 235 of 255",
+    "y-full": "planes of luma of full range",
+}
+"""In words."""
 Lines = Iterator[tuple[str, str]]
 
 
@@ -168,7 +175,10 @@ def _what_it_is(found: Anatomy) -> Lines:
         ranges = [text or "0..1" for text in (card.input_range, card.output_range)]
         if ranges != ["0..1", "0..1"]:
             yield "network takes", f"{ranges[0]} and returns {ranges[1]}: the file converts"
-        yield "precision", f"{card.precision}; takes and returns {card.pixels} RGB pixels"
+        yield (
+            "precision",
+            f"{card.precision}; takes and returns {card.pixels} {LAYOUTS[card.layout]}",
+        )
         yield "input size", f"{height}x{width}, becomes {card.scale * height}x{card.scale * width}"
         for height, width in card.other_sizes:
             yield "or", f"{height}x{width}, becomes {card.scale * height}x{card.scale * width}"

@@ -17,6 +17,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from PIL import Image
 
+from ailsr.export.graph.alpha import with_alpha
 from ailsr.export.graph.graph import Conv, DepthToSpace, Graph
 from ailsr.export.graph.quantization import PIXELS, Quantization
 from ailsr.export.targets.tflite import writer as tflite_writer
@@ -24,6 +25,7 @@ from ailsr.runtime import load
 from ailsr.runtime.bench.latency import WARM_UP_RULE
 from ailsr.runtime.bench.report_document import read_results, to_document
 from ailsr.runtime.card import Card
+from ailsr.runtime.engines.layouts import CHANNELS
 from ailsr.runtime.errors import ModelError
 from ailsr.runtime.imaging import image
 from ailsr.runtime.imaging.protocol import PROTOCOLS, Pair, score
@@ -127,6 +129,21 @@ def test_every_kind_of_file_is_understood(
     assert np.array_equal(upscaled, expected)
 
 
+@pytest.mark.parametrize("pixels", ["float32", "uint8", "int8"])
+@pytest.mark.parametrize("layout", ["rgba", "y", "y-full"])
+def test_every_layout_gives_the_image_that_it_gives_the_runtime(
+    upscaled_by_core, photograph_files, tmp_path, layout, pixels
+):
+    rgb = image.read(photograph_files / "chelsea.png")[:70, :91]  # of several tiles
+    image.write(rgb, tmp_path / "picture.png")
+    path = tmp_path / "small.tflite"
+    write_with(replace(small_card(pixels), layout=layout), path)
+    upscaled = upscaled_by_core(path, tmp_path / "picture.png")
+    difference = np.abs(upscaled.astype(int) - load(path, threads=1).upscale(rgb))
+    # The runtime gives float files luma that is not rounded to 8 bits.
+    assert difference.max() <= (2 if layout != "rgba" and pixels == "float32" else 0)
+
+
 @pytest.mark.parametrize("pixels", ["uint8", "int8"])
 @pytest.mark.parametrize("scale", [0.0035, 1 / 200, 0.9])
 def test_levels_of_another_tool_are_taken_for_what_they_stand_for(
@@ -198,16 +215,20 @@ def write_with(card, path, colors=None, bias=0.0):
     if colors is not None:
         weight = np.zeros_like(weight)
         weight[:, :, 1, 1] = colors
+    if CHANNELS.get(card.layout) == 1:
+        weight = 3 * weight[:4, :1]
     graph = Graph(
         (
-            Conv("image", "blocks", weight, np.full(12, bias, np.float32), pads=(1,) * 4),
+            Conv("image", "blocks", weight, np.full(len(weight), bias, np.float32), pads=(1,) * 4),
             DepthToSpace("blocks", "upscaled", 2),
         ),
-        (3, 48, 64),
+        (weight.shape[1], 48, 64),
     )
     names = ("image", "blocks", "upscaled")
     floats = card.precision == "float32"
     quantization = None if floats else Quantization(dict.fromkeys(names, PIXELS))
+    if card.layout == "rgba":
+        graph, quantization = with_alpha(graph, quantization)
     tflite_writer.write(graph, card, path, quantization)
 
 

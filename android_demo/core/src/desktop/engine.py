@@ -37,10 +37,11 @@ def main(path: str, threads: int, delegate: str) -> None:
         )
         interpreter.allocate_tensors()
         shape = tuple(source["shape"])
+        channels = int(shape[3])
         element = np.dtype(source["dtype"])
         answer(f"ai-edge-litert {version('ai-edge-litert')}".encode())
         while header := frames.read(8):
-            wanted = (1, *struct.unpack(">2i", header), 3)
+            wanted = (1, *struct.unpack(">2i", header), channels)
             pixels = np.frombuffer(frames.read(int(np.prod(wanted)) * element.itemsize), element)
             if wanted != shape:
                 interpreter.resize_tensor_input(source["index"], wanted)
