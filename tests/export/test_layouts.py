@@ -29,10 +29,11 @@ from ailsr.export.graph.graph import (
 from ailsr.export.graph.passes import macs, on_levels, with_separate_pixels
 from ailsr.export.graph.quantization import QParams, Quantization, pixels_of, quantization_of
 from ailsr.export.int8.arithmetic import integer_output
-from ailsr.export.reading.source import network_source
+from ailsr.export.reading.source import Source, network_source, open_source
 from ailsr.runtime import load
 from ailsr.runtime.card import Card, Layout, Precision
 from ailsr.runtime.engines.layouts import levels_of, plane_of, rgb_of
+from ailsr.runtime.errors import ModelError
 from ailsr.runtime.imaging import color, image
 from ailsr.runtime.imaging.protocol import evaluate, pairs
 
@@ -231,12 +232,17 @@ def test_a_network_of_planes_computes_the_luma_of_that_of_rgb(sane, network, lay
     assert last < first
 
 
+@pytest.fixture(scope="module", params=["y", "y-full"])
+def traced(sane, request) -> tuple[Layout, Source, Graph]:
+    """sesr_m3 as a network of planes, by layout."""
+    source = network_source(sane("sesr_m3")).in_layout(request.param)
+    return request.param, source, with_separate_pixels(source.graph(SIZE))
+
+
 @pytest.mark.parametrize("precision", ["int8", "int8x16"])
 @pytest.mark.parametrize("pixels", ["uint8", "int8"])
-@pytest.mark.parametrize("layout", ["y", "y-full"])
-def test_int8_files_of_planes_are_what_is_simulated(layout, pixels, precision, sane, tmp_path):
-    source = network_source(sane("sesr_m3")).in_layout(layout)
-    graph = with_separate_pixels(source.graph(SIZE))
+def test_int8_files_of_planes_are_what_is_simulated(traced, pixels, precision, tmp_path):
+    layout, source, graph = traced
     levels = levels_of(photograph(*SIZE), layout)
     low, high = graph.ends
     tensors = run(graph, low + levels / 255 * (high - low))
@@ -289,6 +295,18 @@ def test_set5_comes_out_alike_in_every_layout(files, data):
     plane = levels_of(lr, "y")
     alone, whole = upscalers["y"].upscale(plane), upscalers["y"].upscale(lr)
     assert np.abs(color.luma(whole) - alone[..., 0]).mean() < 0.4  # rounding, and colours cut off
+
+
+@pytest.mark.parametrize("layout", ["rgba", "y"])
+def test_a_file_of_another_layout_is_no_network_to_export(layout, sane, tmp_path):
+    source = network_source(sane("sesr_m3")).in_layout(layout)
+    graph = on_levels(source.graph(SIZE))
+    if layout == "rgba":
+        graph, _ = with_alpha(graph)
+    card = Card("n", 2, "y", "float32", "float32", SIZE, 4, layout=layout)
+    targets.write("onnx", graph, card, tmp_path / "n.onnx")
+    with pytest.raises(ModelError, match=f"n.onnx: it is a file of ailsr in the layout {layout}"):
+        open_source(tmp_path / "n.onnx")
 
 
 def test_the_probe_of_an_rgba_file_sees_an_alpha_that_is_not_opaque(files):
