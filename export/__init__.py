@@ -10,11 +10,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ailsr.export.exporter import ExportedFile, Exporter
+    from ailsr.export.exported_file import ExportedFile
+    from ailsr.export.exporter import Exporter
     from ailsr.export.reading.source import Source, open_source
 else:
     MODULES = {
-        "ExportedFile": "exporter",
+        "ExportedFile": "exported_file",
         "Exporter": "exporter",
         "Source": "reading.source",
         "open_source": "reading.source",

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
 from ailsr.export import targets
+from ailsr.export.exported_file import ExportedFile, remove_ours
 from ailsr.export.graph.alpha import with_alpha
 from ailsr.export.graph.graph import Graph
 from ailsr.export.graph.passes import on_levels, with_separate_pixels
@@ -22,6 +22,7 @@ from ailsr.export.image_sets import image_set
 from ailsr.export.int8.methods import Int8Method, Int8Methods, Progress, precision_of
 from ailsr.export.int8.mixed_precision import means_of
 from ailsr.export.int8.probe import UnstableError, int8_probe
+from ailsr.export.reading.planes import in_layout
 from ailsr.export.reading.source import Source
 from ailsr.export.targets import TARGETS, TargetName, check_layout, check_precision
 from ailsr.export.verification import (
@@ -36,31 +37,13 @@ from ailsr.runtime.anatomy.registry import anatomy
 from ailsr.runtime.card import Card, Layout, PixelType, Precision
 from ailsr.runtime.engines.layouts import CHANNELS, Levels, probe_answer, probe_levels
 from ailsr.runtime.engines.pixels import from_pixels, to_pixels
-from ailsr.runtime.errors import AilsrError, ParityError, UsageError
-from ailsr.runtime.files import atomic_output, remove, size_bytes
+from ailsr.runtime.errors import ParityError, UsageError
+from ailsr.runtime.files import atomic_output, size_bytes
 from ailsr.runtime.imaging.protocol import PROTOCOL
 from ailsr.runtime.probe import Probe, probe_image
 from ailsr.runtime.upscaling.tiles import Size
 from ailsr.runtime.upscaling.upscaler import UNKNOWN_RADIUS
 from ailsr.runtime.version import VERSION
-
-
-@dataclass(frozen=True)
-class ExportedFile:
-    """A file that was written and verified."""
-
-    file: str
-    target: TargetName
-    precision: Precision
-    method: str | None
-    """The one that kept an int8 file close to the network"""
-    bytes: int
-    psnr: float
-    """dB, of the file on the verification images"""
-    psnr_drop: float
-    """dB that it loses against the network"""
-    max_difference: float
-    """Largest difference of an output value from the network's, white being 1"""
 
 
 class Exporter:
@@ -90,8 +73,9 @@ class Exporter:
         Raises UsageError for an input size that is too small and for a layout that the network
         has not, ImageError for a folder without images.
         """
-        self.source = source = source.in_layout(layout)
+        self.source = source = in_layout(source, layout)
         self.layout: Layout = layout
+        self._computed: Layout = layout if CHANNELS[layout] == 1 else "rgb"  # by the network itself
         default = default_input_size(source.scale, source.multiple)
         self.input_size = input_size or source.input_size or default
         if (other_sizes and source.input_size) or source.input_size not in (None, self.input_size):
@@ -174,11 +158,6 @@ class Exporter:
         return Probe.of(probe_answer(from_pixels(upscaled, "float32"), self._computed))
 
     @property
-    def _computed(self) -> Layout:
-        """The layout that the network itself has: RGB for RGBA."""
-        return self.layout if CHANNELS[self.layout] == 1 else "rgb"
-
-    @property
     def _probe_levels(self) -> Levels:
         return probe_levels(probe_image(*self.input_size), self._computed)
 
@@ -238,10 +217,10 @@ class Exporter:
             else:
                 file = self._export(target, precision, folder, "float32", self.graph)
         except ParityError:
-            _remove_ours(path)
+            remove_ours(path)
             raise
         if file.precision != precision:
-            _remove_ours(path)
+            remove_ours(path)
         return file
 
     def _export_int8(
@@ -364,14 +343,6 @@ class Exporter:
             self._progress(doing, done, total)
 
         return tick
-
-
-def _remove_ours(path: Path) -> None:
-    """Remove the file of an earlier run, which would be taken for this one's; what has no card of
-    ours is left alone."""
-    with contextlib.suppress(AilsrError):
-        if anatomy(str(path)).card is not None:
-            remove(path)
 
 
 def _named(size: Size) -> str:

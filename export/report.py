@@ -13,7 +13,7 @@ from ailsr.runtime.commands import command
 from ailsr.runtime.commands.command import stdout
 
 if TYPE_CHECKING:  # it imports torch, which takes seconds that --help does not need
-    from ailsr.export.exporter import ExportedFile
+    from ailsr.export.exported_file import ExportedFile
     from ailsr.export.int8.sensitivity import LayerLoss
 
 NOTABLE_DROP = 0.3

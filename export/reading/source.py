@@ -30,11 +30,10 @@ from ailsr.export.reading.program import load_program
 from ailsr.export.reading.spandrel_module import SpandrelModule, spandrel_module
 from ailsr.export.reading.state_dict import find_state_dict, load_state, read_safetensors
 from ailsr.export.reading.user_module import user_module
-from ailsr.runtime.card import METADATA_KEY, Card, Layout
+from ailsr.runtime.card import METADATA_KEY, Card
 from ailsr.runtime.engines.encoding import TRIAL_SIDE, Encoding, Run
 from ailsr.runtime.engines.engine import available_cores
 from ailsr.runtime.engines.interface import Interface, find_scale
-from ailsr.runtime.engines.layouts import CHANNELS, STUDIO_BLACK
 from ailsr.runtime.engines.onnx import OnnxEngine
 from ailsr.runtime.engines.pixels import Pixels
 from ailsr.runtime.errors import AilsrError, EngineError, ModelError, UsageError, one_line
@@ -42,14 +41,8 @@ from ailsr.runtime.files import sha256
 from ailsr.runtime.upscaling.tiles import Size
 from ailsr.train import checkpoint, zoo
 from ailsr.train.networks import Color, Network
-from ailsr.train.networks.network import LUMA_TO_RGB
 from ailsr.train.networks.user_network import called
 
-LUMA_ENDS: dict[Layout, tuple[float, float]] = {
-    "y": (-STUDIO_BLACK / 255, (255 - STUDIO_BLACK) / 255),
-    "y-full": (0.0, 1 / LUMA_TO_RGB),
-}
-"""The numbers that networks of luma take for the levels 0 and 255 of a plane."""
 _LEAVE_OUT = "leave --input-range, --output-range and --channels out"
 
 
@@ -81,29 +74,6 @@ class Source:
     """What the user has to know of how the file was read, a line each."""
     luma: nn.Module | None = None
     """The network inside, of one of ours of luma: without offset, in [0, 219/255]."""
-
-    def in_layout(self, layout: Layout) -> Source:
-        """This network, where ``layout`` is one of luma as one of planes: ``run`` takes and returns
-        [h, w, 1], level 255 being 1. Raises UsageError for a network that has no such form."""
-        if CHANNELS[layout] != 1:
-            return self
-        if self.luma is None:
-            why = "computes RGB" if self.color == "rgb" else "was not trained with ailsr"
-            raise UsageError(
-                f"--layout {layout}: {self.name} {why}; networks of luma that have the layout are "
-                "such as sesr_m5 and vdsr_f13: choose --layout rgb or rgba for it"
-            )
-        module, (low, high) = self.luma, LUMA_ENDS[layout]
-
-        def levels(x: Tensor) -> Tensor:
-            upscaled: Tensor = module(low + x * (high - low))
-            return (upscaled - low) / (high - low)
-
-        return replace(
-            self,
-            run=module_run(levels),
-            graph=lambda size: replace(graph_of(module, size, 1), ends=(low, high)),
-        )
 
 
 def open_source(

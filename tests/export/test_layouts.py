@@ -29,6 +29,7 @@ from ailsr.export.graph.graph import (
 from ailsr.export.graph.passes import macs, on_levels, with_separate_pixels
 from ailsr.export.graph.quantization import QParams, Quantization, pixels_of, quantization_of
 from ailsr.export.int8.arithmetic import integer_output
+from ailsr.export.reading.planes import in_layout
 from ailsr.export.reading.source import Source, network_source, open_source
 from ailsr.runtime import load
 from ailsr.runtime.card import Card, Layout, Precision
@@ -212,7 +213,7 @@ def test_alpha_is_255_where_no_level_is_1():
 @pytest.mark.parametrize("layout", ["y", "y-full"])
 def test_a_network_of_planes_computes_the_luma_of_that_of_rgb(sane, network, layout):
     source = network_source(sane(network))
-    planes = source.in_layout(layout)
+    planes = in_layout(source, layout)
     picture = photograph(24, 28)
     levels = plane_of(picture, layout)
     luma = (255 * source.run((picture / 255).astype(np.float32))).astype(np.float64)
@@ -235,7 +236,7 @@ def test_a_network_of_planes_computes_the_luma_of_that_of_rgb(sane, network, lay
 @pytest.fixture(scope="module", params=["y", "y-full"])
 def traced(sane, request) -> tuple[Layout, Source, Graph]:
     """sesr_m3 as a network of planes, by layout."""
-    source = network_source(sane("sesr_m3")).in_layout(request.param)
+    source = in_layout(network_source(sane("sesr_m3")), request.param)
     return request.param, source, with_separate_pixels(source.graph(SIZE))
 
 
@@ -299,7 +300,7 @@ def test_set5_comes_out_alike_in_every_layout(files, data):
 
 @pytest.mark.parametrize("layout", ["rgba", "y"])
 def test_a_file_of_another_layout_is_no_network_to_export(layout, sane, tmp_path):
-    source = network_source(sane("sesr_m3")).in_layout(layout)
+    source = in_layout(network_source(sane("sesr_m3")), layout)
     graph = on_levels(source.graph(SIZE))
     if layout == "rgba":
         graph, _ = with_alpha(graph)
