@@ -6,20 +6,20 @@ import itertools
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
 from rich.progress import Progress
 
+from ailsr.runtime.commands import upscale_video
 from ailsr.runtime.commands.command import entry_point, message, print_json, progress, stdout
+from ailsr.runtime.commands.upscale_options import Config
 from ailsr.runtime.engines.engine import available_cores
 from ailsr.runtime.engines.named_files import prefix_of, resolve
 from ailsr.runtime.errors import AilsrError, ImageError, UsageError
 from ailsr.runtime.formats import FORMATS
 from ailsr.runtime.imaging import image
-from ailsr.runtime.imaging.condition import LOW_QUALITY, NOISY
 from ailsr.runtime.imaging.resize import enlarge_rows
 from ailsr.runtime.imaging.rows import Rows
 from ailsr.runtime.imaging.transparency import Filled, OnWhite
@@ -31,100 +31,7 @@ from ailsr.runtime.upscaling.frames import FrameWriter, read_frames
 from ailsr.runtime.upscaling.memory_policy import rows_at_a_time
 from ailsr.runtime.upscaling.networks import Networks
 from ailsr.runtime.upscaling.outputs import Job, Outputs, plan_folder
-
-
-@dataclass(frozen=True)
-class Config:
-    """Upscale images, or the frames of a video, with an exported file.
-
-    Images may have any size; the network is run tile by tile, without seams.
-    What has to be changed in an image (16 bits, CMYK, ...) is said on stderr,
-    and so is what of a folder is left out. Colour profile and EXIF data are
-    kept, alpha is upscaled by bicubic interpolation. Of several images a bad
-    one does not stop the others; the exit code is then 1. What exists is not
-    replaced unless --overwrite says so.
-
-    Frames come through a pipe: `-` reads them from stdin, `-o -` writes them to
-    stdout, raw rgb24 (with --size) or PNG or PPM images, as they came.
-
-    Examples:
-
-    ailsr-upscale sesr_m5_x2_int8.tflite photo.jpg -o photo_x2.png
-
-    ailsr-upscale sesr_m5_x2_float32.onnx holiday/ -o upscaled/ --max-memory 512M
-
-    ailsr-upscale --auto sesr_m5_x2.tflite sesr_m5_photo_x2.tflite holiday/ -o upscaled/
-
-    ffmpeg -i in.mp4 -f image2pipe -c:v ppm - | ailsr-upscale sesr_m5_x2_int8.tflite - -o - |
-    ffmpeg -f image2pipe -c:v ppm -r 25 -i - out.mp4
-    """
-
-    model: Annotated[
-        Path,
-        typer.Argument(
-            metavar="FILE",
-            help="Exported file: .onnx or .tflite (.mlpackage with the export extra). Or zoo:NAME, "
-            "a network that comes with ailsr: with the export extra it is exported once, in "
-            "float32, and kept in ~/.cache/ailsr/zoo. With --auto two of them.",
-        ),
-    ]
-    images: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="IMAGE",
-            help="Images (PNG, JPEG, WebP, TIFF, ...), folders of them, or - for a pipe.",
-        ),
-    ]
-    output: Annotated[
-        Path,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="OUT",
-            help="For one image the file to write: .png, .jpg, .webp, .tif or .bmp. For several, "
-            "or without such an ending, a folder, which gets <name>_x<scale>.png for each; "
-            "a.jpg and a.png become a.jpg_x<scale>.png and a.png_x<scale>.png. - for a pipe.",
-        ),
-    ]
-    threads: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="CPU threads. (default: all cores)")
-    ] = None
-    size: Annotated[
-        str | None,
-        typer.Option(metavar="WxH", help="Of the frames in a pipe, when they are raw rgb24."),
-    ] = None
-    max_memory: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SIZE",
-            help="Most resident memory, as in 512M or 2G: decides the tile size (where the file "
-            "allows), the engines that run at once, and what is put into temporary files beside "
-            "the output. Best with PNG, which is read and written in bands; other formats are "
-            "held whole. (default: no limit, but about 1G for decoding an image)",
-        ),
-    ] = None
-    overwrite: Annotated[
-        bool,
-        typer.Option(
-            "--overwrite",
-            help="Replace files that exist; without it, an image whose output exists fails. A "
-            "image that is to be upscaled is never replaced.",
-        ),
-    ] = False
-    auto: Annotated[
-        bool,
-        typer.Option(
-            "--auto",
-            help="Take for each image the one of two FILEs that suits it: a network that has seen "
-            "clean images, and one that was trained on degraded ones, as their cards tell. Of one "
-            f"FILE, the zoo's network for photographs is the other. JPEG quality {LOW_QUALITY} or "
-            f"less, or noise of {NOISY:g} levels or more, takes the latter; stderr and --json say "
-            "which was taken.",
-        ),
-    ] = False
-    json: Annotated[
-        bool, typer.Option("--json", help="Print what was written as JSON, with notes and errors.")
-    ] = False
+from ailsr.runtime.upscaling.sequence import Savings
 
 
 def main(config: Config) -> None:
@@ -135,6 +42,9 @@ def main(config: Config) -> None:
         if config.auto:
             raise UsageError("--auto is for images: name the one FILE for the frames of a pipe")
         _upscale_pipe(config, limit)
+        return
+    if upscale_video.wanted(config):
+        upscale_video.main(config, files[0], limit)
         return
     if config.size is not None:
         raise UsageError("--size is that of raw frames in a pipe: use - for IMAGE and for -o")
@@ -311,13 +221,11 @@ def _upscale_pipe(config: Config, limit: int | None) -> None:
     started = time.perf_counter()
     with progress() as bar:
         task = bar.add_task("frames", total=None, note="")
-        for band in pool.bands(itertools.chain([first], frames)):
-            output.write(
-                band.pixels, first=band.rows.start == 0, last=band.last, height=band.height
-            )
-            if band.last:
-                rate = (band.image + 1) / (time.perf_counter() - started)
-                bar.update(task, completed=band.image + 1, note=f"{rate:.1f} frames/s")
+        whole = itertools.chain([first], frames)
+        for number, rgb in enumerate(pool.frames(whole, Savings()), 1):
+            output.write(rgb, first=True, last=True, height=len(rgb))
+            rate = number / (time.perf_counter() - started)
+            bar.update(task, completed=number, note=f"{rate:.1f} frames/s")
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -112,9 +112,7 @@ class _TileRow:
 
     def start(self, run: Run, start: Start, into: Rgb | None) -> None:
         first = self.tiles[0]
-        source = _with_edges(
-            self._image, first.source[0], max(t.source[1].stop for t in self.tiles)
-        )
+        source = with_edges(self._image, first.source[0], max(t.source[1].stop for t in self.tiles))
         rows = first.target[0]
         _, width, channels = self._image.shape
         shape = (rows.stop - rows.start, width * self._scale, channels)
@@ -135,8 +133,9 @@ class _TileRow:
         return Band(self._number, self.tiles[0].target[0], self._pixels, height)
 
 
-def _with_edges(image: Rows, rows: slice, width: int) -> Rgb:
-    """``rows`` of ``image``, its last row and column repeated where it has no more."""
+def with_edges(image: Rows, rows: slice, width: int) -> Rgb:
+    """``rows`` of ``image``, at least ``width`` wide, its last row and column repeated where it
+    has no more."""
     pixels: Rgb = image[rows.start : min(rows.stop, image.shape[0])]
     missing = (rows.stop - rows.start - len(pixels), max(0, width - pixels.shape[1]))
     if not any(missing):

@@ -7,20 +7,26 @@ than one engine with all the threads, which is left to images of a single tile.
 
 from __future__ import annotations
 
+import contextlib
 import queue
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
 from ailsr.runtime.engines.registry import import_library, open_engine
+from ailsr.runtime.errors import EngineError
 from ailsr.runtime.imaging.rgb_image import Limit, Rgb
 from ailsr.runtime.imaging.rows import Rows
 from ailsr.runtime.progress import Progress
-from ailsr.runtime.upscaling.bands import Band, upscale_bands
+from ailsr.runtime.upscaling.bands import Band, Run, Start, upscale_bands
 from ailsr.runtime.upscaling.memory_policy import EngineMemory, MemoryPolicy, Team, reading_bytes
-from ailsr.runtime.upscaling.tiles import Size, Tile
+from ailsr.runtime.upscaling.sequence import Grid, Savings, upscale_frames
+from ailsr.runtime.upscaling.tiles import Size, Tile, plan
 from ailsr.runtime.upscaling.upscaler import Upscaler
+
+_LEAST_SIDE = 64
+"""Pixels of a small tile's side; 8 radii where that is more, so that half of it is no overlap."""
 
 
 class EnginePool:
@@ -79,42 +85,66 @@ class EnginePool:
 
         ``progress`` counts the tiles of each. Raises EngineError when an engine fails.
         """
-        free: queue.SimpleQueue[Upscaler] = queue.SimpleQueue()
-        for upscaler in self._upscalers:
-            free.put(upscaler)
-
-        def run(tile: Rgb) -> Rgb:
-            upscaler = free.get()
-            try:
-                return upscaler.run(tile)
-            finally:
-                free.put(upscaler)
-
-        threads = ThreadPoolExecutor(len(self._upscalers))
-
-        def start(call: Callable[[], None]) -> Callable[[], None]:
-            return threads.submit(call).result
-
-        try:
+        with self._started() as start:
             yield from upscale_bands(
                 images,
                 self._plan,
-                run,
+                _shared(self._upscalers),
                 self.scale,
                 start=start,
                 engines=len(self._upscalers),
                 progress=progress,
             )
+
+    def frames(self, frames: Iterable[Rgb], savings: Savings | None = None) -> Iterator[Rgb]:
+        """The upscaled ``frames`` of a video, H×W×3, after ``fit_frames``.
+
+        ``savings`` counts what is not computed again where a frame is as the one before; None:
+        everything is. Raises EngineError when an engine fails.
+        """
+        with self._started() as start:
+            yield from upscale_frames(
+                frames, self._grids, self.scale, start, len(self._upscalers), savings
+            )
+
+    @contextlib.contextmanager
+    def _started(self) -> Iterator[Start]:
+        """What starts calls on as many threads as there are engines."""
+        threads = ThreadPoolExecutor(len(self._upscalers))
+        try:
+            yield lambda call: threads.submit(call).result
         finally:
             threads.shutdown(cancel_futures=True)
 
+    def _grids(self, size: Size) -> list[Grid]:
+        """The tiles of the engines for frames of ``size``, and small ones where those can be;
+        first those with which fewer pixels are computed."""
+        grids = [self._grid(self._upscalers, self._plan(*size))]
+        if self._limit is None and self.card is not None and len(self.card.sizes) == 1:
+            padded, side = self._policy.seen(size), max(_LEAST_SIDE, 8 * self.radius)
+            window = (min(side, padded[0]), min(side, padded[1]))
+            with contextlib.suppress(EngineError):  # a file of one input size
+                small = [self._open(1, window) for _ in self._upscalers]
+                tiles = plan(padded, window, self.radius, self.scale)
+                grids.append(self._grid(small, self._within(tiles, size)))
+        return sorted(grids, key=lambda grid: grid.whole)
+
+    def _grid(self, upscalers: list[Upscaler], tiles: list[Tile]) -> Grid:
+        areas = [upscalers[0].window(_sides(tile)) for tile in tiles]
+        return Grid(tiles, _shared(upscalers), max(height * width for height, width in areas))
+
     def _plan(self, height: int, width: int) -> list[Tile]:
         """The tiles of an image and its padding, as far as they show the image."""
-        height_out, width_out = height * self.scale, width * self.scale
+        padded = self._policy.padded((height, width))
+        return self._within(self._upscalers[0].plan(*padded), (height, width))
+
+    def _within(self, tiles: list[Tile], size: Size) -> list[Tile]:
+        """Of the ``tiles`` of an image and its padding, what shows the image, of ``size``."""
+        height, width = size[0] * self.scale, size[1] * self.scale
         return [
-            tile.within(height_out, width_out)
-            for tile in self._upscalers[0].plan(*self._policy.padded((height, width)))
-            if tile.target[0].start < height_out and tile.target[1].start < width_out
+            tile.within(height, width)
+            for tile in tiles
+            if tile.target[0].start < height and tile.target[1].start < width
         ]
 
     def _fit(self, size: Size, others: int, many: bool) -> None:
@@ -131,3 +161,24 @@ class EnginePool:
         engine = open_engine(self.path, threads, window, trusted=self._tried)
         self._tried = True
         return Upscaler(engine, self.path)
+
+
+def _shared(upscalers: list[Upscaler]) -> Run:
+    """Upscales a tile by the one of the ``upscalers`` that is free."""
+    free: queue.SimpleQueue[Upscaler] = queue.SimpleQueue()
+    for upscaler in upscalers:
+        free.put(upscaler)
+
+    def run(tile: Rgb) -> Rgb:
+        upscaler = free.get()
+        try:
+            return upscaler.run(tile)
+        finally:
+            free.put(upscaler)
+
+    return run
+
+
+def _sides(tile: Tile) -> Size:
+    rows, columns = tile.source
+    return rows.stop - rows.start, columns.stop - columns.start

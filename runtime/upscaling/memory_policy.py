@@ -104,7 +104,13 @@ class MemoryPolicy:
 
         Beyond the radius nothing is seen, so that smaller tiles give the result of the file's own.
         """
-        if self._memory is None or not self._memory.resizable or self._open_sides:
+        if self._memory is None or not self._memory.resizable:
+            return size
+        return self.seen(size)
+
+    def seen(self, size: Size) -> Size:
+        """As ``padded``, for tiles of any size."""
+        if self._open_sides:
             return size
         (h, own_h), (w, own_w) = zip(size, self._own, strict=True)
         return _seen(h, own_h, self._radius), _seen(w, own_w, self._radius)
@@ -116,9 +122,9 @@ class MemoryPolicy:
         return 24 * filled + 24 * rows_at_a_time(width) * width
 
     def ahead_bytes(self, size: Size) -> int:
-        """Memory of the frames of ``size`` that are read, and of the bands that are made, while
-        one is written."""
-        return (self._threads + 2) * 3 * _pixels(size) * (1 + self._scale**2)
+        """Memory of the frames of ``size`` that are read and made while one is written, with that
+        of which the next may copy tiles."""
+        return (self._threads + 3) * 3 * _pixels(size) * (1 + self._scale**2)
 
     def _useful(self, window: Size, size: Size, many: bool) -> int:
         """The number of engines that have something to do."""

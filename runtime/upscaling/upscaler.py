@@ -117,6 +117,12 @@ class Upscaler:
             pass
         return result
 
+    def window(self, tile: Size) -> Size:
+        """The input size that is computed for a tile of (height, width)."""
+        if self.engine.resizable:
+            return tile
+        return min((s for s in self.sizes if tile[0] <= s[0] and tile[1] <= s[1]), key=_area)
+
     def fidelity(self) -> Fidelity | None:
         """The difference of the engine's answer to the probe image from the right one; None for
         files without a probe. Takes one run. Raises EngineError when the engine fails."""
@@ -129,8 +135,8 @@ class Upscaler:
     def run(self, tile: Levels) -> Levels:
         """The file's output for ``tile``, RGB (h×w×3) or in the file's layout, padded to the least
         input size that holds it."""
+        height, width = self.window((tile.shape[0], tile.shape[1]))
         if not self.engine.resizable:
-            height, width = min((s for s in self.sizes if _holds(s, tile)), key=_area)
             missing = ((0, height - tile.shape[0]), (0, width - tile.shape[1]), (0, 0))
             tile = np.pad(tile, missing, mode="edge") if tile.shape[:2] != (height, width) else tile
         layout, io_dtype = self.engine.layout, self.engine.io_dtype
@@ -150,7 +156,3 @@ class Upscaler:
 
 def _area(size: Size) -> int:
     return size[0] * size[1]
-
-
-def _holds(size: Size, tile: Levels) -> bool:
-    return bool(tile.shape[0] <= size[0] and tile.shape[1] <= size[1])

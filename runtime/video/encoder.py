@@ -1,0 +1,77 @@
+"""Encodes the frames of a segment into a file of its own, which knows nothing of the others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+
+from ailsr.runtime.imaging.rgb_image import Rgb
+from ailsr.runtime.video.codecs import Codec
+from ailsr.runtime.video.colors import Colors, Writer
+from ailsr.runtime.video.library import av
+
+FORMAT, ENDING = "nut", ".nut"
+"""NUT keeps any codec and any time base as they are."""
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How frames are encoded."""
+
+    codec: Codec
+    settings: dict[str, str]
+    size: tuple[int, int]
+    """(height, width), both even."""
+    rate: Fraction
+    time_base: Fraction
+    colors: Colors
+    aspect: Fraction
+
+
+class Encoder:
+    """Writes one segment to ``path``."""
+
+    def __init__(self, path: Path, encoding: Encoding) -> None:
+        self._container = av.open(
+            str(path), "w", format=FORMAT,
+            options={"avoid_negative_ts": "disabled", "fflags": "+bitexact"},
+        )  # fmt: skip
+        self._stream = self._container.add_stream(
+            encoding.codec.encoder, rate=encoding.rate, options=encoding.settings
+        )
+        context = self._stream.codec_context
+        context.height, context.width = encoding.size
+        context.pix_fmt = "yuv420p"
+        context.thread_count, context.thread_type = encoding.codec.threads, "FRAME"
+        context.sample_aspect_ratio = encoding.aspect
+        colors = encoding.colors
+        context.colorspace, context.color_range = colors.matrix, 2 if colors.full else 1
+        context.color_primaries, context.color_trc = colors.primaries, colors.transfer
+        self._time_base = encoding.time_base
+        self._stream.time_base = context.time_base = self._time_base
+        self._writer = Writer(colors, encoding.size)
+        self._last: tuple[Rgb, av.VideoFrame] | None = None
+
+    def write(self, rgb: Rgb, time: int) -> None:
+        """The next frame, H×W×3, shown from ``time`` on, in ticks of the time base."""
+        if self._last is None or self._last[0] is not rgb:
+            self._last = rgb, self._writer.write(rgb)
+        frame = self._last[1]
+        frame.pts = time
+        frame.time_base = self._time_base
+        self._container.mux(self._stream.encode(frame))
+
+    def __enter__(self) -> Encoder:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self._container.mux(self._stream.encode(None))
+        self._container.close()
