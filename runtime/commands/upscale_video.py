@@ -53,8 +53,11 @@ def main(config: Config, file: Path, limit: int | None) -> None:
     began = time.perf_counter()
     try:
         outcome = _make(run, segments, str(source_path))
-    except KeyboardInterrupt:
-        message(f"{run.parts.folder} keeps the segments that are finished: --resume goes on")
+    except BaseException:
+        if len(run.parts.missing(run.segments)) < len(run.segments):
+            message(f"{run.parts.folder} keeps the segments that are finished: --resume goes on")
+        elif part is None:
+            run.parts.remove()
         raise
     seconds = time.perf_counter() - began
     if part is None:

@@ -76,9 +76,9 @@ class EnginePool:
         """
         self._fit(size, writing + (self._policy.alpha_bytes(size) if alpha else 0), many=False)
 
-    def fit_frames(self, size: Size) -> None:
-        """As ``fit``, for the frames of a video."""
-        self._fit(size, self._policy.ahead_bytes(size), many=True)
+    def fit_frames(self, size: Size, ahead: int = 0) -> None:
+        """As ``fit``, for the frames of a video, of which the caller holds ``ahead`` more."""
+        self._fit(size, self._policy.ahead_bytes(size, ahead), many=True)
 
     def bands(self, images: Iterable[Rows], progress: Progress | None = None) -> Iterator[Band]:
         """The upscaled ``images`` (H×W×3), each from top to bottom, one after the other.

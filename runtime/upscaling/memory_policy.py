@@ -121,10 +121,10 @@ class MemoryPolicy:
         width = size[1] * self._scale
         return 24 * filled + 24 * rows_at_a_time(width) * width
 
-    def ahead_bytes(self, size: Size) -> int:
+    def ahead_bytes(self, size: Size, more: int = 0) -> int:
         """Memory of the frames of ``size`` that are read and made while one is written, with that
-        of which the next may copy tiles."""
-        return (self._threads + 3) * 3 * _pixels(size) * (1 + self._scale**2)
+        of which the next may copy tiles, and ``more``."""
+        return (self._threads + 3 + more) * 3 * _pixels(size) * (1 + self._scale**2)
 
     def _useful(self, window: Size, size: Size, many: bool) -> int:
         """The number of engines that have something to do."""

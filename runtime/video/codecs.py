@@ -54,8 +54,7 @@ CODECS = {
     "hevc": Codec(
         "libx265", 20, threads=1,
         options={
-            "preset": "fast", "tag": "hvc1",
-            "x265-params": "log-level=none:pools=4:frame-threads=1",
+            "preset": "fast", "x265-params": "log-level=none:pools=4:frame-threads=1",
         },
         endings=(".mp4", ".m4v", ".mov", ".mkv"),
     ),

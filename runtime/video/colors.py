@@ -7,6 +7,7 @@ any CPU.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 
@@ -28,6 +29,16 @@ _RGB = 0
 HDR = {16: "PQ", 18: "HLG"}
 """The transfer functions of high dynamic range, by the same numbers."""
 _STUDIO, _FULL = 1, 2
+_FILTER = {
+    BT709: "bt709",
+    4: "fcc",
+    5: "bt470bg",
+    BT601: "smpte170m",
+    7: "smpte240m",
+    BT2020: "bt2020",
+}
+"""The names of ``MATRICES`` in FFmpeg."""
+_FLAGS = "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp+bitexact"
 
 
 @dataclass(frozen=True)
@@ -42,9 +53,11 @@ class Colors:
     transfer: int = UNSPECIFIED
     gray: bool = False
     """The source has luma alone."""
+    left: bool = True
+    """Chroma lies beside the left one of two samples of luma; else, as in JPEG, in the middle."""
 
     @classmethod
-    def of(cls, frame: av.VideoFrame, name: str) -> Colors:
+    def of(cls, frame: av.VideoFrame, name: str, codec: str) -> Colors:
         """Those of a decoded ``frame`` of the video ``name``.
 
         What the file does not say is decided as players do: BT.709 from 1280×720 on, BT.601 below;
@@ -77,7 +90,14 @@ class Colors:
         full = frame.color_range == _FULL or kind.name.startswith("yuvj")
         if gray and frame.color_range not in (_STUDIO, _FULL):
             full = True
-        return cls(matrix, full and not is_rgb, frame.color_primaries, frame.color_trc, gray)
+        return cls(
+            matrix,
+            full and not is_rgb,
+            frame.color_primaries,
+            frame.color_trc,
+            gray,
+            left=codec != "mjpeg",
+        )
 
     def __str__(self) -> str:
         return f"{MATRICES[self.matrix]}, {'full' if self.full else 'studio'} range"
@@ -87,7 +107,7 @@ class Reader:
     """Decoded frames as RGB."""
 
     def __init__(self, colors: Colors) -> None:
-        self._colors, self._reformatter = colors, av.video.reformatter.VideoReformatter()
+        self._colors, self._scaler = colors, _Scaler("rgb24")
         level = np.arange(256.0) if colors.full else (np.arange(256.0) - 16) * (255 / 219)
         self._levels = np.clip(np.rint(level), 0, 255).astype(np.uint8)
 
@@ -95,34 +115,27 @@ class Reader:
         """``frame`` as H×W×3, uint8."""
         colors = self._colors
         if colors.gray:
-            gray = frame if frame.format.name == "gray" else self._reformat(frame, "gray")
+            gray = frame if frame.format.name == "gray" else frame.reformat(format="gray")
             rgb: Rgb = self._levels[gray.to_ndarray()][..., None].repeat(3, axis=2)
             return rgb
-        rgb = self._reformat(frame, "rgb24").to_ndarray()
+        options = ""
+        if not (frame.format.is_rgb or frame.format.has_palette):
+            span = "pc" if colors.full else "tv"
+            options = f":in_color_matrix={_FILTER[colors.matrix]}:in_range={span}"
+            if colors.left and frame.format.name in ("yuv420p", "yuv422p"):
+                options += ":in_h_chr_pos=0"
+                options += ":in_v_chr_pos=128" if frame.format.name == "yuv420p" else ""
+        rgb = self._scaler.scale(frame, (frame.height, frame.width), options).to_ndarray()
         return rgb
-
-    def _reformat(self, frame: av.VideoFrame, kind: str) -> av.VideoFrame:
-        is_rgb = frame.format.is_rgb or frame.format.has_palette
-        full = self._colors.full or is_rgb
-        return self._reformatter.reformat(
-            frame,
-            format=kind,
-            src_colorspace=_swscale(self._colors.matrix),
-            dst_colorspace=_swscale(self._colors.matrix),
-            src_color_range=_FULL if full else _STUDIO,
-            dst_color_range=_FULL,
-            interpolation=_flags(),
-            threads=1,
-        )
 
 
 class Writer:
-    """RGB as frames for an encoder: 4:2:0, of even sides."""
+    """RGB as frames for an encoder: 4:2:0, of even sides, with chroma as H.264 has it by default,
+    beside the left one of two samples of luma."""
 
     def __init__(self, colors: Colors, size: tuple[int, int]) -> None:
         """``size``: (height, width) of the frames; those that come may be of any other."""
-        self._colors, self._size = colors, size
-        self._reformatter = av.video.reformatter.VideoReformatter()
+        self._colors, self._size, self._scaler = colors, size, _Scaler("yuv420p")
 
     def write(self, rgb: Rgb) -> av.VideoFrame:
         """``rgb`` (H×W×3, uint8) as a frame; resized by bicubic convolution where need be."""
@@ -130,34 +143,41 @@ class Writer:
         rgb = rgb if abs(rgb.shape[0] - height) > 1 else rgb[:height]
         rgb = rgb if abs(rgb.shape[1] - width) > 1 else rgb[:, :width]
         colors = self._colors
-        frame = self._reformatter.reformat(
-            av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24"),
-            width=width,
-            height=height,
-            format="yuv420p",
-            src_colorspace=_swscale(colors.matrix),
-            dst_colorspace=_swscale(colors.matrix),
-            src_color_range=_FULL,
-            dst_color_range=_FULL if colors.full else _STUDIO,
-            interpolation=_flags(),
-            threads=1,
-        )
+        options = f":out_color_matrix={_FILTER[colors.matrix]}:in_range=pc"
+        options += f":out_range={'pc' if colors.full else 'tv'}:out_h_chr_pos=0:out_v_chr_pos=128"
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
+        frame = self._scaler.scale(frame, self._size, options)
         frame.colorspace, frame.color_range = colors.matrix, _FULL if colors.full else _STUDIO
         frame.color_primaries, frame.color_trc = colors.primaries, colors.transfer
         return frame
 
 
-def _swscale(matrix: int) -> int:
-    """libswscale's number of an H.273 ``matrix``."""
-    return 5 if matrix == BT601 else matrix
+class _Scaler:
+    """libswscale's filter, which knows where chroma lies."""
 
+    def __init__(self, kind: str) -> None:
+        self._kind, self._made, self._graph = kind, "", None
 
-def _flags() -> int:
-    flags = av.video.reformatter.Interpolation
-    return int(
-        flags.BICUBIC
-        | flags.ACCURATE_RND
-        | flags.FULL_CHR_H_INT
-        | flags.FULL_CHR_H_INP
-        | flags.BITEXACT
-    )
+    def scale(self, frame: av.VideoFrame, size: tuple[int, int], options: str) -> av.VideoFrame:
+        """``frame`` as pixels of the kind, at ``size`` (height, width)."""
+        settings = f"w={size[1]}:h={size[0]}:flags={_FLAGS}{options}"
+        made = f"{frame.format.name} {frame.width}x{frame.height} {settings}"
+        if made != self._made:
+            graph = av.filter.Graph()
+            graph.threads = 1
+            nodes = [
+                graph.add_buffer(
+                    width=frame.width,
+                    height=frame.height,
+                    format=frame.format,
+                    time_base=Fraction(1, 1000),
+                ),
+                graph.add("scale", settings),
+                graph.add("format", self._kind),
+                graph.add("buffersink"),
+            ]
+            graph.link_nodes(*nodes).configure()
+            self._made, self._graph = made, graph
+        assert self._graph is not None
+        self._graph.vpush(frame)
+        return self._graph.vpull()

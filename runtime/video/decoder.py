@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ailsr.runtime.errors import ImageError
 from ailsr.runtime.imaging.rgb_image import Rgb
 from ailsr.runtime.video.colors import Reader
-from ailsr.runtime.video.library import av, reading
+from ailsr.runtime.video.library import av, told
 from ailsr.runtime.video.segments import Segment
 from ailsr.runtime.video.source import Source, time_of
 
@@ -75,7 +75,7 @@ def decode(source: Source, segment: Segment) -> Iterator[Frame]:
 
 def _decoded(source: Source, segment: Segment) -> Iterator[tuple[int, av.VideoFrame | None]]:
     """Time stamps and frames from before ``segment`` on, None for those that cannot be decoded."""
-    with reading(source.path), av.open(str(source.path)) as container:
+    with told(source.path), av.open(str(source.path)) as container:
         stream = container.streams[source.stream]
         stream.codec_context.thread_count = 1
         if segment.seek is not None:

@@ -16,7 +16,7 @@ from typing import Any
 from ailsr.runtime.errors import ImageError, UsageError
 from ailsr.runtime.files import atomic_output
 from ailsr.runtime.video.codecs import ENDINGS
-from ailsr.runtime.video.library import av, reading
+from ailsr.runtime.video.library import av, told
 from ailsr.runtime.video.segments import Segment
 from ailsr.runtime.video.source import Source, time_of
 
@@ -35,7 +35,7 @@ def check_copied(source: Source, output: Path) -> list[str]:
     """
     kind, found = ENDINGS[output.suffix.lower()][0], []
     holds = av.format.ContainerFormat(kind, "w")
-    with reading(source.path), av.open(str(source.path)) as container:
+    with told(source.path), av.open(str(source.path)) as container:
         for stream in _copied(container):
             codec = stream.codec_context.codec.canonical_name
             with av.open(_Nowhere(), "w", format=holds.name) as trial:
@@ -70,7 +70,7 @@ def join(
     kind, options = ENDINGS[output.suffix.lower()]
     with contextlib.ExitStack() as stack:
         path = stack.enter_context(atomic_output(output))
-        stack.enter_context(reading(source.path))
+        stack.enter_context(told(output, "cannot be joined"))
         given = stack.enter_context(av.open(str(source.path)))
         made = stack.enter_context(
             av.open(str(path), "w", format=kind, options={"fflags": "+bitexact", **options})
@@ -78,6 +78,8 @@ def join(
         first = stack.enter_context(av.open(str(kept[0][1])))
         stream = made.add_stream_from_template(first.streams.video[0], opaque=True)
         stream.codec_context.sample_aspect_ratio = source.aspect
+        if kind != "matroska" and stream.codec_context.name == "hevc":
+            stream.codec_context.codec_tag = "hvc1"  # the one that Apple's players take
         if source.rotation is not None:
             stream.set_display_matrix(source.rotation)
         made.metadata.update(_kept(given.metadata))
@@ -88,6 +90,9 @@ def join(
             copies[index] = new = made.add_stream_from_template(old, opaque=True)
             new.metadata.update(_kept(old.metadata))
             new.disposition = old.disposition
+        if kind == "matroska":
+            for attached in given.streams.attachments:  # fonts of subtitles
+                made.add_stream_from_template(attached)
         _copy_chapters(given, made, source, start, segments[-1].end)
         video = _video(source, kept, stream, start)
         others = _others(given, copies, source, start, limits)

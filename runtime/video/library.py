@@ -19,7 +19,7 @@ try:
 except ImportError:
     av = None
 
-__all__ = ["av", "check_installed", "reading", "versions"]
+__all__ = ["av", "check_installed", "told", "versions"]
 
 
 def check_installed() -> None:
@@ -37,11 +37,11 @@ def versions() -> str:
 
 
 @contextlib.contextmanager
-def reading(path: Path) -> Iterator[None]:
+def told(path: Path, what: str = "cannot be read") -> Iterator[None]:
     """Turn what FFmpeg says of the video at ``path`` into an ImageError of one line."""
     try:
         yield
     except FileNotFoundError:
         raise ImageError(f"no video at {path}: check the path") from None
     except av.error.FFmpegError as error:
-        raise ImageError(f"{path} cannot be read: {one_line(error.strerror)}") from error
+        raise ImageError(f"{path} {what}: {one_line(error.strerror)}") from error

@@ -75,7 +75,7 @@ class Parts:
         if differ := [name for name, value in self.plan.items() if plan.get(name) != value]:
             raise UsageError(
                 f"{self.folder} is of another run ({', '.join(differ)} differ): give the same "
-                "options, or start again with --overwrite and without --resume"
+                "options, or remove it to start again"
             )
 
     @contextmanager

@@ -10,12 +10,10 @@ import itertools
 import re
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from ailsr.runtime.errors import UsageError
 from ailsr.runtime.files import sha256
@@ -27,17 +25,18 @@ from ailsr.runtime.upscaling.engine_pool import EnginePool
 from ailsr.runtime.upscaling.sequence import Savings
 from ailsr.runtime.upscaling.tiles import Size
 from ailsr.runtime.video.codecs import Codec
-from ailsr.runtime.video.decoder import Frame, decode
+from ailsr.runtime.video.decoder import decode
 from ailsr.runtime.video.encoder import Encoder, Encoding
 from ailsr.runtime.video.join import join
-from ailsr.runtime.video.library import versions
+from ailsr.runtime.video.library import told, versions
 from ailsr.runtime.video.parts import Parts
 from ailsr.runtime.video.segments import Segment, cut
 from ailsr.runtime.video.source import Source
 
 AHEAD = 4
 """Frames that wait between two threads."""
-_NO_PIXELS = np.empty((0, 0, 3), np.uint8)
+_ENCODER = 10
+"""As many as an encoder holds, by their bytes, those in RGB being counted."""
 
 
 @dataclass(frozen=True)
@@ -106,28 +105,28 @@ class Run:
         """
         segments = self.parts.missing(segments)
         outcome, of = Outcome(), self.frames(segments)
-        made: deque[tuple[Segment, Frame]] = deque()  # what the upscaled frames are of
+        made: deque[tuple[Segment, int, bool]] = deque()  # what the upscaled frames are of
 
         def decoded() -> Iterator[Rgb]:
             for segment in segments:
                 for frame in decode(self.source, segment):
-                    made.append((segment, replace(frame, rgb=_NO_PIXELS)))
+                    made.append((segment, frame.time, frame.concealed))
                     yield frame.rgb
 
         savings = outcome.savings if self._request.reuse else None
-        self._pool.fit_frames(self.source.size)
+        self._pool.fit_frames(self.source.size, 2 * AHEAD + _ENCODER)
         upscaled = read_ahead(self._pool.frames(read_ahead(decoded(), AHEAD), savings), AHEAD)
         frames = ((*made.popleft(), rgb) for rgb in upscaled)
-        with contextlib.closing(upscaled):
+        with told(self._request.output, "cannot be written"), contextlib.closing(upscaled):
             for segment, group in itertools.groupby(frames, key=lambda item: item[0]):
                 with (
                     self.parts.writing(segment) as path,
                     Encoder(path, self._encoding) as encoder,
                 ):
-                    for _, frame, rgb in group:
-                        encoder.write(rgb, frame.time)
+                    for _, time, concealed, rgb in group:
+                        encoder.write(rgb, time)
                         outcome.frames += 1
-                        outcome.concealed += frame.concealed
+                        outcome.concealed += concealed
                         progress("frames", outcome.frames, max(of, outcome.frames))
         for segment in self.parts.missing(segments):  # no frame of it could be decoded
             with self.parts.writing(segment) as path:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ailsr.runtime.errors import ImageError
 from ailsr.runtime.video.colors import Colors
-from ailsr.runtime.video.library import av, check_installed, reading
+from ailsr.runtime.video.library import av, check_installed, told
 
 SEGMENT_SECONDS = 5
 """Least length of a segment: what an interrupted run may have to compute again."""
@@ -87,24 +87,24 @@ def open_source(path: Path, note: Callable[[str], None] = lambda _: None) -> Sou
     video is not one of 8 bits, UsageError without PyAV.
     """
     check_installed()
-    with reading(path), av.open(str(path)) as container:
+    with told(path), av.open(str(path)) as container:
         stream = video_stream(container, path)
         stream.codec_context.thread_count = 1
         first = _first_frame(container, stream, path)
-        colors = Colors.of(first, str(path))
+        colors = Colors.of(first, str(path), stream.codec_context.codec.canonical_name)
         if any(component.is_alpha for component in first.format.components):
             note("alpha dropped (videos are written without)")
         if first.interlaced_frame:
             note("its frames are interlaced, and are upscaled as they are: deinterlace it first")
         matrix = first.side_data.get("DISPLAYMATRIX")
         turned = None if matrix is None else tuple(map(int, np.frombuffer(bytes(matrix), np.int32)))
-        index, told = stream.index, stream.frames
+        index, declared = stream.index, stream.frames
         rate = stream.average_rate or stream.guessed_rate or Fraction(25)
-    with reading(path), av.open(str(path)) as container:
+    with told(path), av.open(str(path)) as container:
         stream = container.streams[index]
         keys, end, frames = _scan(container, stream, rate)
-        if frames < told:
-            note(f"it says that it has {told} frames, and holds {frames}: it was cut short")
+        if frames < declared:
+            note(f"it says that it has {declared} frames, and holds {frames}: it was cut short")
         start = container.start_time or 0  # in microseconds
         return Source(
             path=path,

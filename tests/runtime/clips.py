@@ -15,12 +15,14 @@ except ImportError:
 
 def write_clip(
     path: Path, frames, *, codec="libx264", kind="yuv420p", rate=25, times=None,
-    time_base=None, options=None, context=None, sound=None, subtitles=(), rotation=0, to=None,
+    time_base=None, options=None, context=None, sound=None, subtitles=(), rotation=0,
+    to=None, made=None,
 ):  # fmt: skip
     """A video of ``frames`` (H×W×3, uint8) at ``path``.
 
     ``times``: time stamps in ticks of ``time_base``. ``context``: attributes of the encoder.
-    ``to``: how ``kind`` is made of RGB. ``sound``: a codec. ``subtitles``: (start, text) in ms.
+    ``to``: how ``kind`` is made of RGB, ``made``: frames of it. ``sound``: a codec.
+    ``subtitles``: (start, text) in ms.
     """
     time_base = time_base or Fraction(1, rate)
     with av.open(str(path), "w", options={"fflags": "+bitexact"}) as container:
@@ -39,10 +41,11 @@ def write_clip(
         samples = 48000 // rate
         for number, rgb in enumerate(frames):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
-            if kind != "rgb24":
-                flags = "BICUBIC"
+            if made:
+                frame = made[number]
+            elif kind != "rgb24":
                 frame = frame.reformat(
-                    format=kind, src_color_range=2, interpolation=flags, **(to or {})
+                    format=kind, src_color_range=2, interpolation="BICUBIC", **(to or {})
                 )
             frame.pts = number if times is None else times[number]
             frame.time_base = time_base

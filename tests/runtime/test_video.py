@@ -17,6 +17,7 @@ from clips import frames_of, packets_of, times_of, write_clip
 
 from ailsr.runtime import ImageError, UsageError, load
 from ailsr.runtime.video import library
+from ailsr.runtime.video.colors import BT601, Colors, Writer
 from ailsr.runtime.video.decoder import decode
 from ailsr.runtime.video.segments import Part, cut, parse_time
 from ailsr.runtime.video.source import open_source
@@ -188,6 +189,29 @@ def test_colors_are_read_by_matrix_and_range_and_leave_as_they_came(
         expected = upscaler.upscale(small.rgb)  # noise, of whose chroma 4:2:0 keeps the mean
         lost = expected.astype(int)[: len(large.rgb), : large.rgb.shape[1]] - large.rgb
         assert np.abs(lost.mean(axis=(0, 1))).max() < 3
+
+
+@pytest.mark.parametrize(
+    ("codec", "options"),
+    [
+        ("libx264", {"crf": "1"}),
+        ("libvpx-vp9", {"crf": "1", "b:v": "0"}),
+        ("mpeg2video", {"qmin": "1", "qmax": "1"}),
+    ],
+)
+def test_chroma_lies_beside_the_left_of_two_samples(tmp_path, codec, options):
+    """A ramp of blue, which half a sample of displacement would change by half a level."""
+    ramp = 64 + np.arange(128)
+    blue = (ramp - 128) * (1.772 * 255 / 224)
+    gray = (128 - 16) * 255 / 219
+    rgb = np.stack([gray + 0 * blue, gray - 0.344136 / 1.772 * blue, gray + blue], 1)
+    rgb = np.clip(np.rint(rgb), 0, 255).astype(np.uint8)[None].repeat(64, 0)
+    frame = Writer(Colors(BT601, False), (64, 128)).write(rgb)
+    chroma = np.frombuffer(bytes(frame.planes[1]), np.uint8)[24:40]
+    assert np.array_equal(chroma, ramp[48:80:2])
+    clip = write_clip(tmp_path / "ramp.mkv", [rgb], codec=codec, options=options, made=[frame])
+    read = decoded(clip)[0].rgb[32, 40:80, 2] - gray
+    assert abs(np.mean(read - blue[40:80])) < 0.3
 
 
 def test_gray_is_read_in_its_range(pan, tmp_path):
