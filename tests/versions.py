@@ -19,7 +19,7 @@ from pathlib import Path
 from environments import ROOT, CommandError, environment, project, pythons, run
 
 BUILD = ROOT / "build" / "versions"
-EXTRAS = ("onnx", "tflite", "opencv", "web")
+EXTRAS = ("onnx", "tflite", "opencv", "video", "web")
 """Not heif: the lowest pillow-heif of this Python asks for a later Pillow."""
 WRITERS = (
     "onnx", "flatbuffers", "coremltools", "scikit-image", "tensorboard",

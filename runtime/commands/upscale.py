@@ -12,9 +12,8 @@ from typing import Any
 
 from rich.progress import Progress
 
-from ailsr.runtime.commands import upscale_video
 from ailsr.runtime.commands.command import entry_point, message, print_json, progress, stdout
-from ailsr.runtime.commands.upscale_options import Config
+from ailsr.runtime.commands.upscale_options import Config, is_video_wanted
 from ailsr.runtime.engines.engine import available_cores
 from ailsr.runtime.engines.named_files import prefix_of, resolve
 from ailsr.runtime.errors import AilsrError, ImageError, UsageError
@@ -43,7 +42,9 @@ def main(config: Config) -> None:
             raise UsageError("--auto is for images: name the one FILE for the frames of a pipe")
         _upscale_pipe(config, limit)
         return
-    if upscale_video.wanted(config):
+    if is_video_wanted(config):
+        from ailsr.runtime.commands import upscale_video  # images need none of FFmpeg
+
         upscale_video.main(config, files[0], limit)
         return
     if config.size is not None:

@@ -8,8 +8,13 @@ from typing import Annotated
 
 import typer
 
+from ailsr.runtime.commands.command import given
+from ailsr.runtime.errors import UsageError
 from ailsr.runtime.imaging.condition import LOW_QUALITY, NOISY
-from ailsr.runtime.video.codecs import CODECS
+from ailsr.runtime.video.codecs import CODECS, is_video
+
+VIDEO_OPTIONS = ("start", "end", "codec", "crf", "scale_to", "resume", "part")
+"""Those of videos alone."""
 
 
 @dataclass(frozen=True)
@@ -158,3 +163,15 @@ class Config:
     json: Annotated[
         bool, typer.Option("--json", help="Print what was written as JSON, with notes and errors.")
     ] = False
+
+
+def is_video_wanted(config: Config) -> bool:
+    """True when ``config`` asks for a video. Raises UsageError where half of it does."""
+    if is_video(config.output):
+        return True
+    if any(is_video(path) for path in config.images):
+        name = next(path for path in config.images if is_video(path)).stem
+        raise UsageError(f"a video becomes a video: give -o {name}_large.mp4, .mov, .mkv or .webm")
+    if found := [name for name in VIDEO_OPTIONS if name in given()]:
+        raise UsageError(f"--{found[0].replace('_', '-')} is for videos: give -o OUT.mp4")
+    return False

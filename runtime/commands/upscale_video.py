@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ailsr.runtime.commands.command import given, message, print_json, progress, stdout
+from ailsr.runtime.commands.command import message, print_json, progress, stdout
 from ailsr.runtime.commands.upscale_options import Config
 from ailsr.runtime.engines.engine import available_cores
 from ailsr.runtime.engines.named_files import resolve
@@ -15,26 +15,11 @@ from ailsr.runtime.files import check_output
 from ailsr.runtime.memory import peak_memory_bytes
 from ailsr.runtime.upscaling.engine_pool import EnginePool
 from ailsr.runtime.upscaling.outputs import Outputs
-from ailsr.runtime.video.codecs import codec_for, is_video
+from ailsr.runtime.video.codecs import codec_for
 from ailsr.runtime.video.join import check_copied
 from ailsr.runtime.video.run import Outcome, Request, Run, parse_box
 from ailsr.runtime.video.segments import Part, parse_time
 from ailsr.runtime.video.source import open_source
-
-OPTIONS = ("start", "end", "codec", "crf", "scale_to", "resume", "part")
-"""Those of videos alone."""
-
-
-def wanted(config: Config) -> bool:
-    """True when ``config`` asks for a video. Raises UsageError where half of it does."""
-    if is_video(config.output):
-        return True
-    if any(is_video(path) for path in config.images):
-        name = next(path for path in config.images if is_video(path)).stem
-        raise UsageError(f"a video becomes a video: give -o {name}_large.mp4, .mov, .mkv or .webm")
-    if found := [name for name in OPTIONS if name in given()]:
-        raise UsageError(f"--{found[0].replace('_', '-')} is for videos: give -o OUT.mp4")
-    return False
 
 
 def main(config: Config, file: Path, limit: int | None) -> None:

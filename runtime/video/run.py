@@ -36,7 +36,7 @@ from ailsr.runtime.video.source import Source
 AHEAD = 4
 """Frames that wait between two threads."""
 _ENCODER = 10
-"""As many as an encoder holds, by their bytes, those in RGB being counted."""
+"""Frames that an encoder holds, counted as RGB."""
 
 
 @dataclass(frozen=True)
