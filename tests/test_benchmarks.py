@@ -266,3 +266,20 @@ def test_every_calibration_picture_is_on_a_canvas(monkeypatch):
     found = np.concatenate([np.rint(255 * c).ravel() for c in canvases(pictures, (60, 100))])
     for number, (height, width) in enumerate(sizes):
         assert (found == 10 * number + 1).sum() == 3 * height * width
+
+
+def test_video_is_measured_beside_the_network_and_bicubic(tmp_path):
+    pytest.importorskip("av", reason='VIDEO NOT TESTED: pip install "ailsr[video]"')
+    repeating(1.0, tmp_path / "nearest.tflite", (64, 96))
+    found = run(
+        "video_speed.py", "nearest.tflite", "--frames", 6, "--size", "192x128", "--times", 1,
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert [(row["clip"], row["what"]) for row in found] == [
+        (clip, what)
+        for clip in ("pan", "still scene")
+        for what in ("network alone", "ailsr-upscale", "FFmpeg's bicubic")
+    ]
+    assert all(row["frames_per_s"] > 0 and row["cpu_ms"] > 0 for row in found)
+    pan, still = found[1]["saved"], found[4]["saved"]
+    assert pan == 0 and still > 0.3
