@@ -38,8 +38,8 @@ EXPORT = Path(sys.executable).with_name("ailsr-export")
 PAGE = """# Networks of others
 
 {taken} of {count} networks by their authors' own code and weights are taken by `ailsr-export FILE`
-and equal their original. Of {tried} of these that were tried in int8, {int8} lose at most {drop} dB.
-Nothing of theirs is part of this project.
+and equal their original. Of {tried} of these that were tried in int8, {int8} lose at most {drop}
+dB. Nothing of theirs is part of this project.
 
 Written by `python benchmarks/foreign_networks.py`, {day}, on {cpu}:
 PSNR of the float32 file on {test} ({protocol}; in tiles of {sizes} pixels),
