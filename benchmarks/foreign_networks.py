@@ -38,8 +38,7 @@ EXPORT = Path(sys.executable).with_name("ailsr-export")
 PAGE = """# Networks of others
 
 {taken} of {count} networks by their authors' own code and weights are taken by `ailsr-export FILE`
-and equal their original. Of {tried} of these that were tried in int8, {int8} lose at most {drop}
-dB. Nothing of theirs is part of this project.
+and equal their original. {int8} Nothing of theirs is part of this project.
 
 Written by `python benchmarks/foreign_networks.py`, {day}, on {cpu}:
 PSNR of the float32 file on {test} ({protocol}; in tiles of {sizes} pixels),
@@ -181,9 +180,7 @@ def _page(every: list[Found], test: Path) -> str:
     head = PAGE.format(
         taken=len(taken),
         count=len(every),
-        tried=sum(bool(network.int8) for network in taken),
-        int8=sum(network.is_near for network in taken),
-        drop=MAX_PSNR_DROP["int8"],
+        int8=_int8(taken),
         day=date.today().isoformat(),
         cpu=Host.here().cpu,
         test=test.parent.name if test.name == "HR" else test.name,
@@ -202,6 +199,15 @@ def _page(every: list[Found], test: Path) -> str:
             f"| {_name(n)} | {n.repository} | {n.licence} | {_cell(n.reason)} |" for n in refused
         ]
     return head + "\n".join(lines) + "\n"
+
+
+def _int8(taken: list[Found]) -> str:
+    """What became of the networks that were tried in int8, as a sentence."""
+    tried = [network for network in taken if network.int8]
+    if not tried:
+        return "None was tried in int8."
+    near = sum(network.is_near for network in tried)
+    return f"Of {len(tried)} that were tried in int8, {near} lose at most {MAX_PSNR_DROP['int8']} dB."
 
 
 def _line(network: Found) -> str:
