@@ -206,8 +206,8 @@ def _int8(taken: list[Found]) -> str:
     tried = [network for network in taken if network.int8]
     if not tried:
         return "None was tried in int8."
-    near = sum(network.is_near for network in tried)
-    return f"Of {len(tried)} that were tried in int8, {near} lose at most {MAX_PSNR_DROP['int8']} dB."
+    near, drop = sum(network.is_near for network in tried), MAX_PSNR_DROP["int8"]
+    return f"Of {len(tried)} that were tried in int8, {near} lose at most {drop} dB."
 
 
 def _line(network: Found) -> str:
