@@ -23,7 +23,7 @@ from converters_page import page
 from tool_chains import BUILD, CHAINS, Material, prepared
 from typer import Option, echo
 
-from ailsr.export.exporter import default_input_size
+from ailsr.export.graph.sizes import default_input_size
 from ailsr.runtime.anatomy.registry import anatomy
 from ailsr.runtime.bench.host import Host
 from ailsr.runtime.bench.latency import measure_latencies

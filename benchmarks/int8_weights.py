@@ -30,8 +30,9 @@ from onnx import numpy_helper
 from rich.table import Table
 from typer import Option
 
-from ailsr.export.exporter import Exporter, default_input_size
+from ailsr.export.exporter import Exporter
 from ailsr.export.graph import weights
+from ailsr.export.graph.sizes import default_input_size
 from ailsr.export.int8 import weight_rounding
 from ailsr.export.int8.arithmetic import integer_output
 from ailsr.export.reading.source import open_source

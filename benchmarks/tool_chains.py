@@ -20,7 +20,7 @@ import onnx
 import torch
 from numpy.typing import NDArray
 
-from ailsr.export.exporter import default_input_size
+from ailsr.export.graph.sizes import default_input_size
 from ailsr.export.image_sets import image_set
 from ailsr.export.reading.from_torch import to_onnx
 from ailsr.runtime.commands.command import message

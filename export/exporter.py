@@ -17,7 +17,7 @@ from ailsr.export.graph.passes import on_levels, with_separate_pixels
 from ailsr.export.graph.quantization import BITS, Quantization, quantization_of
 from ailsr.export.graph.receptive_field import receptive_radius
 from ailsr.export.graph.rewrites import RewriteName, rewritten
-from ailsr.export.graph.sizes import small_graph
+from ailsr.export.graph.sizes import default_input_size, small_graph
 from ailsr.export.image_sets import image_set
 from ailsr.export.int8.methods import Int8Method, Int8Methods, Progress, precision_of
 from ailsr.export.int8.mixed_precision import means_of
@@ -348,10 +348,3 @@ class Exporter:
 def _named(size: Size) -> str:
     height, width = size
     return f"{height}x{width}"
-
-
-def default_input_size(scale: int, multiple: int = 1) -> Size:
-    """(height, width) that becomes 1280×720, or the most of it that ``scale`` allows for sides that
-    are a ``multiple``."""
-    height, width = (side // scale // multiple * multiple for side in (720, 1280))
-    return height, width

@@ -1,4 +1,4 @@
-"""The sizes of image that a graph computes."""
+"""The sizes of image that a graph computes, and that a file takes."""
 
 from __future__ import annotations
 
@@ -6,11 +6,19 @@ from collections.abc import Callable
 
 from ailsr.export.graph.graph import Add, Concat, Graph, MinMax, Mul, Node, Resize, output_shape
 from ailsr.runtime.errors import AilsrError
+from ailsr.runtime.upscaling.tiles import Size
 
 SMALL_SIZE = (96, 96)
 """(height, width) at which int8 is prepared for networks whose graphs are of one size."""
 ODD = (1, 11)
 """Pixels more, along height and width, that a graph of no fixed size takes, too."""
+
+
+def default_input_size(scale: int, multiple: int = 1) -> Size:
+    """(height, width) that becomes 1280×720, or the most of it that ``scale`` allows for sides that
+    are a ``multiple``."""
+    height, width = (side // scale // multiple * multiple for side in (720, 1280))
+    return height, width
 
 
 def fixed_size(graph: Graph) -> bool:

@@ -2,8 +2,8 @@
 
 With a plane of luma, the chroma is enlarged by bicubic interpolation: RGB is interpolated, and the
 difference of its luma from the file's added to each of R, G and B, which leaves the chroma as it
-is. ``Layout.java`` and ``layout.ts`` repeat this module; ``tests/parity/layouts.json`` holds the
-three together.
+is. ``Layout.java`` repeats this module, ``elements.ts`` what it has of RGBA;
+``tests/parity/layouts.json`` holds them together.
 """
 
 from __future__ import annotations

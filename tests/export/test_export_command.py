@@ -18,10 +18,10 @@ import torch
 from numpy.typing import NDArray
 
 from ailsr.export import command, exporter
-from ailsr.export.exporter import default_input_size
 from ailsr.export.graph.graph import Conv
 from ailsr.export.graph.passes import macs
 from ailsr.export.graph.quantization import SAME_SCALE
+from ailsr.export.graph.sizes import default_input_size
 from ailsr.export.int8.methods import QuantizedGraph
 from ailsr.export.options import ExportConfig
 from ailsr.export.reading.source import network_source, open_source
