@@ -49,16 +49,16 @@ if path.endswith(".onnx"):
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     (image,) = session.get_inputs()
-    image = np.zeros(image.shape, np.uint8 if "uint8" in image.type else np.float32)
-    run = lambda: session.run(None, {image.name: picture})
+    pixels = np.zeros(image.shape, np.uint8 if "uint8" in image.type else np.float32)
+    run = lambda: session.run(None, {image.name: pixels})
 else:
     from ai_edge_litert.interpreter import Interpreter
     interpreter = Interpreter(path, num_threads=threads)
     interpreter.allocate_tensors()
     (image,), (upscaled,) = interpreter.get_input_details(), interpreter.get_output_details()
-    image = np.zeros(image["shape"], image["dtype"])
+    pixels = np.zeros(image["shape"], image["dtype"])
     def run():
-        interpreter.set_tensor(image["index"], image)
+        interpreter.set_tensor(image["index"], pixels)
         interpreter.invoke()
         return interpreter.get_tensor(upscaled["index"])
 for _ in range(5):

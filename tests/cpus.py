@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ailsr.export.exporter import Exporter
-from ailsr.export.picture_sets import picture_set
+from ailsr.export.image_sets import image_set
 from ailsr.export.reading.source import open_source
 from ailsr.runtime.card import Precision
 from ailsr.runtime.imaging import image
@@ -213,7 +213,7 @@ def write(folder: Path, network: str) -> list[Path]:
     """TFLite and ONNX files of ``network`` that hold the same numbers, and images for them."""
     source = open_source(zoo.path(network))
     scale, images = source.scale, folder / network
-    for pair in picture_set(None, "verification", scale).pairs:
+    for pair in image_set(None, "verification", scale).pairs:
         top, left = ((side - SIDE) // 2 for side in pair.lr.shape[:2])
         for pixels, times, place in (pair.hr, scale, "HR"), (pair.lr, 1, f"LR_bicubic/X{scale}"):
             rows, columns = (slice(n * times, (n + SIDE) * times) for n in (top, left))

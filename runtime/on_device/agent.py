@@ -4,7 +4,7 @@ The standard library only, and the syntax of old versions, so that any Python 3 
 lacks. Standard input and output carry JSON lines. The agent greets with what it is and has; then
 
     {"store": name, "bytes": n, "unpack": bool} and n bytes    ->  {"stored": name}
-    {"run": plan, "code": name, "images": {path: name}}      ->  {"what": ..., "done": x, ...}
+    {"run": plan, "code": name, "pictures": {path: name}}    ->  {"what": ..., "done": x, ...}
                                                                    {"report": document}
 
 or ``{"error": why}``. Names are the SHA-256 of the content and an ending; what is stored stays in

@@ -247,7 +247,7 @@ def _given() -> dict[str, list[dict]]:
     every = {"uint8": range(256), "int8": range(-128, 128)}
     return {
         "tiles": cases(
-            "image windows radius",
+            "picture windows radius",
             *(((n, 1), [(w, 1)], r) for n in (1, 9, 64, 65, 403) for w in (9, 64) for r in (0, 3)),
             ((9, 8), [(8, 8)], 4), ((8, 8), [(8, 8)], 4),
             ((300, 200), [(48, 64), (64, 48)], 5), ((200, 300), [(48, 64), (64, 48)], 5),
