@@ -11,7 +11,8 @@ import skimage.data
 
 from ailsr.runtime.errors import UsageError
 from ailsr.runtime.imaging.image import write
-from ailsr.train.recipe import Recipe, read_toml
+from ailsr.train import option_file
+from ailsr.train.recipe import Recipe
 
 COMMAND = Path(sys.executable).with_name("ailsr-train")
 
@@ -139,7 +140,7 @@ def test_a_recipe_of_any_text_is_read_back(tmp_path, encoding):
     recipe = Recipe(train=[Path(name) for name in names], alpha=math.inf)
     path = tmp_path / "recipe.toml"
     path.write_bytes(recipe.to_toml().encode(encoding))
-    values = read_toml(path)
+    values = option_file.read(path, Recipe)
     assert (values["train"], values["alpha"]) == (names, math.inf)
 
 
@@ -152,7 +153,7 @@ def test_a_recipe_that_cannot_be_read_is_one_line(tmp_path, content):
     path = tmp_path / "recipe.toml"
     path.write_bytes(content)
     with pytest.raises(UsageError, match=r"recipe\.toml") as caught:
-        read_toml(path)
+        option_file.read(path, Recipe)
     assert len(str(caught.value)) < 500
 
 

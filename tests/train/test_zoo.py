@@ -6,11 +6,11 @@ import torch
 
 from ailsr.runtime.errors import UsageError
 from ailsr.runtime.imaging.image import write
-from ailsr.train import zoo
+from ailsr.train import option_file, zoo
 from ailsr.train.checkpoint import Checkpoint, load, save
 from ailsr.train.command import cli
 from ailsr.train.networks import create
-from ailsr.train.recipe import Recipe, read_toml
+from ailsr.train.recipe import Recipe
 from ailsr.train.training import train
 from ailsr.train.zoo.__main__ import ZooEntry, main
 
@@ -61,7 +61,10 @@ def test_a_finished_run_is_shipped(tmp_path, monkeypatch):
     shipped = load(zoo.path("sesr_m3_x3"))
     assert shipped.fused
     assert zoo.path("sesr_m3_x3").stat().st_size < 100_000
-    assert Recipe(**read_toml(tmp_path / "zoo" / "sesr_m3_x3.toml")).to_dict() == recipe.to_dict()
+    assert (
+        Recipe(**option_file.read(tmp_path / "zoo" / "sesr_m3_x3.toml", Recipe)).to_dict()
+        == recipe.to_dict()
+    )
 
 
 @pytest.mark.parametrize("name", ["zoo:sesr_m5_x3", "zoo:../abpn_x3", "zoo:"])
@@ -87,7 +90,7 @@ def test_what_the_package_ships_loads_under_its_name():
 @pytest.mark.parametrize("name", zoo.names())
 def test_what_the_package_ships_has_the_recipe_it_was_made_by(name, tmp_path, monkeypatch, capsys):
     path = zoo.FOLDER / f"{name}.toml"
-    values = read_toml(path)
+    values = option_file.read(path, Recipe)
     assert name.startswith(values["network"])
     assert name.endswith(f"_x{values['scale']}")
     assert load(zoo.path(name)).card["steps"] == values["steps"]

@@ -15,8 +15,9 @@ public final class NetworkPair {
   }
 
   /**
-   * The pairs among {@code files}: for each file for clean images the first file of its scale
-   * whose network has the same name, and was trained on degraded ones.
+   * The pairs among {@code files}: for each file for clean images the first of its scale that was
+   * trained on degraded ones and whose network is its like, such as sesr_m5_photo for sesr_m5 and
+   * sesr_m5_cc0.
    */
   public static List<NetworkPair> of(Collection<ModelFile> files) {
     List<NetworkPair> pairs = new ArrayList<>();
@@ -34,7 +35,16 @@ public final class NetworkPair {
   private static boolean isPair(Card clean, Card degraded) {
     return clean != null && degraded != null && clean.isTrainedOnClean()
         && degraded.isTrainedOnDegraded() && clean.scale == degraded.scale
-        && clean.network.equals(degraded.network);
+        && isLike(clean.network, degraded.network);
+  }
+
+  /** Whether {@code degraded} is {@code clean}, or what that begins with and photo or web. */
+  private static boolean isLike(String clean, String degraded) {
+    if (degraded.endsWith("_photo") || degraded.endsWith("_web")) {
+      String family = degraded.substring(0, degraded.lastIndexOf('_'));
+      return (clean + "_").startsWith(family + "_");
+    }
+    return clean.equals(degraded);
   }
 
   /** The file that suits an image in this condition. */
