@@ -24,6 +24,7 @@ import typer
 from rich.table import Table
 from typer import Option
 
+from ailsr.runtime.bench.intervals import student_t
 from ailsr.runtime.commands.command import entry_point, message, progress, stdout
 from ailsr.runtime.errors import UsageError
 from ailsr.runtime.files import atomic_output
@@ -56,8 +57,6 @@ AIL: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 SEES_DEGRADED = [name for name, how in AIL.items() if "teacher_sees" in how]
 """Schemes for ``--degradation`` alone."""
-T_95 = {1: 12.71, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262}
-"""Two-sided 95 % quantile of Student's t, by degrees of freedom."""
 
 
 @dataclass(frozen=True)
@@ -194,7 +193,11 @@ def table(config: Comparison, figures: dict[str, dict[str, list[float]]]) -> Tab
             differences = [
                 a - b for a, b in zip(psnr, figures[reference][name_of_set], strict=True)
             ]
-            half = T_95[len(differences) - 1] * stdev(differences) / math.sqrt(len(differences))
+            half = (
+                student_t(0.95, len(differences) - 1)
+                * stdev(differences)
+                / math.sqrt(len(differences))
+            )
             cells.append(f"{fmean(differences):+.3f} ± {half:.3f}")
         made.add_row(name, *cells)
     return made

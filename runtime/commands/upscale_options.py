@@ -98,7 +98,7 @@ class Config:
         bool,
         typer.Option(
             "--overwrite",
-            help="Replace files that exist; without it, an image whose output exists fails. A "
+            help="Replace files that exist; without it, an image whose output exists fails. An "
             "image that is to be upscaled is never replaced.",
         ),
     ] = False

@@ -102,9 +102,10 @@ class EnginePool:
         ``savings`` counts what is not computed again where a frame is as the one before; None:
         everything is. Raises EngineError when an engine fails.
         """
+        grids = partial(self._grids, _shared(self._upscalers))
         with self._started() as start:
             yield from upscale_frames(
-                frames, self._grids, self.scale, start, len(self._upscalers), savings
+                frames, grids, self.scale, start, len(self._upscalers), savings
             )
 
     @contextlib.contextmanager
@@ -116,22 +117,21 @@ class EnginePool:
         finally:
             threads.shutdown(cancel_futures=True)
 
-    def _grids(self, size: Size) -> list[Grid]:
+    def _grids(self, run: Run, size: Size) -> list[Grid]:
         """The tiles of the engines for frames of ``size``, and small ones where those can be;
-        first those with which fewer pixels are computed."""
-        grids = [self._grid(self._upscalers, self._plan(*size))]
+        first those with which fewer pixels are computed.
+
+        ``run`` is one for frames of all sizes: an engine runs one tile at a time.
+        """
+        grids = [_grid(self._upscalers[0], run, self._plan(*size))]
         if self._limit is None and self.card is not None and len(self.card.sizes) == 1:
             padded, side = self._policy.seen(size), max(_LEAST_SIDE, 8 * self.radius)
             window = (min(side, padded[0]), min(side, padded[1]))
             with contextlib.suppress(EngineError):  # a file of one input size
                 small = [self._open(1, window) for _ in self._upscalers]
                 tiles = plan(padded, window, self.radius, self.scale)
-                grids.append(self._grid(small, self._within(tiles, size)))
+                grids.append(_grid(small[0], _shared(small), self._within(tiles, size)))
         return sorted(grids, key=lambda grid: grid.whole)
-
-    def _grid(self, upscalers: list[Upscaler], tiles: list[Tile]) -> Grid:
-        areas = [upscalers[0].window(_sides(tile)) for tile in tiles]
-        return Grid(tiles, _shared(upscalers), max(height * width for height, width in areas))
 
     def _plan(self, height: int, width: int) -> list[Tile]:
         """The tiles of an image and its padding, as far as they show the image."""
@@ -161,6 +161,12 @@ class EnginePool:
         engine = open_engine(self.path, threads, window, trusted=self._tried)
         self._tried = True
         return Upscaler(engine, self.path)
+
+
+def _grid(upscaler: Upscaler, run: Run, tiles: list[Tile]) -> Grid:
+    """``tiles``, each computed at the input size that ``upscaler`` takes for it."""
+    areas = [upscaler.window(_sides(tile)) for tile in tiles]
+    return Grid(tiles, run, max(height * width for height, width in areas))
 
 
 def _shared(upscalers: list[Upscaler]) -> Run:

@@ -86,9 +86,6 @@ def upscale_frames(
             break
         size = (frame.shape[0], frame.shape[1])
         if size not in choices:
-            while jobs:  # two grids may share an engine, which runs one tile at a time
-                upscaled = jobs.popleft().finish(upscaled)
-                yield upscaled
             choices = {size: grids(size)}
         job = _Job(frame, None if savings is None else last, choices[size], scale)
         if savings is not None:

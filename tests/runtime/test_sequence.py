@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
 from ailsr.runtime import ImageError, load
 from ailsr.runtime.upscaling.engine_pool import EnginePool
 from ailsr.runtime.upscaling.sequence import Savings
+from ailsr.runtime.upscaling.upscaler import Upscaler
 
 KINDS = ["onnx float32 float32", "onnx int8 uint8", "tflite float32 float32", "tflite int8 uint8"]
 
@@ -76,6 +79,30 @@ def test_frames_of_another_size_are_computed_as_a_whole(write_network, photograp
     upscaler = load(path, threads=1)
     for frame, large in zip(frames, pool.frames(frames, Savings()), strict=True):
         assert np.array_equal(large, upscaler.upscale(np.ascontiguousarray(frame)))
+
+
+def test_an_engine_runs_one_tile_at_a_time_also_when_the_size_changes(
+    write_network, photographs, monkeypatch
+):
+    busy, twice, run = set(), [], Upscaler.run
+
+    def watched(upscaler, tile):
+        twice.append(id(upscaler) in busy)
+        busy.add(id(upscaler))
+        time.sleep(0.01)  # so that the tiles of two sizes would meet
+        try:
+            return run(upscaler, tile)
+        finally:
+            busy.discard(id(upscaler))
+
+    monkeypatch.setattr(Upscaler, "run", watched)
+    rgb = photographs["rocket"]
+    pool = EnginePool(write_network("tflite int8 uint8", (64, 64)), 2)
+    pool.fit_frames((80, 90))
+    sizes = [(80, 90), (70, 100)] * 4
+    made = list(pool.frames((rgb[:height, :width] for height, width in sizes), Savings()))
+    assert len(made) == 8
+    assert len(twice) > 8 and not any(twice)
 
 
 def test_frames_before_a_bad_one_are_finished(write_network, photographs):
