@@ -8,7 +8,7 @@ import sys
 import zlib
 
 import pytest
-from picture_files import chunk
+from image_files import chunk
 
 ZEROS = 384 << 20
 READ = """

@@ -7,6 +7,8 @@ import zlib
 
 import numpy as np
 
+from ailsr.runtime.imaging.image import Limit, read_image
+
 CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
 DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 _PASSES = (
@@ -75,3 +77,24 @@ def _filtered(samples, depth):
 
 def _paeth(a, b, c):
     return min((abs(b - c), 0, a), (abs(a - c), 1, b), (abs(a + b - 2 * c), 2, c))[2]
+
+
+def both(path, memory=1 << 20):
+    """The image at ``path``, the same plain and with little memory."""
+    plain = read_image(path)
+    little = read_image(path, limit=Limit(memory, path.parent))
+    assert np.array_equal(plain.rgb, little.rgb[:])
+    assert (plain.alpha is None) == (little.alpha is None)
+    assert plain.alpha is None or np.array_equal(plain.alpha, little.alpha[:])
+    assert (plain.notes, plain.grayscale, plain.exif) == (
+        little.notes,
+        little.grayscale,
+        little.exif,
+    )
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+    return plain
+
+
+def eighths(samples, depth):
+    """``samples`` of ``depth`` bits in 8, rounded."""
+    return np.rint(samples * (255 / ((1 << depth) - 1))).astype(np.uint8)
