@@ -1,4 +1,4 @@
-"""The table of the zoo: cost and quality of every network that ships, as docs/zoo.md.
+"""The tables of docs/zoo.md: cost and quality of every network that ships.
 
     python benchmarks/zoo_table.py --test Set5/HR --test Set14/HR --output docs/zoo.md
 
@@ -16,16 +16,16 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
+import page
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 from typer import Option
 
 from ailsr.runtime.bench.host import Host
-from ailsr.runtime.commands.command import entry_point, message, progress
-from ailsr.runtime.files import atomic_output
+from ailsr.runtime.commands.command import entry_point, progress
 from ailsr.runtime.imaging.degradation import DEGRADATIONS
 from ailsr.runtime.imaging.metrics import METRICS, MetricName
-from ailsr.runtime.imaging.protocol import PROTOCOL, Pair, Quality, evaluate, pairs, set_name
+from ailsr.runtime.imaging.protocol import Pair, Quality, evaluate, pairs, set_name
 from ailsr.runtime.imaging.resize import enlarge
 from ailsr.train import checkpoint, zoo
 from ailsr.train.checkpoint import Checkpoint
@@ -34,14 +34,7 @@ from ailsr.train.scoring import score
 
 OUTPUT_720P = (720, 1280)
 
-INTRODUCTION = f"""# The zoo
-
-Trained networks that come with the package, by name: `ailsr-export zoo:sesr_m5_x2 --target tflite`.
-PSNR in dB and SSIM by the protocol `{PROTOCOL}`, of the float network; parameters and GMAC of the
-fused network for a 1280×720 output, in its own channels (the RGB file of a luma network has three
-times as many in its first and last convolution).
-"""
-ORIGIN = "\nWritten by `make zoo-table`, {day}, on {cpu}.\n\n"
+ORIGIN = "Written by `make zoo-table`, {day}, on {cpu}.\n\n"
 
 JUDGED: tuple[MetricName, ...] = ("psnr", "ssimulacra2")
 ROBUST = [name for name in DEGRADATIONS if name != "bicubic"]
@@ -52,36 +45,6 @@ PSNR in dB and SSIMULACRA2 on clean images and on ones made by
 
 """
 
-NOTES = """
-Steps and data are those of the last run; where it started from another checkpoint, `init` in the
-recipe says so. Each recipe repeats its run, given the data under `data/`, but with the teacher and
-the starting network that the zoo has now; some were trained with earlier ones:
-
-```
-ailsr-train --config train/zoo/sesr_m5_x2.toml --output runs/sesr_m5_x2
-```
-
-## Data and licences
-
-The weights are under the licence of this project. The images that they were trained on are not
-part of it: T91 (Yang et al. 2010) and General100 (Dong et al. 2016) state no licence, BSD200 and
-BSDS500_test200 (the training and test images of BSDS500) are for non-commercial research,
-CC0photos are photographs in the public domain (CC0) from the wallpaper collections of Budgie,
-Pop!_OS and elementary: `sesr_m5_cc0` has seen nothing else. Best checkpoints were chosen on
-Kodak24, never on a test set.
-
-The networks for photographs (`_photo`, `_web`) have seen CC0photos and free_photos alone, which may
-be used commercially: 103 photographs of drewnoakes/metadata-extractor-images and of the wallpapers
-of Fedora, Korora, elementary, Solus and Lomiri. Every 13th of them by name was held out
-(free_photos_val) and chose the best checkpoint. Fifteen are CC BY 2.0 to 4.0, by Edoardo Brogiolo,
-Andesine, TANAKA Juuyoh, DreamyPixel, Ales Krivec, Christian Ferrer, Alan Diggs, Dirk Hohndel,
-Aitzol Berasategi, Trevor "Freespace" and the European Southern Observatory.
-
-`Y-shave-s` rounds Y to whole levels and starts from LR images of whole levels, as files and apps
-do. Papers that do neither come out higher: the weights that the authors of AIL released for
-VDSR-f13 are published with 37.42 / 33.37 / 31.02 dB on Set5 and give 37.29 / 33.33 / 31.01 here.
-"""
-
 
 @dataclass(frozen=True)
 class ZooTable:
@@ -90,14 +53,14 @@ class ZooTable:
     test: Annotated[
         list[Path], Option(metavar="DIR", help="Folder of high-resolution images. Repeatable.")
     ]
-    output: Annotated[Path, Option(help="The page to write.")] = Path("docs/zoo.md")
+    output: Annotated[Path, Option(help="The page that holds the tables.")] = Path("docs/zoo.md")
 
 
 def main(config: ZooTable) -> None:
     """Evaluate and write."""
     names = [set_name(folder) for folder in config.test]
     header = ["network", "parameters", "GMAC", *names, "trained on", "steps", "recipe"]
-    page = INTRODUCTION + ORIGIN.format(day=date.today().isoformat(), cpu=Host.here().cpu)
+    text = ORIGIN.format(day=date.today().isoformat(), cpu=Host.here().cpu)
     every = [(name, checkpoint.load(zoo.path(name))) for name in zoo.names()]
     for scale in SCALES:
         members = [m for m in every if m[1].network.scale == scale]
@@ -109,11 +72,9 @@ def main(config: ZooTable) -> None:
         with progress() as bar:
             task = bar.add_task(f"x{scale}", total=len(members), note="")
             rows += [row(name, member, tests) for name, member in bar.track(members, task_id=task)]
-        page += f"## ×{scale}\n\n" + "\n".join(_markdown(header, rows)) + "\n\n"
-        page += degraded(members, config.test)
-    with atomic_output(config.output) as temporary:
-        temporary.write_text(page.rstrip("\n") + "\n" + NOTES, encoding="utf-8")
-    message(f"wrote {config.output}")
+        text += f"## ×{scale}\n\n" + "\n".join(_markdown(header, rows)) + "\n\n"
+        text += degraded(members, config.test)
+    page.write(config.output, text)
 
 
 def row(name: str, member: Checkpoint, tests: list[list[Pair]]) -> list[str]:

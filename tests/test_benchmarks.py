@@ -20,6 +20,7 @@ from ailsr.export.targets.onnx import writer as onnx_writer
 from ailsr.export.targets.onnx.model import float_model
 from ailsr.export.targets.tflite import writer as tflite_writer
 from ailsr.runtime.card import Card
+from ailsr.runtime.errors import UsageError
 from ailsr.runtime.imaging.image import write
 from ailsr.train import zoo
 
@@ -283,3 +284,19 @@ def test_video_is_measured_beside_the_network_and_bicubic(tmp_path):
     assert all(row["frames_per_s"] > 0 and row["cpu_ms"] > 0 for row in found)
     pan, still = found[1]["saved"], found[4]["saved"]
     assert pan == 0 and still > 0.3
+
+
+def test_the_text_of_a_page_stays_around_what_is_measured(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    import page
+
+    file = tmp_path / "page.md"
+    page.write(file, "one\n")
+    assert page.measured(file) == "one\n"
+    file.write_text(f"# Title\n\n{file.read_text()}\nThe end.\n")
+    page.write(file, "two")
+    assert file.read_text() == f"# Title\n\n{page.START}two\n{page.END}\nThe end.\n"
+    file.write_text("# Title\n")
+    with pytest.raises(UsageError, match="choose another --output"):
+        page.write(file, "three")
+    assert file.read_text() == "# Title\n"

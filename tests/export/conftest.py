@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import pytest
+import skimage.data
 import torch
+from export_runs import Theirs, saved
 from torch import nn
 
+from ailsr.runtime.imaging.image import write
+from ailsr.train import checkpoint
+from ailsr.train.checkpoint import Checkpoint
 from ailsr.train.networks import Network, create
 
+TRAINING = {"recipe": {"method": "ail", "steps": 7, "train": ["/home/someone/T91"]}, "pictures": 91}
 RESIDUAL = 0.03
 """Standard deviation of the residual, white being 1: that of a trained network is of this size."""
 
@@ -39,3 +48,37 @@ def sane():
         return network
 
     return make
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory) -> dict[str, Path]:
+    """A network of someone else's in files of each kind."""
+    folder = tmp_path_factory.mktemp("theirs")
+    return {
+        "onnx": saved(Theirs(), folder / "theirs_x2.onnx"),
+        "pt2": saved(Theirs(), folder / "theirs.pt2"),
+        "fixed": saved(Theirs(), folder / "fixed.pt2", dynamic=False),
+        "levels": saved(Theirs(255.0), folder / "levels.onnx"),
+    }
+
+
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory) -> dict[str, Path]:
+    """Crops of photographs to calibrate and to verify with."""
+    crops = {
+        "calibration": {"astronaut": (20, 150), "rocket": (200, 250)},
+        "images": {"chelsea": (60, 120), "coffee": (80, 250)},
+    }
+    root = tmp_path_factory.mktemp("pictures")
+    for folder, pictures in crops.items():
+        for name, (y, x) in pictures.items():
+            crop = getattr(skimage.data, name)()[y : y + 160, x : x + 200]
+            write(np.ascontiguousarray(crop), root / folder / f"{name}.png")
+    return {name: root / name for name in crops}
+
+
+@pytest.fixture(scope="session")
+def model(sane, tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("run") / "best.pt"
+    checkpoint.save(Checkpoint(sane("sesr_m5"), TRAINING), path)
+    return path

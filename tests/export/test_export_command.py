@@ -13,66 +13,23 @@ from typing import get_args
 
 import numpy as np
 import pytest
-import skimage.data
 import torch
-from numpy.typing import NDArray
+from export_runs import UNTRAINED, export_code
 
-from ailsr.export import command, exporter
+from ailsr.export import exporter
 from ailsr.export.graph.graph import Conv
-from ailsr.export.graph.passes import macs
-from ailsr.export.graph.quantization import SAME_SCALE
 from ailsr.export.graph.sizes import default_input_size
-from ailsr.export.int8.methods import QuantizedGraph
 from ailsr.export.options import ExportConfig
-from ailsr.export.reading.source import network_source, open_source
+from ailsr.export.reading.source import network_source
 from ailsr.export.targets import PRECISIONS, TARGETS
 from ailsr.export.verification import EngineParityError
-from ailsr.runtime import Upscaler, load
+from ailsr.runtime import load
 from ailsr.runtime.card import Precision
-from ailsr.runtime.errors import AilsrError, ParityError
-from ailsr.runtime.imaging.image import write
+from ailsr.runtime.errors import AilsrError
 from ailsr.runtime.imaging.protocol import evaluate, pairs
-from ailsr.train import checkpoint, zoo
-from ailsr.train.checkpoint import Checkpoint
+from ailsr.train import zoo
 
 SIZE = "72x88"
-TRAINING = {"recipe": {"method": "ail", "steps": 7, "train": ["/home/someone/T91"]}, "pictures": 91}
-
-
-UNTRAINED = "--allow-worse-than-bicubic"
-"""For networks of random weights."""
-
-
-def ailsr_export(*arguments: object, untrained: bool = True) -> int:
-    """The command's exit code."""
-    more = [UNTRAINED] if untrained else []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["ailsr-export", *map(str, arguments), *more])
-        with pytest.raises(SystemExit) as stopped:
-            command.cli()
-    return int(stopped.value.code or 0)
-
-
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory) -> dict[str, Path]:
-    """Crops of photographs to calibrate and to verify with."""
-    crops = {
-        "calibration": {"astronaut": (20, 150), "rocket": (200, 250)},
-        "images": {"chelsea": (60, 120), "coffee": (80, 250)},
-    }
-    root = tmp_path_factory.mktemp("pictures")
-    for folder, pictures in crops.items():
-        for name, (y, x) in pictures.items():
-            crop = getattr(skimage.data, name)()[y : y + 160, x : x + 200]
-            write(np.ascontiguousarray(crop), root / folder / f"{name}.png")
-    return {name: root / name for name in crops}
-
-
-@pytest.fixture(scope="module")
-def model(sane, tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("run") / "best.pt"
-    checkpoint.save(Checkpoint(sane("sesr_m5"), TRAINING), path)
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +107,7 @@ def test_exporting_again_gives_the_same_bytes(exported, model, folders, tmp_path
     _, output = exported
     where = [f"--{option}={folder}" for option, folder in folders.items()]
     flags = ["--target=all", "--precision=all", f"--input-size={SIZE}", f"--output={tmp_path}"]
-    assert ailsr_export(model, *flags, *where) == 0
+    assert export_code(model, *flags, *where) == 0
     first, second = (
         {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.*")
          if path.is_file()}
@@ -162,7 +119,7 @@ def test_exporting_again_gives_the_same_bytes(exported, model, folders, tmp_path
 
 
 def test_the_table_names_every_figure(model, folders, tmp_path, capsys):
-    code = ailsr_export(
+    code = export_code(
         model, "--target=onnx", "--precision=int8", "--io=int8", f"--input-size={SIZE}",
         f"--output={tmp_path}", f"--images={folders['images']}",
         f"--calibration={folders['images']}",
@@ -177,7 +134,7 @@ def test_the_table_names_every_figure(model, folders, tmp_path, capsys):
 
 def test_a_name_of_the_zoo_stands_for_its_file(model, folders, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(zoo, "FOLDER", model.parent)
-    code = ailsr_export(
+    code = export_code(
         "zoo:best", "--target=onnx", "--precision=int8", f"--input-size={SIZE}", "--json",
         f"--output={tmp_path}", f"--images={folders['images']}",
     )  # fmt: skip
@@ -189,7 +146,7 @@ def test_a_name_of_the_zoo_stands_for_its_file(model, folders, tmp_path, monkeyp
 
 
 def test_without_folders_the_pictures_are_at_hand(model, tmp_path, capsys):
-    code = ailsr_export(
+    code = export_code(
         model, "--target=onnx", "--precision=int8", f"--input-size={SIZE}",
         f"--output={tmp_path}", "--json",
     )  # fmt: skip
@@ -197,87 +154,6 @@ def test_without_folders_the_pictures_are_at_hand(model, tmp_path, capsys):
     assert code == 0
     assert report["images"] == "scikit-image (chelsea, coffee)"
     assert "astronaut" in report["calibration"]
-
-
-def test_a_file_that_loses_too_much_is_not_written(folders, tmp_path, capsys):
-    code = ailsr_export(
-        "zoo:sesr_m3_x2", "--target=tflite", "--precision=int8", "--max-drop=1e-6",
-        "--no-int8x16", f"--input-size={SIZE}", f"--output={tmp_path}",
-        f"--images={folders['images']}",
-    )  # fmt: skip
-    assert code == 1
-    (line,) = capsys.readouterr().err.strip().splitlines()
-    assert line.startswith("error: the int8 file loses") and "allowed is 1e-06" in line
-    assert " by correction, " in line and " by calibration, " in line
-    assert " by search, " in line and " by mixed precision; " in line
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_int8_that_misses_the_limit_becomes_int8x16_and_says_so(folders, tmp_path):
-    source = open_source(zoo.path("sesr_m3_x2"))
-    earlier = exporter.Exporter(source, (64, 72), **folders).export("onnx", "int8", tmp_path)
-    path = Path(earlier.file)
-    work = exporter.Exporter(source, (64, 72), max_drop=earlier.psnr_drop / 3, **folders)
-    found = work.export("onnx", "int8", tmp_path)
-    assert (found.precision, found.method) == ("int8x16", "16-bit activations")
-    assert found.psnr_drop <= earlier.psnr_drop / 3
-    assert not path.exists() and Path(found.file).name == "sesr_m3_x2_int8x16.onnx"
-    card = load(found.file).card
-    assert card is not None
-    assert (card.precision, card.means) == ("int8x16", "16-bit activations")
-    message = (
-        r"in dB \d+\.\d{3} by correction, \d+\.\d{3} by calibration, \d+\.\d{3} by search, "
-        r"\d+\.\d{3} by mixed precision \(Core ML has no int8x16\)"
-    )
-    with pytest.raises(ParityError, match=message):
-        work.export("coreml", "int8", tmp_path)
-    assert list(tmp_path.iterdir()) == [Path(found.file)]
-
-
-def test_what_int8_costs_each_layer_is_printed_and_drawn(folders, tmp_path, capsys):
-    page = tmp_path / "layers.html"
-    arguments = (
-        "zoo:sesr_m3_x2", "--target=tflite", f"--input-size={SIZE}", f"--output={tmp_path}",
-        f"--sensitivity={page}", *(f"--{name}={folder}" for name, folder in folders.items()),
-    )  # fmt: skip
-    assert ailsr_export(*arguments, "--precision=int8", "--json") == 0
-    losses = json.loads(capsys.readouterr().out)["sensitivity"]
-    graph = exporter.Exporter(open_source(zoo.path("sesr_m3_x2")), (64, 72)).int8.graph
-    moved = {node.output for node in graph.nodes if isinstance(node, SAME_SCALE)}
-    assert {loss["layer"] for loss in losses} == {n.output for n in graph.nodes} - moved
-    sums = [loss["activations_db"] + loss["weights_db"] for loss in losses]
-    assert sums == sorted(sums, reverse=True) and 0.001 < sums[0] < 1 and sums[-1] >= 0
-    assert sum(loss["macs_share"] for loss in losses) == pytest.approx(1)
-    text = page.read_text()
-    places = [text.index(f">{loss['layer']}<") for loss in losses]
-    assert places == sorted(places) and "×2" in text
-    assert ailsr_export(*arguments, "--precision=float32") == 1
-    assert "--sensitivity is of int8" in capsys.readouterr().err
-
-
-def test_the_card_tells_what_a_mixed_precision_leaves_in_float(
-    sane, folders, tmp_path, monkeypatch
-):
-    work = exporter.Exporter(network_source(sane("sesr_m3")), (64, 72), max_drop=99, **folders)
-    graph, quantization = work.int8.quantized("correction")
-    real = frozenset({"conv_2"})
-    mixed = QuantizedGraph(graph, replace(quantization, real=real))
-    monkeypatch.setitem(work.int8._made, "mixed precision", mixed)
-    share = macs(graph)["conv_2"] / sum(macs(graph).values())
-    for target in TARGETS:
-        file = work.export_by("mixed precision", target, tmp_path)
-        means = f"mixed precision: 1 of {len(graph.nodes)} operators in float32, {share:.1%} of"
-        upscaler = load(file.file)
-        assert file.method == upscaler.card.means == f"{means} the MACs"
-        assert file.precision == "int8" and upscaler.fidelity().levels <= 2
-
-
-def test_the_method_that_was_enough_for_one_target_comes_first(sane, folders, tmp_path):
-    network = network_source(sane("sesr_m3"))
-    work = exporter.Exporter(network, (64, 72), max_drop=5, **folders)
-    work._sufficient.add("calibration")
-    took = [work.export(target, "int8", tmp_path).method for target in ("tflite", "coreml")]
-    assert took == ["calibration", "calibration"]
 
 
 @pytest.fixture
@@ -330,14 +206,14 @@ def test_of_several_files_the_good_ones_are_written_and_the_others_named(
     where = [f"--{option}={folder}" for option, folder in folders.items()]
     flags = ["--precision=int8", "--max-drop=2", "--no-int8x16", f"--input-size={SIZE}", *where]
     command = [model, "--target=all", *flags, f"--output={tmp_path}"]
-    assert ailsr_export(*command, "--json") == 0
+    assert export_code(*command, "--json") == 0
     assert json.loads(capsys.readouterr().out)["refused"] == []
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == [f"sesr_m5_x2_int8.{ending}" for ending in ("mlpackage", "onnx", "tflite")]
 
     spoil("tflite")
     lost = tmp_path / "sesr_m5_x2_int8.tflite"
-    assert ailsr_export(*command, "--json") == 1
+    assert export_code(*command, "--json") == 1
     out, err = capsys.readouterr()
     assert sorted(path.name for path in tmp_path.iterdir()) == names[:2]
     removed, error = err.strip().splitlines()
@@ -351,7 +227,7 @@ def test_of_several_files_the_good_ones_are_written_and_the_others_named(
     )  # fmt: skip
     assert "on this CPU does not compute the int8 file as exported" in refused["reason"]
 
-    assert ailsr_export(*command) == 1
+    assert export_code(*command) == 1
     lines = capsys.readouterr().out.splitlines()
     (row,) = (line for line in lines if line.startswith(str(lost)) and "not written" in line)
     assert row.split()[1:5] == ["tflite", "int8", "not", "written"]
@@ -361,7 +237,7 @@ def test_of_several_files_the_good_ones_are_written_and_the_others_named(
 def test_targets_and_precisions_can_be_repeated(model, folders, tmp_path, capsys):
     flags = ["--target=tflite", "--target=onnx", "--target=tflite", "--precision=float16"]
     flags += ["--precision=float32", "--precision=float16", f"--images={folders['images']}"]
-    assert ailsr_export(model, *flags, f"--input-size={SIZE}", f"--output={tmp_path}") == 0
+    assert export_code(model, *flags, f"--input-size={SIZE}", f"--output={tmp_path}") == 0
     capsys.readouterr()
     kinds = ("float32", "float16")
     expected = {f"sesr_m5_x2_{kind}.{end}" for kind in kinds for end in ("onnx", "tflite")}
@@ -389,58 +265,6 @@ def test_all_stands_for_every_target_and_for_the_usual_precisions(given, targets
     assert (config.targets, config.precisions) == (targets, precisions)
 
 
-def test_int8x16_that_is_asked_for_beside_int8_does_not_stand_in_for_it(folders, tmp_path, capsys):
-    flags = ["--target=tflite", "--precision=int8", "--precision=int8x16", "--max-drop=0.02"]
-    where = [f"--{option}={folder}" for option, folder in folders.items()]
-    model = "zoo:sesr_m3_x2"
-    code = ailsr_export(model, *flags, *where, f"--input-size={SIZE}", f"--output={tmp_path}")
-    error = capsys.readouterr().err
-    assert code == 1 and "1 of 2 files were not written" in error
-    assert [path.name for path in tmp_path.iterdir()] == ["sesr_m3_x2_int8x16.tflite"]
-
-
-def test_core_ml_has_no_int8x16(model, folders, tmp_path, capsys):
-    common = [f"--input-size={SIZE}", f"--output={tmp_path}", f"--images={folders['images']}"]
-    assert ailsr_export(model, "--target=coreml", "--precision=int8x16", *common) == 1
-    assert "Core ML has no int8x16" in capsys.readouterr().err
-    assert ailsr_export(model, "--target=all", "--precision=int8x16", *common) == 0
-    assert "no file was written for it" in capsys.readouterr().err
-    names = {"sesr_m5_x2_int8x16.onnx", "sesr_m5_x2_int8x16.tflite"}
-    assert {path.name for path in tmp_path.iterdir()} == names
-    files = [load(tmp_path / name) for name in names]
-    for pair in pairs(folders["images"], 2):
-        first, second = (file.upscale(pair.lr).astype(np.int16) for file in files)
-        assert np.abs(first - second).max() <= 1
-
-
-def test_fine_tuning_takes_the_place_of_int8x16(sane, folders, tmp_path):
-    work = exporter.Exporter(network_source(sane("sesr_m3")), (64, 72), qat_steps=2, **folders)
-    methods = ["correction", "calibration", "search", "mixed precision", "fine-tuning"]
-    assert work.int8.order("int8") == methods
-    file = work.export_by("fine-tuning", "tflite", tmp_path)
-    assert file.method == "fine-tuning" and abs(file.psnr_drop) < 0.1
-
-
-def test_int8_files_of_all_targets_come_to_the_same_levels_but_for_ties_on_set14(data, tmp_path):
-    source = open_source(zoo.path("sesr_m5_x4"))
-    work = exporter.Exporter(source, (128, 128), calibration=data / "benchmark" / "Set5")
-    for method in ("calibration", "correction"):
-        files = [load(work.write_by(method, t, tmp_path)) for t in TARGETS]
-        results = [_samples(file, data / "benchmark" / "Set14", 4) for file in files]
-        for first, second in combinations(results, 2):
-            difference = np.abs(first - second)
-            # Kernels round a sum of two tensors differently where it is nearly a tie, and the
-            # convolutions after it carry that on to the pixels around.
-            assert (difference > 0).mean() < 2e-5
-            assert difference.max() <= 3
-
-
-def _samples(file: Upscaler, folder: Path, scale: int) -> NDArray[np.int16]:
-    """All samples of what ``file`` makes of the images of ``folder``."""
-    results = [file.upscale(pair.lr).ravel() for pair in pairs(folder, scale)]
-    return np.concatenate(results).astype(np.int16)
-
-
 def test_ctrl_c_leaves_nothing_half_written(model, folders, tmp_path, monkeypatch):
     def stop(*arguments: object) -> None:
         raise KeyboardInterrupt
@@ -448,7 +272,7 @@ def test_ctrl_c_leaves_nothing_half_written(model, folders, tmp_path, monkeypatc
     monkeypatch.setattr(exporter.Reference, "verify", stop)
     earlier = tmp_path / "sesr_m5_x2_float32.onnx"
     earlier.write_bytes(b"of an earlier run")
-    code = ailsr_export(
+    code = export_code(
         model, "--target=all", "--precision=float32", f"--input-size={SIZE}",
         f"--output={tmp_path}", f"--images={folders['images']}",
     )  # fmt: skip
@@ -459,7 +283,7 @@ def test_ctrl_c_leaves_nothing_half_written(model, folders, tmp_path, monkeypatc
 def test_lint_speaks_before_the_export_as_after_it(model, folders, tmp_path, capsys):
     where = [f"--{option}={folder}" for option, folder in folders.items()]
     flags = ["--target=tflite", "--precision=int8", "--lint=hexagon", f"--output={tmp_path}"]
-    assert ailsr_export(model, f"--input-size={SIZE}", *flags, *where) == 0
+    assert export_code(model, f"--input-size={SIZE}", *flags, *where) == 0
     told = capsys.readouterr()
     before, after = told.err.splitlines(), told.out.splitlines()
     start = next(i for i, line in enumerate(before) if line.startswith("before export, "))
@@ -487,7 +311,7 @@ def test_lint_speaks_before_the_export_as_after_it(model, folders, tmp_path, cap
 )
 def test_a_mistake_gets_one_line(model, tmp_path, capsys, arguments, message):
     named = [str(model) if argument == "MODEL" else argument for argument in arguments]
-    assert ailsr_export(*named, f"--output={tmp_path / 'out'}") == 1
+    assert export_code(*named, f"--output={tmp_path / 'out'}") == 1
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert line.startswith("error: ") and message in line
     assert not (tmp_path / "out").exists()
@@ -496,7 +320,7 @@ def test_a_mistake_gets_one_line(model, tmp_path, capsys, arguments, message):
 def test_a_missing_package_is_named_with_its_remedy(model, tmp_path, capsys, monkeypatch):
     missing = TARGETS["coreml"]._replace(packages=("coremltools_that_is_missing",))
     monkeypatch.setitem(TARGETS, "coreml", missing)
-    assert ailsr_export(model, "--target=all", f"--output={tmp_path / 'out'}") == 1
+    assert export_code(model, "--target=all", f"--output={tmp_path / 'out'}") == 1
     error = capsys.readouterr().err
     assert "Core ML files need coremltools_that_is_missing" in error
     assert 'pip install "ailsr[export]"' in error
@@ -528,7 +352,7 @@ def test_a_file_of_several_sizes_takes_each_of_them(model, folders, tmp_path, ca
     where = [f"--{option}={folder}" for option, folder in folders.items()]
     sizes = ["--input-size=48x72", "--input-size=72x48", "--input-size=48x72"]
     flags = ["--target=all", "--precision=int8", "--json", f"--output={tmp_path}"]
-    assert ailsr_export(model, *flags, *sizes, *where) == 0
+    assert export_code(model, *flags, *sizes, *where) == 0
     report = json.loads(capsys.readouterr().out)
     assert (report["input_size"], report["other_sizes"]) == ([48, 72], [[72, 48]])
     upscalers = [load(path) for path in sorted(tmp_path.iterdir())]

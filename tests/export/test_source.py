@@ -2,85 +2,31 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
 import shlex
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 import torch
-import torch.nn.functional as F
+from export_runs import SIZE, UNTRAINED, Theirs, ailsr_export, saved
 from graph_reference import run as run_graph
-from onnx import TensorProto, helper
 from torch import nn
-from torch.export import Dim
 
-from ailsr.export import command
-from ailsr.export.reading.from_torch import graph_of, quiet, to_onnx
+from ailsr.export.reading.from_torch import graph_of
 from ailsr.export.reading.source import open_source
 from ailsr.export.targets.onnx import writer as onnx_writer
 from ailsr.runtime import load
 from ailsr.runtime.card import Card
 from ailsr.runtime.commands import show
 from ailsr.runtime.engines.encoding import RANGES, Encoding, Range
-from ailsr.runtime.errors import AilsrError, ModelError, UsageError
+from ailsr.runtime.errors import ModelError
 from ailsr.runtime.imaging.image import write
 from ailsr.train import zoo
-from ailsr.train.networks.skip import NearestAnchor
-
-SIZE = (24, 32)
-
-
-class Theirs(nn.Module):
-    """A network of someone else's, ×2; pixels up to ``white``, clamped there."""
-
-    def __init__(self, white: float = 1.0) -> None:
-        super().__init__()
-        torch.manual_seed(0)
-        self.body = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 12, 3))
-        self.nearest = NearestAnchor(3, 2)
-        self.white = white
-        with torch.no_grad():
-            self.body[0].bias *= white
-            self.body[2].weight *= 0.1
-            self.body[2].bias *= 0.1 * white
-
-    def forward(self, x):
-        residual = self.body(F.pad(x, (1, 1, 1, 1), mode="reflect"))
-        return F.pixel_shuffle(residual + self.nearest(x), 2).clamp(0.0, self.white)
-
-
-def saved(network: nn.Module, path: Path, *, dynamic: bool = True) -> Path:
-    """``network`` as the file ``path``, an ONNX model or a program."""
-    sides = {2: Dim("h", min=4, max=2048), 3: Dim("w", min=4, max=2048)}
-    shapes = ({0: None, 1: None, **sides},) if dynamic else None
-    with quiet():
-        program = torch.export.export(
-            network.eval(), (torch.rand(1, 3, *SIZE),), dynamic_shapes=shapes
-        )
-        if path.suffix == ".pt2":
-            torch.export.save(program, path)
-    if path.suffix == ".onnx":
-        onnx.save(to_onnx(program), path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory) -> dict[str, Path]:
-    folder = tmp_path_factory.mktemp("theirs")
-    return {
-        "onnx": saved(Theirs(), folder / "theirs_x2.onnx"),
-        "pt2": saved(Theirs(), folder / "theirs.pt2"),
-        "fixed": saved(Theirs(), folder / "fixed.pt2", dynamic=False),
-        "levels": saved(Theirs(255.0), folder / "levels.onnx"),
-    }
 
 
 @pytest.fixture(scope="module")
@@ -90,19 +36,6 @@ def pictures(photographs, tmp_path_factory) -> list[str]:
     for option, name in (("images", "chelsea"), ("calibration", "astronaut")):
         write(photographs[name][60:156, 120:232], folder / option / f"{name}.png")
     return [f"--{option}={folder / option}" for option in ("images", "calibration")]
-
-
-UNTRAINED = "--allow-worse-than-bicubic"
-"""For networks of random weights."""
-
-
-def ailsr_export(capsys, *arguments: object, untrained: bool = True) -> tuple[int, str, str]:
-    more = [UNTRAINED] if untrained else []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["ailsr-export", *map(str, arguments), *more])
-        with pytest.raises(SystemExit) as stopped:
-            command.cli()
-    return int(stopped.value.code or 0), *capsys.readouterr()
 
 
 @pytest.mark.parametrize(
@@ -304,171 +237,3 @@ def test_the_model_is_not_written_over(files, pictures, tmp_path, capsys):
     )  # fmt: skip
     assert code == 1 and "would be written over the model" in err
     assert model.read_bytes() == files["onnx"].read_bytes()
-
-
-# What cannot be exported ---------------------------------------------------------------------
-
-
-def model_of(*operators: onnx.NodeProto, shapes=((1, 3, 8, 8), (1, 3, 16, 16)), opset=14) -> bytes:
-    """An ONNX model of the tensors a (its input), b, c... as bytes."""
-    names = [operators[0].input[0], operators[-1].output[0]]
-    ends = [
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
-        for name, shape in zip(names, shapes, strict=True)
-    ]
-    graph = helper.make_graph(operators, "g", ends[:1], ends[1:])
-    imports = [helper.make_opsetid("", opset)]
-    model = helper.make_model(graph, opset_imports=imports, ir_version=7)
-    return bytes(model.SerializeToString())
-
-
-def two_outputs() -> bytes:
-    model = onnx.load_from_string(model_of(helper.make_node("Relu", ["a"], ["b"])))
-    model.graph.output.append(model.graph.output[0])
-    model.graph.output[1].name = "a"
-    return bytes(model.SerializeToString())
-
-
-def bad_onnx(files: dict[str, Path], folder: Path) -> dict[str, tuple[bytes, str]]:
-    whole = files["onnx"].read_bytes()
-    relu = helper.make_node("Relu", ["a"], ["b"])
-    external = onnx.load(files["onnx"])
-    onnx.save(
-        external, folder / "e.onnx", save_as_external_data=True, location="w", size_threshold=0
-    )
-    (folder / "w").unlink()
-    return {
-        "truncated": (whole[: len(whole) // 2], "damaged"),
-        "noise": (bytes(range(256)) * 8, "damaged"),
-        "empty": (b"", ""),
-        "outputs": (two_outputs(), "the outputs b, a: choose the image"),
-        "two channels": (model_of(relu, shapes=((1, 2, 8, 8), (1, 2, 8, 8))), "one RGB image"),
-        "uneven": (
-            model_of(
-                helper.make_node("Concat", ["a", "a"], ["b"], axis=2),
-                shapes=((1, 3, 8, 8), (1, 3, 16, 8)),
-            ),
-            "no upscaler by a whole number",
-        ),
-        "same": (model_of(relu, shapes=((1, 3, 8, 8), (1, 3, 8, 8))), "of the size that it takes"),
-        "opset": (model_of(relu, shapes=((1, 3, 8, 8),) * 2, opset=99), "cannot load it"),
-        "external": ((folder / "e.onnx").read_bytes(), "cannot load it"),
-        "operator": (
-            model_of(
-                helper.make_node("Concat", ["a"] * 4, ["b"], axis=1),
-                helper.make_node("DepthToSpace", ["b"], ["c"], blocksize=2),
-                helper.make_node("Softmax", ["c"], ["d"], axis=1, name="strange"),
-            ),
-            "Softmax (node 'strange')",
-        ),
-    }  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    "kind",
-    [
-        "truncated",
-        "noise",
-        "empty",
-        "outputs",
-        "two channels",
-        "uneven",
-        "same",
-        "opset",
-        "external",
-        "operator",
-    ],
-)
-def test_an_onnx_model_that_cannot_be_used_is_one_line(files, tmp_path, capfd, kind):
-    content, says = bad_onnx(files, tmp_path)[kind]
-    model = tmp_path / "model.onnx"
-    model.write_bytes(content)
-    code, _, err = ailsr_export(capfd, model, f"--output={tmp_path / 'out'}")
-    (line,) = err.strip().splitlines()
-    assert code == 1 and line.startswith("error: ") and says in line and len(line) < 600
-    assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize("part", [0.3, 0.9])
-def test_a_truncated_program_is_refused(files, tmp_path, part):
-    whole = files["pt2"].read_bytes()
-    (tmp_path / "cut.pt2").write_bytes(whole[: int(part * len(whole))])
-    with pytest.raises(ModelError, match=r"cut\.pt2: a damaged torch.export program"):
-        open_source(tmp_path / "cut.pt2")
-
-
-def test_a_program_of_one_size_takes_no_other(files, tmp_path, capsys):
-    arguments = [files["fixed"], "--input-size=40x40", f"--output={tmp_path / 'out'}"]
-    code, _, err = ailsr_export(capsys, *arguments)
-    assert code == 1 and "takes images of 24x32 pixels and no others" in err
-
-
-def test_a_class_is_not_for_files(files):
-    with pytest.raises(UsageError, match="leave --network out"):
-        open_source(files["onnx"], "mine:Net")
-
-
-def edited(path: Path, change) -> io.BytesIO:
-    """The program at ``path`` after ``change(name, content)`` of each of its files."""
-    result = io.BytesIO()
-    with zipfile.ZipFile(path) as source, zipfile.ZipFile(result, "w") as target:
-        for name in source.namelist():
-            target.writestr(name, change(name.partition("/")[2], source.read(name)))
-    return result
-
-
-TRAP = "__import__('pathlib').Path('sprung').touch()"
-
-
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        (b'"torch.ops.aten.relu.default"', b'"torch.hub.os.system"'),
-        (b'"guards_code": []', b'"guards_code": ["' + TRAP.encode() + b'"]'),
-        (b'"name": "relu"', b'"name": "relu = ' + TRAP.encode() + b'; relu"'),
-        (b'"expr_str": "', b'"expr_str": "' + TRAP.encode() + b" or "),
-        (b'"context\\": \\"[]\\"', b'"context\\": \\"{\\\\\\"__enum__\\\\\\": true}\\"'),
-    ],
-)
-def test_a_program_cannot_make_anything_run(files, tmp_path, monkeypatch, old, new):
-    monkeypatch.chdir(tmp_path)
-
-    def change(name: str, content: bytes) -> bytes:
-        if name == "models/model.json":
-            assert old in content or old.startswith(b'"guards')
-            return content.replace(old, new)
-        return content
-
-    Path("evil.pt2").write_bytes(edited(files["pt2"], change).getvalue())
-    if old.startswith(b'"guards'):
-        assert open_source(Path("evil.pt2")).scale == 2  # guards are left out
-    else:
-        with pytest.raises(AilsrError):
-            open_source(Path("evil.pt2"))
-    assert not Path("sprung").exists()
-
-
-class Trap:
-    def __reduce__(self):
-        return exec, (TRAP,)
-
-
-def test_a_pickle_in_a_program_is_not_loaded(files, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    pickled = io.BytesIO()
-    torch.save(Trap(), pickled)
-
-    def inputs(name: str, content: bytes) -> bytes:
-        return pickled.getvalue() if name.startswith("data/sample_inputs") else content
-
-    def weights(name: str, content: bytes) -> bytes:
-        if name == "data/weights/weight_0":
-            return pickled.getvalue()
-        return content.replace(b'"use_pickle": false', b'"use_pickle": true')
-
-    Path("inputs.pt2").write_bytes(edited(files["pt2"], inputs).getvalue())
-    assert open_source(Path("inputs.pt2")).scale == 2
-    Path("weights.pt2").write_bytes(edited(files["pt2"], weights).getvalue())
-    with pytest.raises(ModelError, match="pickled"):
-        open_source(Path("weights.pt2"))
-    assert not Path("sprung").exists()
