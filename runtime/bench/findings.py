@@ -125,6 +125,15 @@ def fallbacks(results: Results) -> list[str]:
     return [f"{fallback} ({', '.join(names)})" for fallback, names in files.items()]
 
 
+def choices(results: Results) -> list[str]:
+    """Why files have the engine that ``auto`` chose for them, one phrase each."""
+    return [
+        f"{results.short_name(file.file)}: {file.engine_choice}"
+        for file in results.measured
+        if file.engine_choice
+    ]
+
+
 def infidelities(results: Results) -> list[str]:
     """The files that an engine computes wrongly, one sentence each."""
     return [

@@ -23,7 +23,7 @@ from ailsr.runtime.bench.results import Results
 from ailsr.runtime.bench.rounds import PROCESSES, measure_in_rounds
 from ailsr.runtime.bench.system import System
 from ailsr.runtime.engines.engine import available_cores
-from ailsr.runtime.engines.registry import chosen_engines, timed_engine
+from ailsr.runtime.engines.registry import AUTO, chosen_engines, timed_engine
 from ailsr.runtime.engines.resizer import Library, Resizer, check_installed
 from ailsr.runtime.imaging.degradation import BICUBIC, Degradation, DegradationJson
 from ailsr.runtime.imaging.metrics import ALWAYS, MetricName, taken
@@ -31,6 +31,7 @@ from ailsr.runtime.imaging.no_reference import NO_REFERENCE, NoReference
 from ailsr.runtime.imaging.protocol import PROTOCOL, Protocol, Quality, protocol_name
 from ailsr.runtime.imaging.resize import enlarge
 from ailsr.runtime.progress import Progress, silent
+from ailsr.runtime.upscaling.auto_engine import choose
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,17 @@ def measure_files(plan: Plan, progress: Progress) -> Results:
     computed, degradation = taken(plan.metrics), Degradation.from_json(plan.degradation)
     host, date = Host.here(), datetime.now(UTC).astimezone()
 
+    why: dict[str, str] = {}
+
+    def engine_of(path: Path) -> str | None:
+        engine = engines.get(path.suffix.lower())
+        if engine == AUTO:
+            progress(f"{path.name}: engines", 0, len(plan.files))
+            choice = choose(path, threads)
+            why[str(path)] = choice.why
+            return choice.engine
+        return engine or timed_engine(path)
+
     def request(file: str) -> Request:
         path = Path(file)
         return Request(
@@ -106,7 +118,7 @@ def measure_files(plan: Plan, progress: Progress) -> Results:
             protocol=plan.protocol,
             degradation=plan.degradation,
             metrics=computed,
-            engine=engines.get(path.suffix.lower()) or timed_engine(path),
+            engine=engine_of(path),
             cores=plan.cores,
             sustained_minutes=plan.sustained_minutes,
         )
@@ -129,6 +141,10 @@ def measure_files(plan: Plan, progress: Progress) -> Results:
         lambda files: plan.percent is None or decided(files, plan.percent),
     )
     files = [measured.files[order.index(place)] for place in range(len(order))]
+    files = [
+        replace(file, engine_choice=why.get(file.file)) if isinstance(file, Measurement) else file
+        for file in files
+    ]
     if resizers := _resizers(plan.baselines, files):
         progress("bicubic", len(files), len(files))
         beside = [replace(requests[order[0]], images=None, sustained_minutes=0.0)]

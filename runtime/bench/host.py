@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
-import re
-import subprocess
 from dataclasses import dataclass
-from pathlib import Path
 
+from ailsr.runtime.cpu import cpu_model, read_text
 from ailsr.runtime.engines.engine import available_cores
 
 
@@ -36,13 +34,13 @@ class Host:
     def here(cls) -> Host:
         """The machine that runs this process."""
         return cls(
-            cpu=_cpu_model(),
+            cpu=cpu_model(),
             cores=available_cores(),
             memory_bytes=_memory_bytes(),
             os=_os_name(),
             machine=platform.machine(),
             python=platform.python_version(),
-            governor=_read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+            governor=read_text("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
             load_average=round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         )
 
@@ -55,27 +53,8 @@ def _os_name() -> str:
         return kernel
 
 
-def _cpu_model() -> str:
-    if platform.system() == "Darwin":
-        command = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
-        return subprocess.run(command, capture_output=True, text=True).stdout.strip()
-    # Arm kernels name the board in the device tree, and no model in cpuinfo.
-    board = _read("/proc/device-tree/model")
-    cpuinfo = _read("/proc/cpuinfo") or ""
-    model = re.search(r"^(?:model name|Model|Hardware)\s*:\s*(.+)$", cpuinfo, re.MULTILINE)
-    return board or (model and model[1].strip()) or platform.processor() or platform.machine()
-
-
 def _memory_bytes() -> int | None:
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
-        return None
-
-
-def _read(path: str) -> str | None:
-    """The file's text without blanks and zeros around it; None when it is empty or unreadable."""
-    try:
-        return Path(path).read_text(errors="replace").strip(" \n\t\0") or None
-    except OSError:
         return None

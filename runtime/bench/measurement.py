@@ -15,7 +15,7 @@ from ailsr.runtime.bench.energy import Energy
 from ailsr.runtime.bench.latency import Latency, Ratio, Sustained
 from ailsr.runtime.bench.path_parts import Parts
 from ailsr.runtime.bench.system import Conditions, Noise
-from ailsr.runtime.engines.engine import Backend
+from ailsr.runtime.engines.engine import Backend, fallback
 from ailsr.runtime.imaging.no_reference import NoReference
 from ailsr.runtime.imaging.protocol import Quality
 from ailsr.runtime.probe import Fidelity
@@ -70,6 +70,8 @@ class Measurement:
     sizes than its own, and for files measured alone."""
     sustained: tuple[Sustained, ...] | None = None
     """Latency of the inference over time; None: not asked for."""
+    engine_choice: str | None = None
+    """Why this engine, in one line, where it was to be the fastest (``auto``); None: it was not."""
     fidelity: Fidelity | None = None
     """Whether the engine computes what was exported; None: not known, the file has no probe."""
     energy: Energy | None = None
@@ -108,16 +110,7 @@ class Measurement:
     def fallback(self) -> str | None:
         """What was left to a slower backend, in one line: by the first one without a word, or by
         a phone that said why."""
-        first, *others = self.backends or (None,)
-        if first is None or not any(backend.operators for backend in others):
-            return self.named_fallback
-        rest = sum(backend.operators for backend in others)
-        names = " and ".join(backend.name for backend in others if backend.operators)
-        if first.operators == 0:
-            return f"{first.name} took none of the {rest} operators: {names} computes them"
-        types = ", ".join(sorted({name for backend in others for name in backend.types}))
-        which = f": {types}" if types else ""
-        return f"{first.name} left {rest} of {first.operators + rest} operators to {names}{which}"
+        return fallback(self.backends) or self.named_fallback
 
     @property
     def frames_per_second(self) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,6 +41,7 @@ from ailsr.runtime.imaging.crops import Crop, crop, crop_without_reference
 from ailsr.runtime.imaging.image import Rgb
 from ailsr.runtime.imaging.metrics import taken, titles
 from ailsr.runtime.progress import Progress
+from ailsr.runtime.upscaling.auto_engine import resolved
 
 MOST_CROPS = 6
 """Images that the HTML report shows."""
@@ -260,11 +261,16 @@ def _upscaled(
                     outputs[label],
                     config.degradation.to_json(),
                     config.no_reference,
-                    engines.get(Path(file.file).suffix.lower()),
+                    _named(Path(file.file), file.threads, engines),
                 )
             )
         for name in names:
             yield name, {label: image.read(Path(outputs[label][name])) for label in files}
+
+
+def _named(path: Path, threads: int, engines: Mapping[str, str]) -> str | None:
+    """The engine of ``engines`` for ``path``, as it was measured where that was the choice."""
+    return resolved(path, engines.get(path.suffix.lower()), threads, say=lambda text: None)
 
 
 _measure = entry_point(BenchConfig, main)

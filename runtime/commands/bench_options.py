@@ -198,8 +198,10 @@ class BenchConfig:
     engine: Annotated[
         list[str],
         typer.Option(
-            help="Which engine runs files of an ending: tflite=litert, tflite=compiled (LiteRT's "
-            "CompiledModel), tflite=tflite-runtime, mlpackage=coreml (macOS). Repeatable.",
+            help="Which engine runs files of an ending: onnx=cuda, tensorrt, directml, coreml, "
+            "openvino, qnn, xnnpack, webgpu or cpu; tflite=litert, compiled (LiteRT's "
+            "CompiledModel), gpu, npu or tflite-runtime; mlpackage=coreml (macOS). onnx=auto, "
+            "tflite=auto, or auto for all: the fastest that computes the file rightly. Repeatable.",
             metavar="ENDING=ENGINE",
             show_default="one that is installed",
         ),

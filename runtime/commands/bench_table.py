@@ -92,7 +92,7 @@ def _notes(results: Results) -> list[str]:
         notes.append(f"ratios are to {results.short_name(results.baseline)}, run side by side")
     if results.judged:
         notes.append(results.judged)
-    notes += findings.fallbacks(results)
+    notes += [*findings.choices(results), *findings.fallbacks(results)]
     if results.unsteady:
         names = ", ".join(results.unsteady)
         notes.append(f"latency had not settled when measuring began: {names}")

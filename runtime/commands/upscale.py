@@ -13,9 +13,10 @@ from typing import Any
 from rich.progress import Progress
 
 from ailsr.runtime.commands.command import entry_point, message, print_json, progress, stdout
-from ailsr.runtime.commands.upscale_options import Config, is_video_wanted
+from ailsr.runtime.commands.upscale_options import Config, is_video_wanted, ran_on
 from ailsr.runtime.engines.engine import available_cores
-from ailsr.runtime.engines.named_files import prefix_of, resolve
+from ailsr.runtime.engines.named_files import prefix_of
+from ailsr.runtime.engines.registry import chosen_engines
 from ailsr.runtime.errors import AilsrError, ImageError, UsageError
 from ailsr.runtime.formats import FORMATS
 from ailsr.runtime.imaging import image
@@ -25,10 +26,9 @@ from ailsr.runtime.imaging.transparency import Filled, OnWhite
 from ailsr.runtime.memory import parse_size, peak_memory_bytes
 from ailsr.runtime.sides import parse_sides
 from ailsr.runtime.upscaling.bands import Band
-from ailsr.runtime.upscaling.engine_pool import EnginePool
 from ailsr.runtime.upscaling.frames import FrameWriter, read_frames
 from ailsr.runtime.upscaling.memory_policy import rows_at_a_time
-from ailsr.runtime.upscaling.networks import Networks
+from ailsr.runtime.upscaling.networks import Networks, open_pool
 from ailsr.runtime.upscaling.outputs import Job, Outputs, plan_folder
 from ailsr.runtime.upscaling.sequence import Savings
 
@@ -60,7 +60,8 @@ def main(config: Config) -> None:
         outputs.check(jobs[0].source, config.output)
         jobs = [Job(jobs[0].source, config.output)]
     threads = config.threads or available_cores()
-    networks = Networks.open(files, config.auto, threads, limit, message)
+    engines = chosen_engines(config.engine)
+    networks = Networks.open(files, config.auto, threads, limit, message, engines)
     if folder:
         jobs = plan_folder(jobs, config.output, networks.scale, outputs)
     results = _upscale_all(config, networks, jobs, outputs)
@@ -187,6 +188,7 @@ def _upscale(networks: Networks, source: Path, output: Path, bar: Progress) -> d
         "input": str(source),
         "output": str(output),
         **({} if why is None else {"network": str(pool.path), "condition": why}),
+        **ran_on(pool),
         "width": size[1],
         "height": size[0],
         "seconds": round(time.perf_counter() - started, 3),
@@ -214,7 +216,7 @@ def _upscale_pipe(config: Config, limit: int | None) -> None:
         raise UsageError("- stands for a pipe of frames: see the example in --help")
     size = None if config.size is None else _size(config.size)
     threads = config.threads or available_cores()
-    pool = EnginePool(resolve(config.model, message), threads, limit)
+    pool = open_pool(config.model, threads, limit, message, chosen_engines(config.engine))
     kind, frames = read_frames(sys.stdin.buffer, size, message, pool.frame_bytes())
     first = next(frames)
     output = FrameWriter(sys.stdout.buffer, kind)

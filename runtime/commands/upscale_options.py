@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from ailsr.runtime.commands.command import given
+from ailsr.runtime.engines.engine import fallback
 from ailsr.runtime.errors import UsageError
 from ailsr.runtime.imaging.condition import LOW_QUALITY, NOISY
+from ailsr.runtime.upscaling.engine_pool import EnginePool
 from ailsr.runtime.video.codecs import CODECS, is_video
 
 VIDEO_OPTIONS = ("start", "end", "codec", "crf", "scale_to", "resume", "part")
@@ -102,6 +104,17 @@ class Config:
             "image that is to be upscaled is never replaced.",
         ),
     ] = False
+    engine: Annotated[
+        list[str],
+        typer.Option(
+            help="What runs files of an ending: onnx=cuda, tensorrt, directml, coreml, openvino, "
+            "qnn, xnnpack, webgpu or cpu; tflite=litert, compiled, gpu or npu. onnx=auto, "
+            "tflite=auto, or auto for both: the fastest that computes the file rightly here, "
+            "measured once. What computes the file is said on stderr. Repeatable.",
+            metavar="ENDING=ENGINE",
+            show_default="the CPU",
+        ),
+    ] = field(default_factory=list)
     auto: Annotated[
         bool,
         typer.Option(
@@ -175,3 +188,12 @@ def is_video_wanted(config: Config) -> bool:
     if found := [name for name in VIDEO_OPTIONS if name in given()]:
         raise UsageError(f"--{found[0].replace('_', '-')} is for videos: give -o OUT.mp4")
     return False
+
+
+def ran_on(pool: EnginePool) -> dict[str, Any]:
+    """What has run the file, for ``--json``; of operators where an engine was asked for."""
+    found: dict[str, Any] = {"engine": pool.engine_name}
+    if pool.backends is not None:
+        found["backends"] = [asdict(backend) for backend in pool.backends]
+        found["fallback"] = fallback(pool.backends)
+    return found

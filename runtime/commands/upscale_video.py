@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from ailsr.runtime.commands.command import message, print_json, progress, stdout
-from ailsr.runtime.commands.upscale_options import Config
+from ailsr.runtime.commands.upscale_options import Config, ran_on
 from ailsr.runtime.engines.engine import available_cores
-from ailsr.runtime.engines.named_files import resolve
+from ailsr.runtime.engines.registry import chosen_engines
 from ailsr.runtime.errors import UsageError
 from ailsr.runtime.files import check_output
 from ailsr.runtime.memory import peak_memory_bytes
-from ailsr.runtime.upscaling.engine_pool import EnginePool
+from ailsr.runtime.upscaling.networks import open_pool
 from ailsr.runtime.upscaling.outputs import Outputs
 from ailsr.runtime.video.codecs import codec_for
 from ailsr.runtime.video.join import check_copied
@@ -31,7 +31,8 @@ def main(config: Config, file: Path, limit: int | None) -> None:
     check_output(output)
     source = open_source(source_path, lambda note: message(f"{source_path}: {note}"))
     copied = check_copied(source, output)
-    pool = EnginePool(resolve(file, message), config.threads or available_cores(), limit)
+    threads, engines = config.threads or available_cores(), chosen_engines(config.engine)
+    pool = open_pool(file, threads, limit, message, engines)
     run = Run(source, pool, request)
     run.parts.open(go_on=config.resume or part is not None, anew=config.overwrite)
     segments = run.segments if part is None else part.of_segments(run.segments)
@@ -118,6 +119,7 @@ def _result(
         "saved_share": round(outcome.savings.share, 4),
         "copied": copied,
         "colors": str(run.source.colors),
+        **ran_on(run.pool),
         "segments": len(run.segments),
         "missing_segments": len(run.parts.missing(run.segments)) if config.part else 0,
         "seconds": round(seconds, 3),

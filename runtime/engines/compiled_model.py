@@ -1,7 +1,8 @@
 """LiteRT's CompiledModel behind the calls of the TFLite Interpreter.
 
 CompiledModel is what Google recommends instead of the Interpreter: it compiles the file for an
-accelerator and takes buffers. Here the accelerator is the CPU, as for all engines. Raises
+accelerator and takes buffers. The accelerator is the CPU, or a GPU or NPU that takes every
+operator: with the CPU beside it, CompiledModel would not tell what it has left to that. Raises
 ImportError where ai-edge-litert is missing or too old to have it.
 """
 
@@ -17,13 +18,16 @@ from numpy.typing import NDArray
 class CompiledInterpreter:
     """A file with one input and one output, tensor 0 and tensor 1."""
 
-    def __init__(self, model_content: bytes, num_threads: int) -> None:
-        """Raises RuntimeError for a file that cannot be compiled."""
+    def __init__(self, model_content: bytes, num_threads: int, accelerator: str = "CPU") -> None:
+        """``accelerator``: CPU, GPU or NPU. Raises RuntimeError for a file that cannot be compiled
+        for it."""
         options = Options(
-            hardware_accelerators=HardwareAccelerator.CPU,
+            hardware_accelerators=HardwareAccelerator[accelerator],
             cpu_options=CpuOptions(num_threads=num_threads),
         )
         self._model = CompiledModel.from_buffer(model_content, options=options)
+        if accelerator != "CPU" and not self._model.is_fully_accelerated():
+            raise RuntimeError("it does not take every operator")
         self._signature = next(iter(self._model.get_signature_list()))
 
     def get_tensor_details(self) -> list[dict[str, Any]]:

@@ -12,6 +12,9 @@ import numpy as np
 from ailsr.runtime.card import Card, Layout, PixelType
 from ailsr.runtime.engines.pixels import Pixels, from_pixels, to_pixels
 
+ACCELERATORS = frozenset({"cuda", "tensorrt", "directml", "coreml", "qnn", "webgpu", "gpu", "npu"})
+"""The names of engines that compute elsewhere than on the CPU."""
+
 
 @dataclass(frozen=True)
 class Backend:
@@ -30,6 +33,30 @@ class Backend:
         return cls(name, len(types), tuple(sorted(set(types))))
 
 
+def fallback(backends: tuple[Backend, ...] | None) -> str | None:
+    """What the first of ``backends``, which was to compute all operators, has left to others, in
+    one line; None: nothing, or it is not known."""
+    first, *others = backends or (None,)
+    if first is None or not any(backend.operators for backend in others):
+        return None
+    rest = sum(backend.operators for backend in others)
+    names = " and ".join(backend.name for backend in others if backend.operators)
+    if first.operators == 0:
+        return f"{first.name} took none of the {rest} operators: {names} computes them"
+    types = ", ".join(sorted({name for backend in others for name in backend.types}))
+    which = f": {types}" if types else ""
+    return f"{first.name} left {rest} of {first.operators + rest} operators to {names}{which}"
+
+
+def told(backends: tuple[Backend, ...] | None) -> str:
+    """What computes a file's operators, in one line."""
+    if left := fallback(backends):
+        return left
+    if not backends:
+        return "it does not tell what computes the operators"
+    return f"{backends[0].name} computes all {backends[0].operators} operators"
+
+
 class Engine(ABC):
     """A loaded file that turns one image of a fixed size into one ``scale`` times larger."""
 
@@ -41,6 +68,8 @@ class Engine(ABC):
     """False: its latency means nothing here, as with a reference evaluator."""
     input_size: tuple[int, int]
     """(height, width)"""
+    on_cpu: bool = True
+    """False: an accelerator computes, which several engines only share."""
     resizable: bool = False
     """True: ``run`` takes images smaller than ``input_size`` as they are, without padding."""
     scale: int

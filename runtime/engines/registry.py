@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 from ailsr.runtime.engines.engine import Engine, available_cores
 from ailsr.runtime.engines.named_files import missing
+from ailsr.runtime.engines.providers import CPU, PROVIDERS, available
 from ailsr.runtime.errors import EngineError, ModelError, UsageError
 
 ENTRY_POINTS = "ailsr.engines"
@@ -38,20 +39,31 @@ class Entry(NamedTuple):
 
 
 _TFLITE = "ailsr.runtime.engines.tflite:TFLiteEngine"
+_ONNX = "ailsr.runtime.engines.onnx:OnnxEngine"
 ENGINES: dict[str, dict[str, Entry]] = {
-    ".onnx": {"onnxruntime": Entry("ailsr.runtime.engines.onnx:OnnxEngine", "onnxruntime")},
+    ".onnx": {
+        CPU: Entry(_ONNX, "onnxruntime"),
+        **{name: Entry(_ONNX, "onnxruntime", by_name_only=True) for name in ("cpu", *PROVIDERS)},
+    },
     ".tflite": {
         "litert": Entry(_TFLITE, "ai_edge_litert.interpreter"),
         "tflite-runtime": Entry(_TFLITE, "tflite_runtime.interpreter"),
-        "compiled": Entry(_TFLITE, "ai_edge_litert.compiled_model", by_name_only=True),
+        **{
+            name: Entry(_TFLITE, "ai_edge_litert.compiled_model", by_name_only=True)
+            for name in ("compiled", "gpu", "npu")
+        },
     },
     ".mlpackage": {
         "coreml": Entry("ailsr.runtime.engines.coreml:CoreMLEngine", "coremltools", True)
     },
     ".pb": {"dnn_superres": Entry("ailsr.runtime.engines.opencv:DnnSuperResEngine", "cv2")},
 }
-"""By the file's ending and the engine's name, the preferred one first. ``litert`` and ``compiled``
-are the Interpreter and the CompiledModel of ai-edge-litert."""
+"""By the file's ending and the engine's name, the preferred one first. ``onnxruntime`` and ``cpu``
+are onnxruntime without an execution provider but the CPU; ``litert`` and ``compiled`` are the
+Interpreter and the CompiledModel of ai-edge-litert, ``gpu`` and ``npu`` the latter's accelerators.
+"""
+AUTO = "auto"
+"""In place of an engine's name: the fastest right one (``upscaling/auto_engine.py``)."""
 
 
 def open_engine(
@@ -108,20 +120,38 @@ def engine_names(path: Path) -> list[str]:
     return list(ENGINES.get(ending, {}) | _registered().get(ending, {}))
 
 
+def installed_engines(path: Path) -> list[str]:
+    """The engines for files like ``path`` whose libraries are installed, the preferred one first;
+    those of accelerators even where the machine has none."""
+    ending = path.suffix.lower()
+    entries = ENGINES.get(ending, {})
+    has_library = {entry.library: _is_there(entry.library) for entry in entries.values()}
+    names = [name for name, entry in entries.items() if has_library[entry.library]]
+    if CPU in names:
+        names = [CPU, *available()]
+    if ending == ".mlpackage" and sys.platform != "darwin":
+        names = []
+    return names or list(_registered().get(ending, {}))
+
+
 def chosen_engines(choices: Sequence[str]) -> dict[str, str]:
-    """Engine by ending, of choices like ``tflite=compiled``; later ones win.
+    """Engine by ending, of choices like ``tflite=compiled``, ``onnx=auto`` or ``auto`` for all;
+    later ones win.
 
     Raises UsageError for an ending or an engine that does not exist.
     """
-    chosen = {}
+    chosen: dict[str, str] = {}
     for choice in choices:
+        if choice == AUTO:
+            chosen |= dict.fromkeys(ENGINES, AUTO)
+            continue
         ending, _, engine = choice.partition("=")
         ending = f".{ending.removeprefix('.').lower()}"
         names = engine_names(Path(f"file{ending}"))
-        if engine not in names:
+        if engine not in [*names, *([AUTO] if names else [])]:
             examples = names and [f"{ending[1:]}={name}" for name in names]
             known = examples or [f"{end[1:]}={name}" for end in ENGINES for name in ENGINES[end]]
-            raise UsageError(f"--engine {choice}: choose one of {', '.join(known)}")
+            raise UsageError(f"--engine {choice}: choose one of {', '.join(known)}, or {AUTO}")
         chosen[ending] = engine
     return chosen
 
@@ -163,6 +193,14 @@ def _engine_class(path: Path, engine: str | None) -> type[Engine]:
         f"{path}: no engine for files ending in '{path.suffix}'; known are "
         f"{', '.join(sorted({*ENGINES, *_registered()}))}"
     )
+
+
+def _is_there(library: str) -> bool:
+    """Whether the module ``library`` can be imported, as far as can be known without doing so."""
+    try:
+        return find_spec(library) is not None
+    except ModuleNotFoundError:  # what it lies in is missing
+        return False
 
 
 def _registered() -> dict[str, dict[str, Entry]]:

@@ -7,13 +7,14 @@ import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ailsr.runtime.anatomy.tflite import tflite_metadata
+from ailsr.runtime.anatomy.tflite import tflite_anatomy, tflite_metadata
 from ailsr.runtime.card import METADATA_KEY, Card
 from ailsr.runtime.engines.encoding import Encoding
 from ailsr.runtime.engines.engine import Backend, Engine
@@ -25,6 +26,11 @@ from ailsr.runtime.engines.trial import survives_trial
 from ailsr.runtime.errors import EngineError, ModelError, one_line
 from ailsr.runtime.seal import check_seal
 
+_ACCELERATORS = {
+    "gpu": "a GPU with its driver (on Linux Vulkan: libvulkan.so.1)",
+    "npu": "a neural processor with its vendor's libraries",
+}
+"""Engines that compute elsewhere than on the CPU, and what they need."""
 _DELEGATE = "DELEGATE"  # the operator that stands for those that a delegate computes
 
 # Where ai-edge-litert 2.3.0 aborts: XNNPACK takes no factor of 256 between two tensors, and its
@@ -50,6 +56,9 @@ class TFLiteEngine(Engine):
         ``ENGINES``; None: the first that is installed.
         """
         interpreter_class, self.name = _installed(path, engine)
+        self._accelerator = engine.upper() if engine in _ACCELERATORS else None
+        self.on_cpu = self._accelerator is None
+        self._path = path
         data = path.read_bytes()
         card = tflite_metadata(data, METADATA_KEY)
         sealed = check_seal(data)
@@ -67,6 +76,11 @@ class TFLiteEngine(Engine):
                     self._interpreter.resize_tensor_input(inputs[0]["index"], [1, *size, channels])
                 self._interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as error:
+            if engine in _ACCELERATORS:
+                raise EngineError(
+                    f"{path}: {self.name} does not run it here: it takes every operator or none, "
+                    f"and needs {_ACCELERATORS[engine]}; use another --engine"
+                ) from error
             if size is not None:
                 raise EngineError(f"{path}: its input has a fixed size ({error})") from error
             raise ModelError(
@@ -114,8 +128,11 @@ class TFLiteEngine(Engine):
         return self._encoding.decode(result)
 
     def backends(self) -> tuple[Backend, ...] | None:
-        """XNNPACK, where the interpreter has handed it operators, and its own kernels; None of
-        CompiledModel, which does not tell."""
+        """XNNPACK, where the interpreter has handed it operators, and its own kernels; of
+        CompiledModel the accelerator, None where that is the CPU, of which it does not tell."""
+        if self._accelerator:
+            operators = tflite_anatomy(str(self._path)).operators
+            return (Backend.of(self._accelerator, [operator.name for operator in operators]),)
         details = getattr(self._interpreter, "_get_ops_details", None)
         if details is None:
             return None
@@ -150,11 +167,15 @@ def _installed(path: Path, engine: str | None) -> tuple[Any, str]:
             from tflite_runtime.interpreter import Interpreter
 
             return Interpreter, f"tflite-runtime {version('tflite-runtime')}"
-    if engine == "compiled":
+    if engine in ("compiled", *_ACCELERATORS):
         with contextlib.suppress(ImportError):
             from ailsr.runtime.engines.compiled_model import CompiledInterpreter
 
-            return CompiledInterpreter, f"ai-edge-litert {version('ai-edge-litert')} CompiledModel"
+            name = f"ai-edge-litert {version('ai-edge-litert')} CompiledModel"
+            if engine == "compiled":
+                return CompiledInterpreter, name
+            accelerator = engine.upper()
+            return partial(CompiledInterpreter, accelerator=accelerator), f"{name} {accelerator}"
     if engine == "tflite-runtime":
         raise EngineError(f'{path} needs tflite-runtime: pip install tflite-runtime "numpy<2"')
     raise EngineError(

@@ -167,6 +167,8 @@ def _surroundings(results: Results) -> dict[str, str]:
         facts["Energy"] = f"Of one inference, {whole}, idle power included: {', '.join(energies)}."
     if noise := findings.noise(results):
         facts["Noise"] = ". ".join(sentence[0].upper() + sentence[1:] for sentence in noise) + "."
+    if choices := findings.choices(results):
+        facts["Choice of engines"] = "; ".join(choices) + "."
     if fallbacks := findings.fallbacks(results):
         facts["Fall-back"] = "; ".join(fallbacks) + "."
     return facts

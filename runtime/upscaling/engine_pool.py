@@ -32,13 +32,18 @@ _LEAST_SIDE = 64
 class EnginePool:
     """The engines of one file, on ``threads`` threads in all."""
 
-    def __init__(self, path: Path, threads: int, limit: int | None = None) -> None:
+    def __init__(
+        self, path: Path, threads: int, limit: int | None = None, engine: str | None = None
+    ) -> None:
         """``limit``: most resident memory of the process in bytes; None: as much as it takes.
+        ``engine``: one of those for the file's ending; None: one that is installed.
 
         Raises ModelError and EngineError as ``open_engine`` does.
         """
-        import_library(path)
+        import_library(path, engine)
         self.path, self._limit = path, limit
+        self.engine = engine
+        """The one that was asked for."""
         self._tried = False
         self._upscalers: list[Upscaler] = []
         self._team = Team(None, 1, 1)
@@ -47,6 +52,11 @@ class EnginePool:
             self._upscalers = [first]
         else:
             first, memory = EngineMemory.measure(partial(self._open, 1), limit)
+        self.engine_name = first.engine.name
+        self.backends = None if engine is None else first.engine.backends()
+        """What computes the file's operators; None: not known, or ``engine`` was not asked for."""
+        if not first.engine.on_cpu:  # one computes while another's tile comes and goes
+            threads = min(threads, 2)
         self._policy = MemoryPolicy(first, threads, memory)
         self.scale, self.radius, self.card = first.scale, first.radius, first.card
 
@@ -158,7 +168,7 @@ class EnginePool:
             self._upscalers.append(self._open(team.threads, team.window))
 
     def _open(self, threads: int, window: Size | None = None) -> Upscaler:
-        engine = open_engine(self.path, threads, window, trusted=self._tried)
+        engine = open_engine(self.path, threads, window, trusted=self._tried, engine=self.engine)
         self._tried = True
         return Upscaler(engine, self.path)
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ailsr.runtime.card import Card
+from ailsr.runtime.engines.engine import told
 from ailsr.runtime.engines.named_files import names, resolve
 from ailsr.runtime.errors import UsageError
 from ailsr.runtime.imaging.condition import Condition, is_coarse
 from ailsr.runtime.imaging.degradation import PHOTO, WEB
 from ailsr.runtime.imaging.rgb_image import Limit, RgbImage
+from ailsr.runtime.upscaling.auto_engine import resolved
 from ailsr.runtime.upscaling.engine_pool import EnginePool
 
 
@@ -25,12 +27,13 @@ class Networks:
         threads: int,
         limit: int | None,
         say: Callable[[str], None],
+        engines: Mapping[str, str] | None = None,
     ) -> Networks:
         """Those of one or two ``files``, or of one and, with ``auto``, its like in the zoo.
 
-        Otherwise as ``EnginePool`` and ``resolve``. Raises UsageError when the zoo has none.
+        Otherwise as ``open_pool``. Raises UsageError when the zoo has none.
         """
-        pools = [EnginePool(resolve(file, say), threads, limit) for file in files]
+        pools = [open_pool(file, threads, limit, say, engines) for file in files]
         if auto and len(pools) == 1:
             other = for_photographs(pools[0].card)
             if other is None:
@@ -38,7 +41,7 @@ class Networks:
                     f"--auto: the zoo has no network for photographs like that of {files[0]}: name "
                     "two FILEs, one trained on clean images and one on degraded ones"
                 )
-            pools.append(EnginePool(resolve(Path(other), say), threads, limit))
+            pools.append(open_pool(Path(other), threads, limit, say, engines))
         return cls(pools)
 
     def __init__(self, pools: Sequence[EnginePool]) -> None:
@@ -87,6 +90,26 @@ class Networks:
             f"a JPEG of quality {image.jpeg_quality}, and {card.network} has only seen clean "
             f"images: {better}"
         )
+
+
+def open_pool(
+    file: Path,
+    threads: int,
+    limit: int | None,
+    say: Callable[[str], None],
+    engines: Mapping[str, str] | None = None,
+) -> EnginePool:
+    """The engines of ``file``, which may be a name, by ``engines``: the one for its ending.
+
+    ``say`` is told of what takes long, and where an engine was asked for what computes the file.
+    Otherwise as ``EnginePool`` and ``resolve``.
+    """
+    path = resolve(file, say)
+    asked = (engines or {}).get(path.suffix.lower())
+    pool = EnginePool(path, threads, limit, resolved(path, asked, threads, say))
+    if asked:
+        say(f"{path.name}: {pool.engine_name}, {told(pool.backends)}")
+    return pool
 
 
 def for_photographs(card: Card | None) -> str | None:

@@ -27,6 +27,7 @@ from ailsr.runtime.engines.registry import open_engine
 from ailsr.runtime.errors import EngineError, ImageError, ModelError
 from ailsr.runtime.probe import Fidelity, Probe, probe_image
 from ailsr.runtime.progress import Progress
+from ailsr.runtime.upscaling.auto_engine import resolved
 from ailsr.runtime.upscaling.bands import upscale_bands
 from ailsr.runtime.upscaling.tiles import Size, Tile, plan
 
@@ -46,11 +47,13 @@ def load(
 
     ``path`` may be ``zoo:NAME`` where ``ailsr[export]`` is installed: the network is exported once.
     ``trusted``: run the file at once, not first in a process of its own to see whether that goes
-    well. ``engine``: one of those for its ending (``engine_names``), None: one that is installed.
+    well. ``engine``: one of those for its ending (``engine_names``), None: one that is installed,
+    "auto": the fastest that computes the file rightly here, which takes some seconds once.
     Raises ModelError for a file that cannot be used, EngineError when no engine is
     installed.
     """
     path = resolve(Path(path), say=lambda text: None)
+    engine = resolved(path, engine, threads, say=lambda text: None)
     return Upscaler(open_engine(path, threads, trusted=trusted, engine=engine), path)
 
 

@@ -72,7 +72,7 @@ class Run:
 
     def __init__(self, source: Source, pool: EnginePool, request: Request) -> None:
         """Raises UsageError for settings that the codec does not have, and for an empty range."""
-        self.source, self._pool, self._request = source, pool, request
+        self.source, self.pool, self._request = source, pool, request
         self.size = _output_size(source.size, pool.scale, request.box)
         settings = request.codec.settings(request.crf)
         self._encoding = Encoding(
@@ -86,7 +86,8 @@ class Run:
         source = self.source
         return {
             "video": {"bytes": source.bytes, "frames": source.frames, "end": source.end},
-            "network": sha256(self._pool.path) if self._pool.path.is_file() else None,
+            "network": sha256(self.pool.path) if self.pool.path.is_file() else None,
+            "engine": self.pool.engine,
             "options": {"codec": self._request.codec_name, **settings, "size": list(self.size)},
             "libraries": versions(),
             "segments": [[s.start, s.end] for s in self.segments],
@@ -114,8 +115,8 @@ class Run:
                     yield frame.rgb
 
         savings = outcome.savings if self._request.reuse else None
-        self._pool.fit_frames(self.source.size, 2 * AHEAD + _ENCODER)
-        upscaled = read_ahead(self._pool.frames(read_ahead(decoded(), AHEAD), savings), AHEAD)
+        self.pool.fit_frames(self.source.size, 2 * AHEAD + _ENCODER)
+        upscaled = read_ahead(self.pool.frames(read_ahead(decoded(), AHEAD), savings), AHEAD)
         frames = ((*made.popleft(), rgb) for rgb in upscaled)
         with told(self._request.output, "cannot be written"), contextlib.closing(upscaled):
             for segment, group in itertools.groupby(frames, key=lambda item: item[0]):

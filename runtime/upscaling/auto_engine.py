@@ -1,0 +1,218 @@
+"""``auto``: the fastest engine that computes a file rightly on this machine, measured once.
+
+Each engine that is installed runs the file for about a second in a process of its own
+(``auto_engine_run.py``), so that one that crashes or hangs is only left out, and answers the
+fidelity probe of the file's card; where there is none, it is compared with the first engine's
+answer. The figures are kept in ``~/.cache/ailsr/engines`` for this file, by its SHA-256, and this
+machine: its processor, the number of threads and the versions of the engines.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from ailsr.runtime.cpu import cpu_model
+from ailsr.runtime.documents import dump, parse
+from ailsr.runtime.engines import trial
+from ailsr.runtime.engines.engine import available_cores
+from ailsr.runtime.engines.named_files import missing
+from ailsr.runtime.engines.providers import PACKAGES
+from ailsr.runtime.engines.registry import AUTO, installed_engines, timed_engine
+from ailsr.runtime.errors import EngineError
+from ailsr.runtime.files import atomic_output, cache_folder, sha256
+from ailsr.runtime.locks import wait_for_lock
+from ailsr.runtime.rules import check, items, number, one_of, optional, text
+from ailsr.runtime.version import VERSION
+
+SECONDS = 1.0
+"""For which each engine runs a file."""
+TIMEOUT = 2 * trial.SECONDS + 60
+"""Seconds after which one is given up: it is tried first, and some compile a file for a minute."""
+_PACKAGES = (*PACKAGES, "ai-edge-litert", "tflite-runtime", "coremltools")
+
+
+@dataclass(frozen=True)
+class Timed:
+    """What came of running a file with one engine."""
+
+    engine: str
+    verdict: str
+    """exact, within, wrong; ``failed``: it did not run; ``first``: others are compared with it."""
+    ms: float | None = None
+    """Median of a run at the file's input size; None: it did not run."""
+    why: str = ""
+    """What is wrong, in one line."""
+
+    @property
+    def is_right(self) -> bool:
+        return self.verdict not in ("wrong", "failed")
+
+    def __str__(self) -> str:
+        if self.ms is None:
+            return f"{self.engine} does not run"
+        wrong = f", but {self.why}" if self.verdict == "wrong" else ""
+        return f"{self.engine} {self.ms:.3g} ms{wrong}"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The engine for a file on this machine."""
+
+    engine: str | None
+    """None: there is none, which whoever opens the file is told."""
+    why: str
+    """In one line."""
+
+
+def resolved(
+    path: Path, engine: str | None, threads: int | None, say: Callable[[str], None]
+) -> str | None:
+    """``engine``, or what ``auto`` stands for, of which ``say`` is told. Raises as ``choose``."""
+    if engine != AUTO:
+        return engine
+    choice = choose(path, threads)
+    say(f"{path.name}: {choice.why}")
+    return choice.engine
+
+
+def choose(path: Path, threads: int | None = None, seconds: float = SECONDS) -> Choice:
+    """The fastest engine that computes the file at ``path`` rightly, on ``threads`` CPU threads
+    (None: all cores), measured now or remembered.
+
+    Raises ModelError for a file that is not there, EngineError when no engine computes it rightly.
+    """
+    if not path.exists():
+        raise missing(path)
+    names = installed_engines(path)
+    if len(names) < 2 or path.is_dir():
+        name = timed_engine(path) or next(iter(names), None)
+        return Choice(name, f"engine {name}, the only one here")
+    threads = threads or available_cores()
+    known = _Memory.of(path, threads, names)
+    if (timed := known.read()) is None:
+        with known.alone():
+            timed, again = known.read(), ""  # another process may just have measured
+            if timed is None:
+                timed = _measure(path, names, threads, seconds)
+                known.write(timed)
+    else:
+        again = ", measured before"
+    right = sorted((t for t in timed if t.is_right and t.ms is not None), key=_ms)
+    if not right:
+        raise EngineError(
+            f"{path}: --engine auto finds no engine that computes it rightly here ("
+            f"{'; '.join(t.why or str(t) for t in timed)})"
+        )
+    others = [str(t) for t in (*right[1:], *(t for t in timed if t not in right))]
+    return Choice(
+        right[0].engine,
+        f"engine {right[0].engine}, the fastest right one{again}: {right[0].ms:.3g} ms a run; "
+        + ", ".join(others),
+    )
+
+
+def _measure(path: Path, names: list[str], threads: int, seconds: float) -> list[Timed]:
+    """Each of the engines ``names``, one after the other."""
+    found: list[Timed] = []
+    probe = None
+    for name in names:
+        request = {"file": str(path), "engine": name, "threads": threads, "seconds": seconds}
+        answer = _run({**request, "probe": probe})
+        probe = probe or answer.pop("probe", None)
+        found.append(Timed(name, **answer))
+    return found
+
+
+def _run(request: dict[str, Any]) -> dict[str, Any]:
+    """What ``auto_engine_run.py`` says to ``request``: the fields of ``Timed`` but its name."""
+    command = [sys.executable, "-P", "-m", "ailsr.runtime.upscaling.auto_engine_run"]
+    try:
+        done = subprocess.run(
+            command,
+            input=json.dumps(request),
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+            timeout=TIMEOUT,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return {"verdict": "failed", "why": f"{request['engine']} ran for over {TIMEOUT:g} s"}
+    with contextlib.suppress(ValueError, IndexError):
+        answer = parse(done.stdout.splitlines()[-1])
+        if isinstance(answer, dict):
+            return answer
+    return {"verdict": "failed", "why": f"{request['engine']} ended with code {done.returncode}"}
+
+
+@dataclass(frozen=True)
+class _Memory:
+    """Where the figures of a file on this machine are kept; None: nowhere."""
+
+    path: Path | None
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, path: Path, threads: int, names: list[str]) -> _Memory:
+        folder = cache_folder()
+        versions = {package: _version(package) for package in _PACKAGES}
+        machine = [cpu_model(), platform.machine(), threads, names, versions, VERSION]
+        key = hashlib.sha256(dump([sha256(path), machine], compact=True).encode()).hexdigest()
+        return cls(folder and folder / "engines" / f"{key}.json", tuple(names))
+
+    def read(self) -> list[Timed] | None:
+        """What is known; None: nothing, or what is there is damaged."""
+        rules = {
+            "engine": one_of(*self.names),
+            "verdict": one_of("exact", "within", "wrong", "failed", "first"),
+            "ms": optional(number(0)),
+            "why": text(),
+        }
+        if self.path is None:
+            return None
+        try:
+            count = len(self.names)
+            entries = items(lambda entry: Timed(**check(entry, rules, len(rules))), count, count)
+            return list(entries(parse(self.path.read_bytes())))
+        except (OSError, ValueError):
+            return None
+
+    def write(self, timed: list[Timed]) -> None:
+        """Keep ``timed``; where that cannot be, it is measured again another time."""
+        if self.path is not None:
+            with contextlib.suppress(OSError), atomic_output(self.path) as temporary:
+                temporary.write_text(dump([asdict(t) for t in timed], indent=2), encoding="utf-8")
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """While no other process measures: each would slow the other down."""
+        with contextlib.ExitStack() as stack:
+            if self.path is not None:
+                with contextlib.suppress(OSError):
+                    self.path.parent.mkdir(parents=True, exist_ok=True)
+                    lock = stack.enter_context(self.path.with_name(".lock").open("a"))
+                    wait_for_lock(lock.fileno())
+            yield
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _ms(timed: Timed) -> float:
+    return timed.ms or 0.0
