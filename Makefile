@@ -5,7 +5,7 @@
 # make converters  measure our TFLite files beside those of other converters: docs/converters.md
 # make readme-figures   measure the zoo's int8 TFLite files and draw the figures of README.md
 # make android-assets   export the zoo's int8 TFLite files, and pictures for PSNR, into the phone app
-# make android-check    build the phone app without Gradle's repositories, and test it
+# make android-check    build the phone app and its library without Gradle's repositories, and test them
 # make web     build the page of ailsr-web (needs Node.js 18 or later with npm)
 # make wheel   a wheel that carries the page
 # make release wheel and sdist in dist/, checked, and tried in clean environments on the lowest and the
@@ -111,6 +111,7 @@ android-assets: $(VENV)/demo
 	$(BIN)/python android_demo/assets.py
 
 android-check: $(VENV)/test
+	$(BIN)/python android_demo/core_jar.py build/android/library
 	$(BIN)/python android_demo/apk_build.py build/android/ailsr-demo.apk || test $$? = 3
 	$(BIN)/pytest -rs tests/android_demo
 

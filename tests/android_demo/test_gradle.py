@@ -68,8 +68,8 @@ def test_every_library_is_in_the_catalogue():
     assert names == {*catalogue["libraries"], *catalogue["plugins"]}
 
 
-def test_the_stubs_are_what_the_app_calls():
-    source = text_of("app", "src", "main", "java", "org", "ailsr", "demo", "LiteRtEngine.java")
+def test_the_stubs_are_what_the_core_calls():
+    source = text_of("core", "src", "main", "java", "org", "ailsr", "core", "LiteRtEngine.java")
     called = set(re.findall(r"import (org\.tensorflow\.lite[\w.]+);", source))
     stubs = {
         path.relative_to(APP / "stubs").with_suffix("").as_posix().replace("/", ".")

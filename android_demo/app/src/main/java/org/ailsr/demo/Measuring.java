@@ -98,7 +98,7 @@ final class Measuring {
           fill(settings, models, folder);
           folder.ask(id, settings);
         }
-        result.add(folder.serve(id, new LiteRtEngine.Opener(), new Phone(context), progress));
+        result.add(folder.serve(id, new Engines(), new Phone(context), progress));
       }
     }, new Runnable() {
       @Override

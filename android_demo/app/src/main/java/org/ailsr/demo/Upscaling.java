@@ -151,7 +151,7 @@ final class Upscaling {
           save(pictureName, chosen, before, found);
         }
         int threads = Runtime.getRuntime().availableProcessors();
-        try (Session session = Session.open(file, new LiteRtEngine.Opener(), threads, "cpu");
+        try (Session session = Session.open(file, new Engines(), threads, "cpu");
             PixelFile source = new PixelFile(sourceFile(), before.height, before.width);
             PixelFile result = new PixelFile(
                 resultFile(), file.scale * before.height, file.scale * before.width)) {

@@ -53,7 +53,7 @@ public final class Card {
   public final String degradation;
 
   /** The right answer to the probe image at the first of {@link #sizes}; null: not known. */
-  public final Probe probe;
+  final Probe probe;
 
   /** The rules are those of {@code runtime/card.py}: types, ranges and lengths. */
   private Card(Fields fields) {

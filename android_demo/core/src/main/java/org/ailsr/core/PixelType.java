@@ -50,7 +50,7 @@ public enum PixelType {
   }
 
   /** Writes {@code levels}, 0 to 255, into {@code elements}, floats in {@code range}. */
-  public void fill(ByteBuffer elements, byte[] levels, Range range) {
+  void fill(ByteBuffer elements, byte[] levels, Range range) {
     elements.clear();
     if (this == UINT8) {
       elements.put(levels);
@@ -70,12 +70,8 @@ public enum PixelType {
    *
    * @throws AilsrException when they are not numbers
    */
-  public byte[] read(ByteBuffer elements, int count, Range range) {
-    if (elements.remaining() != (long) count * bytes) {
-      throw new AilsrException(
-          "the file returned " + elements.remaining() / bytes + " numbers instead of " + count
-              + ": export it again");
-    }
+  byte[] read(ByteBuffer elements, int count, Range range) {
+    check(elements, count);
     if (this == FLOAT32) {
       float[] values = new float[count];
       elements.asFloatBuffer().get(values);
@@ -84,6 +80,15 @@ public enum PixelType {
     byte[] levels = new byte[count];
     elements.get(levels);
     return this == INT8 ? shifted(levels) : levels;
+  }
+
+  /** Throws AilsrException when {@code elements} are not {@code count} samples. */
+  void check(ByteBuffer elements, long count) {
+    if (elements.remaining() != count * bytes) {
+      throw new AilsrException(
+          "the file returned " + elements.remaining() / bytes + " numbers instead of " + count
+              + ": export it again");
+    }
   }
 
   /** Levels less 128, or 128 more: both change the highest bit. */

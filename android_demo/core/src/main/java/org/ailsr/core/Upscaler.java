@@ -88,6 +88,43 @@ public final class Upscaler {
     progress.report("tiles", all, all);
   }
 
+  /**
+   * Upscales a bitmap's bytes: {@code rgba} holds the pixels of {@code size}, R, G, B and alpha
+   * each, from its position on, as {@code Bitmap.copyPixelsToBuffer} writes them; {@code result}
+   * has room for {@code scale} times {@code scale} as many, and alpha is 255 there. Neither buffer is
+   * moved. A file of RGBA in 8 bits takes and gives them as they are; with all others they are
+   * converted.
+   *
+   * @param progress may throw {@link Progress.Cancelled}; {@code result} is then whole as far as it
+   *     goes
+   * @throws AilsrException when a buffer has another size, or the engine fails
+   */
+  public void upscale(ByteBuffer rgba, Size size, ByteBuffer result, Progress progress) {
+    RgbaBuffer before = new RgbaBuffer(rgba, size);
+    RgbaBuffer after = new RgbaBuffer(result, new Size(scale * size.height, scale * size.width));
+    if (model.layout != Layout.RGBA || model.pixels != PixelType.UINT8) {
+      upscale(before, 0, after, progress);
+      return;
+    }
+    Size window = bestSize(size.height, size.width);
+    List<Tile> rows = Tile.along(size.height, window.height, model.radius);
+    List<Tile> columns = Tile.along(size.width, window.width, model.radius);
+    int all = rows.size() * columns.size();
+    int done = 0;
+    for (Tile row : rows) {
+      for (Tile column : columns) {
+        progress.report("tiles", done++, all);
+        Size padded = leastSize(row.length(), column.length());
+        ByteBuffer elements = inputOf(padded);
+        before.copyTo(elements, row, column, padded);
+        ByteBuffer output = engine.run(elements, padded.height, padded.width);
+        model.pixels.check(output, samplesOf(padded));
+        after.copyFrom(output, row, column, scale * padded.width, scale);
+      }
+    }
+    progress.report("tiles", all, all);
+  }
+
   /** Of the file's input sizes the one with which the fewest pixels are computed. */
   Size bestSize(int height, int width) {
     try {
@@ -99,18 +136,23 @@ public final class Upscaler {
 
   /** The file's output for {@code tile}, padded to the least input size that holds it. */
   public Picture run(Picture tile) {
-    Size size = new Size(tile.height(), tile.width());
-    if (!model.resizable) {
-      size = null;
-      for (Size own : model.sizes) {
-        if (own.holds(tile.height(), tile.width())
-            && (size == null || own.area() < size.area())) {
-          size = own;
-        }
-      }
-    }
+    Size size = leastSize(tile.height(), tile.width());
     Picture padded = tile.padded(size.height, size.width);
     return model.layout.picture(read(run(padded, size), size), padded, scale);
+  }
+
+  /** The least input size that holds a tile of so many pixels. */
+  private Size leastSize(int height, int width) {
+    if (model.resizable) {
+      return new Size(height, width);
+    }
+    Size least = null;
+    for (Size own : model.sizes) {
+      if (own.holds(height, width) && (least == null || own.area() < least.area())) {
+        least = own;
+      }
+    }
+    return least;
   }
 
   /**
@@ -185,9 +227,13 @@ public final class Upscaler {
 
   /** The levels, as pixels, in the file's output for an input of {@code size}. */
   private byte[] read(ByteBuffer output, Size size) {
-    long count = (long) model.layout.channels * scale * scale * size.area();
     return model.outputLevels.pixels(
-        model.pixels.read(output, (int) count, encoding.output));
+        model.pixels.read(output, (int) samplesOf(size), encoding.output));
+  }
+
+  /** Samples of the output for an input of {@code size}. */
+  private long samplesOf(Size size) {
+    return (long) model.layout.channels * scale * scale * size.area();
   }
 
   /** The scale, of a file whose shapes are open by running it. */

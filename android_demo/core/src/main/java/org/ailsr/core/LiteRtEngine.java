@@ -1,15 +1,8 @@
-package org.ailsr.demo;
+package org.ailsr.core;
 
-import android.os.Build;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Locale;
-import org.ailsr.core.AilsrException;
-import org.ailsr.core.Engine;
-import org.ailsr.core.ModelFile;
-import org.ailsr.core.PixelType;
-import org.ailsr.core.Proc;
-import org.ailsr.core.Size;
 import org.tensorflow.lite.Delegate;
 import org.tensorflow.lite.Interpreter;
 import org.tensorflow.lite.TensorFlowLite;
@@ -17,9 +10,9 @@ import org.tensorflow.lite.gpu.GpuDelegate;
 import org.tensorflow.lite.nnapi.NnApiDelegate;
 
 /** LiteRT. Used by one thread, the one that opened it: the GPU delegate demands it. */
-final class LiteRtEngine implements Engine {
-  /** Opens engines of this process. */
-  static final class Opener implements Engine.Opener {
+public final class LiteRtEngine implements Engine {
+  /** Opens engines of this process. The app has LiteRT among its libraries. */
+  public static class Opener implements Engine.Opener {
     private static boolean used;
     private boolean peakIsOwn;
 
@@ -37,8 +30,6 @@ final class LiteRtEngine implements Engine {
       return peakIsOwn ? Proc.peakBytes("self") : null;
     }
   }
-
-  private static final int NNAPI_SINCE = 27;
 
   private final PixelType pixels;
   private final int channels;
@@ -91,9 +82,6 @@ final class LiteRtEngine implements Engine {
       return new GpuDelegate();
     }
     if (name.equals("nnapi")) {
-      if (Build.VERSION.SDK_INT < NNAPI_SINCE) {
-        throw new AilsrException("Android " + Build.VERSION.RELEASE + " has no NNAPI");
-      }
       return new NnApiDelegate();
     }
     return null;
