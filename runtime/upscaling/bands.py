@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -26,6 +27,16 @@ Run = Callable[[Rgb], Rgb]
 """The upscaled pixels of one tile."""
 Start = Callable[[Callable[[], None]], Callable[[], None]]
 """Starts a call; the result waits for its end, and raises its error."""
+
+
+class Job(Protocol):
+    """Tiles that are computed together."""
+
+    @property
+    def tiles(self) -> Sequence[Tile]: ...
+
+
+J = TypeVar("J", bound=Job)
 
 
 @dataclass(frozen=True)
@@ -69,21 +80,37 @@ def upscale_bands(
     own. ``progress`` counts the tiles of each image. Raises ImageError where ``images`` does, after
     the bands of the images before, and what ``run`` raises.
     """
-    waiting: deque[_TileRow] = deque()
-    rows, failure = _tile_rows(images, plan, scale), None
+    rows = _tile_rows(images, plan, scale)
+
+    def started() -> Iterator[_TileRow]:
+        for row in rows:
+            row.start(run, start, into)
+            yield row
+
+    for row in in_order(started(), engines):
+        yield row.finish(progress)
+
+
+def in_order(started: Iterator[J], engines: int) -> Iterator[J]:
+    """The jobs of ``started``, oldest first, each as soon as those after it keep ``engines`` busy.
+
+    ``started`` starts a job when it is asked for the next. Raises ImageError where it does, after
+    the jobs before.
+    """
+    waiting: deque[J] = deque()
+    failure = None
     while True:
         try:
-            row = next(rows, None)
-        except ImageError as error:  # the images before it are still to be finished
-            row, failure = None, error
-        if row is None:
+            job = next(started, None)
+        except ImageError as error:  # the jobs before it are still to be finished
+            job, failure = None, error
+        if job is None:
             break
-        row.start(run, start, into)
-        waiting.append(row)
-        while waiting and sum(len(r.tiles) for r in waiting) - len(waiting[0].tiles) >= engines:
-            yield waiting.popleft().finish(progress)
+        waiting.append(job)
+        while waiting and sum(len(j.tiles) for j in waiting) - len(waiting[0].tiles) >= engines:
+            yield waiting.popleft()
     while waiting:
-        yield waiting.popleft().finish(progress)
+        yield waiting.popleft()
     if failure is not None:
         raise failure
 

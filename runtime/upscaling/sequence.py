@@ -7,16 +7,14 @@ again and again: each frame takes the tiles with which fewer pixels are computed
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
 
-from ailsr.runtime.errors import ImageError
 from ailsr.runtime.imaging.rgb_image import Rgb
-from ailsr.runtime.upscaling.bands import Run, Start, with_edges
+from ailsr.runtime.upscaling.bands import Run, Start, in_order, with_edges
 from ailsr.runtime.upscaling.tiles import Size, Tile
 
 
@@ -74,16 +72,22 @@ def upscale_frames(
     calls can go on at the same time through ``start``. ``savings`` None: every tile is computed.
     Raises ImageError where ``frames`` does, after the frames before, and what ``run`` raises.
     """
-    jobs: deque[_Job] = deque()
-    source, last, upscaled, failure = iter(frames), None, None, None
+    upscaled = None
+    for job in in_order(_started(frames, grids, scale, start, savings), engines):
+        upscaled = job.finish(upscaled)
+        yield upscaled
+
+
+def _started(
+    frames: Iterable[Rgb],
+    grids: Callable[[Size], Sequence[Grid]],
+    scale: int,
+    start: Start,
+    savings: Savings | None,
+) -> Iterator[_Job]:
+    last = None
     choices: dict[Size, Sequence[Grid]] = {}
-    while True:
-        try:
-            frame = next(source, None)
-        except ImageError as error:  # the frames before it are still to be finished
-            frame, failure = None, error
-        if frame is None:
-            break
+    for frame in frames:
         size = (frame.shape[0], frame.shape[1])
         if size not in choices:
             choices = {size: grids(size)}
@@ -93,15 +97,7 @@ def upscale_frames(
             savings.whole += choices[size][0].whole
         job.start(start)
         last = frame
-        jobs.append(job)
-        while jobs and sum(len(j.tiles) for j in jobs) - len(jobs[0].tiles) >= engines:
-            upscaled = jobs.popleft().finish(upscaled)
-            yield upscaled
-    while jobs:
-        upscaled = jobs.popleft().finish(upscaled)
-        yield upscaled
-    if failure is not None:
-        raise failure
+        yield job
 
 
 @dataclass
