@@ -277,6 +277,7 @@ def _caveats(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
             ("choice of cores", "settings", "cores"),
             ("protocol", "settings", "protocol"),
             ("pictures", "settings", "images"),
+            ("part of the video", "settings", "video_part"),
         )
     ]
     caveats = [f"another {name}: {old} and {new}" for name, old, new in pairs if old != new]

@@ -32,6 +32,7 @@ from ailsr.runtime.imaging.protocol import PROTOCOL, Protocol, Quality, protocol
 from ailsr.runtime.imaging.resize import enlarge
 from ailsr.runtime.progress import Progress, silent
 from ailsr.runtime.upscaling.auto_engine import choose
+from ailsr.runtime.video.clip import Clip
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,10 @@ class Plan:
     """Folder of high-resolution images for the metrics; None: latency only."""
     no_reference: bool = False
     """As of ``Request``."""
+    video: bool = False
+    """As of ``Request``, like ``start`` and ``end``."""
+    start: str | None = None
+    end: str | None = None
     protocol: Protocol = PROTOCOL
     degradation: DegradationJson = "bicubic"
     """What makes the low-resolution images."""
@@ -71,6 +76,11 @@ class Plan:
     many percent, or there are ``MOST_PROCESSES``."""
 
     @property
+    def clip(self) -> Clip | None:
+        """The video to measure on; None: images."""
+        return Clip(Path(self.images), self.start, self.end) if self.images and self.video else None
+
+    @property
     def protocol_name(self) -> str:
         """The protocol as reports name it."""
         if self.no_reference:
@@ -92,7 +102,8 @@ def measure_files(plan: Plan, progress: Progress) -> Results:
     engines = chosen_engines(plan.engines)
     for library in plan.baselines:
         check_installed(Library(library))
-    computed, degradation = taken(plan.metrics), Degradation.from_json(plan.degradation)
+    computed = taken(plan.metrics, plan.video)
+    degradation = Degradation.from_json(plan.degradation)
     host, date = Host.here(), datetime.now(UTC).astimezone()
 
     why: dict[str, str] = {}
@@ -115,6 +126,9 @@ def measure_files(plan: Plan, progress: Progress) -> Results:
             seconds=plan.seconds,
             images=plan.images,
             no_reference=plan.no_reference,
+            video=plan.video,
+            start=plan.start,
+            end=plan.end,
             protocol=plan.protocol,
             degradation=plan.degradation,
             metrics=computed,
@@ -159,7 +173,9 @@ def measure_files(plan: Plan, progress: Progress) -> Results:
     elif plan.images:
         progress("bicubic", len(plan.files), len(plan.files))
         judged = {
-            scale: bicubic_quality(Path(plan.images), scale, plan.protocol, computed, degradation)
+            scale: bicubic_quality(
+                plan.clip or Path(plan.images), scale, plan.protocol, computed, degradation
+            )
             for scale in scales
         }
         bicubic = {scale: quality for scale, quality in judged.items() if quality}
@@ -171,6 +187,7 @@ def measure_files(plan: Plan, progress: Progress) -> Results:
         seconds=plan.seconds,
         protocol=plan.protocol_name,
         images=plan.images,
+        video_part=plan.clip.part if plan.clip else None,
         files=files,
         bicubic=bicubic,
         before=before,
@@ -201,17 +218,19 @@ def _resizers(
 
 
 def bicubic_quality(
-    images: Path,
+    images: Path | Clip,
     scale: int,
     comparison: Protocol,
     metrics: Sequence[MetricName] = ALWAYS,
     degradation: Degradation = BICUBIC,
 ) -> Quality | None:
-    """The baseline of quality: MATLAB's bicubic interpolation of the same images."""
-    quality, _ = judge(
-        lambda rgb: enlarge(rgb, scale), images, scale, comparison, metrics, degradation
-    )
-    return quality
+    """The baseline of quality: MATLAB's bicubic interpolation of the same images or video."""
+    up = partial(enlarge, scale=scale)
+    if isinstance(images, Clip):
+        from ailsr.runtime.video.quality import judge_video  # images need none of FFmpeg
+
+        return judge_video(up, images, scale, comparison, metrics, degradation)[0]
+    return judge(up, images, scale, comparison, metrics, degradation)[0]
 
 
 def unreferenced(images: Path, scales: Iterable[int]) -> dict[tuple[str, int], NoReference]:

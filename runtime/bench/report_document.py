@@ -56,6 +56,7 @@ def to_document(results: Results) -> dict[str, Any]:
             "warm_up_rule": WARM_UP_RULE,
             "protocol": results.protocol,
             "images": results.images,
+            "video_part": results.video_part,
             "device": results.device,
             "cores": results.cores,
             "sustained_minutes": results.sustained_minutes,
@@ -101,6 +102,7 @@ def read_results(document: Mapping[str, Any], device: str) -> Results:
             seconds=settings["seconds"],
             protocol=settings["protocol"],
             images=settings["images"],
+            video_part=settings.get("video_part"),
             files=[read_file(entry) for entry in document["files"]],
             bicubic={
                 entry["scale"]: _read_quality(entry["quality"])

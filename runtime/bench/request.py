@@ -26,6 +26,11 @@ class Request:
     """Folder of high-resolution images for the metrics; None: latency only."""
     no_reference: bool = False
     """They are themselves upscaled, and have the figures of ``no_reference.py``."""
+    video: bool = False
+    """``images`` is a video, whose frames are the high-resolution images."""
+    start: str | None = None
+    """Of the video, as ``Clip`` has it."""
+    end: str | None = None
     protocol: Protocol = PROTOCOL
     metrics: tuple[MetricName, ...] = ALWAYS
     """Those to compute."""

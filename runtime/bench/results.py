@@ -15,6 +15,7 @@ from ailsr.runtime.imaging.metrics import ALWAYS, METRICS, Metric, MetricName, t
 from ailsr.runtime.imaging.no_reference import FIGURES, NO_REFERENCE, Figure, NoReference
 from ailsr.runtime.imaging.protocol import Quality
 from ailsr.runtime.names import unless_shared
+from ailsr.runtime.video.clip import WHOLE
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Results:
     protocol: str
     """As ``protocol_name`` gives it, or ``NO_REFERENCE``."""
     images: str | None
-    """Folder that quality was measured on; None: not measured."""
+    """Folder, or video, that quality was measured on; None: not measured."""
     files: list[Measurement | Failure]
     """In the order in which they were given."""
     bicubic: dict[int, Quality] = field(default_factory=dict)
@@ -45,6 +46,8 @@ class Results:
     """Fresh processes that each file was measured in."""
     reference: Reference | None = None
     """The reference workload, run in turn with the files; None: it was not."""
+    video_part: str | None = None
+    """What of a video: ``whole`` or ``from 1:30 to 2:00``; None: images were measured."""
     metrics: tuple[MetricName, ...] = ALWAYS
     """Those that are shown; files are ranked by the first."""
 
@@ -94,7 +97,8 @@ class Results:
         if self.is_no_reference:
             names = " and ".join(figure.title.lower() for figure in FIGURES.values())
             return f"no reference: {names} of {self.images}{without}, not how good images are"
-        return f"{titles(self.metrics)} by {self.protocol} on {self.images}{without}"
+        part = f", {self.video_part}" if self.video_part not in (None, WHOLE) else ""
+        return f"{titles(self.metrics)} by {self.protocol} on {self.images}{part}{without}"
 
     @property
     def baseline(self) -> str | None:

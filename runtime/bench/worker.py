@@ -57,6 +57,7 @@ from ailsr.runtime.memory import peak_memory_bytes
 from ailsr.runtime.probe import Fidelity, probe_image
 from ailsr.runtime.progress import Progress
 from ailsr.runtime.upscaling.upscaler import Upscaler, load
+from ailsr.runtime.video.clip import Clip
 
 PARTS_RUNS, PARTS_SECONDS = 10, 1.0
 
@@ -222,6 +223,14 @@ def measure_quality(upscaler: Upscaler, request: Request, progress: Progress) ->
         figures, left_out = judge_without_reference(upscale, folder, scale, tick)
         return {"no_reference": figures, "left_out": left_out or None}
     degradation = Degradation.from_json(request.degradation)
+    if request.video:
+        from ailsr.runtime.video.quality import judge_video  # images need none of FFmpeg
+
+        clip = Clip(folder, request.start, request.end)
+        quality, left_out = judge_video(
+            upscale, clip, scale, request.protocol, request.metrics, degradation, tick
+        )
+        return {"quality": quality, "left_out": left_out or None}
     quality, left_out = judge(
         upscale, folder, scale, request.protocol, request.metrics, degradation, tick
     )

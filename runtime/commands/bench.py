@@ -68,11 +68,16 @@ def main(config: BenchConfig) -> None:
             raise UsageError(f"--against: {name} measures files one by one; compare reports")
     if config.no_reference:
         config.check_no_reference()
+    config.check_video()
     plan = config.plan
-    if config.budget_ms is not None and config.images is None:
+    if config.budget_ms is not None and plan.images is None:
         raise UsageError("--budget-ms chooses by quality: add --images DIR")
     chosen_engines(config.engine)  # raises for one that does not exist
-    taken(plan.metrics)  # raises for one that is not installed
+    if plan.clip:
+        from ailsr.runtime.video.quality import open_clip  # images need none of FFmpeg
+
+        open_clip(plan.clip)  # raises for one that cannot be decoded
+    taken(plan.metrics, plan.video)  # raises for one that is not installed
     if config.images:
         if config.no_reference:  # both raise when there are no images
             no_reference.sources(config.images)
@@ -212,7 +217,7 @@ def write_reports(config: BenchConfig, results: Results, several: bool) -> list[
 def make_crops(results: Results, config: BenchConfig) -> list[Crop]:
     """What each image looks like from the files worth showing; of many, the largest gains."""
     files = findings.shown(results)
-    if not files or results.images is None:
+    if not files or results.images is None or results.video_part:
         return []
     first = next(iter(files.values()))
     if results.is_no_reference:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -12,14 +11,20 @@ from rich.markup import escape
 
 from ailsr.runtime.bench.harness import Plan
 from ailsr.runtime.bench.rounds import PROCESSES
+from ailsr.runtime.commands.against import counterparts
 from ailsr.runtime.devices.device import LOCAL, Delegate
 from ailsr.runtime.devices.registry import forms
-from ailsr.runtime.engines.named_files import missing
 from ailsr.runtime.engines.resizer import Library
 from ailsr.runtime.errors import UsageError
-from ailsr.runtime.formats import FORMATS
 from ailsr.runtime.imaging.degradation import BICUBIC, DEGRADATION_METAVAR, Degradation
-from ailsr.runtime.imaging.metrics import ALWAYS, METRIC_NAMES, metric_name, titles
+from ailsr.runtime.imaging.metrics import (
+    ALWAYS,
+    METRIC_NAMES,
+    OF_VIDEO,
+    MetricName,
+    metric_name,
+    titles,
+)
 from ailsr.runtime.imaging.protocol import PROTOCOL, Protocol
 
 
@@ -80,6 +85,21 @@ class BenchConfig:
             metavar="DIR",
         ),
     ] = None
+    video: Annotated[
+        Path | None,
+        typer.Option(
+            help="A video whose frames are the high-resolution images, in place of --images: PSNR, "
+            "SSIM, VMAF, XPSNR and flicker. On this machine only. (extra: video)",
+            metavar="CLIP",
+        ),
+    ] = None
+    start: Annotated[
+        str | None,
+        typer.Option(help="Where to begin in the video, as in 90 or 1:30.", metavar="TIME"),
+    ] = None
+    end: Annotated[str | None, typer.Option(help="Where to end in the video.", metavar="TIME")] = (
+        None
+    )
     no_reference: Annotated[
         bool,
         typer.Option(
@@ -192,7 +212,7 @@ class BenchConfig:
             help=f"Metric to show. Repeatable; plots and --budget-ms go by the first. Reports "
             f"always hold {titles(ALWAYS)}.",
             metavar="|".join(METRIC_NAMES),
-            show_default=", ".join(ALWAYS),
+            show_default=f"{', '.join(ALWAYS)}; of a video {', '.join(OF_VIDEO)}, too",
         ),
     ] = field(default_factory=lambda: list(ALWAYS))
     engine: Annotated[
@@ -277,9 +297,27 @@ class BenchConfig:
                 "it out with --no-reference"
             )
 
+    def check_video(self) -> None:
+        """Raise UsageError for what --video, --start and --end cannot go with."""
+        if self.video is None:
+            if self.start is not None or self.end is not None:
+                raise UsageError("--start and --end are of a video: add --video CLIP")
+            return
+        if self.images is not None or self.no_reference:
+            raise UsageError("--video takes the place of --images and --no-reference: give one")
+        if self.device != [LOCAL]:
+            raise UsageError("--video measures on this machine: leave out --device")
+
+    @property
+    def metrics(self) -> tuple[MetricName, ...]:
+        """Those to show. Raises UsageError for one that does not exist."""
+        names = tuple(dict.fromkeys(map(metric_name, self.metric)))
+        return (*names, *OF_VIDEO) if self.video and names == ALWAYS else names
+
     @property
     def plan(self) -> Plan:
         """What each device is told. Raises UsageError for an --against that fits no file."""
+        images = self.video or self.images
         old = counterparts(self.files, self.against) if self.against else []
         count = len(self.files)
         return Plan(
@@ -287,11 +325,14 @@ class BenchConfig:
             threads=self.threads,
             runs=self.runs,
             seconds=self.seconds,
-            images=str(self.images) if self.images else None,
+            images=str(images) if images else None,
+            video=self.video is not None,
+            start=self.start,
+            end=self.end,
             no_reference=self.no_reference,
             protocol=self.protocol,
             degradation=self.degradation.to_json(),
-            metrics=tuple(dict.fromkeys(map(metric_name, self.metric))),
+            metrics=self.metrics,
             engines=tuple(self.engine),
             cores=self.cores,
             sustained_minutes=self.sustained,
@@ -301,28 +342,3 @@ class BenchConfig:
             pairs=tuple((place, count + place) for place in range(len(old))),
             percent=self.fail_on_slower,
         )
-
-
-def counterparts(files: Sequence[Path], against: Sequence[Path]) -> list[Path]:
-    """What each of ``files`` is compared with: of the same name, else in the order given.
-
-    Folders in ``against`` stand for what they hold. Raises UsageError for a file without one.
-    """
-    by_name: dict[str, Path] = {}
-    for path in against:
-        inside = {file.name: path / file.name for file in files if (path / file.name).exists()}
-        if path.is_dir() and path.suffix.lower() not in FORMATS:
-            by_name |= inside
-        elif path.exists():
-            by_name[path.name] = path
-        else:
-            raise missing(path)
-    if all(file.name in by_name for file in files):
-        return [by_name[file.name] for file in files]
-    if len(against) == len(files) == len(by_name):  # no folder is among them
-        return list(against)
-    lacking = ", ".join(file.name for file in files if file.name not in by_name)
-    raise UsageError(
-        f"--against has nothing for {lacking}: give a folder with files of these names, or one "
-        "--against OLD for each FILE"
-    )

@@ -100,9 +100,9 @@ def as_document(comparison: Comparison) -> dict[str, Any]:
         for name, metric in METRICS.items():
             base, _, unit = metric.key.partition("_")
             key = "_".join(filter(None, (base, "change", unit)))
-            if name in change.score_changes or metric.package is None:
+            if name in change.score_changes or name in ALWAYS:
                 entry[key] = change.score_changes.get(name)
-            if name in change.scores_lost or metric.package is None:
+            if name in change.scores_lost or name in ALWAYS:
                 entry[f"{name}_lost"] = name in change.scores_lost
         entry["verdict"] = change.verdict
     return document
@@ -152,6 +152,7 @@ def failures(
                 reasons.append(f"{change.file} lost {shown} {unit} (limit {limit:g} {unit})")
             if name in change.scores_lost and not change.error:
                 how = f"--images --metric {name}" if metric.package else "--images"
+                how = "--video CLIP" if metric.of_video else how
                 reasons.append(
                     f"{change.file} has no {metric.title} any more: measure it with {how}"
                 )

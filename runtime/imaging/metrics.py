@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -24,7 +25,7 @@ SIGMA = 1.5
 
 Plane = NDArray[Any]
 """H×W or H×W×C, intensities in [0, 255], any element type."""
-MetricName = Literal["psnr", "ssim", "ssimulacra2"]
+MetricName = Literal["psnr", "ssim", "ssimulacra2", "vmaf", "xpsnr", "flicker"]
 METRIC_NAMES: tuple[MetricName, ...] = get_args(MetricName)
 Scores = Mapping[MetricName, float]
 """By the metric's name."""
@@ -41,6 +42,11 @@ def psnr(image: Plane, reference: Plane) -> float:
     error = np.subtract(image, reference, dtype=np.float64)
     mse = float(np.mean(error * error))
     return 10 * float(np.log10(PEAK**2 / mse)) if mse else float("inf")
+
+
+def _decibels(share: float) -> float:
+    """dB of a mean squared error that is ``share`` of that of the peak; inf for none."""
+    return -10 * math.log10(share) if share else math.inf
 
 
 def ssim(image: Plane, reference: Plane) -> float:
@@ -92,27 +98,55 @@ def _file(rgb: Plane) -> io.BytesIO:
     return file
 
 
+def flicker(change: Plane, reference_change: Plane) -> float:
+    """The mean absolute difference, in levels, of the changes from one frame to the next."""
+    return float(np.abs(np.subtract(change, reference_change, dtype=np.float64)).mean())
+
+
+@dataclass(frozen=True)
+class Filter:
+    """A filter of FFmpeg that compares two videos."""
+
+    graph: str
+    """With ``{output}`` and ``{source}`` for its inputs."""
+    result: str
+    """A regular expression for what it writes in the end; its group is the figure."""
+
+
 @dataclass(frozen=True)
 class Metric:
-    """A figure of quality of an image against its ground truth."""
+    """A figure of quality of an image or a video against its ground truth."""
 
     title: str
     """Its name for people."""
     key: str
     """Its name in reports and CSV files, with the unit; an infinite value is null there."""
-    compute: Callable[[Plane, Plane], float]
-    """Of an image and its reference, without the border that the protocol leaves out."""
+    compute: Callable[[Plane, Plane], float] | None
+    """Of an image and its reference, without the border that the protocol leaves out; None: by
+    ``filter``."""
     digits: int
     """Decimals that are shown."""
     unit: str = ""
     higher_is_better: bool = True
     of_rgb: bool = False
     """Computed on RGB, whatever the protocol compares."""
+    of_changes: bool = False
+    """Computed on what changes from one frame of a video to the next."""
+    filter: Filter | None = None
+    """Computed by FFmpeg on the luma of a video."""
+    averaged: tuple[Callable[[float], float], Callable[[float], float]] | None = None
+    """What the frames of a video are averaged as, and back; None: as they are."""
     package: str | None = None
-    """The optional package that it needs, and ailsr's extra of that name; a metric without one is
-    always taken."""
+    """The optional package that it needs; a metric of images without one is always taken."""
+    extra: str | None = None
+    """ailsr's extra that brings the package, where that has another name."""
     note: str = ""
     """How it is computed, in a sentence for the report."""
+
+    @property
+    def of_video(self) -> bool:
+        """Of a video alone, not of an image."""
+        return self.of_changes or self.filter is not None
 
     def gain(self, value: float, other: float) -> float:
         """How much better ``value`` is than ``other``, in the metric's unit."""
@@ -128,7 +162,14 @@ class Metric:
 
 
 METRICS: dict[MetricName, Metric] = {
-    "psnr": Metric("PSNR", "psnr_db", psnr, 2, "dB"),
+    "psnr": Metric(
+        "PSNR",
+        "psnr_db",
+        psnr,
+        2,
+        "dB",
+        averaged=(lambda db: 10 ** (-db / 10), _decibels),
+    ),
     "ssim": Metric("SSIM", "ssim", ssim, 4, note="SSIM with an 11×11 Gaussian window."),
     "ssimulacra2": Metric(
         "SSIMULACRA2",
@@ -139,9 +180,47 @@ METRICS: dict[MetricName, Metric] = {
         package="ssimulacra2",
         note="SSIMULACRA2 on RGB.",
     ),
+    "vmaf": Metric(
+        "VMAF",
+        "vmaf",
+        None,
+        2,
+        filter=Filter(
+            "{output}{source}libvmaf=model=version=vmaf_v0.6.1neg", r"VMAF score: ([\d.]+)"
+        ),
+        package="imageio_ffmpeg",
+        extra="video",
+        note="VMAF by the model v0.6.1neg, which gives nothing for sharpening, on luma.",
+    ),
+    "xpsnr": Metric(
+        "XPSNR",
+        "xpsnr_db",
+        None,
+        2,
+        "dB",
+        filter=Filter("{source}{output}xpsnr", r"XPSNR\s+y: *([\d.]+|inf)"),
+        package="imageio_ffmpeg",
+        extra="video",
+        note="XPSNR of luma.",
+    ),
+    "flicker": Metric(
+        "flicker",
+        "flicker_levels",
+        flicker,
+        3,
+        "levels",
+        higher_is_better=False,
+        of_changes=True,
+        note="Flicker: the mean absolute difference of the changes from one frame to the next, of "
+        "the result and of the original.",
+    ),
 }
-ALWAYS: tuple[MetricName, ...] = tuple(n for n, metric in METRICS.items() if not metric.package)
-"""The metrics that every report holds."""
+ALWAYS: tuple[MetricName, ...] = tuple(
+    n for n, metric in METRICS.items() if not metric.package and not metric.of_video
+)
+"""The metrics that every report on images holds."""
+OF_VIDEO: tuple[MetricName, ...] = tuple(n for n, metric in METRICS.items() if metric.of_video)
+"""Those that only videos have."""
 
 
 def metric_name(text: str) -> MetricName:
@@ -152,19 +231,22 @@ def metric_name(text: str) -> MetricName:
     raise UsageError(f"no metric {text!r}: choose one of {', '.join(METRIC_NAMES)}")
 
 
-def taken(asked: Sequence[MetricName]) -> tuple[MetricName, ...]:
-    """The metrics to compute where ``asked`` are to be shown.
+def taken(asked: Sequence[MetricName], video: bool = False) -> tuple[MetricName, ...]:
+    """The metrics to compute, of images or of a ``video``, where ``asked`` are to be shown.
 
-    Raises EngineError when the package of one is not installed.
+    Raises EngineError when the package of one is not installed, UsageError for one of videos where
+    there are images.
     """
     for name in asked:
+        if METRICS[name].of_video and not video:
+            raise UsageError(f"--metric {name} is of videos: give --video FILE, not --images")
         if (package := METRICS[name].package) is not None:
             try:
                 importlib.import_module(package)
             except ImportError as error:
                 raise EngineError(
                     f'{METRICS[name].title} needs the package {package}: pip install "ailsr['
-                    f'{package}]"'
+                    f'{METRICS[name].extra or package}]"'
                 ) from error
     return tuple(name for name in METRIC_NAMES if name in ALWAYS or name in asked)
 

@@ -192,10 +192,20 @@ def score(
     if upscaled.shape != pair.hr.shape:
         raise ImageError(f"{pair.name} came out as {upscaled.shape}, not as {pair.hr.shape}")
     check_size(pair, protocol)
-    compared = [metrics.shave(plane, pair.scale) for plane in _planes(upscaled, pair, protocol)]
+    planes = compared(upscaled, pair, protocol)
     rgb = [metrics.shave(plane, pair.scale) for plane in (upscaled, pair.hr)]
     every = {name: METRICS[name] for name in names}
-    return {n: metric.compute(*(rgb if metric.of_rgb else compared)) for n, metric in every.items()}
+    return {
+        name: metric.compute(*(rgb if metric.of_rgb else planes))
+        for name, metric in every.items()
+        if metric.compute and not metric.of_video
+    }
+
+
+def compared(upscaled: Rgb, pair: Pair, protocol: Protocol) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The pixels of a result and of its HR that the protocol compares, without the border."""
+    upscaled, reference = _planes(upscaled, pair, protocol)
+    return metrics.shave(upscaled, pair.scale), metrics.shave(reference, pair.scale)
 
 
 def check_size(pair: Pair, protocol: Protocol = PROTOCOL) -> None:

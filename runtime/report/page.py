@@ -239,7 +239,9 @@ def _method_section(results: Results) -> Iterator[str]:
                 f"The low-resolution images are made by the degradation {degradation}."
                 if degradation
                 else "The low-resolution images are MATLAB's bicubic reduction.",
-                f"Mean over the images{without}.",
+                "Over the frames of the video, of PSNR by the mean squared error."
+                if results.video_part
+                else f"Mean over the images{without}.",
             ]
         )
     yield '<h2>How this was measured</h2><dl class="facts">'

@@ -26,7 +26,7 @@ from ailsr.runtime.bench.path_parts import Parts
 from ailsr.runtime.bench.reference import Reference
 from ailsr.runtime.bench.report_document import read_file
 from ailsr.runtime.bench.system import Condition, Conditions, Noise
-from ailsr.runtime.commands.bench_options import counterparts
+from ailsr.runtime.commands.against import counterparts
 from ailsr.runtime.commands.compare import failures, judge, undecided
 from ailsr.runtime.engines.engine import Backend
 from ailsr.runtime.errors import EngineError, UndecidedError

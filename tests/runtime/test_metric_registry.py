@@ -83,17 +83,22 @@ def test_the_package_of_each_is_an_extra():
     extras = project["optional-dependencies"]
     for metric in METRICS.values():
         if metric.package:
-            assert any(r.startswith(metric.package) for r in extras[metric.package])
+            needed = [name.replace("-", "_") for name in extras[metric.extra or metric.package]]
+            assert any(name.startswith(metric.package) for name in needed)
 
 
 def test_what_is_not_installed_is_one_line():
     for name in METRICS:
         package = METRICS[name].package
         if package and importlib.util.find_spec(package) is None:
-            with pytest.raises(EngineError, match=f'pip install "ailsr.{package}.'):
-                taken([name])
+            extra = METRICS[name].extra or package
+            with pytest.raises(EngineError, match=f'pip install "ailsr.{extra}.'):
+                taken([name], video=True)
         else:
-            assert set(taken([name])) == {*ALWAYS, name}
+            assert set(taken([name], video=True)) == {*ALWAYS, name}
+        if METRICS[name].of_video:
+            with pytest.raises(UsageError, match=f"--metric {name} is of videos: give --video"):
+                taken([name])
 
 
 def measured(file: str, p50_ms: float, scores: dict[str, float]) -> Measurement:
