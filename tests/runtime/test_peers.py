@@ -54,7 +54,7 @@ def test_engines_are_chosen_by_the_ending():
     assert engine_names(Path("a.mlpackage")) == ["coreml", "coreml_reference"]
     for choice, known in (
         ("tflite=coreml", "tflite=litert, tflite=tflite-runtime, tflite=compiled"),
-        ("compiled", "onnx=onnxruntime, tflite=litert"),
+        ("compiled", "onnx=onnxruntime, onnx=cpu, onnx=cuda"),
         ("bin=compiled", "onnx=onnxruntime"),
     ):
         with pytest.raises(UsageError, match=f"--engine {choice}: choose one of {known}"):
