@@ -123,6 +123,8 @@ def test_a_run_that_is_interrupted_keeps_its_finished_segments(model, film, pan,
     assert child.returncode == 1 and "go on with --resume, or start again" in child.stderr
     child = run(model, long, "-o", output, "--resume", "--crf", 30)
     assert child.returncode == 1 and "is of another run (options differ)" in child.stderr
+    child = run(model, long, "-o", output, "--resume", "--engine", "tflite=compiled")
+    assert child.returncode == 1 and "is of another run (engine differ)" in child.stderr
     upscale(model, long, "-o", output, "--resume")
     assert times_of(output) == times_of(long) and not folder.exists()
 
