@@ -30,6 +30,7 @@ from ailsr.runtime.upscaling.frames import FrameWriter, read_frames
 from ailsr.runtime.upscaling.memory_policy import rows_at_a_time
 from ailsr.runtime.upscaling.networks import Networks, open_pool
 from ailsr.runtime.upscaling.outputs import Job, Outputs, plan_folder
+from ailsr.runtime.upscaling.part import Part
 from ailsr.runtime.upscaling.sequence import Savings
 
 
@@ -53,6 +54,9 @@ def main(config: Config) -> None:
     if len(jobs) == 1 and jobs[0].error:
         raise jobs[0].error
     folder = _is_folder(config, len(jobs))
+    part = None if config.part is None else Part.parse(config.part)
+    if part and not folder:
+        raise UsageError("--part is of several images or a video: give -o a folder")
     jobs = list({job.source.absolute(): job for job in jobs}.values())  # named twice, made once
     outputs = Outputs([job.source for job in jobs], config.overwrite)
     if not folder:
@@ -64,6 +68,7 @@ def main(config: Config) -> None:
     networks = Networks.open(files, config.auto, threads, limit, message, engines)
     if folder:
         jobs = plan_folder(jobs, config.output, networks.scale, outputs)
+        jobs = part.share(jobs) if part else jobs
     results = _upscale_all(config, networks, jobs, outputs)
     if config.json:
         print_json(results, indent=2)

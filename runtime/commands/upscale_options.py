@@ -15,7 +15,7 @@ from ailsr.runtime.imaging.condition import LOW_QUALITY, NOISY
 from ailsr.runtime.upscaling.engine_pool import EnginePool
 from ailsr.runtime.video.codecs import CODECS, is_video
 
-VIDEO_OPTIONS = ("start", "end", "codec", "crf", "scale_to", "resume", "part")
+VIDEO_OPTIONS = ("start", "end", "codec", "crf", "scale_to", "resume")
 """Those of videos alone."""
 
 
@@ -169,8 +169,8 @@ class Config:
         str | None,
         typer.Option(
             metavar="K/N",
-            help="Make only the segments of this part of a video, into OUT.parts, as in 3/16; "
-            "then --resume joins all.",
+            help="Make only this part of the images, as in 3/16, or of a video's segments, into "
+            "OUT.parts; then --resume joins all.",
         ),
     ] = None
     json: Annotated[

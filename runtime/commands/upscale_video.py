@@ -15,10 +15,11 @@ from ailsr.runtime.files import check_output
 from ailsr.runtime.memory import peak_memory_bytes
 from ailsr.runtime.upscaling.networks import open_pool
 from ailsr.runtime.upscaling.outputs import Outputs
+from ailsr.runtime.upscaling.part import Part
 from ailsr.runtime.video.codecs import codec_for
 from ailsr.runtime.video.join import check_copied
 from ailsr.runtime.video.run import Outcome, Request, Run, parse_box
-from ailsr.runtime.video.segments import Part, parse_time
+from ailsr.runtime.video.segments import parse_time
 from ailsr.runtime.video.source import open_source
 
 
@@ -35,7 +36,7 @@ def main(config: Config, file: Path, limit: int | None) -> None:
     pool = open_pool(file, threads, limit, message, engines)
     run = Run(source, pool, request)
     run.parts.open(go_on=config.resume or part is not None, anew=config.overwrite)
-    segments = run.segments if part is None else part.of_segments(run.segments)
+    segments = run.segments if part is None else part.share(run.segments)
     began = time.perf_counter()
     try:
         outcome = _make(run, segments, str(source_path))

@@ -48,27 +48,6 @@ def cut(source: Source, start: Fraction | None, end: Fraction | None) -> list[Se
     return found
 
 
-@dataclass(frozen=True)
-class Part:
-    """One of ``of`` parts of a run, ``number`` from 1."""
-
-    number: int
-    of: int
-
-    @classmethod
-    def parse(cls, text: str) -> Part:
-        """That of ``3/16``. Raises UsageError."""
-        found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text.strip())
-        if not found or not 1 <= int(found[1]) <= int(found[2]):
-            raise UsageError(f"--part {text}: write which of how many, as in 3/16")
-        return cls(int(found[1]), int(found[2]))
-
-    def of_segments(self, segments: list[Segment]) -> list[Segment]:
-        """Those of ``segments`` that belong to this part: neighbours, and none of another part."""
-        edges = [len(segments) * n // self.of for n in (self.number - 1, self.number)]
-        return segments[slice(*edges)]
-
-
 def parse_time(text: str, option: str) -> Fraction:
     """Seconds of ``90``, ``1:30`` or ``0:01:30.5``. Raises UsageError that names ``option``."""
     found = re.fullmatch(r"(?:(?:(\d{1,3}):)?(\d{1,3}):)?(\d{1,6}(?:\.\d{1,9})?)", text.strip())

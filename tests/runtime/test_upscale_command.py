@@ -270,6 +270,30 @@ def test_a_folder_of_pictures_goes_into_a_folder(model, photo, tmp_path):
     assert child.returncode == 1 and "2 images need a folder to go to" in child.stderr
 
 
+def test_the_parts_of_a_folder_are_the_whole(model, photo, tmp_path, capsys):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in ("a.png", "a.jpg", "b.png", "c.png", "d.png"):
+        Image.fromarray(image.read(photo)[:12, : 12 + len(name)]).save(folder / name)
+    made = []
+    for part in ("1/3", "3/3", "2/3"):
+        main(Config(model, [folder], tmp_path / "parts", threads=1, part=part))
+        made.append(len(list((tmp_path / "parts").iterdir())))
+    assert made == [1, 3, 5]
+    main(Config(model, [folder], tmp_path / "whole", threads=1))
+    whole, parts = (
+        {file.name: file.read_bytes() for file in (tmp_path / name).iterdir()}
+        for name in ("whole", "parts")
+    )
+    assert whole == parts and set(whole) >= {"a.jpg_x2.png", "a.png_x2.png", "b_x2.png"}
+    main(Config(model, [folder], tmp_path / "none", threads=1, part="1/9"))
+    assert not (tmp_path / "none").exists()
+    with pytest.raises(UsageError, match="--part is of several images or a video"):
+        main(Config(model, [photo], tmp_path / "large.png", part="1/2"))
+    with pytest.raises(UsageError, match="--part 4/3: write which of how many"):
+        main(Config(model, [folder], tmp_path / "parts", part="4/3"))
+
+
 @pytest.mark.parametrize("ending", [".png", ".jpg", ".webp", ".tif"])
 @pytest.mark.parametrize("limit", [None, "64G"])
 def test_profile_exif_and_alpha_are_kept(model, photo, tmp_path, capsys, ending, limit):

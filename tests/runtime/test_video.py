@@ -16,10 +16,11 @@ import pytest
 from clips import frames_of, packets_of, times_of, write_clip
 
 from ailsr.runtime import ImageError, UsageError, load
+from ailsr.runtime.upscaling.part import Part
 from ailsr.runtime.video import library
 from ailsr.runtime.video.colors import BT601, Colors, Writer
 from ailsr.runtime.video.decoder import decode
-from ailsr.runtime.video.segments import Part, cut, parse_time
+from ailsr.runtime.video.segments import cut, parse_time
 from ailsr.runtime.video.source import open_source
 
 pytest.importorskip("av", reason='VIDEO NOT TESTED: pip install "ailsr[video]"')
@@ -340,7 +341,7 @@ def test_without_pyav_the_message_says_what_to_install(film, monkeypatch):
 @pytest.mark.parametrize("of", [1, 3, 16])
 def test_parts_are_all_and_no_segment_twice(count, of):
     segments = list(range(count))
-    parts = [Part(number, of).of_segments(segments) for number in range(1, of + 1)]
+    parts = [Part(number, of).share(segments) for number in range(1, of + 1)]
     assert list(itertools.chain(*parts)) == segments
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
