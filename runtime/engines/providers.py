@@ -7,8 +7,10 @@ to be registered (onnxruntime 1.23 or later).
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
+import io
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -64,7 +66,7 @@ PROVIDERS: dict[str, Provider] = {
         "on Windows: pip install onnxruntime-directml in place of onnxruntime",
         code="Dml",
     ),
-    "coreml": Provider("CoreML", "onnxruntime's own package has it on macOS", device="NPU"),
+    "coreml": Provider("CoreML", "onnxruntime's own package has it on macOS"),
     "openvino": Provider(
         "OpenVINO",
         "pip install onnxruntime-ep-openvino beside onnxruntime 1.23 or later",
@@ -143,11 +145,13 @@ def add_provider(options: Any, name: str, threads: int) -> dict[str, Any]:  # no
     if name == "xnnpack":  # it has threads of its own
         options.intra_op_num_threads = 1
     if name in ("cuda", "tensorrt") and hasattr(onnxruntime, "preload_dlls"):
-        onnxruntime.preload_dlls()
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does not find
+            onnxruntime.preload_dlls()
     if provider.full_name in _built_in():
         if name == "openvino":
             own["device_type"] = "CPU"
-        return {"providers": [(provider.full_name, own), f"CPU{_SUFFIX}"]}
+        others = [f"CUDA{_SUFFIX}"] if name == "tensorrt" else []  # for what it does not take
+        return {"providers": [(provider.full_name, own), *others, f"CPU{_SUFFIX}"]}
     check_installed(name)
     devices = _plugin_devices(provider) or []
     options.add_provider_for_devices(devices[:1], own)
