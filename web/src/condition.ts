@@ -50,10 +50,10 @@ export function jpegQuality(file: Uint8Array): number | null {
 }
 
 /** Immerkær's estimate, on the smoothest tenth of the blocks without black or white. */
-export function noiseLevel({ width, height, rgb }: Picture): number {
+export function noiseLevel({ width, height, rgba }: Picture): number {
   const luma = new Int32Array(width * height);
   for (let i = 0; i < luma.length; i++) {
-    const sum = 299 * rgb[3 * i]! + 587 * rgb[3 * i + 1]! + 114 * rgb[3 * i + 2]!;
+    const sum = 299 * rgba[4 * i]! + 587 * rgba[4 * i + 1]! + 114 * rgba[4 * i + 2]!;
     luma[i] = Math.floor((sum + 500) / 1000);
   }
   const sums: number[] = [];

@@ -16,34 +16,45 @@ export const CHANNELS = { rgb: 3, rgba: 4 };
 
 const ARRAYS = { float32: Float32Array, uint8: Uint8Array, int8: Int8Array };
 
-export function toElements({ width, height, rgb }: Picture, form: Form): Elements {
+/** The file takes and returns images as they are. */
+function isPlain({ pixels, layout, channels_last }: Form): boolean {
+  return pixels === "uint8" && layout === "rgba" && channels_last;
+}
+
+/** `picture` itself where the file takes it as it is. */
+export function toElements({ width, height, rgba }: Picture, form: Form): Elements {
+  if (isPlain(form)) return rgba;
   const channels = CHANNELS[form.layout];
-  const elements = new ARRAYS[form.pixels]((rgb.length / 3) * channels);
+  const elements = new ARRAYS[form.pixels](width * height * channels);
   const [red, green, blue] = [0, 1, 2].map((channel) => elementOf(form, channel)) as Channels;
   const plane = form.channels_last ? 1 : width * height;
   const step = form.channels_last ? channels : 1;
-  for (let from = 0, to = 0; from < rgb.length; from += 3, to += step) {
-    elements[to] = red[rgb[from]!]!;
-    elements[to + plane] = green[rgb[from + 1]!]!;
-    elements[to + 2 * plane] = blue[rgb[from + 2]!]!;
+  for (let from = 0, to = 0; from < rgba.length; from += 4, to += step) {
+    elements[to] = red[rgba[from]!]!;
+    elements[to + plane] = green[rgba[from + 1]!]!;
+    elements[to + 2 * plane] = blue[rgba[from + 2]!]!;
     if (channels === 4) elements[to + 3 * plane] = blue[255]!; // opaque
   }
   return elements;
 }
 
 /**
- * Floats are clipped to black and white and rounded half to even. Alpha is left out; `opaqueOnly`
- * makes what it lets through black. Throws for what is no number.
+ * Floats are clipped to black and white and rounded half to even. The image is opaque; `opaqueOnly`
+ * makes black where the file returned another alpha. Throws for what is no number.
  */
 export function fromElements(
   elements: ArrayLike<number>,
   width: number,
   height: number,
-  { pixels, layout, channels_last, output }: Form,
+  form: Form,
   opaqueOnly = false,
 ): Picture {
+  const { pixels, layout, channels_last, output } = form;
+  if (isPlain(form) && elements instanceof Uint8Array && !opaqueOnly) {
+    return { width, height, rgba: elements };
+  }
   // Storing into it rounds half to even and clips.
-  const rgb = new Uint8ClampedArray(width * height * 3);
+  const rgba = new Uint8ClampedArray(width * height * 4);
   const plane = channels_last ? 1 : width * height;
   const step = channels_last ? CHANNELS[layout] : 1;
   const [black, extent] = [output.black.map(Math.fround), steps(output)] as [Triple, Triple];
@@ -54,20 +65,21 @@ export function fromElements(
       Math.fround(Math.fround(Math.fround(value - black[channel]) / extent[channel]) * 255),
   }[pixels];
   let sum = 0;
-  for (let from = 0, to = 0; to < rgb.length; from += step, to += 3) {
+  for (let from = 0, to = 0; to < rgba.length; from += step, to += 4) {
     const [r, g, b] = [elements[from]!, elements[from + plane]!, elements[from + 2 * plane]!];
     sum += r + g + b;
-    rgb[to] = level(r, 0);
-    rgb[to + 1] = level(g, 1);
-    rgb[to + 2] = level(b, 2);
+    rgba[to] = level(r, 0);
+    rgba[to + 1] = level(g, 1);
+    rgba[to + 2] = level(b, 2);
+    rgba[to + 3] = 255;
     if (opaqueOnly && layout === "rgba" && Math.round(level(elements[from + 3 * plane]!, 2)) < 255) {
-      rgb.fill(0, to, to + 3);
+      rgba.fill(0, to, to + 3);
     }
   }
   if (Number.isNaN(sum)) {
     throw new Error("the file computed NaN: it is damaged or was exported wrongly");
   }
-  return { width, height, rgb: new Uint8Array(rgb.buffer) };
+  return { width, height, rgba: new Uint8Array(rgba.buffer) };
 }
 
 /** The element of each of the 256 pixels in a channel. */

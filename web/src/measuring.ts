@@ -114,9 +114,9 @@ function mean(values: readonly number[]): number {
 function noise(width: number, height: number): Picture {
   const picture = blank(width, height);
   let state = 1;
-  for (let i = 0; i < picture.rgb.length; i++) {
+  for (let i = 0; i < picture.rgba.length; i++) {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0; // Numerical Recipes' generator
-    picture.rgb[i] = state >>> 24;
+    picture.rgba[i] = state >>> 24;
   }
   return picture;
 }

@@ -36,11 +36,13 @@ export class Model {
   /** `picture`, `scale` times as large. */
   async upscale(picture: Picture, progress?: Progress): Promise<Picture> {
     const { scale } = this.file;
-    const result = blank(picture.width * scale, picture.height * scale);
+    let result: Picture | undefined;
     for await (const band of this.bands(picture, progress)) {
-      result.rgb.set(band.rgb, band.top * result.width * 3);
+      if (band.height === picture.height * scale) return band;
+      result ??= blank(picture.width * scale, picture.height * scale);
+      result.rgba.set(band.rgba, band.top * result.width * 4);
     }
-    return result;
+    return result!;
   }
 
   /** The upscaled image by whole rows of tiles, from the top: no more is ever held. */
@@ -50,11 +52,16 @@ export class Model {
     let band: Picture | undefined;
     for (const [index, { rows, columns }] of tiles.entries()) {
       const height = (rows.last - rows.first) * scale;
-      band ??= blank(picture.width * scale, height);
       const large = await this.run(cut(picture, rows, columns));
       const [x, y] = [columns.first - columns.start, rows.first - rows.start];
       const width = (columns.last - columns.first) * scale;
-      copy(large, x * scale, y * scale, band, columns.first * scale, 0, width, height);
+      if (width === large.width && width === picture.width * scale) {
+        const row = width * 4;
+        band = { width, height, rgba: large.rgba.subarray(y * scale * row, (y * scale + height) * row) };
+      } else {
+        band ??= blank(picture.width * scale, height);
+        copy(large, x * scale, y * scale, band, columns.first * scale, 0, width, height);
+      }
       progress?.(index + 1, tiles.length);
       if (columns.last === picture.width) {
         yield { ...band, top: rows.first * scale };

@@ -29,9 +29,9 @@ export class PngWriter {
     this.parts.push(chunk("IHDR", new Uint8Array(header.buffer)));
   }
 
-  /** Appends rows of RGB. */
-  async write(rgb: Uint8Array): Promise<void> {
-    await this.input.write(this.filtered(rgb));
+  /** Appends rows of RGBA; alpha is left out. */
+  async write(rgba: Uint8Array): Promise<void> {
+    await this.input.write(this.filtered(rgba));
   }
 
   async close(): Promise<Blob> {
@@ -47,14 +47,18 @@ export class PngWriter {
   }
 
   /** Each row less Paeth's prediction from its left, upper and upper left neighbours. */
-  private filtered(rgb: Uint8Array): Uint8Array<ArrayBuffer> {
+  private filtered(rgba: Uint8Array): Uint8Array<ArrayBuffer> {
     const length = this.width * CHANNELS;
-    const rows = rgb.length / length;
+    const rows = rgba.length / (this.width * 4);
     const result = new Uint8Array(rows * (length + 1));
     let row = new Uint8Array(length + CHANNELS);
     let above = this.above;
-    for (let y = 0, to = 0; y < rows; y++) {
-      row.set(rgb.subarray(y * length, (y + 1) * length), CHANNELS);
+    for (let y = 0, from = 0, to = 0; y < rows; y++) {
+      for (let x = CHANNELS; x < row.length; x += CHANNELS, from += 4) {
+        row[x] = rgba[from]!;
+        row[x + 1] = rgba[from + 1]!;
+        row[x + 2] = rgba[from + 2]!;
+      }
       result[to++] = PAETH;
       for (let x = CHANNELS; x < row.length; x++) {
         const left = row[x - CHANNELS]!;

@@ -28,6 +28,7 @@ export interface Probe {
 /** The test image: cells that are flat, ramps, edges, stripes or grain. */
 export function probePicture(height: number, width: number): Picture {
   const picture = blank(width, height);
+  picture.rgba.fill(255);
   for (let top = 0; top < height; top += CELL) {
     for (let left = 0; left < width; left += CELL) drawCell(picture, top, left);
   }
@@ -63,7 +64,7 @@ export function verdict(found: Fidelity | null): string {
 }
 
 function drawCell(picture: Picture, top: number, left: number): void {
-  const { width, height, rgb } = picture;
+  const { width, height, rgba } = picture;
   const cell = hash(((top / CELL) * 1021 + left / CELL + 1) >>> 0);
   const other = hash(cell);
   const kind = bits(cell, 29, 3);
@@ -76,8 +77,8 @@ function drawCell(picture: Picture, top: number, left: number): void {
     const second = blackAndWhite ? 255 : level(secondGrey + tint + bits(other, from, 5) - 16);
     for (let i = 0; i < CELL && top + i < height; i++) {
       for (let j = 0; j < CELL && left + j < width; j++) {
-        const at = ((top + i) * width + left + j) * 3 + channel;
-        rgb[at] = pattern(kind, i, j, first, second) ?? level(first + grain(cell, i, j, channel));
+        const at = ((top + i) * width + left + j) * 4 + channel;
+        rgba[at] = pattern(kind, i, j, first, second) ?? level(first + grain(cell, i, j, channel));
       }
     }
   }
@@ -103,7 +104,7 @@ function grain(cell: number, i: number, j: number, channel: number): number {
 }
 
 /** The levels of PLACES samples; colours in turn, the first BORDER on the four sides in turn. */
-function atPlaces({ width, height, rgb }: Picture): number[] {
+function atPlaces({ width, height, rgba }: Picture): number[] {
   return Array.from({ length: PLACES }, (_, number) => {
     const first = hash(number + 1);
     let [y, x] = [first % height, hash(first) % width];
@@ -112,12 +113,12 @@ function atPlaces({ width, height, rgb }: Picture): number[] {
       if (side < 2) y = side === 0 ? 0 : height - 1;
       else x = side === 2 ? 0 : width - 1;
     }
-    return rgb[(y * width + x) * 3 + (number % 3)]!;
+    return rgba[(y * width + x) * 4 + (number % 3)]!;
   });
 }
 
 /** The sum and number of samples in each cell of the grid, by row, column, colour. */
-function gridSums({ width, height, rgb }: Picture): { sum: number; count: number }[] {
+function gridSums({ width, height, rgba }: Picture): { sum: number; count: number }[] {
   const edge = (k: number, side: number) => Math.floor((k * side) / GRID);
   return Array.from({ length: GRID * GRID * 3 }, (_, index) => {
     const [row, column] = [Math.floor(index / (3 * GRID)), Math.floor(index / 3) % GRID];
@@ -125,8 +126,8 @@ function gridSums({ width, height, rgb }: Picture): { sum: number; count: number
     const [left, right] = [edge(column, width), edge(column + 1, width)];
     let sum = 0;
     for (let y = top; y < bottom; y++) {
-      const end = (y * width + right) * 3;
-      for (let at = (y * width + left) * 3 + (index % 3); at < end; at += 3) sum += rgb[at]!;
+      const end = (y * width + right) * 4;
+      for (let at = (y * width + left) * 4 + (index % 3); at < end; at += 4) sum += rgba[at]!;
     }
     return { sum, count: (bottom - top) * (right - left) };
   });

@@ -30,12 +30,12 @@ export function score(upscaled: Picture, hr: Picture, scale: number, grayscale: 
 }
 
 /** Y in whole levels; of a gray image its own levels. */
-function luma({ width, height, rgb }: Picture, grayscale: boolean): Plane {
+function luma({ width, height, rgba }: Picture, grayscale: boolean): Plane {
   const [r, g, b] = Y_WEIGHTS.map((weight) => weight / 255) as [number, number, number];
   const range = Y_WEIGHTS[0] + Y_WEIGHTS[1] + Y_WEIGHTS[2];
   const levels = new Uint8ClampedArray(width * height); // storing into it rounds half to even
   for (let i = 0; i < levels.length; i++) {
-    const y = r * rgb[3 * i]! + g * rgb[3 * i + 1]! + b * rgb[3 * i + 2]!;
+    const y = r * rgba[4 * i]! + g * rgba[4 * i + 1]! + b * rgba[4 * i + 2]!;
     levels[i] = grayscale ? (y * 255) / range : y + Y_OFFSET;
   }
   return { width, height, values: Float64Array.from(levels) };

@@ -59,7 +59,7 @@ async function upscale(model: Model, blob: Blob) {
   const progress = (done: number, of: number) => {
     answer({ kind: "progress", what: `tile ${done} of ${of}`, share: done / of });
   };
-  for await (const band of model.bands(picture, progress)) await png.write(band.rgb);
+  for await (const band of model.bands(picture, progress)) await png.write(band.rgba);
   return { png: await png.close(), width, height, seconds: (performance.now() - start) / 1e3 };
 }
 
