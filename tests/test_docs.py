@@ -1,12 +1,18 @@
-"""The pages: every link leads somewhere, and docs/python.md runs as it stands there."""
+"""The pages: every link leads somewhere, and examples run as they stand there."""
 
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import debian
+import numpy as np
+import onnxruntime
 import pytest
 
 from ailsr.export import Exporter, open_source
+from ailsr.runtime import load
 from ailsr.runtime.imaging.image import write
 from ailsr.train import zoo
 
@@ -171,3 +177,61 @@ def test_the_examples_of_the_python_page(photographs, tmp_path, monkeypatch, cap
     assert namespace["card"]["steps"] == 20
     assert {path.suffix for path in Path("exported").iterdir()} == {".tflite", ".onnx"}
     assert "no_such_file.tflite" in capsys.readouterr().out
+
+
+@pytest.fixture(scope="module")
+def rgba_file(tmp_path_factory):
+    """A folder whose ``exported`` holds the file that the examples of in-your-app.md load."""
+    folder = tmp_path_factory.mktemp("in_your_app")
+    exporter = Exporter(open_source(zoo.path("sesr_m5_x2")), (80, 96), layout="rgba")
+    exporter.export("onnx", "int8", folder / "exported")
+    return folder
+
+
+def example(language: str) -> str:
+    """The code in ``language`` on the page about apps of others."""
+    fence = rf"^```{language}\n(.*?)^```$"
+    (code,) = re.findall(fence, read(DOCS / "in-your-app.md"), re.MULTILINE | re.DOTALL)
+    return str(code)
+
+
+def test_the_python_of_the_page_about_apps(rgba_file, photographs, monkeypatch):
+    monkeypatch.chdir(rgba_file)
+    namespace = {"__name__": "page"}
+    exec(compile(example("python"), str(DOCS / "in-your-app.md"), "exec"), namespace)
+    rgba = np.dstack([photographs["chelsea"][:100, :120], np.zeros((100, 120), np.uint8)])
+    large = namespace["upscale"](rgba)
+    expected = namespace["upscaler"].upscale(np.ascontiguousarray(rgba[..., :3]))
+    assert large.shape == (200, 240, 4)
+    assert np.array_equal(large[..., :3], expected)
+    assert (large[..., 3] == 255).all()
+
+
+def test_the_cpp_of_the_page_about_apps(rgba_file, photographs, tmp_path):
+    compiler = shutil.which("g++")
+    library = next(Path(onnxruntime.__file__).parent.glob("capi/libonnxruntime.so*"), None)
+    if compiler is None or library is None:
+        pytest.skip("C++ IS NOT TESTED: no g++ (apt-get install g++) or no library in the wheel")
+    try:
+        folder = ROOT / "build" / "onnxruntime-headers"
+        headers = debian.unpack(folder, "trixie", ["libonnxruntime-dev"], dependencies=False)
+    except debian.UnavailableError as error:
+        pytest.skip(f"C++ IS NOT TESTED: {error}")
+    (tmp_path / "libonnxruntime.so.1").symlink_to(library)  # by the name that it has installed
+    (tmp_path / "upscale.cpp").write_text(example("cpp"))
+    built = subprocess.run(
+        [compiler, "-std=c++17", "-Wall", "-Wextra", "-Werror", "upscale.cpp", "-o", "upscale",
+         "-isystem", headers / "usr/include/onnxruntime", library, f"-Wl,-rpath,{tmp_path}"],
+        cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+    assert built.returncode == 0, built.stderr
+    (file,) = (rgba_file / "exported").iterdir()
+    rgb = np.ascontiguousarray(photographs["chelsea"][:80, :96])
+    small = np.dstack([rgb, np.zeros((80, 96), np.uint8)]).tobytes()
+    done = subprocess.run(
+        [tmp_path / "upscale", file, "96", "80"], input=small, capture_output=True
+    )
+    assert done.returncode == 0, done.stderr
+    large = np.frombuffer(done.stdout, np.uint8).reshape(160, 192, 4)
+    assert np.array_equal(large[..., :3], load(file).upscale(rgb))
+    assert (large[..., 3] == 255).all()
