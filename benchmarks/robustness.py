@@ -6,7 +6,8 @@
 Every network, bicubic and Lanczos upscale the same images, made by each degradation as
 ``ailsr-bench`` makes them. A row gives the mean PSNR and SSIMULACRA2, the difference of PSNR to the
 clean network with its 95 % interval over the images (paired, Student's t), and the share of images
-on which it is better than the clean network and than bicubic, by each metric.
+on which it is better than the clean network and than bicubic, by each metric. ``--mix`` draws what
+lies between two networks of one descent: clean images against others.
 """
 
 from __future__ import annotations
@@ -46,9 +47,11 @@ from ailsr.runtime.imaging.protocol import (
 )
 from ailsr.runtime.imaging.resize import enlarge
 from ailsr.train import checkpoint, zoo
+from ailsr.train.networks import Network
 from ailsr.train.scoring import score
 
 JUDGED: tuple[MetricName, ...] = ("psnr", "ssimulacra2")
+SHARES = (0.25, 0.5, 0.75)
 Judge = Callable[[Sequence[Pair]], Quality]
 
 
@@ -65,6 +68,18 @@ class Robustness:
         list[str] | None,
         Option(metavar=DEGRADATION_METAVAR, help="Repeatable. Default: bicubic, photo and web."),
     ] = None
+    mix: Annotated[
+        str | None,
+        Option(
+            metavar="FILE|zoo:NAME",
+            help="A network that went on from NETWORK, such as on clean images: means of the "
+            "weights of both are judged, too.",
+        ),
+    ] = None
+    share: Annotated[
+        list[float] | None,
+        Option(min=0, max=1, help="Weight of --mix. Repeatable. Default: 0.25, 0.5, 0.75."),
+    ] = None
     json: Annotated[bool, Option("--json", help="Print the figures as JSON.")] = False
 
 
@@ -74,6 +89,10 @@ def main(config: Robustness) -> None:
         name: checkpoint.load(zoo.resolve(name)).network
         for name in (config.against, *config.network)
     }
+    if config.mix is not None:
+        clean = checkpoint.load(zoo.resolve(config.mix)).network
+        for name, share in product(config.network, config.share or SHARES):
+            networks[f"{name}, {share:.0%} {config.mix}"] = mean(networks[name], clean, share)
     scales = {network.scale for network in networks.values()}
     if len(scales) > 1:
         raise UsageError("networks of several scales: name those of one")
@@ -102,6 +121,20 @@ def main(config: Robustness) -> None:
         typer.echo(json.dumps(means))
     else:
         stdout.print(_table(found, scale, config.against))
+
+
+def mean(network: Network, other: Network, share: float) -> Network:
+    """The mean of two fused networks: 1 - ``share`` of the weights of the first, ``share`` of the other.
+
+    Between a network and one that was trained on from it, quality moves without a jump (Wang et
+    al., Deep Network Interpolation, CVPR 2019). Raises UsageError for networks of other shapes.
+    """
+    result, theirs = network.fuse(), other.fuse().state_dict()
+    ours = result.state_dict()
+    if {n: w.shape for n, w in ours.items()} != {n: w.shape for n, w in theirs.items()}:
+        raise UsageError("--mix is of another shape: name a network that went on from NETWORK")
+    result.load_state_dict({n: w + share * (theirs[n] - w) for n, w in ours.items()})
+    return result
 
 
 def _table(found: dict[tuple[str, str], dict[str, Quality]], scale: int, clean: str) -> Table:

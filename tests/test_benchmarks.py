@@ -55,6 +55,22 @@ def test_robustness_is_judged_on_the_same_images(photos):
     assert all(on_photo["scores"][name]["psnr"] < value for name, value in psnr.items())
 
 
+def test_networks_of_one_descent_are_mixed(photos):
+    (found,) = run(
+        "robustness.py", "zoo:sesr_m5_photo_x2", "--against", "zoo:sesr_m5_photo_x2",
+        "--mix", "zoo:sesr_m5_web_x2", "--share", 0, "--share", 0.5, "--share", 1,
+        "--test", "photos", "--degradation", "web", cwd=photos,
+    )  # fmt: skip
+    psnr = {name: scores["psnr"] for name, scores in found["scores"].items()}
+    photo = "zoo:sesr_m5_photo_x2"
+    none, half, all_of_it = (
+        psnr[f"{photo}, {s} zoo:sesr_m5_web_x2"] for s in ("0%", "50%", "100%")
+    )
+    assert psnr[photo] == pytest.approx(none, abs=0.01)
+    assert all_of_it > none
+    assert half > min(none, all_of_it)
+
+
 def test_training_schemes_are_judged_alike_and_not_trained_twice(photos):
     command = [
         "--network", "sesr_m3", "--train", "photos", "--test", "photos", "--steps", 10,
