@@ -124,7 +124,7 @@ def main(config: Robustness) -> None:
 
 
 def mean(network: Network, other: Network, share: float) -> Network:
-    """The mean of two fused networks: 1 - ``share`` of the weights of the first, ``share`` of the other.
+    """The mean of two fused networks, ``other`` with the weight ``share``.
 
     Between a network and one that was trained on from it, quality moves without a jump (Wang et
     al., Deep Network Interpolation, CVPR 2019). Raises UsageError for networks of other shapes.
