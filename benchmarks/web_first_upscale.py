@@ -50,9 +50,6 @@ class FirstUpscale:
 
 def main(config: FirstUpscale) -> None:
     """Print seconds and bytes."""
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        raise EngineError("this benchmark drives Chromium, and there is none: install chromium")
     buffer = io.BytesIO()
     photograph = skimage.data.rocket()  # type: ignore[no-untyped-call]
     Image.fromarray(photograph).resize(SIZE).save(buffer, "png")
@@ -60,7 +57,7 @@ def main(config: FirstUpscale) -> None:
     with (
         serving(config.file, reports) as address,
         sync_playwright() as playwright,
-        playwright.chromium.launch(executable_path=chromium, args=FLAGS) as browser,
+        playwright.chromium.launch(executable_path=chromium(), args=FLAGS) as browser,
     ):
         runs = [first_upscale(browser, address, buffer.getvalue()) for _ in range(config.times)]
         measure(browser, address)
@@ -90,6 +87,14 @@ def main(config: FirstUpscale) -> None:
         table.add_row(f"{name.replace('_', ' ')}, ms", " / ".join(quantiles) + " (p50 / p90 / p99)")
     stdout.print(table)
     stdout.print(f"{version}, {figures['engine']}")
+
+
+def chromium() -> str:
+    """The browser's command. Raises EngineError when there is none."""
+    found = shutil.which("chromium") or shutil.which("google-chrome")
+    if found is None:
+        raise EngineError("this benchmark drives Chromium, and there is none: install chromium")
+    return found
 
 
 def first_upscale(browser: Browser, address: str, picture: bytes) -> dict[str, Any]:

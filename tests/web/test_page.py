@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import asdict
@@ -15,11 +16,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ailsr.export.exporter import Exporter
+from ailsr.export.reading.source import open_source
 from ailsr.runtime import load
 from ailsr.runtime.commands.web import announce
 from ailsr.runtime.imaging import image, protocol
 from ailsr.runtime.imaging.resize import shrink
 from ailsr.runtime.probe import Probe
+from ailsr.train import zoo
 
 WAIT = 90_000  # milliseconds; CI may be slow
 COMPARE = "from ailsr.runtime.commands.bench import cli; cli()"
@@ -352,3 +356,25 @@ def test_the_first_upscale_is_measured_and_little_is_sent(chromium, models):
     assert figures["median_seconds"] == figures["seconds"][0] > 0
     assert figures["network_bytes"] < 100e3
     assert figures["sent_bytes"] < figures["unpacked_bytes"] < 15e6
+
+
+def test_the_share_outside_inference_is_measured(chromium, models, tmp_path):
+    if shutil.which("javac") is None:
+        pytest.skip("THE CORE'S SHARE IS NOT MEASURED: apt-get install openjdk-17-jdk-headless")
+    exporter = Exporter(open_source(zoo.path("sesr_m3_x2")), (96, 128), layout="rgba")
+    tflite = exporter.export("tflite", "float32", tmp_path).file
+    script = Path(__file__).parents[2] / "benchmarks" / "outside_inference.py"
+    files = [tflite, models.float32]
+    command = [sys.executable, script, *files, "--runs", "5", "--seconds", "0.5", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    places = [(Path(f["file"]).suffix, f["place"].partition(",")[0]) for f in figures]
+    assert places == [
+        (".tflite", "Python"), (".onnx", "Python"), (".tflite", "core"), (".onnx", "page"),
+    ]  # fmt: skip
+    for figure in figures:
+        whole = figure["inference_ms"] + figure["outside_ms"]
+        assert figure["share"] == pytest.approx(figure["outside_ms"] / whole)
+    assert figures[2]["outside_ms"] > 0
+    assert figures[2]["inference_ms"] == figures[0]["inference_ms"]

@@ -70,6 +70,10 @@ final class Bench {
     return report;
   }
 
+  private static ByteBuffer buffer(int bytes) {
+    return PixelType.UINT8.buffer(bytes);
+  }
+
   private void measure(Request.File file, Map<String, Object> entry, final Steps steps) {
     steps.report("load", 0);
     byte[] content = folder.content(file.name, file.sha256);
@@ -82,6 +86,12 @@ final class Bench {
       final Picture noise = noise(size);
       final ByteBuffer prepared = upscaler.prepared(noise);
       final byte[] held = model.layout == Layout.RGB ? null : model.layout.levels(noise);
+      final ByteBuffer bitmap = model.layout == Layout.RGBA ? buffer(held.length) : null;
+      final ByteBuffer upscaled =
+          bitmap == null ? null : buffer(upscaler.scale * upscaler.scale * held.length);
+      if (bitmap != null) {
+        bitmap.put(held).rewind();
+      }
       Runnable inference = new Runnable() {
         @Override
         public void run() {
@@ -93,6 +103,8 @@ final class Bench {
         public void run() {
           if (held == null) {
             upscaler.upscale(noise);
+          } else if (bitmap != null) {
+            upscaler.upscale(bitmap, size, upscaled, Progress.NONE);
           } else {
             upscaler.upscale(held);
           }
