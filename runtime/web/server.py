@@ -31,6 +31,7 @@ _HEADERS = {
     # WebAssembly is compiled; no script is, and none comes from elsewhere.
     "Content-Security-Policy": "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; "
     "worker-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self' blob:; "
+    "media-src blob:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     # Both are what browsers ask for before they allow threads (SharedArrayBuffer).
     "Cross-Origin-Opener-Policy": "same-origin",

@@ -193,5 +193,6 @@ def test_page_and_runtime_are_small(node):
     page = Path(__file__).parents[2] / "runtime" / "web" / "page"
     sizes = {path.name: path.stat().st_size for path in page.rglob("*.gz")}
     assert sum(sizes.values()) < 15e6  # both runtimes, as carried and sent
+    assert sizes.pop("video.js.gz") < 120e3  # sent where a video is chosen
     own = [size for name, size in sizes.items() if not name.startswith("ort")]
     assert sum(own) < 20e3

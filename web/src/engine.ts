@@ -11,6 +11,7 @@ export type Task =
   | { kind: "open"; file: ModelFile; backend: Backend; threads: number }
   | { kind: "inspect"; picture: Blob }
   | { kind: "upscale"; picture: Blob }
+  | { kind: "video"; file: Blob }
   | { kind: "measure"; plan: Plan };
 
 export type Answer =
@@ -23,6 +24,18 @@ export interface Upscaled {
   width: number;
   height: number;
   /** From the file of the image to that of the upscaled one. */
+  seconds: number;
+}
+
+/** An upscaled video. */
+export interface Video {
+  blob: Blob;
+  /** Of its name: `.webm` or `.mp4`. */
+  ending: string;
+  width: number;
+  height: number;
+  frames: number;
+  sound: "copied" | "left out" | "none";
   seconds: number;
 }
 
@@ -60,6 +73,10 @@ export class Engine {
 
   upscale(picture: Blob, report: Report): Promise<Upscaled> {
     return this.inTurn(() => this.run({ kind: "upscale", picture }, report));
+  }
+
+  video(file: Blob, report: Report): Promise<Video> {
+    return this.inTurn(() => this.run({ kind: "video", file }, report));
   }
 
   measure(plan: Plan, report: Report): Promise<Measurement> {

@@ -3,7 +3,7 @@
 import "./style.css";
 import { Comparer } from "./comparer";
 import { inWords, isDegraded, type Condition } from "./condition";
-import { Engine, Stopped, type Opened, type Upscaled } from "./engine";
+import { Engine, Stopped, type Opened, type Upscaled, type Video } from "./engine";
 import { showFigures } from "./figures";
 import { isWrong, verdict } from "./probe";
 import { send } from "./report";
@@ -26,6 +26,7 @@ const backend = element<HTMLSelectElement>("backend");
 const threads = element<HTMLSelectElement>("threads");
 const before = element<HTMLImageElement>("before");
 const after = element<HTMLImageElement>("after");
+const clip = element<HTMLVideoElement>("clip");
 const save = element<HTMLAnchorElement>("save");
 const measureButton = element<HTMLButtonElement>("measure");
 
@@ -99,6 +100,7 @@ class Page {
   private discard(): void {
     const working = !element("working").hidden;
     this.picture = undefined;
+    clip.pause();
     element("shown").hidden = true;
     element("empty").hidden = false;
     element<HTMLInputElement>("choose").focus();
@@ -111,20 +113,39 @@ class Page {
     showError();
     await this.showWorking(picture);
     try {
+      if (isVideo(picture)) return await this.upscaleVideo(picture);
       this.condition = file.value === BY_PICTURE ? await this.engine.inspect(picture) : undefined;
       if (this.picture !== picture) return;
       if (this.chosen !== this.engine.file) this.restart();
       const { engine } = this;
-      const upscaled = await engine.upscale(picture, (what, share) => {
-        element("what").textContent = what;
-        element<HTMLProgressElement>("progress").value = share;
-      });
+      const upscaled = await engine.upscale(picture, showProgress);
       await this.showUpscaled(picture, upscaled, (await engine.opened).fidelity);
     } catch (error) {
       if (error instanceof Stopped) return;
       this.discard();
       showError((error as Error).message);
     }
+  }
+
+  private async upscaleVideo(file: File): Promise<void> {
+    this.condition = undefined;
+    if (this.chosen !== this.engine.file) this.restart();
+    const video = await this.engine.video(file, showProgress);
+    await this.showVideo(file, video, (await this.engine.opened).fidelity);
+  }
+
+  private async showVideo(file: File, video: Video, fidelity: Fidelity | null): Promise<void> {
+    const { blob, ending, width, height, frames, sound, seconds } = video;
+    if (clip.src) URL.revokeObjectURL(clip.src);
+    save.href = clip.src = URL.createObjectURL(blob);
+    save.download = nameOf(file, this.engine.file, ending);
+    save.textContent = "Save video";
+    save.hidden = clip.hidden = false;
+    element("stage").hidden = element("working").hidden = true;
+    element("outcome").textContent =
+      `${width} × ${height}, ${frames} frames in ${seconds.toPrecision(3)} s` +
+      (isWrong(fidelity) ? `, ${verdict(fidelity)}` : "") +
+      (sound === "left out" ? "; without its sound, whose codec this browser cannot put there" : "");
   }
 
   private async showWorking(picture: File): Promise<void> {
@@ -135,9 +156,16 @@ class Page {
     element("what").textContent = "reading";
     element("outcome").textContent = "";
     element<HTMLProgressElement>("progress").value = 0;
-    save.hidden = after.hidden = true;
-    await show(before, picture);
+    save.hidden = after.hidden = clip.hidden = true;
+    element("stage").hidden = false;
+    before.hidden = isVideo(picture);
     const stage = element("stage");
+    if (isVideo(picture)) {
+      stage.style.setProperty("--width", "16");
+      stage.style.setProperty("--height", "9");
+      return;
+    }
+    await show(before, picture);
     stage.style.setProperty("--width", String(before.naturalWidth));
     stage.style.setProperty("--height", String(before.naturalHeight));
     this.comparer.reset(before.naturalWidth * this.chosen.scale);
@@ -150,7 +178,8 @@ class Page {
   ): Promise<void> {
     const { png, width, height, seconds } = upscaled;
     save.href = await show(after, png);
-    save.download = `${picture.name.replace(/\.[^.]*$/, "")}_x${this.engine.file.scale}.png`;
+    save.download = nameOf(picture, this.engine.file, ".png");
+    save.textContent = "Save PNG";
     save.hidden = after.hidden = false;
     element("working").hidden = true;
     element("stage").classList.add("done");
@@ -199,6 +228,19 @@ const MEASURING: Record<string, string> = {
 
 function described(backend: Backend, threads: number): string {
   return backend === "webgpu" ? "GPU" : `CPU, ${threads} thread${threads > 1 ? "s" : ""}`;
+}
+
+function isVideo(file: File): boolean {
+  return file.type.startsWith("video/");
+}
+
+function nameOf(original: File, { scale }: ModelFile, ending: string): string {
+  return `${original.name.replace(/\.[^.]*$/, "")}_x${scale}${ending}`;
+}
+
+function showProgress(what: string, share: number): void {
+  element("what").textContent = what;
+  element<HTMLProgressElement>("progress").value = share;
 }
 
 /** Shows the image in `blob`; its address, valid until the next one is shown. */

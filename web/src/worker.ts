@@ -26,6 +26,10 @@ self.onmessage = async ({ data: task }: MessageEvent<Task>) => {
       answer({ kind: "done", result: await inspect(task.picture) });
     } else if (task.kind === "upscale") {
       answer({ kind: "done", result: await upscale(model, task.picture) });
+    } else if (task.kind === "video") {
+      const { upscaleVideo } = await import("./video");
+      const report = (what: string, share: number) => answer({ kind: "progress", what, share });
+      answer({ kind: "done", result: await upscaleVideo(model, task.file, report) });
     } else {
       const report = (what: string, share: number) => answer({ kind: "progress", what, share });
       const result = await measure(loaded, task.plan, report);
