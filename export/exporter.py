@@ -45,6 +45,10 @@ from ailsr.runtime.upscaling.tiles import Size
 from ailsr.runtime.upscaling.upscaler import UNKNOWN_RADIUS
 from ailsr.runtime.version import VERSION
 
+HOPELESS = 3
+"""Times the PSNR that may be lost: by a method that loses more on parts of the calibration images
+no file is written, to be verified."""
+
 
 class Exporter:
     """Writes and verifies files of one network at one input size."""
@@ -132,7 +136,7 @@ class Exporter:
             self.calibration_images,
             self._progress,
             small=None if self.source.input_size else small_graph(graph, self._graph_for_int8),
-            max_drop=MAX_PSNR_DROP["int8"] if self.max_drop is None else self.max_drop,
+            max_drop=self._allowed("int8"),
             fall_back=self._fall_back,
             qat_steps=self._qat_steps,
             layout=self._computed,
@@ -234,9 +238,12 @@ class Exporter:
         """
         possible, drops = TARGETS[target].precisions, dict[Int8Method, str]()
         for method in sorted(self.int8.order(precision), key=lambda m: m not in self._sufficient):
-            if precision_of(method) not in possible:
+            if precision_of(method) not in possible or (method == "search" and self.int8.is_far):
                 continue
             try:
+                expected = self.int8.expected_drop(method)
+                if expected > HOPELESS * max(self._allowed(precision), MAX_PSNR_DROP[precision]):
+                    raise PsnrDropError("it is not worth a file", expected)
                 file = self.export_by(method, target, folder, pixels)
             except PsnrDropError as error:
                 drops[method] = f"{error.psnr_drop:.3f}"
@@ -250,11 +257,14 @@ class Exporter:
         losses = ", ".join(f"{drop} by {method}" for method, drop in drops.items())
         if "int8x16" not in possible:
             losses += f" ({TARGETS[target].title} has no int8x16)"
-        allowed = MAX_PSNR_DROP[precision] if self.max_drop is None else self.max_drop
         raise ParityError(
             f"the {precision} file loses too much PSNR on {self.images.name}, in dB {losses}; "
-            f"allowed is {allowed:g}: no file was written; {ADVICE[precision]}"
+            f"allowed is {self._allowed(precision):g}: no file was written; {ADVICE[precision]}"
         )
+
+    def _allowed(self, precision: Precision) -> float:
+        """dB of PSNR that a file may lose."""
+        return MAX_PSNR_DROP[precision] if self.max_drop is None else self.max_drop
 
     def export_by(
         self, method: Int8Method, target: TargetName, folder: Path, pixels: PixelType = "uint8"

@@ -201,6 +201,47 @@ def with_separate_gates(graph: Graph) -> Graph:
     return replace(graph, nodes=tuple(nodes))
 
 
+def with_separate_convolutions(graph: Graph) -> tuple[Graph, frozenset[str]]:
+    """An equal graph in which every convolution reads and writes tensors of its own, and the
+    outputs of the nodes between these, which are to compute in float32.
+
+    Between a convolution and what is no convolution comes a depthwise one, in float32 too, which
+    multiplies channels by 1: ``equalized`` gives it other factors, so that each channel uses all
+    levels. Nodes that only move samples from one convolution to the next stay in int8.
+    """
+    moving = {n.output for n in graph.nodes if isinstance(n, SAME_SCALE) and len(n.inputs) == 1}
+    convs = {node.output for node in graph.nodes if isinstance(node, Conv)}
+    while True:
+        levels = convs | moving | {graph.input}
+        lost = {
+            node.output
+            for node in graph.nodes
+            if node.output in moving
+            and not levels.issuperset((*node.inputs, *_outputs_of_readers(graph, node.output)))
+        }
+        if not lost:
+            break
+        moving -= lost
+    nodes: list[Node] = []
+    factors: dict[str, str] = {}
+    for node in graph.nodes:
+        for tensor in node.inputs:
+            if (tensor in levels) != (node.output in levels) and tensor not in factors:
+                name = f"{tensor}_scaled"
+                identity = ChannelMap.in_place(graph.shapes[tensor][0]).conv(tensor, name)
+                weight = np.ones((len(identity.weight), 1, 1, 1), np.float32)
+                nodes.append(replace(identity, weight=weight, groups=len(weight)))
+                factors[tensor] = name
+        changed = {t: factors[t] for t in node.inputs if (t in levels) != (node.output in levels)}
+        nodes += renamed([node], changed)
+    real = {node.output for node in graph.nodes} - levels
+    return replace(graph, nodes=tuple(nodes)), frozenset(real | set(factors.values()))
+
+
+def _outputs_of_readers(graph: Graph, tensor: str) -> list[str]:
+    return [node.output for node in graph.consumers(tensor)]
+
+
 def forms(graph: Graph) -> list[Graph]:
     """Graphs for int8 that are equal to ``graph``, each finer, and slower, than the one before."""
     apart = with_separate_gates(graph)

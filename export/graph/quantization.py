@@ -170,13 +170,13 @@ def quantization_of(graph: Graph, ranges: Mapping[str, Range], bits: Bits = 8) -
         if group[node.output] in params:
             continue
         makers = [m for m in members[group[node.output]] if not isinstance(m, SAME_SCALE)]
-        copied = {params[group[maker.input]] for maker in makers if copies_channels(maker)}
+        copied = {params.get(group[maker.input]) for maker in makers if copies_channels(maker)}
         fixed = {
             FIXED.get(m.function) if isinstance(m, Pointwise) and bits == 8 else None
             for m in makers
         }
-        if len(copied) == 1 and all(map(copies_channels, makers)):
-            params[group[node.output]] = copied.pop()
+        if len(copied) == 1 and all(map(copies_channels, makers)) and (of := copied.pop()):
+            params[group[node.output]] = of
         elif len(fixed) == 1 and (prescribed := fixed.pop()) is not None:
             params[group[node.output]] = prescribed
         else:

@@ -16,8 +16,19 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper
 
-from ailsr.export.graph.graph import Array, Graph
-from ailsr.export.graph.quantization import SAME_SCALE, Range
+from ailsr.export.graph.graph import (
+    Array,
+    Concat,
+    Conv,
+    Crop,
+    DepthToSpace,
+    Graph,
+    MaxPool,
+    MinMax,
+    Pad,
+    Resize,
+)
+from ailsr.export.graph.quantization import SAME_SCALE, Range, copies_channels
 from ailsr.export.graph.sizes import fixed_size
 from ailsr.export.targets.onnx.model import float_model
 from ailsr.runtime.engines.engine import available_cores
@@ -65,6 +76,41 @@ def channel_ranges(graph: Graph, images: Iterable[Levels]) -> ChannelRanges:
             "reduced by the scale; name a folder of larger ones with --calibration"
         )
     return dict(zip(tensors, zip(lowest, highest, strict=True), strict=True))
+
+
+def ranges_of_copies(graph: Graph, channels: ChannelRanges) -> ChannelRanges:
+    """``channels`` with those of the tensors of ``graph`` that copy, by a convolution, others whose
+    ranges are known or follow from known ones."""
+    known = dict(channels)
+    known[graph.input] = _pixels(graph)
+    for node in graph.nodes:
+        inputs = [known.get(tensor) for tensor in node.inputs]
+        sources = [pair for pair in inputs if pair is not None]
+        if node.output in known or len(sources) < len(inputs):
+            continue
+        match node:
+            case Conv() if copies_channels(node) and len(node.weight) == len(sources[0][0]):
+                known[node.output] = sources[0]
+            case Concat():
+                low, high = (np.concatenate(ends) for ends in zip(*sources, strict=True))
+                known[node.output] = low, high
+            case DepthToSpace(block=block):
+                low, high = (end.reshape(block**2, -1) for end in sources[0])
+                known[node.output] = low.min(axis=0), high.max(axis=0)
+            case MinMax():
+                low, high = (np.stack(ends) for ends in zip(*sources, strict=True))
+                known[node.output] = low.min(axis=0), high.max(axis=0)
+            case Pad() | Crop() | MaxPool() | Resize():
+                known[node.output] = sources[0]
+            case _:
+                pass
+    moved = {node.output for node in graph.nodes if isinstance(node, SAME_SCALE)}
+    return {tensor: known[tensor] for tensor in known.keys() - moved - {graph.input}}
+
+
+def _pixels(graph: Graph) -> tuple[Array, Array]:
+    low, high = (np.full(graph.input_shape[0], end, np.float32) for end in graph.ends)
+    return low, high
 
 
 def ranges(channels: Mapping[str, tuple[Array, Array]]) -> dict[str, Range]:

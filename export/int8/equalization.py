@@ -150,21 +150,25 @@ def _factors(
     channels: Mapping[str, tuple[Array, Array]],
 ) -> Array:
     """√(r_w / r_x) for each factor: r_x the reach of its channels, r_w that of the weights that
-    read them, relative to the largest weight of their output channel. The largest reach remains
-    what it is."""
+    read them, relative to the largest weight of their output channel. Channels that only
+    depthwise convolutions read all reach as far. The largest reach remains what it is."""
     reach, read = np.zeros((2, len(free)), np.float32)
+    alone = np.zeros(len(free), bool)
     for name, (low, high) in channels.items():
         np.maximum.at(reach, tensors[name], np.maximum(-low, high))
     for node in nodes:
-        # A depthwise convolution has a scale for each channel that it reads: it loses nothing.
-        if isinstance(node, Conv) and node.input in tensors and node.weight.shape[1] > 1:
+        if not isinstance(node, Conv) or node.input not in tensors:
+            continue
+        if node.weight.shape[1] > 1:
             np.maximum.at(read, tensors[node.input], _relative_reach(node))
-    known = (reach > 0) & (read > 0)
+        else:  # a depthwise one has a scale for each channel that it reads: it loses nothing
+            alone[tensors[node.input]] = True
+    known, alone = (reach > 0) & (read > 0), (reach > 0) & (read == 0) & alone
     factor = np.ones(len(reach))
-    if not known.any():
-        return factor.astype(np.float32)
-    factor[known] = np.sqrt(read[known] / reach[known])
-    factor[known] *= reach.max() / (reach * factor)[known].max()
+    if known.any():
+        factor[known] = np.sqrt(read[known] / reach[known])
+        factor[known] *= reach.max() / (reach * factor)[known].max()
+    factor[alone] = reach.max() / reach[alone]
     factor = np.clip(factor, 1 / LARGEST_FACTOR, LARGEST_FACTOR)
     return np.where(free, factor, 1).astype(np.float32)
 

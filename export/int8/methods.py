@@ -3,7 +3,8 @@
     correction     channels equalised, weights rounded so that errors cancel, biases corrected
     calibration    scales from the furthest reach of the float network's activations, no more
     search         correction of exact other forms of the network, with ranges that were searched
-    mixed precision  the same with the few nodes in float32 that int8 costs the most
+    mixed precision  the same with the few nodes in float32 that int8 costs the most, or with all
+                   that are no convolutions
     fine-tuning    training in int8 arithmetic, where the user asks for it; or
     int8x16        activations of 16 bits
 
@@ -12,6 +13,7 @@ All targets try them in the same order, each until its own file is good enough.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -21,12 +23,17 @@ import numpy as np
 from torch import Tensor
 
 from ailsr.export.graph.graph import Graph
-from ailsr.export.graph.passes import forms, macs, resized
-from ailsr.export.graph.quantization import Bits, Quantization, quantization_of
+from ailsr.export.graph.passes import forms, macs, resized, with_separate_convolutions
+from ailsr.export.graph.quantization import SAME_SCALE, Bits, Quantization, quantization_of
 from ailsr.export.graph.sizes import fixed_size
 from ailsr.export.image_sets import ImageSet
-from ailsr.export.int8.calibration import ChannelRanges, channel_ranges, ranges
-from ailsr.export.int8.correction import corrected
+from ailsr.export.int8.calibration import (
+    ChannelRanges,
+    channel_ranges,
+    ranges,
+    ranges_of_copies,
+)
+from ailsr.export.int8.correction import CROP, corrected
 from ailsr.export.int8.crops import Place, crops
 from ailsr.export.int8.equalization import equalized
 from ailsr.export.int8.mixed_precision import in_float
@@ -46,8 +53,13 @@ SIDE = 48
 """Of the parts of images that ranges are searched on, in low-resolution pixels."""
 PRODUCTS = 10**10
 """Of one inference on all of these parts: larger networks see fewer images."""
-FEWEST = 6
+CORRECTION_PRODUCTS = 3 * 10**10
+"""The same of a correction."""
+FEWEST = 2
 """Images that the largest networks see."""
+FAR = 0.5
+"""PSNR in dB: a network that loses more by all of KNOWN is not searched for ranges, nor for single
+nodes in float32. These bring it nearer, hardly ever near enough."""
 
 Progress = Callable[[str, int, int | None], None]
 """Called with (name of the step, rounds done, rounds in all if known)."""
@@ -117,6 +129,8 @@ class Int8Methods:
         self._max_drop = max_drop
         self._layout: Layout = layout
         self._made: dict[Int8Method, QuantizedGraph] = {}
+        self._errors: dict[int, tuple[Quantization, float]] = {}
+        """By the id of the quantisation, which is kept alive."""
 
     def order(self, precision: Precision) -> list[Int8Method]:
         """The methods to try for files of ``precision``, in this order."""
@@ -131,15 +145,22 @@ class Int8Methods:
 
     def quantized(self, method: Int8Method) -> QuantizedGraph:
         """The network quantised by ``method``. Raises AilsrError as its part does."""
+        small = self._quantized(method)
+        if self._small is self.graph:
+            return small
+        return QuantizedGraph(resized(small.graph, self.graph), small.quantization)
+
+    def _quantized(self, method: Int8Method) -> QuantizedGraph:
+        """``quantized``, at the smaller size where there is one."""
         if method not in self._made:
             match method:
                 case "calibration":
-                    quantization = quantization_of(self.graph, ranges(self._channels))
-                    made = QuantizedGraph(self.graph, quantization)
+                    quantization = quantization_of(self._small, ranges(self._channels))
+                    made = QuantizedGraph(self._small, quantization)
                 case "correction":
                     made = self._corrected(bits=8)
                 case "search":
-                    made = self._whole(self._best.made)
+                    made = self._best.made
                 case "mixed precision":
                     made = self._mixed()
                 case "16-bit activations":
@@ -149,16 +170,27 @@ class Int8Methods:
             self._made[method] = made
         return self._made[method]
 
+    def expected_drop(self, method: Int8Method) -> float:
+        """The PSNR in dB that ``method`` loses on parts of the calibration images."""
+        return self._drop(self._quantized(method))
+
     def sensitivity(self) -> list[LayerLoss]:
         """What each layer loses by plain calibration, on parts of the calibration images."""
-        channels = channel_ranges(self._small, self._low_resolution())
-        quantization = quantization_of(self._small, ranges(channels))
+        quantization = quantization_of(self._small, ranges(self._channels))
         self._progress("rounding one layer after the other", 0, None)
         return sensitivity(self._small, quantization, self._responses, self._own_error)
 
     @cached_property
     def _channels(self) -> ChannelRanges:
-        return channel_ranges(self.graph, self._low_resolution())
+        return channel_ranges(self._small, self._low_resolution())
+
+    def _channels_of(self, form: Graph) -> ChannelRanges:
+        """Of a ``form`` of the network: those that are known, if all that it adds are copies."""
+        shapes = self._small.shapes
+        same = {t: c for t, c in self._channels.items() if form.shapes.get(t) == shapes[t]}
+        found = ranges_of_copies(form, same)
+        wanted = {node.output for node in form.nodes if not isinstance(node, SAME_SCALE)}
+        return found if found.keys() >= wanted else channel_ranges(form, self._low_resolution())
 
     @cached_property
     def _sample(self) -> list[Levels]:
@@ -178,12 +210,9 @@ class Int8Methods:
         return _evenly(len(self.images.pairs), MAX_IMAGES)
 
     def _corrected(self, bits: Bits) -> QuantizedGraph:
-        graph, channels = equalized(self.graph, self._channels)
-        quantization = quantization_of(graph, ranges(channels), bits)
-        if fixed_size(graph):  # images of its whole size take too long for a first try
-            return QuantizedGraph(graph, quantization)
-        self._progress("correcting weights and biases", 0, None)
-        return QuantizedGraph(*corrected(graph, quantization, self._sample))
+        graph, channels = equalized(self._small, self._channels)
+        plain = QuantizedGraph(graph, quantization_of(graph, ranges(channels), bits))
+        return self._candidate(plain).made
 
     @cached_property
     def _best(self) -> Candidate:
@@ -192,38 +221,64 @@ class Int8Methods:
         return min(self._candidates(), key=lambda candidate: self._error(candidate.made))
 
     def _candidates(self) -> Iterator[Candidate]:
-        network = self._small
-        if network is self.graph:
-            for method in KNOWN:
-                yield Candidate(self.quantized(method), self.quantized(method))
-        for form in forms(network):
+        for method in KNOWN:
+            yield Candidate(self._quantized(method), self._quantized(method))
+        if self.is_far:
+            return
+        for form in forms(self._small):
             self._progress("searching ranges", 0, None)
-            graph, channels = equalized(form, channel_ranges(form, self._low_resolution()))
+            graph, channels = equalized(form, self._channels_of(form))
             furthest = quantization_of(graph, ranges(channels))
             for quantization in (furthest, searched(graph, furthest, self._responses.image)):
                 yield self._candidate(QuantizedGraph(graph, quantization))
 
     def _candidate(self, plain: QuantizedGraph) -> Candidate:
         self._progress("correcting weights and biases", 0, None)
-        return Candidate(plain, QuantizedGraph(*corrected(*plain, self._sample)))
+        side = CROP
+        if fixed_size(plain.graph):
+            side = max(plain.graph.input_shape[1:])
+        images = self._sample[: _images_for(plain.graph, side, CORRECTION_PRODUCTS)]
+        return Candidate(plain, QuantizedGraph(*corrected(*plain, images)))
+
+    @property
+    def is_far(self) -> bool:
+        """Whether all methods before the search lose more than FAR."""
+        return min(map(self.expected_drop, KNOWN)) > max(FAR, self._max_drop)
 
     def _mixed(self) -> QuantizedGraph:
-        """What was found by search, with nodes in float32."""
-        best = self._best
+        """What was found by search, with the few nodes in float32 that it takes; else the network
+        with all nodes in float32 but convolutions, and some of these."""
+        found = [self._best]
+        if not self.is_far:
+            found.append(self._with_floats(self._best))
+        if min(self._drop(candidate.made) for candidate in found) > self._max_drop:
+            form, real = with_separate_convolutions(self._small)
+            graph, channels = equalized(form, self._channels_of(form))
+            quantization = replace(quantization_of(graph, ranges(channels)), real=real)
+            found.append(self._candidate(QuantizedGraph(graph, quantization)))
+            if self._drop(found[-1].made) > self._max_drop / 2:
+                found.append(self._with_floats(found[-1]))
+        return min((candidate.made for candidate in found), key=self._error)
+
+    def _with_floats(self, candidate: Candidate) -> Candidate:
         self._progress("choosing layers for float32", 0, None)
         sufficient = self._own_error * (10 ** (self._max_drop / 2 / 10) - 1)
-        real = in_float(*best.made, self._responses, sufficient)
-        graph, quantization = best.plain
-        mixed = self._candidate(QuantizedGraph(graph, replace(quantization, real=real)))
-        return self._whole(min((mixed.made, best.made), key=self._error))
+        real = in_float(*candidate.made, self._responses, sufficient)
+        graph, quantization = candidate.plain
+        return self._candidate(QuantizedGraph(graph, replace(quantization, real=real)))
 
     def _error(self, made: QuantizedGraph) -> float:
         """Mean square error of the output against that of the network."""
-        image, wanted = self._judged
-        return square_error(output_of(made.graph, image, made.quantization), wanted)
+        graph, quantization = made
+        if id(quantization) not in self._errors:
+            image, wanted = self._judged
+            error = square_error(output_of(graph, image, quantization), wanted)
+            self._errors[id(quantization)] = quantization, error
+        return self._errors[id(quantization)][1]
 
-    def _whole(self, small: QuantizedGraph) -> QuantizedGraph:
-        return QuantizedGraph(resized(small.graph, self.graph), small.quantization)
+    def _drop(self, made: QuantizedGraph) -> float:
+        """PSNR in dB that is lost, by ``_error``."""
+        return 10 * math.log10(1 + self._error(made) / self._own_error)
 
     @cached_property
     def _responses(self) -> Responses:
@@ -247,13 +302,13 @@ class Int8Methods:
 
     def _parts(self, place: Place, images: Sequence[Levels], scale: int) -> Tensor:
         height, width = self._small.input_shape[1:] if fixed_size(self._small) else (SIDE, SIDE)
-        chosen = images[: _images_for(self._small)]
+        chosen = images[: _images_for(self._small, max(height, width), PRODUCTS)]
         return crops(chosen, (scale * height, scale * width), place, self._small.ends)
 
     def _fine_tuned(self) -> QuantizedGraph:
         from ailsr.export.int8.qat import fine_tuned
 
-        start, steps, done = self.quantized("search"), self._qat_steps, 0
+        start, steps, done = self._quantized("search"), self._qat_steps, 0
         images = [self.images.pairs[i] for i in self._chosen]
 
         def tick() -> None:
@@ -278,12 +333,11 @@ class Int8Methods:
             yield self._levels(self.images.pairs[index].lr)
 
 
-def _images_for(network: Graph) -> int:
-    """The number of images that ranges of ``network`` are searched on."""
+def _images_for(network: Graph, side: int, products: int) -> int:
+    """The number of images of ``side`` that one inference by ``network`` of so many products is."""
     _, height, width = network.input_shape
-    size = height * width if fixed_size(network) else SIDE**2
-    per_image = sum(macs(network).values()) / (height * width) * size
-    return int(np.clip(PRODUCTS / max(per_image, 1), FEWEST, CORRECTION_IMAGES))
+    per_image = sum(macs(network).values()) / (height * width) * side**2
+    return int(np.clip(products / max(per_image, 1), FEWEST, CORRECTION_IMAGES))
 
 
 def _evenly(count: int, most: int) -> list[int]:

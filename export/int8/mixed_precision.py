@@ -48,7 +48,8 @@ def in_float(
     graph: Graph, quantization: Quantization, responses: Responses, sufficient: float
 ) -> frozenset[str]:
     """The outputs of the nodes of ``graph``, of the function of ``responses``, that are best left
-    in float32; ``sufficient`` is the mean square error that may remain."""
+    in float32, beside those that ``quantization`` leaves there already; ``sufficient`` is the mean
+    square error that may remain."""
     image, wanted = responses.image, responses.output
     costs, total = macs(graph), sum(macs(graph).values())
 
@@ -58,8 +59,11 @@ def in_float(
     def share(real: frozenset[str]) -> float:
         return sum(costs.get(output, 0) for output in real) / total
 
-    sets, chosen = _candidates(graph, quantization, responses), frozenset[str]()
+    chosen = quantization.real
     least = error(chosen)
+    if least <= sufficient:
+        return chosen
+    sets = _candidates(graph, quantization, responses)
     while least > sufficient:
         tried = []
         for candidate in sets:
@@ -91,9 +95,10 @@ def _candidates(
             continue
         touching = [n for n in graph.nodes if not {n.output, *n.inputs}.isdisjoint(tensors)]
         nodes = frozenset(node.output for node in touching)
-        found[nodes] = source.error(quantization, tensors)
+        if not nodes <= quantization.real:
+            found[nodes] = source.error(quantization, tensors)
     for node in graph.nodes:
-        if isinstance(node, Conv):
+        if isinstance(node, Conv) and node.output not in quantization.real:
             alone = frozenset([node.output])
             found[alone] = source.error(quantization, (), [node.output])
     return sorted(found, key=lambda nodes: -found[nodes])[:CANDIDATES]

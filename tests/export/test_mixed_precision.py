@@ -21,11 +21,13 @@ from ailsr.export.graph.graph import (
     Pointwise,
     PRelu,
 )
-from ailsr.export.graph.passes import macs
+from ailsr.export.graph.passes import macs, with_separate_convolutions
 from ailsr.export.graph.quantization import Quantization, quantization_of
 from ailsr.export.int8.arithmetic import integer_output
+from ailsr.export.int8.calibration import channel_ranges, ranges, ranges_of_copies
 from ailsr.export.int8.correction import corrected
 from ailsr.export.int8.crops import crops
+from ailsr.export.int8.equalization import equalized
 from ailsr.export.int8.mixed_precision import MOST, in_float, share_in_float
 from ailsr.export.int8.responses import Responses, square_error
 from ailsr.export.int8.simulation import output_of
@@ -146,3 +148,37 @@ def test_the_cheap_node_that_costs_the_most_is_chosen(image):
     ]
     assert errors[1] < errors[0] / 2
     assert in_float(graph, quantization, responses, errors[0]) == frozenset()
+
+
+def test_apart_convolutions_use_all_levels_of_each_channel_whatever_reads_them(photographs):
+    """Of 8 channels that a gate and a sum read, one reaches 10 times as far: int8 gives the others
+    few levels. Between convolutions in float32, each has all 256."""
+    images = [photographs["chelsea"][:120, :160]]
+    graph = network()
+    first = graph.nodes[0]
+    far = np.where(np.arange(8) == 3, 10, 1).astype(np.float32)
+    nodes = (replace(first, weight=first.weight * far.reshape(-1, 1, 1, 1), bias=first.bias * 0),)
+    third = graph.nodes[7]  # reads them behind the bent ones
+    read = np.concatenate([np.ones(8), 1 / far]).astype(np.float32).reshape(1, -1, 1, 1)
+    nodes += (*graph.nodes[1:7], replace(third, weight=third.weight * read), *graph.nodes[8:])
+    graph = replace(graph, nodes=nodes)
+    form, real = with_separate_convolutions(graph)
+    image = images[0][: SIZE[0], : SIZE[1]] / 255
+    channels = channel_ranges(graph, images)
+    even, found = equalized(form, ranges_of_copies(form, channels))
+    for same in (form, even):
+        found_image = run(same, image)["upscaled"]
+        np.testing.assert_allclose(found_image, run(graph, image)["upscaled"], atol=1e-3)
+    low, high = found["first"]
+    reach = np.maximum(-low, high)
+    assert reach.min() > 0.99 * reach.max()
+    convs = [node.output for node in graph.nodes if isinstance(node, Conv)]
+    assert real.isdisjoint([*convs, "upscaled"]) and {"bent", "gate", "sum"} <= real
+    parts = crops(images, SIZE, "middle")
+    wanted = output_of(graph, parts).clamp(0, 1)
+    plain = quantization_of(graph, ranges(channels))
+    apart = replace(quantization_of(even, ranges(found)), real=real)
+    errors = [
+        square_error(output_of(g, parts, q), wanted) for g, q in ((graph, plain), (even, apart))
+    ]
+    assert errors[1] < errors[0] / 4
