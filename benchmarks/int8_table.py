@@ -51,7 +51,7 @@ NOTES = """
 Written by `make int8-table`, {day}, on {cpu}; calibrated on {calibration}.{kept}
 """
 KEPT_LINES = """
-The lines of {names} are of an earlier version, with int8 weights of full range.
+The lines of {names} were measured before, by the same command.
 """
 
 

@@ -144,6 +144,7 @@ def export(config: ExportConfig, progress: Progress) -> Report:
         exporter.images.name,
         exporter.calibration_images.name,
         reference.scores.psnr_db,
+        list(source.training.get("licence", [])),
         losses,
         files,
         refused,

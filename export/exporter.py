@@ -189,6 +189,7 @@ class Exporter:
             calibration=self.calibration_images.name if precision in BITS else None,
             training=dict(source.training),
             degradation=source.training.get("degradation"),
+            licences=tuple(source.training.get("licence", ())),
             input_range=source.encoding.text("input"),
             output_range=source.encoding.text("output"),
             checkpoint_sha256=source.sha256,

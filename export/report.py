@@ -50,6 +50,8 @@ class Report:
     calibration: str
     network_psnr: float
     """dB, of the network itself"""
+    licences: list[str]
+    """Of the images that the network was trained on, as the card says; empty: it does not."""
     sensitivity: list[LayerLoss]
     """What int8 costs each layer, the worst first, where it was asked for."""
     files: list[ExportedFile]
@@ -105,6 +107,9 @@ def print_table(report: Report) -> None:
         "in grey levels",
         soft_wrap=True,
     )
+    if report.licences and report.files:
+        licences = "; ".join(report.licences)
+        stdout.print(f"licences of the training images, as in the card: {licences}", soft_wrap=True)
     for refused in report.refused:
         stdout.print(f"{refused.file}: {refused.reason}", soft_wrap=True)
     for path, lints in report.lint.items():

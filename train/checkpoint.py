@@ -162,6 +162,7 @@ def training_summary(card: Mapping[str, Any]) -> dict[str, Any]:
     for key in ("train", "train_lr"):
         if isinstance(folders := recipe.get(key), list):
             values[key] = [Path(str(folder)).name for folder in folders] or None
+    values["licence"] = recipe.get("licence") or None
     values["pictures"] = card.get("pictures")
     degradation = Degradation.from_json(recipe.get("degradation", "bicubic"))
     values["degradation"] = str(degradation) if degradation.steps else None

@@ -75,6 +75,14 @@ class Recipe:
         Path | None,
         Option(metavar="DIR", help="Folder of images for validation; chooses best.pt by PSNR."),
     ] = None
+    licence: Annotated[
+        list[str] | None,
+        Option(
+            metavar="TEXT",
+            help="Licence of training images, as their source states it. It stays in the "
+            "checkpoint and in files exported from it. Repeatable.",
+        ),
+    ] = None
     degradation: Annotated[
         Degradation,
         Option(

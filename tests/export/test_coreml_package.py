@@ -111,7 +111,8 @@ def test_the_card_comes_back(tmp_path):
         radius=7,
         protocol="Y-shave-s",
         psnr={"Set5": 37.39},
-        training={"method": "ail", "license": "CC0-1.0"},
+        training={"method": "ail"},
+        licences=("CC0-1.0",),
         checkpoint_sha256="ab" * 32,
         ailsr_version="0.1.0",
     )

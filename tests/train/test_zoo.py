@@ -100,3 +100,12 @@ def test_what_the_package_ships_has_the_recipe_it_was_made_by(name, tmp_path, mo
         cli()
     assert end.value.code == 1
     assert values["val"] in capsys.readouterr().err  # all it lacks here are the images
+
+
+@pytest.mark.parametrize("name", zoo.names())
+def test_a_network_names_the_licence_of_all_that_it_has_seen(name):
+    card = load(zoo.path(name)).card
+    seen = [Path(folder).name for folder in card["recipe"]["train"]]
+    assert [text.partition(":")[0] for text in card["recipe"]["licence"]] == seen
+    recipe = option_file.read(zoo.FOLDER / f"{name}.toml", Recipe)
+    assert recipe["licence"] == card["recipe"]["licence"]

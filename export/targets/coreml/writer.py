@@ -125,7 +125,7 @@ def _describe(description: Any, card: Card) -> None:  # noqa: ANN401
         f"Super-resolution by {card.network}: RGB {size} to x{card.scale}, {card.precision}"
     )
     metadata.author = "ailsr"
-    metadata.license = str(card.training.get("license", ""))
+    metadata.license = "; ".join(card.licences)
     metadata.versionString = card.ailsr_version or VERSION
     metadata.userDefined[METADATA_KEY] = card.to_json()
     metadata.userDefined[SEAL_KEY] = UNSEALED
