@@ -16,7 +16,12 @@ from ailsr.train import checkpoint
 from ailsr.train.checkpoint import Checkpoint
 from ailsr.train.networks import Network, create
 
-TRAINING = {"recipe": {"method": "ail", "steps": 7, "train": ["/home/someone/T91"]}, "pictures": 91}
+TRAINING = {
+    "recipe": {
+        "method": "ail", "steps": 7, "train": ["/home/someone/T91"], "licence": ["T91: not stated"],
+    },
+    "pictures": 91,
+}  # fmt: skip
 RESIDUAL = 0.03
 """Standard deviation of the residual, white being 1: that of a trained network is of this size."""
 

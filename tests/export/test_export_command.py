@@ -94,7 +94,11 @@ def test_the_card_tells_how_the_file_was_made_and_no_paths(exported, model):
     assert (card.network, card.scale, card.color, card.input_size) == ("sesr_m5", 2, "y", (72, 88))
     assert (card.precision, card.pixels, card.radius) == ("int8", "uint8", 9)
     assert (card.protocol, card.calibration) == ("Y-shave-s", "calibration")
-    assert card.training == {"method": "ail", "steps": 7, "train": ["T91"], "pictures": 91}
+    assert card.licences == ("T91: not stated",)
+    assert card.training == {
+        "method": "ail", "steps": 7, "train": ["T91"], "pictures": 91,
+        "licence": ["T91: not stated"],
+    }  # fmt: skip
     assert card.checkpoint_sha256 == hashlib.sha256(model.read_bytes()).hexdigest()
     for path in output.rglob("*"):
         if path.is_file():
@@ -127,6 +131,7 @@ def test_the_table_names_every_figure(model, folders, tmp_path, capsys):
     out, err = capsys.readouterr()
     assert code == 0
     assert "sesr_m5_x2_int8.onnx" in out and "the network itself:" in out and "(Y-shave-s)" in out
+    assert "licences of the training images, as in the card: T91: not stated" in out
     assert "warning: int8 was calibrated on the images it is judged by" in err
     card = load(tmp_path / "sesr_m5_x2_int8.onnx").card
     assert card is not None and card.pixels == "int8"
