@@ -17,7 +17,7 @@ from ailsr.export.graph.passes import on_levels, with_separate_pixels
 from ailsr.export.graph.quantization import BITS, Quantization, quantization_of
 from ailsr.export.graph.receptive_field import receptive_radius
 from ailsr.export.graph.rewrites import RewriteName, rewritten
-from ailsr.export.graph.sizes import default_input_size, small_graph
+from ailsr.export.graph.sizes import default_input_size, named, small_graph
 from ailsr.export.image_sets import image_set
 from ailsr.export.int8.methods import Int8Method, Int8Methods, Progress, precision_of
 from ailsr.export.int8.mixed_precision import means_of
@@ -27,10 +27,11 @@ from ailsr.export.reading.source import Source
 from ailsr.export.targets import TARGETS, TargetName, check_layout, check_precision
 from ailsr.export.verification import (
     ADVICE,
-    MAX_PSNR_DROP,
     PsnrDropError,
     Reference,
+    allowed_drop,
     check_quality,
+    hopeless_drop,
 )
 from ailsr.runtime.anatomy.anatomy import Anatomy
 from ailsr.runtime.anatomy.registry import anatomy
@@ -44,10 +45,6 @@ from ailsr.runtime.probe import Probe, probe_image
 from ailsr.runtime.upscaling.tiles import Size
 from ailsr.runtime.upscaling.upscaler import UNKNOWN_RADIUS
 from ailsr.runtime.version import VERSION
-
-HOPELESS = 3
-"""Times the PSNR that may be lost: by a method that loses more on parts of the calibration images
-no file is written, to be verified."""
 
 
 class Exporter:
@@ -84,8 +81,8 @@ class Exporter:
         self.input_size = input_size or source.input_size or default
         if (other_sizes and source.input_size) or source.input_size not in (None, self.input_size):
             raise UsageError(
-                f"--input-size {_named(self.input_size)}: {source.name} takes images of "
-                f"{_named(source.input_size)} pixels and no others; leave --input-size out"
+                f"--input-size {named(self.input_size)}: {source.name} takes images of "
+                f"{named(source.input_size)} pixels and no others; leave --input-size out"
             )
         self.other_sizes = tuple(other_sizes)
         self.max_drop = max_drop
@@ -101,12 +98,12 @@ class Exporter:
         for size in (self.input_size, *self.other_sizes):
             if any(side % source.multiple for side in size):
                 raise UsageError(
-                    f"--input-size {_named(size)}: {source.name} takes sides that are multiples of "
+                    f"--input-size {named(size)}: {source.name} takes sides that are multiples of "
                     f"{source.multiple}"
                 )
             if min(size) < least and source.input_size is None:
                 raise UsageError(
-                    f"--input-size {_named(size)} is too small for {source.name}, which "
+                    f"--input-size {named(size)} is too small for {source.name}, which "
                     f"sees {self.radius} pixels around each pixel: {least}x{least} is the least"
                 )
 
@@ -136,7 +133,7 @@ class Exporter:
             self.calibration_images,
             self._progress,
             small=None if self.source.input_size else small_graph(graph, self._graph_for_int8),
-            max_drop=self._allowed("int8"),
+            max_drop=allowed_drop("int8", self.max_drop),
             fall_back=self._fall_back,
             qat_steps=self._qat_steps,
             layout=self._computed,
@@ -243,7 +240,7 @@ class Exporter:
                 continue
             try:
                 expected = self.int8.expected_drop(method)
-                if expected > HOPELESS * max(self._allowed(precision), MAX_PSNR_DROP[precision]):
+                if expected > hopeless_drop(precision, self.max_drop):
                     raise PsnrDropError("it is not worth a file", expected)
                 file = self.export_by(method, target, folder, pixels)
             except PsnrDropError as error:
@@ -258,14 +255,11 @@ class Exporter:
         losses = ", ".join(f"{drop} by {method}" for method, drop in drops.items())
         if "int8x16" not in possible:
             losses += f" ({TARGETS[target].title} has no int8x16)"
+        allowed = allowed_drop(precision, self.max_drop)
         raise ParityError(
             f"the {precision} file loses too much PSNR on {self.images.name}, in dB {losses}; "
-            f"allowed is {self._allowed(precision):g}: no file was written; {ADVICE[precision]}"
+            f"allowed is {allowed:g}: no file was written; {ADVICE[precision]}"
         )
-
-    def _allowed(self, precision: Precision) -> float:
-        """dB of PSNR that a file may lose."""
-        return MAX_PSNR_DROP[precision] if self.max_drop is None else self.max_drop
 
     def export_by(
         self, method: Int8Method, target: TargetName, folder: Path, pixels: PixelType = "uint8"
@@ -354,8 +348,3 @@ class Exporter:
             self._progress(doing, done, total)
 
         return tick
-
-
-def _named(size: Size) -> str:
-    height, width = size
-    return f"{height}x{width}"

@@ -41,6 +41,9 @@ MAX_PSNR_DROP: dict[Precision, float] = {
     "int8x16": 0.1,
 }
 """dB of PSNR that a file may lose against the network, unless --max-drop says otherwise."""
+HOPELESS = 3
+"""Times the PSNR that may be lost: an int8 method that loses more on parts of the calibration
+images is not worth a file, to be verified."""
 ADVICE: dict[Precision, str] = {
     "float32": "this is a fault of ailsr: please report it with the model",
     "float16": "the network's values are beyond float16: use --precision float32",
@@ -56,6 +59,16 @@ COMPARED_RUNS = 4
 
 Tick = Callable[[], None]
 """Called after each image."""
+
+
+def allowed_drop(precision: Precision, max_drop: float | None) -> float:
+    """dB of PSNR that a file for --precision may lose; ``max_drop`` is --max-drop."""
+    return MAX_PSNR_DROP[precision] if max_drop is None else max_drop
+
+
+def hopeless_drop(precision: Precision, max_drop: float | None) -> float:
+    """dB of PSNR by estimate from which on no file is written."""
+    return HOPELESS * max(allowed_drop(precision, max_drop), MAX_PSNR_DROP[precision])
 
 
 class PsnrDropError(ParityError):

@@ -21,6 +21,12 @@ def default_input_size(scale: int, multiple: int = 1) -> Size:
     return height, width
 
 
+def named(size: Size) -> str:
+    """``size`` as options and messages have it: 360x640."""
+    height, width = size
+    return f"{height}x{width}"
+
+
 def fixed_size(graph: Graph) -> bool:
     """True if ``graph`` computes images of its own size, and of others only if those are a
     multiple of something."""
