@@ -87,3 +87,12 @@ def model(sane, tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("run") / "best.pt"
     checkpoint.save(Checkpoint(sane("sesr_m5"), TRAINING), path)
     return path
+
+
+@pytest.fixture(scope="session")
+def pictures(photographs, tmp_path_factory) -> list[str]:
+    """The options that name small images."""
+    folder = tmp_path_factory.mktemp("pictures")
+    for option, name in (("images", "chelsea"), ("calibration", "astronaut")):
+        write(photographs[name][60:156, 120:232], folder / option / f"{name}.png")
+    return [f"--{option}={folder / option}" for option in ("images", "calibration")]

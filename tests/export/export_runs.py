@@ -9,6 +9,7 @@ import onnx
 import pytest
 import torch
 import torch.nn.functional as F
+from onnx import TensorProto, helper
 from torch import nn
 from torch.export import Dim
 
@@ -51,6 +52,19 @@ def saved(network: nn.Module, path: Path, *, dynamic: bool = True) -> Path:
     if path.suffix == ".onnx":
         onnx.save(to_onnx(program), path)
     return path
+
+
+def model_of(*operators: onnx.NodeProto, shapes=((1, 3, 8, 8), (1, 3, 16, 16)), opset=14) -> bytes:
+    """An ONNX model of the tensors a (its input), b, c... as bytes."""
+    names = [operators[0].input[0], operators[-1].output[0]]
+    ends = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        for name, shape in zip(names, shapes, strict=True)
+    ]
+    graph = helper.make_graph(operators, "g", ends[:1], ends[1:])
+    imports = [helper.make_opsetid("", opset)]
+    model = helper.make_model(graph, opset_imports=imports, ir_version=7)
+    return bytes(model.SerializeToString())
 
 
 UNTRAINED = "--allow-worse-than-bicubic"

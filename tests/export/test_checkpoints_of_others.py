@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from export_runs import ailsr_export
 from graph_reference import run as run_graph
-from test_source import ailsr_export, pictures  # noqa: F401 - a fixture
 
 from ailsr.export.exporter import Exporter
 from ailsr.export.reading.from_torch import quiet
@@ -176,7 +176,7 @@ def test_a_class_of_ours_takes_plain_weights(sane, tmp_path, monkeypatch):
         open_source(tmp_path / "mine.pth", "own_sesr:Mine")
 
 
-def test_the_command_takes_them(trained, tmp_path, capsys, pictures):  # noqa: F811
+def test_the_command_takes_them(trained, tmp_path, capsys, pictures):
     torch.save({"params_ema": trained.state_dict()}, tmp_path / "compact.pth")
     code, _, err = ailsr_export(
         capsys, tmp_path / "compact.pth", "--network=theirs:Compact(2)", "--target=tflite",
@@ -295,7 +295,7 @@ def srvgg(tmp_path):
     return network
 
 
-def test_spandrel_recognises_weights(srvgg, tmp_path, capsys, photographs, pictures):  # noqa: F811
+def test_spandrel_recognises_weights(srvgg, tmp_path, capsys, photographs, pictures):
     path = tmp_path / "realesr-tiny-x4v3.pth"
     source, image = open_source(path), image_of(photographs)
     assert (source.name, source.scale) == ("realesr-tiny-x4v3", 4)

@@ -8,10 +8,10 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from export_runs import SIZE, Theirs, ailsr_export, model_of, saved
 from graph_reference import run as run_graph
 from onnx import helper, numpy_helper
 from onnxruntime import quantization as ort_quantization
-from test_source import SIZE, Theirs, ailsr_export, model_of, pictures, saved  # noqa: F401
 from torch import nn
 
 from ailsr.export.reading.from_torch import quiet, to_onnx
@@ -146,7 +146,7 @@ def test_integer_arithmetic_is_refused(quantized):
         open_source(quantized["QOperator"], forms=Forms(dequantize=True))
 
 
-def test_the_command_says_that_a_model_was_quantised(quantized, tmp_path, capsys, pictures):  # noqa: F811
+def test_the_command_says_that_a_model_was_quantised(quantized, tmp_path, capsys, pictures):
     code, _, err = ailsr_export(
         capsys, quantized["QDQ"], "--dequantize", "--target=onnx", "--precision=float32",
         f"--output={tmp_path}", *pictures,
@@ -193,7 +193,7 @@ def test_one_tensor_in_a_dict_needs_no_name(tmp_path, image, expected):
     assert_computes(open_source(path, forms=Forms("sr")), image, expected)
 
 
-def test_an_output_of_an_onnx_model_is_chosen_by_name(tmp_path, image, expected, pictures, capsys):  # noqa: F811
+def test_an_output_of_an_onnx_model_is_chosen_by_name(tmp_path, image, expected, pictures, capsys):
     model = to_onnx(Several(tuple).eval(), torch.rand(IMAGE_SHAPE))
     names = [value.name for value in model.graph.output]
     onnx.save(model, tmp_path / "several.onnx")

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from export_runs import export_code
 from graph_reference import run
 from numpy.typing import NDArray
-from test_export_command import ailsr_export
 
 from ailsr.export import targets
 from ailsr.export.graph.alpha import with_alpha
@@ -275,7 +275,7 @@ def files(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[Layout, 
             "--images",
             data / "benchmark/Set5/HR",
         ]
-        assert ailsr_export("zoo:sesr_m3_x2", *options, *more, untrained=False) == 0
+        assert export_code("zoo:sesr_m3_x2", *options, *more, untrained=False) == 0
     names: dict[Layout, str] = {"rgb": "", "rgba": "rgba_", "y": "y_"}
     return {k: folder / f"sesr_m3_x2_{name}int8.tflite" for k, name in names.items()}
 
@@ -360,7 +360,7 @@ def _command(module: object, arguments: list[object]) -> int:
     ],
 )
 def test_a_layout_that_cannot_be_is_refused_in_one_line(options, message, tmp_path, capsys):
-    assert ailsr_export(*options, "--output", tmp_path) != 0
+    assert export_code(*options, "--output", tmp_path) != 0
     said = capsys.readouterr().err
     assert message in said and "Traceback" not in said
     assert not [*tmp_path.iterdir()]

@@ -9,9 +9,9 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from export_runs import SIZE, ailsr_export
 from graph_reference import run as run_graph
 from onnx import helper, numpy_helper
-from test_source import SIZE, ailsr_export, pictures  # noqa: F401 - a fixture
 from torch import nn
 
 from ailsr.export.reading.from_torch import quiet, to_onnx
@@ -115,7 +115,7 @@ def test_an_onnx_model_of_an_old_opset(tmp_path, image):
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_it_is_exported_to_every_target(tmp_path, capsys, pictures):  # noqa: F811
+def test_it_is_exported_to_every_target(tmp_path, capsys, pictures):
     path = saved(Luma(skip=True), tmp_path / "luma.onnx")
     code, out, err = ailsr_export(
         capsys,

@@ -9,24 +9,11 @@ from pathlib import Path
 import onnx
 import pytest
 import torch
-from export_runs import ailsr_export
-from onnx import TensorProto, helper
+from export_runs import ailsr_export, model_of
+from onnx import helper
 
 from ailsr.export.reading.source import open_source
 from ailsr.runtime.errors import AilsrError, ModelError, UsageError
-
-
-def model_of(*operators: onnx.NodeProto, shapes=((1, 3, 8, 8), (1, 3, 16, 16)), opset=14) -> bytes:
-    """An ONNX model of the tensors a (its input), b, c... as bytes."""
-    names = [operators[0].input[0], operators[-1].output[0]]
-    ends = [
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
-        for name, shape in zip(names, shapes, strict=True)
-    ]
-    graph = helper.make_graph(operators, "g", ends[:1], ends[1:])
-    imports = [helper.make_opsetid("", opset)]
-    model = helper.make_model(graph, opset_imports=imports, ir_version=7)
-    return bytes(model.SerializeToString())
 
 
 def two_outputs() -> bytes:

@@ -25,17 +25,7 @@ from ailsr.runtime.card import Card
 from ailsr.runtime.commands import show
 from ailsr.runtime.engines.encoding import RANGES, Encoding, Range
 from ailsr.runtime.errors import ModelError
-from ailsr.runtime.imaging.image import write
 from ailsr.train import zoo
-
-
-@pytest.fixture(scope="module")
-def pictures(photographs, tmp_path_factory) -> list[str]:
-    """The options that name small images."""
-    folder = tmp_path_factory.mktemp("pictures")
-    for option, name in (("images", "chelsea"), ("calibration", "astronaut")):
-        write(photographs[name][60:156, 120:232], folder / option / f"{name}.png")
-    return [f"--{option}={folder / option}" for option in ("images", "calibration")]
 
 
 @pytest.mark.parametrize(
