@@ -6,6 +6,9 @@ The steps are run in turn (A B C D, A B C D, ...), so that whatever else the mac
 them alike; medians and their ratios are printed. "The authors' way" runs the teacher and the
 student of the previous round on every batch, as their released code does; ours runs them once a
 round on whole images.
+
+With ``--degradation photo``, blocks of steps on images that are degraded anew in the background are
+set against blocks of plain ones: one renewed image takes longer than the step beside it.
 """
 
 from __future__ import annotations
@@ -25,6 +28,8 @@ from rich.table import Table
 from typer import Option
 
 from ailsr.runtime.commands.command import entry_point, progress, stdout
+from ailsr.runtime.imaging.degradation import Degradation
+from ailsr.train import renewal
 from ailsr.train.ail import initial_importance, raised_importance
 from ailsr.train.distributed import Processes
 from ailsr.train.events import Events
@@ -37,6 +42,9 @@ from ailsr.train.training import Run
 RATE, DECAY = 1e-5, 0.999
 WARM_UP = 3
 """Untimed steps of each kind: the first ones compile, record CUDA graphs and fill caches."""
+BLOCK = 10 * renewal.EVERY
+"""Steps in which so many images are degraded anew that those still in work count little."""
+BLOCKS = 7
 
 
 @dataclass(frozen=True)
@@ -56,6 +64,9 @@ class Speed:
     threads: Annotated[int, Option()] = 0
     arithmetic: Annotated[Arithmetic, Option()] = "auto"
     compile: Annotated[bool, Option("--compile", help="Time compiled steps, too.")] = False
+    degradation: Annotated[
+        str | None, Option(help="Time steps under it, too: photo or web.", show_default=False)
+    ] = None
     json: Annotated[bool, Option("--json", help="Print the figures as JSON.")] = False
 
 
@@ -73,6 +84,11 @@ def main(config: Speed) -> None:
 
         run, unweighed, weighed = made(), made(method="mse"), made(importance="paper")
         compiled = made(method="mse", compile=True) if config.compile else None
+        degraded = (
+            made(method="mse", degradation=Degradation.from_json(config.degradation))
+            if config.degradation
+            else None
+        )
     teacher = frozen(create(config.teacher, config.scale), run.device)
     previous = frozen(create(config.network, config.scale), run.device)
 
@@ -111,7 +127,7 @@ def main(config: Speed) -> None:
             bar.advance(task)
     ms = {kind: 1000 * median(values) for kind, values in samples.items()}
     maps = round_0 + later * (recipe.segments - 1)
-    figures = {
+    figures: dict[str, Any] = {
         "milliseconds": ms,
         "AIL / plain": ms["AIL"] / ms["plain"],
         "data path / step in memory": ms["plain"] / ms["plain, one batch in memory"] - 1,
@@ -119,6 +135,8 @@ def main(config: Speed) -> None:
         "maps, seconds a run": maps,
         "maps / run": maps / (maps + config.steps * ms["AIL"] / 1000),
     }
+    if degraded is not None:
+        figures["degraded anew / plain"] = renewal_ratio(unweighed, degraded)
     if config.json:
         typer.echo(json.dumps(figures))
         return
@@ -129,11 +147,29 @@ def main(config: Speed) -> None:
     for kind, value in ms.items():
         table.add_row(kind, f"{value:.1f}", f"{value / ms['plain']:.2f}")
     stdout.print(table)
+    stdout.print(f"data path: {figures['data path / step in memory']:+.1%} of a step in memory")
     stdout.print(
-        f"data path: {figures['data path / step in memory']:+.1%} of a step on a batch in memory\n"
         f"importance maps: {maps:.0f} s a run of {config.steps} steps and {recipe.segments} "
         f"rounds, {figures['maps / run']:.1%} of it"
     )
+    if degraded is not None:
+        stdout.print(f"degraded anew: {figures['degraded anew / plain']:.3f} of a plain step")
+
+
+def renewal_ratio(plain: Run, degraded: Run) -> float:
+    """The time of a step whose images are degraded anew, to that of a plain one."""
+
+    def block(run: Run) -> None:
+        for _ in range(BLOCK):
+            run.train_step(run.next_batch(), RATE, DECAY)
+            run.state.step += 1
+
+    with degraded.renewal:
+        block(degraded)  # degrades all images once
+        pairs = [
+            (timed(lambda: block(plain)), timed(lambda: block(degraded))) for _ in range(BLOCKS)
+        ]
+    return median(d for _, d in pairs) / median(p for p, _ in pairs)
 
 
 def timed(step: Callable[[], object]) -> float:

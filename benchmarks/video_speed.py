@@ -28,6 +28,7 @@ from rich.table import Table
 
 from ailsr.runtime.commands.command import entry_point, print_json, stdout
 from ailsr.runtime.engines.engine import available_cores
+from ailsr.runtime.engines.layouts import CHANNELS
 from ailsr.runtime.imaging.rgb_image import Rgb
 from ailsr.runtime.sides import parse_sides
 from ailsr.runtime.upscaling.engine_pool import EnginePool
@@ -76,7 +77,8 @@ def main(config: VideoSpeed) -> None:
 def _measure(
     clip: str, source: Source, pool: EnginePool, times: int, folder: Path
 ) -> Iterator[dict[str, Any]]:
-    decoded = [f.rgb for s in cut(source, None, None) for f in decode(source, s)]
+    layout = pool.layout if CHANNELS[pool.layout] == 1 else "rgb"
+    decoded = [f.pixels for s in cut(source, None, None) for f in decode(source, s, layout)]
     pool.fit_frames(source.size)
     saved = 0.0
 

@@ -14,9 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
+from ailsr.runtime.engines.layouts import Levels
 from ailsr.runtime.engines.registry import import_library, open_engine
 from ailsr.runtime.errors import EngineError
-from ailsr.runtime.imaging.rgb_image import Limit, Rgb
+from ailsr.runtime.imaging.rgb_image import Limit
 from ailsr.runtime.imaging.rows import Rows
 from ailsr.runtime.progress import Progress
 from ailsr.runtime.upscaling.bands import Band, Run, Start, upscale_bands
@@ -59,6 +60,7 @@ class EnginePool:
             threads = min(threads, 2)
         self._policy = MemoryPolicy(first, threads, memory)
         self.scale, self.radius, self.card = first.scale, first.radius, first.card
+        self.layout = first.engine.layout
 
     def release(self) -> None:
         """Give the engines' memory back; ``fit`` opens them again."""
@@ -106,8 +108,8 @@ class EnginePool:
                 progress=progress,
             )
 
-    def frames(self, frames: Iterable[Rgb], savings: Savings | None = None) -> Iterator[Rgb]:
-        """The upscaled ``frames`` of a video, H×W×3, after ``fit_frames``.
+    def frames(self, frames: Iterable[Levels], savings: Savings | None = None) -> Iterator[Levels]:
+        """The upscaled ``frames`` of a video, H×W×3 or in the file's layout, after ``fit_frames``.
 
         ``savings`` counts what is not computed again where a frame is as the one before; None:
         everything is. Raises EngineError when an engine fails.
@@ -185,7 +187,7 @@ def _shared(upscalers: list[Upscaler]) -> Run:
     for upscaler in upscalers:
         free.put(upscaler)
 
-    def run(tile: Rgb) -> Rgb:
+    def run(tile: Levels) -> Levels:
         upscaler = free.get()
         try:
             return upscaler.run(tile)

@@ -13,7 +13,7 @@ from functools import partial
 
 import numpy as np
 
-from ailsr.runtime.imaging.rgb_image import Rgb
+from ailsr.runtime.engines.layouts import Levels
 from ailsr.runtime.upscaling.bands import Run, Start, in_order, with_edges
 from ailsr.runtime.upscaling.tiles import Size, Tile
 
@@ -47,7 +47,7 @@ class Grid:
         """Input pixels that are computed for a whole frame."""
         return len(self.tiles) * self.pixels
 
-    def changed(self, frame: Rgb, last: Rgb, most: int) -> list[Tile] | None:
+    def changed(self, frame: Levels, last: Levels, most: int) -> list[Tile] | None:
         """The tiles whose source differs; None: they take ``most`` input pixels or more."""
         found = []
         for tile in self.tiles:
@@ -59,14 +59,14 @@ class Grid:
 
 
 def upscale_frames(
-    frames: Iterable[Rgb],
+    frames: Iterable[Levels],
     grids: Callable[[Size], Sequence[Grid]],
     scale: int,
     start: Start,
     engines: int,
     savings: Savings | None = None,
-) -> Iterator[Rgb]:
-    """The upscaled ``frames`` (H×W×3), in their order; one that has not changed is the same array.
+) -> Iterator[Levels]:
+    """The upscaled ``frames`` (H×W×C), in their order; one that has not changed is the same array.
 
     ``grids`` gives those for frames of a size, first that which whole frames take. ``engines``
     calls can go on at the same time through ``start``. ``savings`` None: every tile is computed.
@@ -79,7 +79,7 @@ def upscale_frames(
 
 
 def _started(
-    frames: Iterable[Rgb],
+    frames: Iterable[Levels],
     grids: Callable[[Size], Sequence[Grid]],
     scale: int,
     start: Start,
@@ -104,13 +104,13 @@ def _started(
 class _Job:
     """A frame whose tiles are computed; ``last``: the frame before, None: all are."""
 
-    frame: Rgb
-    last: Rgb | None
+    frame: Levels
+    last: Levels | None
     grids: Sequence[Grid]
     scale: int
     tiles: Sequence[Tile] = field(init=False)
     _ends: list[Callable[[], None]] = field(init=False, default_factory=list)
-    _parts: dict[int, Rgb] = field(init=False, default_factory=dict)
+    _parts: dict[int, Levels] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         whole = self.grids[0]
@@ -141,15 +141,15 @@ class _Job:
 
         self._ends = [start(partial(run, number, tile)) for number, tile in enumerate(self.tiles)]
 
-    def finish(self, before: Rgb | None) -> Rgb:
+    def finish(self, before: Levels | None) -> Levels:
         """The upscaled frame; ``before``: that of the frame before."""
         if self._rest and before is not None and not self.tiles:
             return before
         if self._rest and before is not None:
             result = before.copy()
         else:
-            height, width = self.frame.shape[:2]
-            result = np.empty((height * self.scale, width * self.scale, 3), np.uint8)
+            height, width, channels = self.frame.shape
+            result = np.empty((height * self.scale, width * self.scale, channels), np.uint8)
         for number, (tile, end) in enumerate(zip(self.tiles, self._ends, strict=True)):
             end()
             result[tile.target] = self._parts.pop(number)

@@ -1,7 +1,7 @@
 """Colours of a video: Y'CbCr planes to RGB and back, by the matrix and the range of the file.
 
 Chroma is interpolated by bicubic convolution, and every value rounded. The result is the same on
-any CPU.
+any CPU. A network of luma is given the plane of luma as it is; the chroma goes by it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
+from numpy.typing import NDArray
 
+from ailsr.runtime.card import Layout
+from ailsr.runtime.engines.layouts import CHANNELS, Levels
 from ailsr.runtime.errors import ImageError
 from ailsr.runtime.imaging.rgb_image import Rgb
 from ailsr.runtime.video.library import av
@@ -39,6 +42,11 @@ _FILTER = {
 }
 """The names of ``MATRICES`` in FFmpeg."""
 _FLAGS = "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp+bitexact"
+_OUT_PLACE = ":out_h_chr_pos=0:out_v_chr_pos=128"
+"""Where chroma lies in the frames that are written."""
+
+Plane = NDArray[np.uint8]
+"""H×W, one plane of a frame."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +63,8 @@ class Colors:
     """The source has luma alone."""
     left: bool = True
     """Chroma lies beside the left one of two samples of luma; else, as in JPEG, in the middle."""
+    luma: bool = False
+    """Luma lies in a plane of its own, the first."""
 
     @classmethod
     def of(cls, frame: av.VideoFrame, name: str, codec: str) -> Colors:
@@ -97,6 +107,7 @@ class Colors:
             frame.color_trc,
             gray,
             left=codec != "mjpeg",
+            luma=not is_rgb and bits == 8 and (kind.is_planar or len(kind.components) == 1),
         )
 
     def __str__(self) -> str:
@@ -104,52 +115,120 @@ class Colors:
 
 
 class Reader:
-    """Decoded frames as RGB."""
+    """Decoded frames as a network of ``layout`` takes them: RGB, or luma."""
 
-    def __init__(self, colors: Colors) -> None:
-        self._colors, self._scaler = colors, _Scaler("rgb24")
-        level = np.arange(256.0) if colors.full else (np.arange(256.0) - 16) * (255 / 219)
-        self._levels = np.clip(np.rint(level), 0, 255).astype(np.uint8)
+    def __init__(self, colors: Colors, layout: Layout = "rgb") -> None:
+        """``layout``: one of luma only where ``colors`` has luma in a plane of its own."""
+        self._colors, self._layout, self._scaler = colors, layout, _Scaler("rgb24")
+        self._levels = _levels(colors.full, layout != "y")
 
-    def read(self, frame: av.VideoFrame) -> Rgb:
-        """``frame`` as H×W×3, uint8."""
+    def read(self, frame: av.VideoFrame) -> Levels:
+        """``frame`` as H×W×3, or of luma as H×W×1, uint8."""
         colors = self._colors
+        if CHANNELS[self._layout] == 1:
+            luma: Levels = self._levels[_plane(frame, 0)][..., None]
+            return luma
         if colors.gray:
             gray = frame if frame.format.name == "gray" else frame.reformat(format="gray")
-            rgb: Rgb = self._levels[gray.to_ndarray()][..., None].repeat(3, axis=2)
-            return rgb
+            grey: Rgb = self._levels[gray.to_ndarray()][..., None].repeat(3, axis=2)
+            return grey
         options = ""
         if not (frame.format.is_rgb or frame.format.has_palette):
-            span = "pc" if colors.full else "tv"
-            options = f":in_color_matrix={_FILTER[colors.matrix]}:in_range={span}"
-            if colors.left and frame.format.name in ("yuv420p", "yuv422p"):
-                options += ":in_h_chr_pos=0"
-                options += ":in_v_chr_pos=128" if frame.format.name == "yuv420p" else ""
-        rgb = self._scaler.scale(frame, (frame.height, frame.width), options).to_ndarray()
+            options = f":in_color_matrix={_FILTER[colors.matrix]}:in_range={_span(colors.full)}"
+            options += _chroma_place(frame, colors)
+        rgb: Rgb = self._scaler.scale(frame, (frame.height, frame.width), options).to_ndarray()
         return rgb
 
 
 class Writer:
-    """RGB as frames for an encoder: 4:2:0, of even sides, with chroma as H.264 has it by default,
-    beside the left one of two samples of luma."""
+    """Upscaled pixels as frames for an encoder: 4:2:0, of even sides, with chroma as H.264 has it
+    by default, beside the left one of two samples of luma."""
 
-    def __init__(self, colors: Colors, size: tuple[int, int]) -> None:
+    def __init__(self, colors: Colors, size: tuple[int, int], layout: Layout = "rgb") -> None:
         """``size``: (height, width) of the frames; those that come may be of any other."""
-        self._colors, self._size, self._scaler = colors, size, _Scaler("yuv420p")
+        self._colors, self._size = colors, size
+        self._scaler, self._fitter = _Scaler("yuv420p"), _Scaler("yuv420p")
+        self._levels = _levels(layout != "y", colors.full)
 
-    def write(self, rgb: Rgb) -> av.VideoFrame:
-        """``rgb`` (H×W×3, uint8) as a frame; resized by bicubic convolution where need be."""
+    def write(self, pixels: Levels, small: av.VideoFrame | None = None) -> av.VideoFrame:
+        """``pixels`` (H×W×3, uint8) as a frame; resized by bicubic convolution where need be.
+
+        Of luma (H×W×1), the chroma is that of ``small``, enlarged.
+        """
         height, width = self._size
-        rgb = rgb if abs(rgb.shape[0] - height) > 1 else rgb[:height]
-        rgb = rgb if abs(rgb.shape[1] - width) > 1 else rgb[:, :width]
         colors = self._colors
-        options = f":out_color_matrix={_FILTER[colors.matrix]}:in_range=pc"
-        options += f":out_range={'pc' if colors.full else 'tv'}:out_h_chr_pos=0:out_v_chr_pos=128"
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
-        frame = self._scaler.scale(frame, self._size, options)
+        if pixels.shape[2] == 1:
+            assert small is not None
+            frame = self._with_chroma(self._levels[pixels[..., 0]], small)
+        else:
+            pixels = pixels if abs(pixels.shape[0] - height) > 1 else pixels[:height]
+            pixels = pixels if abs(pixels.shape[1] - width) > 1 else pixels[:, :width]
+            options = f":out_color_matrix={_FILTER[colors.matrix]}:in_range=pc"
+            options += f":out_range={_span(colors.full)}{_OUT_PLACE}"
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
+            frame = self._scaler.scale(frame, self._size, options)
         frame.colorspace, frame.color_range = colors.matrix, _FULL if colors.full else _STUDIO
         frame.color_primaries, frame.color_trc = colors.primaries, colors.transfer
         return frame
+
+    def _with_chroma(self, luma: Plane, small: av.VideoFrame) -> av.VideoFrame:
+        """A frame of ``luma`` (H×W) and the chroma of ``small``, fitted to the size."""
+        span = _span(self._colors.full)
+        same = f":in_range={span}:out_range={span}"
+        options = f"{same}{_chroma_place(small, self._colors)}{_OUT_PLACE}"
+        frame = self._scaler.scale(small, (luma.shape[0], luma.shape[1]), options)
+        frame.make_writable()
+        _plane(frame, 0)[:] = luma
+        height, width = self._size
+        if luma.shape == self._size:
+            return frame
+        if abs(luma.shape[0] - height) > 1 or abs(luma.shape[1] - width) > 1:
+            places = f"{_OUT_PLACE.replace('out_', 'in_')}{_OUT_PLACE}"
+            return self._fitter.scale(frame, self._size, f"{same}{places}")
+        cut = av.VideoFrame(width, height, "yuv420p")
+        for number in range(3):
+            target = _plane(cut, number)
+            target[:] = _plane(frame, number)[: target.shape[0], : target.shape[1]]
+        return cut
+
+
+def same_chroma(frame: av.VideoFrame | None, other: av.VideoFrame | None) -> bool:
+    """Two frames of a video have the same planes beside that of luma."""
+    if frame is None or other is None:
+        return frame is other
+    return frame is other or all(
+        bytes(a) == bytes(b) for a, b in zip(frame.planes[1:], other.planes[1:], strict=True)
+    )
+
+
+def _levels(full: bool, becomes_full: bool) -> Levels:
+    """By the level of luma in one range, that in the other."""
+    level = np.arange(256.0)
+    if full and not becomes_full:
+        level = level * (219 / 255) + 16
+    elif becomes_full and not full:
+        level = (level - 16) * (255 / 219)
+    levels: Levels = np.clip(np.rint(level), 0, 255).astype(np.uint8)
+    return levels
+
+
+def _plane(frame: av.VideoFrame, number: int) -> Plane:
+    """A view of a plane of ``frame``, H×W."""
+    plane = frame.planes[number]
+    rows: Plane = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+    return rows[: plane.height, : plane.width]
+
+
+def _span(full: bool) -> str:
+    return "pc" if full else "tv"
+
+
+def _chroma_place(frame: av.VideoFrame, colors: Colors) -> str:
+    """Where chroma lies in ``frame``, as an option of the scaler."""
+    if not colors.left or frame.format.name not in ("yuv420p", "yuv422p"):
+        return ""
+    vertical = ":in_v_chr_pos=128" if frame.format.name == "yuv420p" else ""
+    return f":in_h_chr_pos=0{vertical}"
 
 
 class _Scaler:

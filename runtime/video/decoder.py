@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from ailsr.runtime.card import Layout
+from ailsr.runtime.engines.layouts import CHANNELS, Levels
 from ailsr.runtime.errors import ImageError
-from ailsr.runtime.imaging.rgb_image import Rgb
 from ailsr.runtime.video.colors import Reader
 from ailsr.runtime.video.library import av, told
 from ailsr.runtime.video.segments import Segment
@@ -23,29 +24,33 @@ class Frame:
 
     time: int
     """Its time stamp, in ticks of the source."""
-    rgb: Rgb
+    pixels: Levels
+    """H×W×3 RGB, or H×W×1 luma."""
     concealed: bool
     """It was broken: its pixels are those of its neighbour."""
+    planes: av.VideoFrame | None = None
+    """As it was decoded, where the pixels hold luma alone: it has the chroma."""
 
 
-def decode(source: Source, segment: Segment) -> Iterator[Frame]:
-    """The frames of ``segment``, in the order of their time stamps, which increase strictly.
+def decode(source: Source, segment: Segment, layout: Layout = "rgb") -> Iterator[Frame]:
+    """The frames of ``segment``, in the order of their time stamps, which increase strictly, as
+    networks of ``layout`` take them.
 
     A broken frame shows the last one that is not, at the beginning of a segment the next one.
     Raises ImageError where frames change their size.
     """
-    reader = Reader(source.colors)
+    reader = Reader(source.colors, layout)
     broken: list[int] = []  # a heap of time stamps
-    last: Rgb | None = None
+    last: Frame | None = None
     shown: int | None = None
 
-    def concealed(before: int, rgb: Rgb) -> Iterator[Frame]:
+    def concealed(before: int, neighbour: Frame) -> Iterator[Frame]:
         nonlocal shown
         while broken and broken[0] < before:
             time = heapq.heappop(broken)
             if shown is None or time > shown:
                 shown = time
-                yield Frame(time, rgb, True)
+                yield replace(neighbour, time=time, concealed=True)
 
     for time, frame in _decoded(source, segment):
         if time < segment.start:
@@ -63,12 +68,13 @@ def decode(source: Source, segment: Segment) -> Iterator[Frame]:
                 f"{frame.height} at {source.seconds(time - source.start):.3f} s: upscale each "
                 "part with --start and --end"
             )
-        rgb = reader.read(frame)
-        yield from concealed(time, rgb if last is None else last)
-        last = rgb
+        planes = frame if CHANNELS[layout] == 1 else None
+        read = Frame(time, reader.read(frame), False, planes)
+        yield from concealed(time, last or read)
+        last = read
         if shown is None or time > shown:
             shown = time
-            yield Frame(time, rgb, False)
+            yield read
     if last is not None:
         yield from concealed(segment.end, last)
 

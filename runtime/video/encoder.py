@@ -7,9 +7,10 @@ from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 
-from ailsr.runtime.imaging.rgb_image import Rgb
+from ailsr.runtime.card import Layout
+from ailsr.runtime.engines.layouts import Levels
 from ailsr.runtime.video.codecs import Codec
-from ailsr.runtime.video.colors import Colors, Writer
+from ailsr.runtime.video.colors import Colors, Writer, same_chroma
 from ailsr.runtime.video.library import av
 
 FORMAT, ENDING = "nut", ".nut"
@@ -28,6 +29,8 @@ class Encoding:
     time_base: Fraction
     colors: Colors
     aspect: Fraction
+    layout: Layout = "rgb"
+    """Of the pixels that come."""
 
 
 class Encoder:
@@ -51,14 +54,16 @@ class Encoder:
         context.color_primaries, context.color_trc = colors.primaries, colors.transfer
         self._time_base = encoding.time_base
         self._stream.time_base = context.time_base = self._time_base
-        self._writer = Writer(colors, encoding.size)
-        self._last: tuple[Rgb, av.VideoFrame] | None = None
+        self._writer = Writer(colors, encoding.size, encoding.layout)
+        self._last: tuple[Levels, av.VideoFrame | None, av.VideoFrame] | None = None
 
-    def write(self, rgb: Rgb, time: int) -> None:
-        """The next frame, H×W×3, shown from ``time`` on, in ticks of the time base."""
-        if self._last is None or self._last[0] is not rgb:
-            self._last = rgb, self._writer.write(rgb)
-        frame = self._last[1]
+    def write(self, pixels: Levels, time: int, small: av.VideoFrame | None = None) -> None:
+        """The next frame, H×W×3 or, with the chroma of ``small``, H×W×1 of luma, shown from
+        ``time`` on, in ticks of the time base."""
+        last = self._last
+        if last is None or last[0] is not pixels or not same_chroma(last[1], small):
+            last = self._last = pixels, small, self._writer.write(pixels, small)
+        frame = last[2]
         frame.pts = time
         frame.time_base = self._time_base
         self._container.mux(self._stream.encode(frame))

@@ -119,7 +119,7 @@ class Tally:
 def _frames(source: Source, segments: Sequence[Segment]) -> Iterator[Rgb]:
     for segment in segments:
         for frame in decode(source, segment):
-            yield frame.rgb
+            yield frame.pixels
 
 
 def _pair(name: str, rgb: Rgb, scale: int, degradation: Degradation) -> Pair:

@@ -15,9 +15,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from ailsr.runtime.card import Layout
+from ailsr.runtime.engines.layouts import CHANNELS, Levels
 from ailsr.runtime.errors import UsageError
 from ailsr.runtime.files import sha256
-from ailsr.runtime.imaging.rgb_image import Rgb
 from ailsr.runtime.progress import Progress, silent
 from ailsr.runtime.read_ahead import read_ahead
 from ailsr.runtime.sides import parse_sides
@@ -25,7 +26,7 @@ from ailsr.runtime.upscaling.engine_pool import EnginePool
 from ailsr.runtime.upscaling.sequence import Savings
 from ailsr.runtime.upscaling.tiles import Size
 from ailsr.runtime.video.codecs import Codec
-from ailsr.runtime.video.decoder import decode
+from ailsr.runtime.video.decoder import Frame, decode
 from ailsr.runtime.video.encoder import Encoder, Encoding
 from ailsr.runtime.video.join import join
 from ailsr.runtime.video.library import told, versions
@@ -73,11 +74,13 @@ class Run:
     def __init__(self, source: Source, pool: EnginePool, request: Request) -> None:
         """Raises UsageError for settings that the codec does not have, and for an empty range."""
         self.source, self.pool, self._request = source, pool, request
+        luma = CHANNELS[pool.layout] == 1 and source.colors.luma
+        self._layout: Layout = pool.layout if luma else "rgb"
         self.size = _output_size(source.size, pool.scale, request.box)
         settings = request.codec.settings(request.crf)
         self._encoding = Encoding(
             request.codec, settings, self.size, source.rate, source.time_base,
-            source.colors, source.aspect,
+            source.colors, source.aspect, self._layout,
         )  # fmt: skip
         self.segments = cut(source, request.start, request.end)
         self.parts = Parts(request.output, self._plan(settings))
@@ -106,28 +109,28 @@ class Run:
         """
         segments = self.parts.missing(segments)
         outcome, of = Outcome(), self.frames(segments)
-        made: deque[tuple[Segment, int, bool]] = deque()  # what the upscaled frames are of
+        made: deque[tuple[Segment, Frame]] = deque()  # what the upscaled frames are of
 
-        def decoded() -> Iterator[Rgb]:
+        def decoded() -> Iterator[Levels]:
             for segment in segments:
-                for frame in decode(self.source, segment):
-                    made.append((segment, frame.time, frame.concealed))
-                    yield frame.rgb
+                for frame in decode(self.source, segment, self._layout):
+                    made.append((segment, frame))
+                    yield frame.pixels
 
         savings = outcome.savings if self._request.reuse else None
         self.pool.fit_frames(self.source.size, 2 * AHEAD + _ENCODER)
         upscaled = read_ahead(self.pool.frames(read_ahead(decoded(), AHEAD), savings), AHEAD)
-        frames = ((*made.popleft(), rgb) for rgb in upscaled)
+        frames = ((*made.popleft(), pixels) for pixels in upscaled)
         with told(self._request.output, "cannot be written"), contextlib.closing(upscaled):
             for segment, group in itertools.groupby(frames, key=lambda item: item[0]):
                 with (
                     self.parts.writing(segment) as path,
                     Encoder(path, self._encoding) as encoder,
                 ):
-                    for _, time, concealed, rgb in group:
-                        encoder.write(rgb, time)
+                    for _, frame, pixels in group:
+                        encoder.write(pixels, frame.time, frame.planes)
                         outcome.frames += 1
-                        outcome.concealed += concealed
+                        outcome.concealed += frame.concealed
                         progress("frames", outcome.frames, max(of, outcome.frames))
         for segment in self.parts.missing(segments):  # no frame of it could be decoded
             with self.parts.writing(segment) as path:

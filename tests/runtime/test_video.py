@@ -85,7 +85,7 @@ def test_frames_are_what_the_network_makes_of_the_decoded_ones(model, pan, tmp_p
     upscale(model, clip, "-o", tmp_path / "large.mkv", "--codec", "ffv1")
     upscaler = load(model, threads=1)
     for small, large in zip(decoded(clip), frames_of(tmp_path / "large.mkv"), strict=True):
-        rgb = upscaler.upscale(small.rgb) / 255
+        rgb = upscaler.upscale(small.pixels) / 255
         luma = 16 + 219 * (rgb @ [0.299, 0.587, 0.114])
         assert np.abs(large.to_ndarray()[:80] - luma).max() < 1
 
@@ -184,13 +184,13 @@ def test_colors_are_read_by_matrix_and_range_and_leave_as_they_came(
     clip = write_clip(tmp_path / "clip.mkv", frames, options=lossless, **given)
     assert str(open_source(clip).colors) == colors
     for rgb, frame in zip(frames, decoded(clip), strict=True):
-        assert np.abs(rgb.astype(int) - frame.rgb).mean() < 3
+        assert np.abs(rgb.astype(int) - frame.pixels).mean() < 3
     upscale(model, clip, "-o", tmp_path / "large.mkv", "--crf", 4)
     assert str(open_source(tmp_path / "large.mkv").colors) == colors
     upscaler = load(model, threads=1)
     for small, large in zip(decoded(clip), decoded(tmp_path / "large.mkv"), strict=True):
-        expected = upscaler.upscale(small.rgb)  # noise, of whose chroma 4:2:0 keeps the mean
-        lost = expected.astype(int)[: len(large.rgb), : large.rgb.shape[1]] - large.rgb
+        expected = upscaler.upscale(small.pixels)  # noise, of whose chroma 4:2:0 keeps the mean
+        lost = expected.astype(int)[: len(large.pixels), : large.pixels.shape[1]] - large.pixels
         assert np.abs(lost.mean(axis=(0, 1))).max() < 3
 
 
@@ -213,14 +213,14 @@ def test_chroma_lies_beside_the_left_of_two_samples(tmp_path, codec, options):
     chroma = np.frombuffer(bytes(frame.planes[1]), np.uint8)[24:40]
     assert np.array_equal(chroma, ramp[48:80:2])
     clip = write_clip(tmp_path / "ramp.mkv", [rgb], codec=codec, options=options, made=[frame])
-    read = decoded(clip)[0].rgb[32, 40:80, 2] - gray
+    read = decoded(clip)[0].pixels[32, 40:80, 2] - gray
     assert abs(np.mean(read - blue[40:80])) < 0.3
 
 
 def test_gray_is_read_in_its_range(pan, tmp_path):
     clip = write_clip(tmp_path / "gray.mkv", pan[:2], codec="ffv1", kind="gray")
     (plane,) = (frame.to_ndarray() for frame in frames_of(clip)[:1])
-    first = decoded(clip)[0].rgb
+    first = decoded(clip)[0].pixels
     assert np.array_equal(first, plane[..., None].repeat(3, 2))
 
 
@@ -265,7 +265,7 @@ def test_a_broken_frame_shows_the_one_before_and_is_counted(model, fragile, tmp_
     assert times_of(output) == times_of(fragile)
     frames = decoded(clip)
     assert [n for n, frame in enumerate(frames) if frame.concealed] == [30]
-    assert np.array_equal(frames[30].rgb, frames[29].rgb)
+    assert np.array_equal(frames[30].pixels, frames[29].pixels)
 
 
 def test_a_file_that_was_cut_short_is_upscaled_as_far_as_it_goes(model, pan, tmp_path):
