@@ -24,6 +24,9 @@ STUDIO_WHITE, STUDIO_BLACK = 235.0, 16.0
 FULL_WEIGHTS = (0.299, 0.587, 0.114)
 """Of R, G and B in the luma of full range, in which white is as in RGB (BT.601)."""
 
+_ROWS = 16
+"""Rows of which luma becomes RGB at a time: they stay in the processor's cache."""
+
 Levels = NDArray[np.uint8]
 """H×W×C, the 8-bit samples of a layout of C channels."""
 
@@ -65,12 +68,16 @@ def rgb_of(upscaled: Pixels, rgb: Rgb, layout: Layout, io_dtype: PixelType) -> R
         from_pixels(upscaled, io_dtype)  # raises for what is no number
     else:
         plane = from_pixels(upscaled, io_dtype)[..., 0].astype(np.float64)
-    interpolated = enlarge(rgb, upscaled.shape[0] // rgb.shape[0])
-    difference = plane - plane_of(interpolated, layout)
-    if layout == "y":
-        difference *= 255 / (STUDIO_WHITE - STUDIO_BLACK)
-    result = interpolated + difference[..., None]
-    return np.rint(np.clip(result, 0, 255, out=result), out=result).astype(np.uint8)
+    result = enlarge(rgb, upscaled.shape[0] // rgb.shape[0])
+    gain = 255 / (STUDIO_WHITE - STUDIO_BLACK) if layout == "y" else 1.0
+    for start in range(0, len(plane), _ROWS):
+        part, rows = result[start : start + _ROWS], plane[start : start + _ROWS]
+        difference = (rows - plane_of(part, layout)) * gain
+        for channel in range(3):
+            values = part[..., channel] + difference
+            np.rint(np.clip(values, 0, 255, out=values), out=values)
+            part[..., channel] = values
+    return result
 
 
 def probe_levels(image: Rgb, layout: Layout) -> Levels:
