@@ -4,12 +4,13 @@
 
 Every checkpoint is run on every test folder by the protocol; parameters and multiplications are
 counted on the fused network, in its own channels, as papers count them. Networks for degraded
-images, and the clean ones of the same family, are also run on degraded test images.
+images, and the clean ones of the same family, are also run on degraded test images. ``--only``
+keeps the lines that the page has of other networks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -38,9 +39,7 @@ ORIGIN = "Written by `make zoo-table`, {day}, on {cpu}.\n\n"
 
 JUDGED: tuple[MetricName, ...] = ("psnr", "ssimulacra2")
 ROBUST = [name for name in DEGRADATIONS if name != "bicubic"]
-DEGRADED = """### ×{scale} on degraded images
-
-PSNR in dB and SSIMULACRA2 on clean images and on ones made by
+DEGRADED = """PSNR in dB and SSIMULACRA2 on clean images and on ones made by
 [`--degradation`](training.md#photographs-as-people-have-them).
 
 """
@@ -53,11 +52,19 @@ class ZooTable:
     test: Annotated[
         list[Path], Option(metavar="DIR", help="Folder of high-resolution images. Repeatable.")
     ]
+    only: Annotated[
+        list[str] | None,
+        Option(metavar="NAME", help="Of the zoo's networks, only this. Repeatable."),
+    ] = None
     output: Annotated[Path, Option(help="The page that holds the tables.")] = Path("docs/zoo.md")
 
 
 def main(config: ZooTable) -> None:
     """Evaluate and write."""
+    kept = lines_of(page.measured(config.output)) if config.only else {}
+    for name in config.only or ():
+        zoo.path(name)  # raises for one that is not there
+    kept = {key: line for key, line in kept.items() if key[1] not in (config.only or ())}
     names = [set_name(folder) for folder in config.test]
     header = ["network", "parameters", "GMAC", *names, "trained on", "steps", "recipe"]
     text = ORIGIN.format(day=date.today().isoformat(), cpu=Host.here().cpu)
@@ -66,15 +73,31 @@ def main(config: ZooTable) -> None:
         members = [m for m in every if m[1].network.scale == scale]
         if not members:
             continue
+        heading = f"## ×{scale}"
         tests = [list(pairs(folder, scale)) for folder in config.test]
-        bicubic = [evaluate(partial(enlarge, scale=scale), test) for test in tests]
-        rows = [["bicubic", "–", "–", *map(_cell, bicubic), "", "", ""]]
+        lines = [f"| {' | '.join(header)} |", f"|---{'|--:' * (len(header) - 4)}|---|--:|---|"]
+        if (line := kept.get((heading, "bicubic"))) is None:
+            bicubic = [evaluate(partial(enlarge, scale=scale), test) for test in tests]
+            line = _line(["bicubic", "–", "–", *map(_cell, bicubic), "", "", ""])
+        lines.append(line)
         with progress() as bar:
             task = bar.add_task(f"x{scale}", total=len(members), note="")
-            rows += [row(name, member, tests) for name, member in bar.track(members, task_id=task)]
-        text += f"## ×{scale}\n\n" + "\n".join(_markdown(header, rows)) + "\n\n"
-        text += degraded(members, config.test)
+            for name, member in bar.track(members, task_id=task):
+                lines.append(kept.get((heading, name)) or _line(row(name, member, tests)))
+        text += f"{heading}\n\n" + "\n".join(lines) + "\n\n"
+        text += degraded(members, config.test, kept)
     page.write(config.output, text)
+
+
+def lines_of(text: str) -> dict[tuple[str, str], str]:
+    """The lines of the tables in ``text``, by heading and network."""
+    heading, found = "", {}
+    for line in text.splitlines():
+        if line.startswith("#"):
+            heading = line
+        elif named := re.match(r"\| `?(\w+)`? \|", line):
+            found[heading, named[1]] = line
+    return found
 
 
 def row(name: str, member: Checkpoint, tests: list[list[Pair]]) -> list[str]:
@@ -92,26 +115,33 @@ def row(name: str, member: Checkpoint, tests: list[list[Pair]]) -> list[str]:
     ]
 
 
-def degraded(members: list[tuple[str, Checkpoint]], folders: list[Path]) -> str:
+def degraded(
+    members: list[tuple[str, Checkpoint]], folders: list[Path], kept: dict[tuple[str, str], str]
+) -> str:
     """What robustness gains and costs: a table of the families that have a network for it."""
     families = {m.network.name for _, m in members if _degradation(m) in ROBUST}
     if not families:
         return ""
-    compared = [m for m in members if m[1].network.name in families]
     scale = members[0][1].network.scale
-    cells: dict[str, list[str]] = {"bicubic": [], **{name: [] for name, _ in compared}}
+    heading = f"### ×{scale} on degraded images"
+    upscalers: dict[str, Network | None] = {"bicubic": None}
+    upscalers |= {name: m.network for name, m in members if m.network.name in families}
+    cells: dict[str, list[str]] = {n: [] for n in upscalers if (heading, n) not in kept}
     header = ["network"]
     for folder in folders:
         for degradation in DEGRADATIONS.values():
             header.append(f"{set_name(folder)}, {degradation}")
-            images = list(pairs(folder, scale, degradation))
-            found = evaluate(partial(enlarge, scale=scale), images, names=JUDGED)
-            cells["bicubic"].append(_judged(found))
-            for name, member in compared:
-                cells[name].append(_judged(score(member.network, images, names=JUDGED)))
-    lines = [f"| {' | '.join(header)} |", f"|---{'|--:' * (len(header) - 1)}|"]
-    lines += [f"| {' | '.join([_code(name), *row])} |" for name, row in cells.items()]
-    return DEGRADED.format(scale=scale) + "\n".join(lines) + "\n\n"
+            images = list(pairs(folder, scale, degradation)) if cells else []
+            for name, found in cells.items():
+                if (network := upscalers[name]) is None:
+                    quality = evaluate(partial(enlarge, scale=scale), images, names=JUDGED)
+                else:
+                    quality = score(network, images, names=JUDGED)
+                found.append(_judged(quality))
+    lines = [_line(header), f"|---{'|--:' * (len(header) - 1)}|"]
+    for name in upscalers:
+        lines.append(kept.get((heading, name)) or _line([_code(name), *cells[name]]))
+    return f"{heading}\n\n{DEGRADED}" + "\n".join(lines) + "\n\n"
 
 
 def _degradation(member: Checkpoint) -> object:
@@ -145,11 +175,8 @@ def _cell(scores: Quality) -> str:
     return f"{scores.psnr_db:.2f} / {scores.ssim:.4f}"
 
 
-def _markdown(header: list[str], rows: list[list[str]]) -> Iterator[str]:
-    yield f"| {' | '.join(header)} |"
-    yield f"|---{'|--:' * (len(header) - 4)}|---|--:|---|"
-    for cells in rows:
-        yield f"| {' | '.join(cells)} |"
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The benchmarks run and report what they say, on little data; no time is judged."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -145,6 +146,20 @@ def repeating(gain, path, size=(16, 16)):
     card = Card("nearest", 2, "rgb", "float32", "float32", size, radius=0)
     writer = {".onnx": onnx_writer, ".tflite": tflite_writer}[path.suffix]
     writer.write(graph, card, path, None)
+
+
+def test_the_zoo_table_measures_one_network_and_keeps_the_others(photos):
+    page = (BENCHMARKS.parent / "docs" / "zoo.md").read_text(encoding="utf-8").splitlines()
+    (photos / "zoo.md").write_text("\n".join(page), encoding="utf-8")
+    subprocess.run(
+        [sys.executable, BENCHMARKS / "zoo_table.py", "--test", "photos", "--only", "sesr_m3_x3",
+         "--output", "zoo.md"], cwd=photos, check=True, capture_output=True,
+    )  # fmt: skip
+    after = (photos / "zoo.md").read_text(encoding="utf-8").splitlines()
+    changed = [(a, b) for a, b in zip(page, after, strict=True) if a != b and "sesr" in a]
+    ((before, now),) = changed
+    psnr, ssim = map(float, re.search(r"\| 1.12 \| ([\d.]+) / ([\d.]+) \|", now).groups())
+    assert before.startswith("| `sesr_m3_x3` |") and 25 < psnr < 45 and 0.7 < ssim < 1
 
 
 def test_the_overhead_of_the_harness_is_measured(tmp_path):
