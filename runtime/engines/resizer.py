@@ -1,8 +1,8 @@
-"""Bicubic interpolation by Pillow and OpenCV: the baselines that a network competes with.
+"""Interpolation by Pillow and OpenCV: the baselines that a network competes with.
 
-Neither is MATLAB's, by which networks are scored: OpenCV's kernel has a = -0.75, and Pillow leaves
-out of its kernel what lies outside the image. Their time is that of the library's own code, on as
-many threads as it uses.
+Neither has MATLAB's bicubic, by which networks are scored: OpenCV's kernel has a = -0.75, and
+Pillow leaves out of its kernel what lies outside the image. Lanczos is over 6×6 pixels in Pillow
+and over 8×8 in OpenCV. Their time is that of the library's own code, on as many threads as it uses.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 import numpy as np
 import PIL
@@ -28,8 +29,15 @@ class Library(StrEnum):
     OPENCV = "opencv"
 
 
-_TITLES = {Library.PILLOW: "Pillow", Library.OPENCV: "OpenCV"}
-_NAME = re.compile(r"(Pillow|OpenCV) bicubic x(\d+) (\d+)x(\d+)")
+class Kernel(StrEnum):
+    """The kernel of an interpolation."""
+
+    BICUBIC = "bicubic"
+    LANCZOS = "Lanczos"
+
+
+TITLES = {Library.PILLOW: "Pillow", Library.OPENCV: "OpenCV"}
+_NAME = re.compile(r"(Pillow|OpenCV) (bicubic|Lanczos) x(\d+) (\d+)x(\d+)")
 
 
 @dataclass(frozen=True)
@@ -40,10 +48,11 @@ class Resizer:
     scale: int
     input_size: tuple[int, int]
     """(height, width)"""
+    kernel: Kernel = Kernel.BICUBIC
 
     def __str__(self) -> str:
         height, width = self.input_size
-        return f"{_TITLES[self.library]} bicubic x{self.scale} {width}x{height}"
+        return f"{TITLES[self.library]} {self.kernel} x{self.scale} {width}x{height}"
 
     @classmethod
     def named(cls, name: str) -> Resizer | None:
@@ -51,8 +60,8 @@ class Resizer:
         found = _NAME.fullmatch(name)
         if found is None:
             return None
-        scale, width, height = (int(n) for n in found.groups()[1:])
-        return cls(Library(found[1].lower()), scale, (height, width))
+        scale, width, height = (int(n) for n in found.groups()[2:])
+        return cls(Library(found[1].lower()), scale, (height, width), Kernel(found[2]))
 
 
 class ResizerEngine(Engine):
@@ -66,14 +75,15 @@ class ResizerEngine(Engine):
         self.scale, self.input_size = resizer.scale, resizer.input_size
         if resizer.library is Library.PILLOW:
             self.name = f"Pillow {PIL.__version__}"
-            self._resize = _pillow
+            resize = _pillow
         else:
             check_installed(resizer.library)
             import cv2
 
             cv2.setNumThreads(threads)
             self.name = f"OpenCV {cv2.__version__}"
-            self._resize = _opencv
+            resize = _opencv
+        self._resize = partial(resize, kernel=resizer.kernel)
 
     def run(self, image: Pixels) -> Pixels:
         height, width = image.shape[:2]
@@ -87,16 +97,18 @@ def check_installed(library: Library) -> None:
             import cv2  # noqa: F401
         except ImportError as error:
             raise EngineError(
-                'OpenCV\'s bicubic needs OpenCV: pip install "ailsr[opencv]"'
+                'OpenCV\'s interpolation needs OpenCV: pip install "ailsr[opencv]"'
             ) from error
 
 
-def _pillow(image: Pixels, size: tuple[int, int]) -> Pixels:
-    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))
+def _pillow(image: Pixels, size: tuple[int, int], kernel: Kernel) -> Pixels:
+    kernels = {Kernel.BICUBIC: Image.Resampling.BICUBIC, Kernel.LANCZOS: Image.Resampling.LANCZOS}
+    return np.asarray(Image.fromarray(image).resize(size, kernels[kernel]))
 
 
-def _opencv(image: Pixels, size: tuple[int, int]) -> Pixels:
+def _opencv(image: Pixels, size: tuple[int, int], kernel: Kernel) -> Pixels:
     import cv2
 
-    result: Pixels = cv2.resize(image, size, interpolation=cv2.INTER_CUBIC)
+    kernels = {Kernel.BICUBIC: cv2.INTER_CUBIC, Kernel.LANCZOS: cv2.INTER_LANCZOS4}
+    result: Pixels = cv2.resize(image, size, interpolation=kernels[kernel])
     return result

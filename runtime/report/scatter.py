@@ -37,18 +37,27 @@ class Point:
 
 @dataclass(frozen=True)
 class Axis:
-    """A linear axis from ``low`` to ``high``, drawn from pixel ``start`` to pixel ``end``."""
+    """An axis from ``low`` to ``high``, drawn from pixel ``start`` to pixel ``end``."""
 
     low: float
     high: float
     start: float
     end: float
+    logarithmic: bool = False
 
     def __call__(self, value: float) -> float:
-        return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
+        low, high = self.low, self.high
+        if self.logarithmic:
+            value, low, high = math.log(value), math.log(low), math.log(high)
+        return self.start + (value - low) / (high - low) * (self.end - self.start)
 
     def ticks(self, most: int) -> list[float]:
-        """At most ``most`` round values (1, 2 or 5 times a power of ten apart) on the axis."""
+        """At most ``most`` round values (1, 2 or 5 times a power of ten apart) on the axis; of a
+        logarithmic one all that are 1, 2 or 5 times a power of ten."""
+        if self.logarithmic:
+            powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
+            round_values = [m * 10.0**power for power in powers for m in (1, 2, 5)]
+            return [value for value in round_values if self.low <= value <= self.high]
         rough = (self.high - self.low) / most
         power = 10.0 ** math.floor(math.log10(rough))
         step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough)
@@ -56,14 +65,23 @@ class Axis:
         return [round(i * step, 10) for i in range(first, last + 1)]
 
 
-def scatter(points: Sequence[Point], x_title: str, y_title: str, width: int, height: int) -> str:
+def scatter(
+    points: Sequence[Point],
+    x_title: str,
+    y_title: str,
+    width: int,
+    height: int,
+    logarithmic: bool = False,
+) -> str:
     """An SVG element of at least one point; the whisker reaches from ``x`` to ``x_high``.
 
-    A line of steps joins the points on the front.
+    A line of steps joins the points on the front. ``logarithmic`` is the axis of latency, which
+    begins at 0 otherwise.
     """
     slowest = max(p.x for p in points)
     high = min(max(p.x_high for p in points), 1.4 * slowest)  # one noisy p90 shall not rule
-    x = Axis(0, 1.06 * max(high, slowest), LEFT, width - RIGHT)
+    low = 0.8 * min(p.x for p in points) if logarithmic else 0
+    x = Axis(low, 1.06 * max(high, slowest), LEFT, width - RIGHT, logarithmic)
     lowest, highest = min(p.y for p in points), max(p.y for p in points)
     margin = max(0.12 * (highest - lowest), 0.02)
     y = Axis(lowest - margin, highest + margin, height - BOTTOM, TOP)

@@ -14,7 +14,7 @@ from tensorboard.compat.proto.graph_pb2 import GraphDef
 
 from ailsr.runtime import EngineError, ModelError, UsageError, load
 from ailsr.runtime.engines.registry import chosen_engines, engine_names, open_engine
-from ailsr.runtime.engines.resizer import Library, Resizer, ResizerEngine
+from ailsr.runtime.engines.resizer import Kernel, Library, Resizer, ResizerEngine
 from ailsr.runtime.imaging import image
 from ailsr.runtime.imaging.protocol import evaluate, pairs
 from ailsr.runtime.imaging.resize import enlarge, shrink
@@ -140,6 +140,16 @@ def test_interpolation_is_that_of_the_library(library, photographs):
     # Pillow has MATLAB's kernel and rounds its weights; OpenCV's is a sharper one.
     assert difference.max() <= 2 if library is Library.PILLOW else 2 < difference.max() < 60
     assert Resizer.named("exported/Pillow bicubic x2.onnx") is None
+
+
+@pytest.mark.parametrize("library", Library)
+def test_lanczos_is_sharper_than_bicubic_and_keeps_the_mean(library, photographs):
+    picture = shrink(photographs["chelsea"][:120, 200:380], 3)
+    resizers = [Resizer(library, 3, (40, 60), kernel) for kernel in Kernel]
+    assert [Resizer.named(str(resizer)) for resizer in resizers] == resizers
+    bicubic, lanczos = (ResizerEngine(r, threads=1).run(picture).astype(float) for r in resizers)
+    assert np.abs(np.diff(lanczos, axis=1)).mean() > 1.01 * np.abs(np.diff(bicubic, axis=1)).mean()
+    assert lanczos.mean() == pytest.approx(bicubic.mean(), abs=0.1)
 
 
 def test_baselines_stand_in_the_table_with_their_latency(write_network, photographs, tmp_path):

@@ -407,9 +407,15 @@ points = st.builds(
 )
 
 
-@given(st.lists(points, min_size=1, max_size=12), st.sampled_from([340, 690, 1200]))
-def test_labels_and_marks_never_overlap(sample, width):
-    drawing = scatter.scatter(sample, "ms", "dB", width, 380)
+def test_a_logarithmic_axis_has_equal_ratios_equally_far_apart():
+    axis = scatter.Axis(3, 300, 0, 100, logarithmic=True)
+    assert axis.ticks(7) == [5, 10, 20, 50, 100, 200]
+    assert [axis(value) for value in (3, 30, 300)] == pytest.approx([0, 50, 100])
+
+
+@given(st.lists(points, min_size=1, max_size=12), st.sampled_from([340, 690, 1200]), st.booleans())
+def test_labels_and_marks_never_overlap(sample, width, logarithmic):
+    drawing = scatter.scatter(sample, "ms", "dB", width, 380, logarithmic)
     Outline(drawing)
     centres = [
         [sum(axis) / 4 for axis in zip(*(map(float, p.split(",")) for p in corners), strict=True)]
