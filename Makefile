@@ -3,7 +3,8 @@
 # make zoo-table   measure the networks of the zoo on Set5 and Set14 and write docs/zoo.md
 # make int8-table  measure int8 of every network of the zoo on all targets and write docs/int8.md
 # make converters  measure our TFLite files beside those of other converters: docs/converters.md
-# make readme-figures   measure the zoo's int8 TFLite files and draw the figures of README.md
+# make front   measure PSNR against latency of the zoo and of what others offer: docs/front.md, .svg
+# make readme-figures   draw the crop of README.md
 # make android-assets   export the zoo's int8 TFLite files, and pictures for PSNR, into the phone app
 # make android-check    build the phone app and its library without Gradle's repositories, and test them
 # make web     build the page of ailsr-web (needs Node.js 18 or later with npm)
@@ -28,7 +29,7 @@ DEMO_STEPS ?= 2000
 
 PAGE := runtime/web/page/index.html.gz
 
-.PHONY: demo test fuzz cpus check lint web wheel release lowest newest zoo-table int8-table converters readme-figures android-assets android-check clean
+.PHONY: demo test fuzz cpus check lint web wheel release lowest newest zoo-table int8-table converters front readme-figures android-assets android-check clean
 
 # It ends with a report, whatever the training comes to (130 is Ctrl-C): files that are not written
 # stand in it as failed.
@@ -94,17 +95,18 @@ converters: $(VENV)/test
 	$(BIN)/python benchmarks/converters.py --calibration $(AILSR_DATA)/train/T91 \
 	    --images $(AILSR_DATA)/benchmark/Set5 --peers $(AILSR_DATA)/../peers
 
+front: $(VENV)/test
+	$(BIN)/python benchmarks/front.py --calibration $(AILSR_DATA)/train/T91 \
+	    --test $(AILSR_DATA)/benchmark/Set14 --test $(AILSR_DATA)/benchmark/Kodak24 \
+	    --peers $(AILSR_DATA)/../peers
+
 FIGURES := build/readme
 
-# Not vdsr_f13, which is far slower, nor the networks for other images than Set14's clean ones.
 readme-figures: $(VENV)/test
 	$(BIN)/python -m ailsr.train.photographs $(FIGURES)/photographs
-	for network in $$(ls train/zoo | sed -n '/^vdsr/d; /_photo_/d; /_web_/d; s/_x2.pt$$//p'); do \
-	    $(BIN)/ailsr-export zoo:$${network}_x2 --target tflite --precision int8 \
-	    --calibration $(AILSR_DATA)/train/T91 --output $(FIGURES)/files || exit; done
-	$(BIN)/ailsr-bench $(FIGURES)/files/*.tflite --threads 1 \
-	    --images $(AILSR_DATA)/benchmark/Set14 --json >$(FIGURES)/report.json
-	$(BIN)/python benchmarks/readme_figures.py $(FIGURES)/report.json \
+	$(BIN)/ailsr-export zoo:sesr_m5_x2 --target tflite --precision int8 \
+	    --calibration $(AILSR_DATA)/train/T91 --output $(FIGURES)/files
+	$(BIN)/python benchmarks/readme_figures.py \
 	    --photograph $(FIGURES)/photographs/test/china.png --file $(FIGURES)/files/sesr_m5_x2_int8.tflite
 
 android-assets: $(VENV)/demo

@@ -1,34 +1,26 @@
-"""The figures of README.md, drawn from a report of ailsr-bench: ``make readme-figures``.
+"""The crop of README.md: ``make readme-figures``. Its other figure is that of ``make front``.
 
-    python benchmarks/readme_figures.py report.json --photograph china.png --file int8.tflite
+    python benchmarks/readme_figures.py --photograph china.png --file int8.tflite
 
-``front.svg`` is the report's plot, quality against latency, as a file of its own. ``crop.png``
-shows the photograph where FILE gains most over bicubic interpolation.
+``crop.png`` shows the photograph where FILE gains most over bicubic interpolation.
 """
 
 from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Annotated
 
 from PIL import Image, ImageDraw, ImageFont
-from typer import Argument, Option
+from typer import Option
 
-from ailsr.runtime import documents, load
-from ailsr.runtime.bench.report_document import read_results
-from ailsr.runtime.bench.results import Results
+from ailsr.runtime import load
 from ailsr.runtime.commands.command import entry_point, message
-from ailsr.runtime.errors import UsageError
 from ailsr.runtime.files import atomic_output
 from ailsr.runtime.imaging import crops
-from ailsr.runtime.imaging.protocol import PROTOCOL, pairs, set_name
-from ailsr.runtime.report import plot, scatter, style
+from ailsr.runtime.imaging.protocol import PROTOCOL, pairs
 
-SIZE = (760, 400)
-"""Width and height of the plot in pixels."""
 ENLARGED = 3
 """Each pixel of the crop is a square of this side."""
 GAP, STRIP = 6, 22
@@ -37,45 +29,18 @@ GAP, STRIP = 6, 22
 
 @dataclass(frozen=True)
 class Figures:
-    """Draw front.svg and crop.png."""
+    """Draw crop.png."""
 
-    report: Annotated[Path, Argument(help="What ailsr-bench --json printed, of one scale.")]
     photograph: Annotated[Path, Option(help="A high-resolution image for the crop.")]
     file: Annotated[Path, Option(help="The file that upscales it.")]
-    output: Annotated[Path, Option(help="Folder of the figures.")] = Path("docs")
+    output: Annotated[Path, Option(help="Folder of the figure.")] = Path("docs")
 
 
 def main(config: Figures) -> None:
-    """Draw both; raises UsageError when nothing in the report can be drawn."""
-    results = read_results(documents.parse(config.report.read_bytes()), str(config.report))
-    with atomic_output(config.output / "front.svg") as temporary:
-        temporary.write_text(front(results), encoding="utf-8")
+    """Draw it."""
     with atomic_output(config.output / "crop.png") as temporary:
         temporary.write_bytes(crop(config.photograph, config.file))
-    message(f"wrote front.svg and crop.png in {config.output}")
-
-
-def front(results: Results) -> str:
-    """The plot as an SVG file, with a line that says where and when it was measured."""
-    files = [file for file in results.measured if file.whole_path and file.quality]
-    scales = {file.scale for file in files}
-    if len(scales) != 1 or results.images is None:
-        raise UsageError("the report needs files of one scale, with latency and quality")
-    width, height = SIZE
-    threads = f"{results.threads} thread" + "s" * (results.threads > 1)
-    images = set_name(Path(results.images))
-    bicubic = results.rank_metric.with_unit(results.rank_score(results.bicubic[scales.pop()]) or 0)
-    origin = (
-        f"{images} (bicubic: {bicubic}), {results.host.cpu}, {threads}, {results.date:%Y-%m-%d}"
-    )
-    said = scatter.text(width - scatter.RIGHT, 12, origin, "axis end")
-    drawing = plot.drawing(results, files, width, height)
-    head, _, rest = drawing.partition(">")
-    head = head.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ')
-    font = "svg { font-family: system-ui, sans-serif; } .page { fill: var(--page); }"
-    page = f'<rect width="{width}" height="{height}" rx="6" class="page"/>'
-    sheet = escape(style.COLORS + style.DRAWINGS + font, quote=False)
-    return f"{head}><style>{sheet}</style>{page}{said}{rest}\n"
+    message(f"wrote crop.png in {config.output}")
 
 
 def crop(photograph: Path, file: Path) -> bytes:

@@ -198,30 +198,54 @@ def test_networks_of_others_are_taken_or_refused_with_the_reason(photos):
     assert (folder / "survey.json").read_bytes() == kept
 
 
-def test_the_figures_of_the_readme_come_from_a_report(photos):
+def test_the_crop_of_the_readme_is_that_of_the_file(photos):
     repeating(1.0, photos / "nearest_x2_float32.onnx", (24, 32))
-    options = ["--images", "photos", "--runs", 2, "--seconds", 0.1, "--processes", 1, "--json"]
-    bench = Path(sys.executable).with_name("ailsr-bench")
-    report = subprocess.run(
-        [bench, "nearest_x2_float32.onnx", *map(str, options)],
-        cwd=photos, capture_output=True, check=True,
-    ).stdout  # fmt: skip
-    (photos / "report.json").write_bytes(report)
     subprocess.run(
-        [sys.executable, BENCHMARKS / "readme_figures.py", "report.json", "--output", ".",
+        [sys.executable, BENCHMARKS / "readme_figures.py", "--output", ".",
          "--photograph", "photos/coffee.png", "--file", "nearest_x2_float32.onnx"],
         cwd=photos, check=True,
     )  # fmt: skip
-    words = [text.text for text in ElementTree.parse(photos / "front.svg").iter(f"{SVG}text")]
-    found = json.loads(report)
-    assert "ONNX float32" in words
-    assert any(found["host"]["cpu"] in text and found["date"][:10] in text for text in words)
     with Image.open(photos / "crop.png") as crop:
         middle = np.asarray(crop)[22:, 246:486]
     pixels = middle[::3, ::3]
     np.testing.assert_array_equal(pixels.repeat(3, 0).repeat(3, 1), middle)
     first = int((pixels[0] != pixels[1]).any())  # the crop may begin between two equal rows
     np.testing.assert_array_equal(pixels[first:-1:2], pixels[first + 1 :: 2])
+
+
+def test_the_front_holds_what_nothing_beats(photos):
+    repeating(1.0, photos / "nearest.tflite", (40, 60))
+    (table,) = run(
+        "front.py", "--calibration", "photos", "--test", "photos", "--only", "sesr_m3",
+        "--only", "sesr_m5", "--only", "sesr_m5_free", "--scale", 2, "--input-size", "40x60",
+        "--file", "nearest.tflite", "--runs", 3, "--seconds", 0.1, "--processes", 1,
+        "--output", "front.md", "--figure", "front.svg", cwd=photos,
+    )  # fmt: skip
+    rows = {row["name"]: row for row in table["rows"]}
+    assert len(table["left_out"]) == 5 and set(table["left_out"].values()) == {"no --peers given"}
+    nearest, m3, m5, free = (
+        rows[name] for name in ("nearest.tflite", "sesr_m3", "sesr_m5", "sesr_m5_free")
+    )
+    assert (m5["images"], free["images"], nearest["images"]) == ("research", "free", "peer")
+    assert rows["Pillow Lanczos"]["psnr"]["photos"] > rows["Pillow bicubic"]["psnr"]["photos"]
+    assert free["p50_ms"] == m5["p50_ms"] and m5["ratio"] == 1
+    for row in rows.values():
+        better = [
+            r for r in rows.values()
+            if r["p50_ms"] <= row["p50_ms"]
+            and round(r["psnr"]["photos"], 2) >= round(row["psnr"]["photos"], 2) and r is not row
+        ]  # fmt: skip
+        assert (row["front"] == []) == bool(better)
+        assert row["free_front"] == [] or row["images"] in ("free", "CC0", "")
+    # 5×5 from RGB to 16, 3×3 from 16 to 16 three times, 5×5 from 16 to four RGB pixels, and the
+    # skip, 1×1 from RGB to four pixels; by four.
+    count = 25 * 3 * 16 + 3 * 9 * 16 * 16 + 25 * 16 * 12 + 3 * 12
+    assert m3["multiplications"] == count / 4
+    assert nearest["multiplications"] == 3 * 12 / 4
+    page = (photos / "front.md").read_text()
+    assert page.count("\n| `sesr_m") == 3 and "FSRCNN, OpenCV (no --peers given)" in page
+    words = [text.text for text in ElementTree.parse(photos / "front.svg").iter(f"{SVG}text")]
+    assert {"images for research", "images free for any use", "of others"} <= set(words)
 
 
 def test_the_page_of_int8_keeps_the_lines_of_networks_that_are_not_measured(photos):

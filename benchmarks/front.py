@@ -1,0 +1,336 @@
+"""Which network for a budget: PSNR against latency, as docs/front.md and docs/front.svg.
+
+    python benchmarks/front.py --calibration T91 --test Set14 --test Kodak24 --peers ../shared/peers
+
+The zoo's networks for clean images as int8 TFLite files, interpolation by Pillow and OpenCV,
+published files in the folder ``--peers`` and those that ``--file`` names take turns on one thread.
+Files of the zoo are kept under ``build/front`` as long as their checkpoints are the same; those of
+one architecture are timed once.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import front_page
+import page
+from typer import Option, echo
+
+from ailsr.export.exporter import Exporter
+from ailsr.export.reading.source import open_source
+from ailsr.runtime import load
+from ailsr.runtime.anatomy.anatomy import Anatomy
+from ailsr.runtime.anatomy.registry import anatomy
+from ailsr.runtime.bench import findings
+from ailsr.runtime.bench.harness import Plan, measure_files
+from ailsr.runtime.bench.measurement import Failure, Measurement
+from ailsr.runtime.commands.command import entry_point, message
+from ailsr.runtime.engines.registry import open_engine
+from ailsr.runtime.engines.resizer import TITLES, Kernel, Library, Resizer, ResizerEngine
+from ailsr.runtime.files import atomic_output, sha256
+from ailsr.runtime.imaging.protocol import Pair, Quality, evaluate, pairs, set_name
+from ailsr.runtime.progress import silent
+from ailsr.runtime.sides import parse_sides
+from ailsr.train import checkpoint, zoo
+
+KEPT = Path(__file__).resolve().parent.parent / "build" / "front"
+BASELINE = "sesr_m5"
+"""The network that latencies are related to, where it is measured."""
+TOO_SLOW = ("vdsr_f13",)
+"""Left out unless ``--only`` names it: a network of 1280×720 pixels throughout."""
+OUTPUT = (720, 1280)
+"""(height, width) that milliseconds are given for."""
+
+Images = Literal["research", "free", "CC0", "peer", ""]
+"""Training images: for research or of no stated licence, free for any use, in the public domain; a
+published file of others; none."""
+FREE: tuple[Images, ...] = ("free", "CC0", "")
+
+OPENCV = "opencv_dnn_superres/{}_x{}.pb"
+ABPN = "abpn_tflite/base7_D4C28_bs16ps64_lr1e-3{}.tflite"
+SR_MOBILE = "sr_mobile_abpn_onnx/generator_x2_model{}.onnx"
+OF_OPENCV = ("FSRCNN-small", "FSRCNN", "ESPCN")
+PEERS: dict[int, dict[str, str]] = {
+    2: {
+        **{f"{name}, OpenCV": OPENCV.format(name, 2) for name in OF_OPENCV},
+        "ABPN of SR-mobile, float32": SR_MOBILE.format(""),
+        "ABPN of SR-mobile, int8": SR_MOBILE.format(".quant"),
+    },
+    3: {
+        **{f"{name}, OpenCV": OPENCV.format(name, 3) for name in OF_OPENCV},
+        "ABPN by its authors, float32": ABPN.format(""),
+        "ABPN by its authors, int8": ABPN.format("_qat"),
+    },
+}
+"""Published files by scale and name, as paths in ``--peers``."""
+
+
+@dataclass(frozen=True)
+class Front:
+    """Measure quality and latency and write the page and the figure."""
+
+    calibration: Annotated[
+        Path, Option(metavar="DIR", help="High-resolution images to calibrate int8 on.")
+    ]
+    test: Annotated[
+        list[Path],
+        Option(
+            metavar="DIR", help="High-resolution images for PSNR. Repeatable; figure: the first."
+        ),
+    ]
+    peers: Annotated[
+        Path | None, Option(metavar="DIR", help="Published files; those not there are left out.")
+    ] = None
+    file: Annotated[
+        list[Path], Option(metavar="FILE", help="Measure this file of yours, too. Repeatable.")
+    ] = field(default_factory=list)
+    only: Annotated[
+        list[str],
+        Option(metavar="NAME", help="Of the zoo's networks, only this. Repeatable."),
+    ] = field(default_factory=list)
+    scale: Annotated[
+        list[int],
+        Option(help="Enlargement. Repeatable; figure: the first.", show_default="2 and 3"),
+    ] = field(default_factory=lambda: [2, 3])
+    input_size: Annotated[
+        str | None,
+        Option(metavar="HxW", help="Of the zoo's files.", show_default="that of a 720p output"),
+    ] = None
+    runs: Annotated[int, Option(min=3, help="Runs measured of each file.")] = 60
+    seconds: Annotated[float, Option(help="Time allowed for them, per file.")] = 2.0
+    processes: Annotated[int, Option(min=1, help="Fresh processes for each file.")] = 3
+    again: Annotated[bool, Option("--again", help="Export anew what is kept.")] = False
+    output: Annotated[Path, Option(help="The page that holds the tables.")] = Path("docs/front.md")
+    figure: Annotated[Path, Option(help="The figure to draw.")] = Path("docs/front.svg")
+    json: Annotated[bool, Option("--json", help="Print the figures, too.")] = False
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing to measure."""
+
+    name: str
+    images: Images
+    file: str
+    """Its path, or the name of a ``Resizer``."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """Its figures."""
+
+    name: str
+    images: Images
+    p50_ms: float
+    """Of the whole path on one thread; for an output of ``OUTPUT``, in proportion to the pixels
+    where a file has another."""
+    p90_ms: float
+    ratio: float
+    """Of the whole path to the baseline's, per output pixel."""
+    psnr: dict[str, float]
+    """dB, by test set"""
+    front: list[str]
+    """The test sets on whose front it is."""
+    free_front: list[str]
+    """... among what was trained on images that are free for any use."""
+    parameters: int | None
+    """Of the file; None: not known."""
+    multiplications: float | None
+    """Of the file's convolutions, for each output pixel; None: not known."""
+    gmac_per_s: float | None
+    """Billions of them a second in the inference."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """All that was measured of one scale."""
+
+    scale: int
+    baseline: str
+    rows: list[Row]
+    """The fastest first."""
+    left_out: dict[str, str]
+    """Why, by name."""
+    noise: list[str]
+    """What else the machine did meanwhile, in sentences."""
+
+
+def main(config: Front) -> None:
+    """Export, measure and write."""
+    tables = [table_of(scale, config) for scale in config.scale]
+    page.write(config.output, front_page.text(tables))
+    with atomic_output(config.figure) as temporary:
+        temporary.write_text(front_page.figure(tables[0]), encoding="utf-8")
+    message(f"wrote {config.figure}")
+    if config.json:
+        echo(json.dumps([asdict(table) for table in tables]))
+
+
+def table_of(scale: int, config: Front) -> Table:
+    """The table of one scale."""
+    left_out: dict[str, str] = {}
+    entries = [*_zoo(scale, config), *_others(scale, config, left_out)]
+    size = open_engine(Path(entries[0].file), 1, trusted=True).input_size
+    entries += [
+        Entry(f"{TITLES[library]} {kernel}", "", str(Resizer(library, scale, size, kernel)))
+        for library, kernel in product(Library, Kernel)
+    ]
+    anatomies = {e.name: anatomy(e.file) for e in entries if e.file.endswith((".tflite", ".onnx"))}
+    alike = {e.file: _first_alike(e, entries, anatomies) for e in entries}
+    files = tuple(dict.fromkeys(alike.values()))
+    baseline = next((e for e in entries if e.name == BASELINE), entries[0])
+    message(f"×{scale}: measuring {len(files)} files in turn …")
+    results = measure_files(
+        Plan(
+            files, 1, config.runs, config.seconds, processes=config.processes,
+            relative_to=files.index(alike[baseline.file]),
+        ),
+        silent,
+    )  # fmt: skip
+    timed = dict(zip(files, results.files, strict=True))
+    tests = {set_name(folder): list(pairs(folder, scale)) for folder in config.test}
+    known: dict[str, Measurement] = {}
+    quality: dict[str, dict[str, Quality]] = {}
+    for entry in entries:
+        outcome = timed[alike[entry.file]]
+        if isinstance(outcome, Failure):
+            left_out[entry.name] = outcome.error.removeprefix(f"{entry.file}: ")
+            continue
+        message(f"×{scale}: PSNR of {entry.name} …")
+        known[entry.name] = replace(outcome, file=entry.name)
+        quality[entry.name] = _judged(entry, tests)
+
+    def front(test: str, kinds: Sequence[str]) -> set[str]:
+        files = [
+            replace(known[e.name], quality=quality[e.name][test])
+            for e in entries
+            if e.name in known and e.images in kinds
+        ]
+        return {file.file for file in findings.front(results, files)}
+
+    every = {test: front(test, ("research", "peer", *FREE)) for test in tests}
+    free = {test: front(test, FREE) for test in tests}
+    unit = _ms_per_pixel(known[baseline.name])
+    rows = [
+        Row(
+            name=entry.name,
+            images=entry.images,
+            p50_ms=_ms_per_pixel(file) * math.prod(OUTPUT),
+            p90_ms=_ms_per_pixel(file, "p90_ms") * math.prod(OUTPUT),
+            ratio=file.ratio.ratio if file.ratio else _ms_per_pixel(file) / unit,
+            psnr={test: quality[entry.name][test].psnr_db for test in tests},
+            front=[test for test in tests if entry.name in every[test]],
+            free_front=[test for test in tests if entry.name in free[test]],
+            **_cost(file, anatomies.get(entry.name)),
+        )
+        for entry in entries
+        if (file := known.get(entry.name))
+    ]
+    rows.sort(key=lambda row: row.p50_ms)
+    return Table(scale, baseline.name, rows, left_out, findings.noise(results))
+
+
+def _zoo(scale: int, config: Front) -> Iterator[Entry]:
+    """The zoo's networks for clean images as int8 TFLite files."""
+    size = parse_sides(config.input_size) if config.input_size else None
+    for name in zoo.names():
+        member = checkpoint.load(zoo.path(name))
+        recipe, short = member.card["recipe"], name.removesuffix(f"_x{scale}")
+        is_clean = recipe.get("degradation", "bicubic") == "bicubic"
+        wanted = short in config.only if config.only else short not in TOO_SLOW
+        if member.network.scale != scale or not is_clean or not wanted:
+            continue
+        folder = KEPT / f"{name}-{config.input_size or 'default'}-{sha256(zoo.path(name))[:12]}"
+        path = next(folder.glob("*.tflite"), None)
+        if path is None or config.again:
+            message(f"{name}: exporting …")
+            exporter = Exporter(
+                open_source(zoo.path(name)), size,
+                calibration=config.calibration, images=config.test[0],
+            )  # fmt: skip
+            path = Path(exporter.export("tflite", "int8", folder).file)
+        yield Entry(short, images_of(recipe.get("licence") or []), str(path))
+
+
+def images_of(licences: Sequence[str]) -> Images:
+    """The kind of training images with ``licences``, each as ``set: licence``."""
+    stated = [licence.partition(": ")[2] for licence in licences]
+    if not stated or any("non-commercial" in s or "not stated" in s for s in stated):
+        return "research"
+    return "CC0" if all(s == "CC0" for s in stated) else "free"
+
+
+def _others(scale: int, config: Front, left_out: dict[str, str]) -> Iterator[Entry]:
+    """What others publish, and the files that the user named."""
+    for name, place in PEERS.get(scale, {}).items():
+        path = config.peers and config.peers / place
+        if path and path.exists():
+            yield Entry(name, "peer", str(path))
+        else:
+            left_out[name] = f"no file at {path}" if path else "no --peers given"
+    for path in config.file:
+        if open_engine(path, 1).scale == scale:
+            yield Entry(path.name, "peer", str(path))
+
+
+def _first_alike(entry: Entry, entries: Sequence[Entry], anatomies: Mapping[str, Anatomy]) -> str:
+    """The first file of the zoo that has the operators of ``entry``'s; its own of other entries."""
+    if entry.images in ("", "peer"):
+        return entry.file
+
+    def shape(name: str) -> list[Any]:
+        return [
+            (o.title, [(t.type, t.shape) for t in (*o.inputs, *o.outputs)])
+            for o in anatomies[name].operators
+        ]
+
+    ours = (other for other in entries if other.images not in ("", "peer"))
+    return next(other.file for other in ours if shape(other.name) == shape(entry.name))
+
+
+def _judged(entry: Entry, tests: Mapping[str, Sequence[Pair]]) -> dict[str, Quality]:
+    resizer = Resizer.named(entry.file)
+    upscale = ResizerEngine(resizer, 1).run if resizer else load(entry.file).upscale
+    return {name: evaluate(upscale, test, names=("psnr",)) for name, test in tests.items()}
+
+
+def _ms_per_pixel(file: Measurement, percentile: str = "p50_ms") -> float:
+    assert file.whole_path is not None
+    return float(getattr(file.whole_path, percentile)) / math.prod(file.output_size)
+
+
+def _cost(file: Measurement, found: Anatomy | None) -> dict[str, Any]:
+    """Parameters, multiplications and how many of these the engine does a second."""
+    if found is None:
+        return dict.fromkeys(("parameters", "multiplications", "gmac_per_s"))
+    assert file.inference is not None
+    count = multiplications(found, file.input_size)
+    return {
+        "parameters": found.weights,
+        "multiplications": count / math.prod(file.output_size),
+        "gmac_per_s": count / file.inference.p50_ms / 1e6,
+    }
+
+
+def multiplications(found: Anatomy, input_size: tuple[int, int]) -> int:
+    """Multiply-accumulates of the convolutions at ``input_size`` (height, width). Results whose
+    size the file does not tell are taken to have that of the input."""
+    count = 0
+    for operator in found.operators:
+        if "CONV" in operator.name.upper():
+            sides = operator.outputs[0].shape[1:3] if found.kind == "TFLite" else ()
+            known = [side for side in sides if isinstance(side, int)]
+            pixels = math.prod(known if len(known) == 2 else input_size)
+            weights = next(t for t in operator.inputs if t.constant and len(t.shape) == 4)
+            count += pixels * math.prod(int(side) for side in weights.shape)
+    return count
+
+
+if __name__ == "__main__":
+    entry_point(Front, main)()
