@@ -103,8 +103,8 @@ class Front:
         Option(metavar="HxW", help="Of the zoo's files.", show_default="that of a 720p output"),
     ] = None
     runs: Annotated[int, Option(min=3, help="Runs measured of each file.")] = 60
-    seconds: Annotated[float, Option(help="Time allowed for them, per file.")] = 2.0
-    processes: Annotated[int, Option(min=1, help="Fresh processes for each file.")] = 3
+    seconds: Annotated[float, Option(help="Time allowed for them, per file.")] = 1.5
+    processes: Annotated[int, Option(min=1, help="Fresh processes for each file.")] = 2
     again: Annotated[bool, Option("--again", help="Export anew what is kept.")] = False
     output: Annotated[Path, Option(help="The page that holds the tables.")] = Path("docs/front.md")
     figure: Annotated[Path, Option(help="The figure to draw.")] = Path("docs/front.svg")

@@ -37,7 +37,7 @@ def text(tables: Sequence[Table]) -> str:
         head = [
             "network", "trained on", "parameters", "MAC per pixel", "p50, ms",
             f"to {table.baseline}",
-            *(f"{test}, dB" for test in tests), "on the front", "... of free ones", "GMAC/s",
+            *(f"{test}, dB" for test in tests), "on the front", "of free ones", "GMAC/s",
         ]  # fmt: skip
         lines = [head, ["---", "---", *["--:"] * (4 + len(tests)), "---", "---", "--:"]]
         lines += [_cells(row) for row in table.rows]
