@@ -116,7 +116,8 @@ def figure(table: Table) -> str:
     background = f'<rect width="{width}" height="{height}" rx="6" class="page"/>'
     said = f"×{table.scale}, {Host.here().cpu}, {date.today().isoformat()}"
     origin = scatter.text(width - scatter.RIGHT, 12, said, "axis end")
-    return f"{head}><style>{sheet}</style>{background}{origin}{_legend(table)}{rest}\n"
+    rest = rest.removesuffix("</svg>") + _legend(table)
+    return f"{head}><style>{sheet}</style>{background}{origin}{rest}</svg>\n"
 
 
 def _legend(table: Table) -> str:
