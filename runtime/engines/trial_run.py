@@ -39,10 +39,10 @@ def main(arguments: Sequence[str]) -> int:
     except MemoryError:
         return OUT_OF_MEMORY
     except AilsrError as error:
-        text = str(error)
-        if "bad_alloc" in text or "bad allocation" in text or "Failed to allocate" in text:
+        whole = f"{error} {error.__cause__}"  # which the error may shorten
+        if "bad_alloc" in whole or "bad allocation" in whole or "Failed to allocate" in whole:
             return OUT_OF_MEMORY
-        sys.stdout.write(text.removeprefix(f"{path}: "))
+        sys.stdout.write(str(error).removeprefix(f"{path}: "))
         return REFUSED
     return 0
 

@@ -19,9 +19,10 @@ def test_it_is_as_near_as_scipy_comes(seed, rows, columns, repeated):
         matrix[:, -1] = matrix[:, 0]  # no single solution
     target = random.normal(0.5, 1, rows)
     x = nonnegative_least_squares(matrix, target)
-    _, best = nnls(matrix, target)
+    scipys, _ = nnls(matrix, target)
     assert (x >= 0).all()
-    assert np.linalg.norm(matrix @ x - target) == pytest.approx(best, rel=1e-6, abs=1e-8)
+    distance, best = (np.linalg.norm(matrix @ each - target) for each in (x, scipys))
+    assert distance <= best * (1 + 1e-6) + 1e-8  # SciPy 1.15 is wrong at times, and further away
 
 
 def test_what_is_a_sum_of_the_columns_is_found():

@@ -66,9 +66,9 @@ def endless(path):
 
 
 def greedy(path):
-    """A sum over 6 GB."""
+    """A sum over 6 GB, by a node whose name makes onnxruntime's message a long one."""
     nodes = [
-        HELPER.make_node("Expand", ["in", "shape"], ["large"]),
+        HELPER.make_node("Expand", ["in", "shape"], ["large"], name="expand" * 100),
         HELPER.make_node("Sin", ["large"], ["larger"]),
         HELPER.make_node("ReduceMax", ["larger", "axes"], ["slow"], keepdims=1),
     ]
