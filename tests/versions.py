@@ -13,21 +13,17 @@ import os
 import re
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 from environments import ROOT, CommandError, environment, project, pythons, run
 
 BUILD = ROOT / "build" / "versions"
-EXTRAS = ("onnx", "tflite", "opencv", "video", "web")
-"""Not heif: the lowest pillow-heif of this Python asks for a later Pillow."""
+EXTRAS = ("onnx", "tflite", "opencv", "heif", "video", "web")
 WRITERS = (
     "onnx", "flatbuffers", "coremltools", "scikit-image", "tensorboard",
     "fastjsonschema", "pytest", "hypothesis",
 )  # fmt: skip
 """What the tests make their files and images with, at the newest version that fits."""
-SCHEMA = "ai_edge_litert/schema_py_generated.py"
-"""TFLite files are written with it; it comes with later versions than those that run them."""
 DEVICES = ("test_adb_device.py", "test_ssh_device.py")
 TORCH = re.compile(r"^\s*(?:from|import) (?:torch|ailsr\.train)\b", re.MULTILINE)
 
@@ -47,11 +43,6 @@ def install(python: Path, *asked: str | Path) -> Path:
     bin = environment(BUILD / "environment", python)
     run(uv, "pip", "install", "--quiet", "--python", bin / "python", *asked, *WRITERS)
     run(uv, "pip", "install", "--quiet", "--python", bin / "python", "--no-deps", "-e", ROOT)
-    (writer,) = (r for r in project()["optional-dependencies"]["export"] if "litert" in r)
-    run(bin / "python", "-m", "pip", "download", "-q", "--no-deps", "-d", BUILD, writer)
-    site = run(bin / "python", "-c", "import site; print(site.getsitepackages()[0])").strip()
-    with zipfile.ZipFile(max(BUILD.glob("*litert*.whl"))) as wheel:
-        wheel.extract(SCHEMA, site)
     return bin
 
 

@@ -51,6 +51,8 @@ def layout(image: Image.Image, name: str) -> Layout:
         samples != 3 or (raw and _tuple(tags.get(_SUBSAMPLING, (2, 2))) != (1, 1))
     ):
         raise refused(f"of {samples} YCbCr samples, subsampled and not compressed")
+    if photometric == _YCBCR and raw and image.mode == "RGB":  # Pillow 12 reads 4 bytes a pixel
+        raise refused("of YCbCr samples that are not compressed")
     if photometric == 2 and samples == 4 and not extra:
         raise refused("of four samples, of which it does not say what the fourth is")
     apart = tags.get(_PLANAR, 1) == 2 and samples > 1

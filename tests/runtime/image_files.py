@@ -6,9 +6,12 @@ import struct
 import zlib
 
 import numpy as np
+import PIL
 
 from ailsr.runtime.imaging.image import Limit, read_image
 
+PILLOW = int(PIL.__version__.split(".")[0])
+"""Before 13, it reads fewer kinds of TIFF."""
 CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
 DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 _PASSES = (
