@@ -1,6 +1,6 @@
 """Which network for a budget: PSNR against latency, as docs/front.md and docs/front.svg.
 
-    python benchmarks/front.py --calibration T91 --test Set14 --test Kodak24 --peers ../shared/peers
+    python benchmarks/front.py --calibration T91 --test Set14 --test Kodak24 --peers peers
 
 The zoo's networks for clean images as int8 TFLite files, interpolation by Pillow and OpenCV,
 published files in the folder ``--peers`` and those that ``--file`` names take turns on one thread.
