@@ -32,6 +32,12 @@ API = (
     "Session",
     "Size",
     "Upscaler",
+    "VideoColors",
+    "VideoFrame",
+    "VideoPlane",
+    "VideoSink",
+    "VideoSource",
+    "VideoUpscaler",
 )
 """What others may rely on. No public signature of these names another class of the core."""
 MANIFEST = """Manifest-Version: 1.0

@@ -121,6 +121,7 @@ def test_only_what_must_be_is_open_to_other_apps(opened):
         ".UpscaleActivity": "true",  # the launcher
         ".BenchmarkActivity": "true",  # adb
         ".AboutActivity": "false",
+        ".VideoActivity": "false",
         ".PictureProvider": "false",
     }
     assert all((JAVA / f"{name[1:]}.java").exists() for name in exported)

@@ -75,6 +75,7 @@ public final class PictureProvider extends ContentProvider {
   public String getType(Uri uri) {
     String name = String.valueOf(uri.getLastPathSegment());
     return name.endsWith(".png") ? "image/png"
+        : name.endsWith(".mp4") ? "video/mp4"
         : name.endsWith(".json") ? "application/json" : "image/jpeg";
   }
 

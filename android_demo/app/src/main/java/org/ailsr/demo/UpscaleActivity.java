@@ -225,6 +225,8 @@ public final class UpscaleActivity extends Activity implements Work.Listener {
       onSave();
     } else if (id == R.id.share) {
       onShare();
+    } else if (id == R.id.video) {
+      startActivity(new Intent(this, VideoActivity.class));
     } else if (id == R.id.benchmark) {
       startActivity(new Intent(this, BenchmarkActivity.class));
     } else if (id == R.id.about) {

@@ -106,23 +106,57 @@ public final class Upscaler {
       upscale(before, 0, after, progress);
       return;
     }
-    Size window = bestSize(size.height, size.width);
-    List<Tile> rows = Tile.along(size.height, window.height, model.radius);
-    List<Tile> columns = Tile.along(size.width, window.width, model.radius);
+    upscale(before, after, progress);
+  }
+
+  /**
+   * Upscales a plane of luma by a file whose layout is one: {@code luma} holds the levels of {@code
+   * size} in the range of that {@link Layout}, from its position on; {@code result} has room for
+   * {@code scale} times {@code scale} as many. Neither buffer is moved.
+   *
+   * @param progress may throw {@link Progress.Cancelled}; {@code result} is then whole as far as it
+   *     goes
+   * @throws AilsrException when the file takes colours, a buffer has another size, or the engine
+   *     fails
+   */
+  public void upscaleLuma(ByteBuffer luma, Size size, ByteBuffer result, Progress progress) {
+    if (model.layout.channels != 1) {
+      throw new AilsrException(model.name + " takes colours, not a plane of luma");
+    }
+    Size large = new Size(scale * size.height, scale * size.width);
+    upscale(new LevelsBuffer(luma, size, 1), new LevelsBuffer(result, large, 1), progress);
+  }
+
+  /** Upscales what is in the file's own layout, tile by tile. */
+  private void upscale(LevelsBuffer before, LevelsBuffer after, Progress progress) {
+    Size window = bestSize(before.size.height, before.size.width);
+    List<Tile> rows = Tile.along(before.size.height, window.height, model.radius);
+    List<Tile> columns = Tile.along(before.size.width, window.width, model.radius);
     int all = rows.size() * columns.size();
     int done = 0;
     for (Tile row : rows) {
       for (Tile column : columns) {
         progress.report("tiles", done++, all);
         Size padded = leastSize(row.length(), column.length());
-        ByteBuffer elements = inputOf(padded);
-        before.copyTo(elements, row, column, padded);
-        ByteBuffer output = engine.run(elements, padded.height, padded.width);
-        model.pixels.check(output, samplesOf(padded));
-        after.copyFrom(output, row, column, scale * padded.width, scale);
+        after.copyFrom(run(before, row, column, padded), row, column, scale * padded.width, scale);
       }
     }
     progress.report("tiles", all, all);
+  }
+
+  /** The levels of the file's output for a tile; those of 8 bits without a sign as they are. */
+  private ByteBuffer run(LevelsBuffer before, Tile row, Tile column, Size padded) {
+    ByteBuffer elements = inputOf(padded);
+    if (model.pixels == PixelType.UINT8) {
+      before.copyTo(elements, row, column, padded);
+      ByteBuffer output = engine.run(elements, padded.height, padded.width);
+      model.pixels.check(output, samplesOf(padded));
+      return output;
+    }
+    byte[] levels = new byte[(int) (model.layout.channels * padded.area())];
+    before.copyTo(ByteBuffer.wrap(levels), row, column, padded);
+    model.pixels.fill(elements, levels, encoding.input);
+    return ByteBuffer.wrap(read(engine.run(elements, padded.height, padded.width), padded));
   }
 
   /** Of the file's input sizes the one with which the fewest pixels are computed. */
