@@ -16,7 +16,7 @@ from ailsr.runtime.anatomy.registry import anatomy
 from ailsr.runtime.commands.command import entry_point, message, print_json, progress
 from ailsr.runtime.errors import AilsrError, EngineError, ParityError, UsageError, one_line
 from ailsr.runtime.files import check_output
-from ailsr.runtime.imaging.protocol import PROTOCOL, left_out
+from ailsr.runtime.imaging.protocol import left_out
 from ailsr.train import zoo
 from ailsr.train.openmp import limit_spinning
 
@@ -140,10 +140,11 @@ def export(config: ExportConfig, progress: Progress) -> Report:
         exporter.input_size,
         list(exporter.other_sizes),
         exporter.radius,
-        PROTOCOL,
+        exporter.images.protocol,
         exporter.images.name,
         exporter.calibration_images.name,
         reference.scores.psnr_db,
+        reference.input_psnr,
         list(source.training.get("licence", [])),
         losses,
         files,

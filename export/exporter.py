@@ -40,7 +40,6 @@ from ailsr.runtime.engines.layouts import CHANNELS, Levels, probe_answer, probe_
 from ailsr.runtime.engines.pixels import from_pixels, to_pixels
 from ailsr.runtime.errors import ParityError, UsageError
 from ailsr.runtime.files import atomic_output, size_bytes
-from ailsr.runtime.imaging.protocol import PROTOCOL
 from ailsr.runtime.probe import Probe, probe_image
 from ailsr.runtime.upscaling.tiles import Size
 from ailsr.runtime.upscaling.upscaler import UNKNOWN_RADIUS
@@ -182,7 +181,7 @@ class Exporter:
             input_size=self.input_size,
             other_sizes=self.other_sizes,
             radius=min(UNKNOWN_RADIUS, min(self.input_size) // 4) if radius is None else radius,
-            protocol=PROTOCOL,
+            protocol=self.images.protocol,
             calibration=self.calibration_images.name if precision in BITS else None,
             training=dict(source.training),
             degradation=source.training.get("degradation"),

@@ -17,9 +17,10 @@ from typing import Literal
 import numpy as np
 
 from ailsr.runtime.imaging import protocol
+from ailsr.runtime.imaging.degradation import BICUBIC, PHOTO, Degradation
 from ailsr.runtime.imaging.image import Rgb
-from ailsr.runtime.imaging.protocol import Pair, set_name
-from ailsr.runtime.imaging.resize import crop_to_multiple, shrink
+from ailsr.runtime.imaging.protocol import PROTOCOL, Pair, protocol_name, set_name
+from ailsr.runtime.imaging.resize import crop_to_multiple
 
 Purpose = Literal["calibration", "verification"]
 PHOTOGRAPHS: dict[Purpose, tuple[str, ...]] = {
@@ -43,28 +44,46 @@ class ImageSet:
 
     name: str
     pairs: Sequence[Pair]
+    degradation: Degradation = BICUBIC
+    """What made the low-resolution images; PHOTO at scale 1, unless they lie in a folder."""
+
+    @property
+    def protocol(self) -> str:
+        """The protocol as cards name it."""
+        return protocol_name(PROTOCOL, self.degradation)
 
 
 def image_set(
     folder: Path | None, purpose: Purpose, scale: int, instead: Path | None = None
 ) -> ImageSet:
-    """The images of ``folder`` by the protocol; None: the default ones for ``purpose``.
+    """The images of ``folder`` by the protocol; None: the default ones for ``purpose``. At scale 1
+    they are degraded, for there the clean ones are the ground truth.
 
     Some of ``instead`` are taken before generated ones, which tell little of a loss. Raises
     ImageError when the folder holds no images.
     """
+    degradation = PHOTO if scale == 1 else BICUBIC
     if folder is not None:
-        return ImageSet(set_name(folder.resolve()), protocol.pairs(folder, scale))
+        return _of_folder(set_name(folder.resolve()), folder, scale)
     if find_spec("skimage") is not None:
-        pairs = [_pair(name, _photograph(name), scale) for name in PHOTOGRAPHS[purpose]]
-        return ImageSet(f"scikit-image ({', '.join(PHOTOGRAPHS[purpose])})", pairs)
+        names = PHOTOGRAPHS[purpose]
+        pairs = [_pair(name, _photograph(name), scale, degradation) for name in names]
+        return ImageSet(f"scikit-image ({', '.join(names)})", pairs, degradation)
     if instead is not None:
-        others = protocol.pairs(instead, scale)
-        count = min(SUBSTITUTES, len(others))
-        chosen = [others[i * len(others) // count] for i in range(count)]
-        return ImageSet(f"{count} images of {set_name(instead.resolve())}", chosen)
-    pairs = [_pair(f"generated {seed}", generated(seed), scale) for seed in SEEDS[purpose]]
-    return ImageSet(GENERATED, pairs)
+        others = _of_folder(set_name(instead.resolve()), instead, scale)
+        count = min(SUBSTITUTES, len(others.pairs))
+        chosen = [others.pairs[i * len(others.pairs) // count] for i in range(count)]
+        return ImageSet(f"{count} images of {others.name}", chosen, others.degradation)
+    pairs = [_pair(f"generated {n}", generated(n), scale, degradation) for n in SEEDS[purpose]]
+    return ImageSet(GENERATED, pairs, degradation)
+
+
+def _of_folder(name: str, folder: Path, scale: int) -> ImageSet:
+    pairs, degradation = protocol.pairs(folder, scale), BICUBIC
+    if scale == 1 and not pairs.are_given:
+        degradation = PHOTO
+        pairs = protocol.pairs(folder, scale, degradation)
+    return ImageSet(name, pairs, degradation)
 
 
 def generated(seed: int) -> Rgb:
@@ -95,6 +114,6 @@ def _photograph(name: str) -> Rgb:
     return np.ascontiguousarray(pixels[0] if isinstance(pixels, tuple) else pixels)
 
 
-def _pair(name: str, image: Rgb, scale: int) -> Pair:
+def _pair(name: str, image: Rgb, scale: int, degradation: Degradation) -> Pair:
     hr = crop_to_multiple(image, scale)
-    return Pair(name, shrink(hr, scale), hr)
+    return Pair(name, degradation.of_image(hr, scale), hr)

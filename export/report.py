@@ -50,6 +50,8 @@ class Report:
     calibration: str
     network_psnr: float
     """dB, of the network itself"""
+    input_psnr: float | None
+    """dB, of the images before a network of ×1 restores them; null at other scales."""
     licences: list[str]
     """Of the images that the network was trained on, as the card says; empty: it does not."""
     sensitivity: list[LayerLoss]
@@ -77,6 +79,8 @@ def print_table(report: Report) -> None:
         f"{report.network_psnr:.2f} dB PSNR ({report.protocol}) on {report.images}",
         soft_wrap=True,
     )
+    if report.input_psnr is not None:
+        stdout.print(f"the images before it restores them: {report.input_psnr:.2f} dB")
     if report.sensitivity:
         _print_sensitivity(report.sensitivity)
     headers = ["file", "target", "precision", "method"]
@@ -148,6 +152,11 @@ def warnings(config: ExportConfig, report: Report) -> Iterator[str]:
     for file in report.files:
         if file.precision == "int8x16" and "int8x16" not in config.precisions:
             yield f"{file.file}: int8 loses more than allowed, so its activations have 16 bits"
+    if report.input_psnr is not None and report.network_psnr < report.input_psnr:
+        yield (
+            f"{report.network} makes the images worse ({report.protocol}): it was made for others, "
+            "such as of more noise, which can be given with --images, or its ranges are wrong"
+        )
     if report.radius is None:
         yield (
             f"a pixel of {report.network} depends on the whole image, so images larger than "

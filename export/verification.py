@@ -146,6 +146,13 @@ class Reference:
             self._engine.take_sample(to_pixels(lr[rows[:, None], columns], "float32"))
         self.scores = self._evaluate(Upscaler(self._engine, Path(card.network)), tick)
 
+    @property
+    def input_psnr(self) -> float | None:
+        """PSNR in dB of the images before a network of ×1 restores them; None for upscalers."""
+        if self._engine.scale > 1:
+            return None
+        return evaluate(lambda rgb: rgb, self.images.pairs).psnr_db
+
     def verify(
         self,
         path: Path,
@@ -219,10 +226,11 @@ def check_quality(source: Source, reference: Reference) -> None:
 
     So it does when a network is run in a wrong range, and when it is hardly trained. One that was
     trained for images of another degradation is not judged, nor is any by generated images, where
-    bicubic interpolation does better than some of the zoo.
+    bicubic interpolation does better than some of the zoo; nor one of ×1, which may be made for
+    other noise than that of the images.
     """
     images = reference.images
-    if images.name == GENERATED or source.training.get("degradation"):
+    if source.scale == 1 or images.name == GENERATED or source.training.get("degradation"):
         return
     psnr = reference.scores.psnr_db
     bicubic = evaluate(partial(enlarge, scale=source.scale), images.pairs).psnr_db

@@ -320,8 +320,7 @@ class Int8Methods:
             start.graph,
             start.quantization,
             self.graph,
-            [pair.hr for pair in images],
-            images[0].scale,
+            images,
             steps,
             tick,
         )

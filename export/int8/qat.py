@@ -20,7 +20,7 @@ from ailsr.export.graph.quantization import Quantization
 from ailsr.export.graph.sizes import fixed_size
 from ailsr.export.int8.simulation import output_of
 from ailsr.runtime.errors import UnsupportedOperatorError
-from ailsr.runtime.imaging.image import Rgb
+from ailsr.runtime.imaging.protocol import Pair
 from ailsr.train.patches import PatchSource
 
 BATCH, PATCH = 8, 32
@@ -35,14 +35,13 @@ def fine_tuned(
     graph: Graph,
     quantization: Quantization,
     network: Graph,
-    images: Sequence[Rgb],
-    scale: int,
+    images: Sequence[Pair],
     steps: int,
     tick: Callable[[], None] = lambda: None,
 ) -> Graph:
     """``graph`` after ``steps`` of training in int8 towards the output of ``network`` in float.
 
-    ``images`` are high-resolution. Equal arguments give equal results. Raises TrainingError when
+    Equal arguments give equal results. Raises TrainingError when
     no image is as large as a patch, UnsupportedOperatorError for a graph that resizes to a size.
     """
     if fixed_size(graph):
@@ -50,7 +49,8 @@ def fine_tuned(
             "the network takes images of one size (a Resize, or windows of a size): int8 cannot be "
             "simulated on parts of them; leave --qat out"
         )
-    source = PatchSource(images, scale, PATCH, torch.device("cpu"))
+    high, low = [pair.hr for pair in images], [pair.lr for pair in images]
+    source = PatchSource(high, images[0].scale, PATCH, torch.device("cpu"), low)
     generator = torch.Generator().manual_seed(0)
     constants = {
         node.output: (_parameter(node.weight), _parameter(node.bias))

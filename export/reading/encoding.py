@@ -29,10 +29,9 @@ def find_encoding(
 ) -> Encoding:
     """The one of ``candidates`` by which ``run``, of a network as it is, enlarges an image best.
 
-    Raises ModelError when it makes an image by none and ``must_fit``, or is no upscaler.
+    Of a network of ×1 the one by which its output comes nearest to its input. Raises ModelError
+    when it makes an image by none and ``must_fit``.
     """
-    if scale < 2:
-        raise ModelError("it returns images of the size that it takes: no upscaler")
     candidates = encodings() if candidates is None else candidates
     if len(candidates) == 1:
         return candidates[0]
@@ -43,8 +42,11 @@ def find_encoding(
         return candidates[0]
     tried = ", ".join(dict.fromkeys(str(encoding.input) for encoding in candidates))
     best, bicubic = psnr(min(compared.errors.values())), psnr(compared.bicubic)
+    where = f"where bicubic interpolation has {bicubic:.1f}"
+    if scale == 1:
+        where = "and what restores an image at its own size comes near to it"
     raise ModelError(
-        f"it makes an image by none of the ranges {tried}: {best:.1f} dB of PSNR at best, where "
-        f"bicubic interpolation has {bicubic:.1f}; give --input-range and --output-range, or "
+        f"it makes an image by none of the ranges {tried}: {best:.1f} dB of PSNR at best, {where}; "
+        "give --input-range and --output-range, or "
         "--allow-worse-than-bicubic for a network that is not trained"
     )

@@ -4,8 +4,9 @@ The chroma is enlarged by bicubic interpolation inside the graph. With the luma 
 
     RGB_out = network(Y) + up(RGB) - k · up(RGB)
 
-which is linear around the network: at its head k folds into the first convolution. A network with
-a global skip gives the same as by ``ailsr.train.networks.luma``.
+where up, at scale 1, leaves RGB as it is. It is linear around the network: at its head k folds into
+the first convolution. A network with a global skip gives the same as by
+``ailsr.train.networks.luma``.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class LumaAsRgb(nn.Module):
     def __init__(self, network: nn.Module, scale: int) -> None:
         super().__init__()
         self.network = network
-        self.up = BicubicUpsampler(3, scale)
+        self.up = BicubicUpsampler(3, scale) if scale > 1 else nn.Identity()
         self.register_buffer("weights", torch.tensor(LUMA).view(1, 3, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -54,21 +55,28 @@ def to_rgb(model: ModelProto) -> None:
     source = next(value for value in graph.input if value.name not in constants)
     result = graph.output[0]
     luma, upscaled = source.name, result.name
-    weights, up = np.array(LUMA, np.float32), BicubicUpsampler(3, scale)
+    weights = np.array(LUMA, np.float32)
     values = {
         "luma": weights.reshape(1, 3, 1, 1),
-        "pads": np.array([0, 0, up.radius, up.radius] * 2),
-        "cubic": up.weight.numpy(),
         "rest": (np.eye(3) - weights).astype(np.float32).reshape(3, 3, 1, 1),
         "grey": np.ones((3, 1, 1, 1), np.float32),
     }
-    nodes = [
-        helper.make_node("Conv", ["RGB", "RGB/luma"], [luma]),
-        *graph.node,
-        helper.make_node("Pad", ["RGB", "RGB/pads"], ["RGB/padded"], mode="reflect"),
-        helper.make_node("Conv", ["RGB/padded", "RGB/cubic"], ["RGB/phases"]),
-        helper.make_node("DepthToSpace", ["RGB/phases"], ["RGB/up"], blocksize=scale, mode="CRD"),
-        helper.make_node("Conv", ["RGB/up", "RGB/rest"], ["RGB/chroma"]),
+    nodes, enlarged = [helper.make_node("Conv", ["RGB", "RGB/luma"], [luma]), *graph.node], "RGB"
+    if scale > 1:
+        up, enlarged = BicubicUpsampler(3, scale), "RGB/up"
+        values |= {
+            "pads": np.array([0, 0, up.radius, up.radius] * 2),
+            "cubic": up.weight.numpy(),
+        }
+        nodes += [
+            helper.make_node("Pad", ["RGB", "RGB/pads"], ["RGB/padded"], mode="reflect"),
+            helper.make_node("Conv", ["RGB/padded", "RGB/cubic"], ["RGB/phases"]),
+            helper.make_node(
+                "DepthToSpace", ["RGB/phases"], [enlarged], blocksize=scale, mode="CRD"
+            ),
+        ]
+    nodes += [
+        helper.make_node("Conv", [enlarged, "RGB/rest"], ["RGB/chroma"]),
         helper.make_node("Conv", [upscaled, "RGB/grey"], ["RGB/upscaled luma"]),
         helper.make_node("Add", ["RGB/upscaled luma", "RGB/chroma"], ["RGB/upscaled"]),
     ]

@@ -10,7 +10,7 @@ from ailsr.runtime.bench.measurement import Measurement
 from ailsr.runtime.bench.results import Results
 from ailsr.runtime.bench.table import milliseconds, size
 from ailsr.runtime.formats import format_of
-from ailsr.runtime.imaging.protocol import Quality
+from ailsr.runtime.imaging.protocol import Quality, baseline_name
 
 PRECISIONS = ("float32", "float16", "int8x16", "int8")
 """From the most exact to the fastest."""
@@ -89,7 +89,8 @@ def headline(results: Results) -> str:
     floats = siblings(results, file)
     if file.precision != "float32" and "float32" in floats:
         comparisons.append(_difference(results, file, floats["float32"].quality, "float32"))
-    comparisons.append(_difference(results, file, results.bicubic.get(file.scale), "bicubic"))
+    baseline = results.bicubic.get(file.scale), baseline_name(file.scale)
+    comparisons.append(_difference(results, file, *baseline))
     comparisons = [text for text in comparisons if text]
     return f"{sentence}, {' and '.join(comparisons)}" if comparisons else sentence
 

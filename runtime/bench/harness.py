@@ -212,7 +212,8 @@ def _resizers(
     libraries: Sequence[Library], files: Sequence[Measurement | Failure]
 ) -> list[Resizer]:
     """The interpolations to measure: for each scale and size that ``files`` have."""
-    jobs = {(f.scale, f.input_size): None for f in files if isinstance(f, Measurement)}
+    measured = [file for file in files if isinstance(file, Measurement)]
+    jobs = {(f.scale, f.input_size): None for f in measured if f.scale > 1}
     chosen = dict.fromkeys(map(Library, libraries))
     return [Resizer(library, *job) for job in jobs for library in chosen]
 
@@ -224,7 +225,8 @@ def bicubic_quality(
     metrics: Sequence[MetricName] = ALWAYS,
     degradation: Degradation = BICUBIC,
 ) -> Quality | None:
-    """The baseline of quality: MATLAB's bicubic interpolation of the same images or video."""
+    """The baseline of quality: MATLAB's bicubic interpolation of the same images or video, which at
+    scale 1 leaves them as they are."""
     up = partial(enlarge, scale=scale)
     if isinstance(images, Clip):
         from ailsr.runtime.video.quality import judge_video  # images need none of FFmpeg
@@ -236,6 +238,6 @@ def bicubic_quality(
 def unreferenced(images: Path, scales: Iterable[int]) -> dict[tuple[str, int], NoReference]:
     """The figures of images without a truth as they are, and enlarged by bicubic interpolation."""
     versions = {("input", 1): lambda rgb: rgb}
-    versions |= {("bicubic", s): partial(enlarge, scale=s) for s in sorted(scales)}
+    versions |= {("bicubic", s): partial(enlarge, scale=s) for s in sorted(scales) if s > 1}
     found = {key: judge_without_reference(up, images, key[1])[0] for key, up in versions.items()}
     return {key: figures for key, figures in found.items() if figures}

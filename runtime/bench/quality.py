@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ailsr.runtime.errors import AilsrError, ImageError
+from ailsr.runtime.errors import AilsrError, ImageError, UsageError
 from ailsr.runtime.imaging import no_reference, protocol
 from ailsr.runtime.imaging.degradation import BICUBIC, Degradation
 from ailsr.runtime.imaging.image import Rgb
@@ -32,7 +32,8 @@ def judge(
     """
     try:
         pairs = protocol.pairs(images, scale, degradation)
-    except ImageError as error:
+        pairs.check_degraded()
+    except (ImageError, UsageError) as error:
         return None, {str(images): str(error)}
     scores: dict[str, Scores] = {}
     left_out: LeftOut = {}

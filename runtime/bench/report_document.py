@@ -28,7 +28,7 @@ from ailsr.runtime.engines.engine import Backend
 from ailsr.runtime.errors import DeviceError
 from ailsr.runtime.imaging.metrics import ALWAYS, METRICS, Scores
 from ailsr.runtime.imaging.no_reference import FIGURES, Figures, NoReference
-from ailsr.runtime.imaging.protocol import Quality
+from ailsr.runtime.imaging.protocol import Quality, baseline_name
 from ailsr.runtime.probe import Fidelity
 from ailsr.runtime.version import VERSION
 
@@ -67,7 +67,7 @@ def to_document(results: Results) -> dict[str, Any]:
         "reference": results.reference and asdict(results.reference),
         "files": [write_file(file) for file in results.files],
         "baselines": [
-            {"name": "bicubic", "scale": scale, "quality": _write_quality(quality)}
+            {"name": baseline_name(scale), "scale": scale, "quality": _write_quality(quality)}
             for scale, quality in sorted(results.bicubic.items())
         ],
         "no_reference": [
@@ -107,7 +107,7 @@ def read_results(document: Mapping[str, Any], device: str) -> Results:
             bicubic={
                 entry["scale"]: _read_quality(entry["quality"])
                 for entry in document["baselines"]
-                if entry["name"] == "bicubic"
+                if entry["name"] == baseline_name(entry["scale"])
             },
             before={
                 (entry["name"], entry["scale"]): _read_no_reference(entry)

@@ -34,7 +34,8 @@ class Results:
     files: list[Measurement | Failure]
     """In the order in which they were given."""
     bicubic: dict[int, Quality] = field(default_factory=dict)
-    """The baseline of quality, by scale: MATLAB's bicubic interpolation of the same images."""
+    """The baseline of quality, by scale: MATLAB's bicubic interpolation of the same images, which
+    at scale 1 are left as they are."""
     before: dict[tuple[str, int], NoReference] = field(default_factory=dict)
     """Of images without a truth, by name and scale: ("input", 1) and ("bicubic", 2)."""
     device: str = "local"

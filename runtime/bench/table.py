@@ -12,11 +12,13 @@ from typing import Any, TypeVar
 from ailsr.runtime.bench.latency import Latency, Ratio, slowdown
 from ailsr.runtime.bench.measurement import Failure, Measurement
 from ailsr.runtime.bench.results import Results
+from ailsr.runtime.imaging.protocol import baseline_name
 
 Value = TypeVar("Value")
 NOT_MEASURABLE = "not measurable here"
 NOT_KNOWN = "not known"
 ABSENT = "–"
+_INTERPOLATION = "interpolation · the baseline"
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class Row:
 
 
 def rows(results: Results) -> list[Row]:
-    """A row per file in the order given, then one per scale for bicubic interpolation."""
+    """A row per file in the order given, then one per scale for the baseline."""
     table = []
     for file in results.files:
         name = results.short_name(file.file)
@@ -84,12 +86,11 @@ def rows(results: Results) -> list[Row]:
             table.append(Row(name, why_no_latency=file.error, failed=True, scores=scores))
         else:
             table.append(_row(name, file, _scores(results, file.scores)))
-    interpolation = "interpolation · the baseline"
     for scale, quality in sorted(results.bicubic.items()):
-        table.append(_untimed(f"bicubic ×{scale}", interpolation, _scores(results, quality.scores)))
+        named = _baseline(baseline_name(scale), scale)
+        table.append(_untimed(*named, _scores(results, quality.scores)))
     for (name, scale), found in results.before.items():
-        named = (name, "as it is") if scale == 1 else (f"{name} ×{scale}", interpolation)
-        table.append(_untimed(*named, _scores(results, found.figures)))
+        table.append(_untimed(*_baseline(name, scale), _scores(results, found.figures)))
     return table
 
 
@@ -125,6 +126,11 @@ def fidelity(file: Measurement) -> str:
 def count(number: int, noun: str) -> str:
     """``1 thread``, ``4 threads``"""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _baseline(name: str, scale: int) -> tuple[str, str]:
+    """(name, detail) of a row."""
+    return (name, "as it is") if scale == 1 else (f"{name} ×{scale}", _INTERPOLATION)
 
 
 def _untimed(name: str, detail: str, scores: tuple[str, ...]) -> Row:

@@ -222,7 +222,9 @@ def _pictures(plan: Plan, folder: Path) -> tuple[dict[str, list[dict[str, str]]]
     files: dict[str, Path] = {}
     for scale in scales(plan):
         entries = pairs_by_scale[str(scale)] = []
-        for pair in protocol.pairs(Path(plan.images), scale, degradation):
+        pairs = protocol.pairs(Path(plan.images), scale, degradation)
+        pairs.check_degraded()
+        for pair in pairs:
             entry = {"name": pair.name}
             for part in ("lr", "hr"):
                 path = folder / f"{len(files)}.png"

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ailsr.runtime.imaging import metrics
 from ailsr.runtime.imaging.color import luma
 from ailsr.runtime.imaging.image import Rgb
-from ailsr.runtime.imaging.protocol import Pair, Protocol
+from ailsr.runtime.imaging.protocol import Pair, Protocol, baseline_name
 from ailsr.runtime.imaging.resize import enlarge
 
 SIDE = 80
@@ -44,7 +44,7 @@ class Crop:
     left: int
     panels: tuple[Panel, ...]
     before: Panel
-    """The one of ``panels`` to compare ``after`` with: bicubic."""
+    """The one of ``panels`` to compare ``after`` with: bicubic, or the input at scale 1."""
     after: Panel
     """The last file's."""
 
@@ -56,17 +56,16 @@ class Crop:
 
 
 def crop(pair: Pair, upscaled: Mapping[str, Rgb], protocol: Protocol) -> Crop:
-    """The crop of ``pair`` in bicubic, each of ``upscaled`` (by label) and ground truth.
+    """The crop of ``pair`` in the baseline, each of ``upscaled`` (by label) and ground truth.
 
     The window is chosen for the first of ``upscaled``; the border that the protocol leaves out
     does not count.
     """
-    versions = {"bicubic": enlarge(pair.lr, pair.scale), **upscaled}
+    before = enlarge(pair.lr, pair.scale)
+    versions = {baseline_name(pair.scale): before, **upscaled}
     network = next(iter(upscaled.values()))
     border = pair.scale
-    gain = metrics.shave(
-        squared_error(versions["bicubic"], pair.hr) - squared_error(network, pair.hr), border
-    )
+    gain = metrics.shave(squared_error(before, pair.hr) - squared_error(network, pair.hr), border)
     side = min(SIDE, *gain.shape)
     top, left = (at + border for at in best_window(gain, side))
     window = (slice(top, top + side), slice(left, left + side))
@@ -88,9 +87,11 @@ def crop_without_reference(name: str, lr: Rgb, scale: int, upscaled: Mapping[str
     side = min(SIDE, *bicubic.shape[:2])
     top, left = best_window(np.maximum.reduce(differences), side)
     window = (slice(top, top + side), slice(left, left + side))
-    versions = {"input": lr.repeat(scale, 0).repeat(scale, 1), "bicubic": bicubic, **upscaled}
+    versions = {"input": lr.repeat(scale, 0).repeat(scale, 1)}
+    versions |= {baseline_name(scale): bicubic, **upscaled}
     panels = [Panel(label, rgb[window], None) for label, rgb in versions.items()]
-    return Crop(name, bicubic, top, left, tuple(panels), panels[1], panels[-1])
+    before = panels[[*versions].index(baseline_name(scale))]
+    return Crop(name, bicubic, top, left, tuple(panels), before, panels[-1])
 
 
 def best_window(gain: NDArray[np.float64], side: int) -> tuple[int, int]:

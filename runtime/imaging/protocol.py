@@ -57,6 +57,11 @@ def protocol_name(protocol: Protocol, degradation: Degradation) -> str:
     return f"{protocol}/{degradation}" if degradation.steps else protocol
 
 
+def baseline_name(scale: int) -> str:
+    """What results are set against: ``bicubic``, or ``input``, the image as it is, at scale 1."""
+    return "input" if scale == 1 else "bicubic"
+
+
 class Pairs(Sequence[Pair]):
     """The pairs of a folder, sorted by name, each read when it is asked for."""
 
@@ -85,6 +90,16 @@ class Pairs(Sequence[Pair]):
         if isinstance(index, slice):
             return Pairs(self.sources[index], self._scale, self._degradation)
         return _pair(*self.sources[index], self._scale, self._degradation)
+
+    @property
+    def are_given(self) -> bool:
+        """The low-resolution images lie in a folder."""
+        return any(lr is not None for _, _, lr in self.sources)
+
+    def check_degraded(self) -> None:
+        """Raise UsageError for images of scale 1 that are their own ground truth."""
+        if not self.are_given:
+            check_degraded(self._scale, self._degradation)
 
     def __iter__(self) -> Iterator[Pair]:
         return (_pair(*source, self._scale, self._degradation) for source in self.sources)
@@ -136,6 +151,15 @@ def pairs(folder: Path, scale: int, degradation: Degradation = BICUBIC) -> Pairs
         return Pairs(made, scale, degradation)
     lr_paths = lr_files(paths, lr_folder, scale)
     return Pairs(list(zip(names, paths, lr_paths, strict=True)), scale)
+
+
+def check_degraded(scale: int, degradation: Degradation) -> None:
+    """Raise UsageError for images made by ``degradation`` that are their own ground truth."""
+    if scale == 1 and not degradation.steps:
+        raise UsageError(
+            "of a file of ×1, which restores images at their own size, clean images tell nothing: "
+            "add --degradation photo, or put those to restore into LR_bicubic/X1 beside HR"
+        )
 
 
 def lr_files(hr_files: Sequence[Path], folder: Path, scale: int) -> list[Path]:

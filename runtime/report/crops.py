@@ -16,6 +16,7 @@ from ailsr.runtime.imaging.crops import Crop, Panel
 from ailsr.runtime.imaging.image import Rgb
 from ailsr.runtime.imaging.metrics import METRICS
 from ailsr.runtime.imaging.no_reference import FIGURES
+from ailsr.runtime.imaging.protocol import baseline_name
 from ailsr.runtime.report.latency import breakable
 
 THUMBNAIL = 200
@@ -39,8 +40,10 @@ def _lead(results: Results, crops: Sequence[Crop]) -> str:
     files = "; ".join(
         f"{label} is {Path(file.file).name}" for label, file in findings.shown(results).items()
     )
+    shown = next(iter(findings.shown(results).values()))
     return (
-        "Enlarged where the network gains most over bicubic, with the PSNR of the crop."
+        f"Enlarged where the network gains most over {baseline_name(shown.scale)}, with the PSNR "
+        "of the crop."
         f"{which} {escape(files)}."
     )
 
@@ -48,9 +51,12 @@ def _lead(results: Results, crops: Sequence[Crop]) -> str:
 def _without_reference(results: Results, crops: Sequence[Crop]) -> str:
     total = len(next(iter(results.before.values())).images) if results.before else len(crops)
     which = "" if total <= len(crops) else f" Of {total} images, the {len(crops)} with most blocks."
+    scale = next(iter(findings.shown(results).values())).scale
+    repeated = "" if scale == 1 else "; the input has its pixels repeated"
     return (
-        "Images without a ground truth, where the files differ most from bicubic; the input has "
-        f"its pixels repeated.{which} The figures are of the whole image; they say what is left of "
+        "Images without a ground truth, where the files differ most from "
+        f"{baseline_name(scale)}{repeated}.{which} "
+        "The figures are of the whole image; they say what is left of "
         "two artefacts, not which result is better."
     )
 
@@ -118,9 +124,10 @@ def _whole_picture(results: Results, name: str) -> str:
         return f'<dl class="whole long">{"".join(lines)}</dl>'
     qualities = {label: file.quality for label, file in files.items()}
     scale = next(iter(files.values())).scale
+    baseline = baseline_name(scale)
     lines = [
         f"<dt>{escape(label)}</dt><dd>{results.rank_metric.with_unit(score)}</dd>"
-        for label, quality in {"bicubic": results.bicubic.get(scale), **qualities}.items()
+        for label, quality in {baseline: results.bicubic.get(scale), **qualities}.items()
         if (score := results.rank_score(quality, name)) is not None
     ]
     return f'<dl class="whole"><dt>Whole image</dt>{"".join(lines)}</dl>' if lines else ""

@@ -22,6 +22,7 @@ from ailsr.runtime.files import atomic_output
 from ailsr.runtime.imaging.crops import Crop
 from ailsr.runtime.imaging.metrics import METRICS
 from ailsr.runtime.imaging.no_reference import FIGURES
+from ailsr.runtime.imaging.protocol import baseline_name
 from ailsr.runtime.report.crops import crop_section
 from ailsr.runtime.report.latency import breakable, latency_section
 from ailsr.runtime.report.plot import plot_section
@@ -84,7 +85,7 @@ def _tiles(results: Results) -> str:
         if bicubic is not None:
             gain = round(score - bicubic, metric.digits) + 0.0  # never "-0.00"
             text = f"{gain:+.{metric.digits}f}".replace("-", "−")
-            tiles.append((text, metric.unit, "against bicubic"))
+            tiles.append((text, metric.unit, f"against {baseline_name(file.scale)}"))
     tiles.append((f"{file.size_bytes / 1e3:.0f}", "kB", "file size"))
     if file.peak_memory_bytes:
         tiles.append((f"{file.peak_memory_bytes / 1e6:.0f}", "MB", "peak memory"))

@@ -122,7 +122,8 @@ def _bicubic_note(results: Results, lowest: float, scale: int) -> str:
     place = ""
     if below >= 0.5 * 10**-metric.digits:
         place = f", {metric.with_unit(below)} below the lowest mark"
-    return f"Bicubic interpolation: {metric.with_unit(bicubic)}{place}."
+    name = "The input as it is" if scale == 1 else "Bicubic interpolation"
+    return f"{name}: {metric.with_unit(bicubic)}{place}."
 
 
 def _score(results: Results, file: Measurement) -> float:

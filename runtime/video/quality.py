@@ -49,6 +49,7 @@ def judge_video(
     """
     name = clip.path.name
     try:
+        protocol.check_degraded(scale, degradation)
         source, segments = open_clip(clip)
         of = max(1, round(source.frames * _share(source, segments)))
         with contextlib.closing(Tally(comparison, tuple(metrics), source)) as tally:

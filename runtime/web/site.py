@@ -173,7 +173,13 @@ def _pictures(scales: set[int], measuring: Measuring) -> dict[int, Pairs]:
     if measuring.images is None:
         return {}
     folder, count = measuring.images, measuring.pictures
-    return {scale: protocol.pairs(folder, scale)[:count] for scale in sorted(scales)}
+    chosen = {scale: protocol.pairs(folder, scale) for scale in sorted(scales)}
+    if any(scale == 1 and not pairs.are_given for scale, pairs in chosen.items()):
+        raise UsageError(
+            f"--images {folder}: clean images tell nothing of a file of ×1: leave --images out, or "
+            "put those to restore into LR_bicubic/X1 beside HR"
+        )
+    return {scale: pairs[:count] for scale, pairs in chosen.items()}
 
 
 def _empty_report(pictures: dict[int, Pairs], measuring: Measuring) -> dict[str, Any]:

@@ -174,7 +174,8 @@ def test_fine_tuning_lowers_the_error(photographs, images):
     lr = [shrink(image, 2) for image in images]
     quantization = quantization_of(graph, ranges(channel_ranges(graph, lr)))
     done = []
-    tuned = qat.fine_tuned(graph, quantization, graph, images, 2, 60, lambda: done.append(1))
+    pairs = [Pair("", *pair) for pair in zip(lr, images, strict=True)]
+    tuned = qat.fine_tuned(graph, quantization, graph, pairs, 60, lambda: done.append(1))
     assert len(done) == 60
     image = photographs["rocket"][200:]
     errors = [error(g, quantization, graph, image) for g in (graph, tuned)]

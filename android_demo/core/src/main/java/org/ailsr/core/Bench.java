@@ -185,7 +185,7 @@ final class Bench {
         scores.put(pair.name, request.protocol.score(Resize.enlarge(pair.lr, scale), pair));
       }
       Map<String, Object> baseline = new LinkedHashMap<>();
-      baseline.put("name", "bicubic");
+      baseline.put("name", scale == 1 ? "input" : "bicubic");
       baseline.put("scale", scale);
       baseline.put("quality", quality(scores));
       baselines.add(baseline);
