@@ -161,6 +161,14 @@ def probe_image(height: int, width: int) -> Rgb:
     return picture
 
 
+def noisy(image: Rgb) -> Rgb:
+    """``image`` with noise, the same each time: triangular, its standard deviation 13 levels."""
+    height, width = image.shape[:2]
+    bits = _hash(np.arange(1, height * width + 1, dtype=np.uint32).reshape(height, width))
+    noise = [_bits(bits, 10 * c, 5) + _bits(bits, 10 * c + 5, 5) - 31 for c in range(3)]
+    return np.clip(image + np.dstack(noise), 0, 255).astype(np.uint8)
+
+
 def _at_places(upscaled: Rgb) -> NDArray[np.uint8]:
     """The levels of PLACES samples; colours in turn, the first BORDER on the four sides in turn."""
     height, width = (np.uint32(side) for side in upscaled.shape[:2])

@@ -29,8 +29,8 @@ def find_encoding(
 ) -> Encoding:
     """The one of ``candidates`` by which ``run``, of a network as it is, enlarges an image best.
 
-    Of a network of ×1 the one by which its output comes nearest to its input. Raises ModelError
-    when it makes an image by none and ``must_fit``.
+    Of a network of ×1 the one by which it restores a noisy image best. Raises ModelError when it
+    makes an image by none and ``must_fit``.
     """
     candidates = encodings() if candidates is None else candidates
     if len(candidates) == 1:
@@ -42,11 +42,9 @@ def find_encoding(
         return candidates[0]
     tried = ", ".join(dict.fromkeys(str(encoding.input) for encoding in candidates))
     best, bicubic = psnr(min(compared.errors.values())), psnr(compared.bicubic)
-    where = f"where bicubic interpolation has {bicubic:.1f}"
-    if scale == 1:
-        where = "and what restores an image at its own size comes near to it"
+    baseline = "the noisy image that it is to restore" if scale == 1 else "bicubic interpolation"
     raise ModelError(
-        f"it makes an image by none of the ranges {tried}: {best:.1f} dB of PSNR at best, {where}; "
-        "give --input-range and --output-range, or "
+        f"it makes an image by none of the ranges {tried}: {best:.1f} dB of PSNR at best, where "
+        f"{baseline} has {bicubic:.1f}; give --input-range and --output-range, or "
         "--allow-worse-than-bicubic for a network that is not trained"
     )

@@ -162,7 +162,7 @@ def _upscale(networks: Networks, source: Path, output: Path, bar: Progress) -> d
         reach = pool.radius + 2  # what alpha by cubic interpolation makes visible
         rows = Filled(rows, picture.alpha, reach) if kept else OnWhite(rows, picture.alpha)
         notes.append(
-            "alpha upscaled by bicubic interpolation"
+            ("alpha kept" if pool.scale == 1 else "alpha upscaled by bicubic interpolation")
             if kept
             else f"alpha dropped, put on white ({output.suffix} holds none)"
         )

@@ -3,8 +3,9 @@
 Files with a card keep to one encoding. A float file of others may be made for [0, 255] or [-1, 1],
 or for pixels that are normalised by a mean and a standard deviation, and nothing in it says so. It
 is found by comparison: an image is made small, enlarged by the file under each encoding, and set
-against the original. ``Range.java`` and ``Encoding.java`` repeat this module;
-``tests/parity/ranges.json`` holds the two together.
+against the original. For a file of ×1 it is made noisy instead: of a clean one, a denoiser in a
+range too large would change less than in its own. ``Range.java`` and ``Encoding.java`` repeat this
+module; ``tests/parity/ranges.json`` holds the two together.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from ailsr.runtime.engines.pixels import Pixels, from_pixels, to_pixels
 from ailsr.runtime.errors import EngineError
 from ailsr.runtime.imaging.resize import enlarge, shrink
-from ailsr.runtime.probe import probe_image
+from ailsr.runtime.probe import noisy, probe_image
 
 Run = Callable[[NDArray[Any]], NDArray[Any]]
 """[h, w, 3] -> [scale*h, scale*w, 3]"""
@@ -34,6 +35,9 @@ TIE_DB = 1.0
 """PSNR by which another encoding has to be better than the one preferred to it. Networks of 0..255
 are better so by 7 dB and more; those that hardly do more than repeat pixels do as well by each, and
 those of 0..1 that remove noise as well in 0..255, where their biases count less."""
+RESTORING_TIE_DB = 3.0
+"""The same for files of ×1: made for noise of other strength than the trial's, such a file does
+better in a range somewhat larger or smaller than its own."""
 TIE_ERROR = 4.0
 """Squared levels by which it also has to be better: what a bias of two levels makes."""
 NO_IMAGE_DB = 10.0
@@ -173,7 +177,8 @@ class Comparison:
     errors: dict[Encoding, float]
     """Mean squared difference from the original, in levels of 255, in the order of preference"""
     bicubic: float
-    """That of bicubic interpolation"""
+    """That of bicubic interpolation; at scale 1, of the noise"""
+    tie_db: float = TIE_DB
 
     @classmethod
     def of(
@@ -182,7 +187,7 @@ class Comparison:
         """``run`` takes float32 images of ``size`` (height, width), encoded as its network's."""
         height, width = (min(side, TRIAL_SIDE) for side in size)
         hr = probe_image(scale * height, scale * width)
-        lr = shrink(hr, scale)
+        lr = noisy(hr) if scale == 1 else shrink(hr, scale)
         rows, columns = (np.arange(side) % kept for side, kept in zip(size, lr.shape, strict=False))
         image = to_pixels(lr[rows[:, None], columns], "float32")  # repeated to fill the input
         results: dict[tuple[Range, Channels], Pixels] = {}
@@ -198,12 +203,13 @@ class Comparison:
                 errors[encoding] = _error(decoded, hr)
             except EngineError:  # it is not a number
                 errors[encoding] = math.inf
-        return cls(errors, _error(enlarge(lr, scale), hr))
+        tie = RESTORING_TIE_DB if scale == 1 else TIE_DB
+        return cls(errors, _error(enlarge(lr, scale), hr), tie)
 
     @property
     def best(self) -> Encoding:
         """The first that is as good as any, but for a tie."""
-        enough = min(self.errors.values()) * 10 ** (TIE_DB / 10) + TIE_ERROR
+        enough = min(self.errors.values()) * 10 ** (self.tie_db / 10) + TIE_ERROR
         return next(encoding for encoding, error in self.errors.items() if error <= enough)
 
     @property

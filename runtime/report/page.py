@@ -239,6 +239,8 @@ def _method_section(results: Results) -> Iterator[str]:
                 *notes,
                 f"The low-resolution images are made by the degradation {degradation}."
                 if degradation
+                else "The images to restore are those that were given."
+                if all(file.scale == 1 for file in results.measured)
                 else "The low-resolution images are MATLAB's bicubic reduction.",
                 "Over the frames of the video, of PSNR by the mean squared error."
                 if results.video_part

@@ -44,7 +44,6 @@ def bad_onnx(files: dict[str, Path], folder: Path) -> dict[str, tuple[bytes, str
             ),
             "no upscaler by a whole number",
         ),
-        "same": (model_of(relu, shapes=((1, 3, 8, 8), (1, 3, 8, 8))), "of the size that it takes"),
         "opset": (model_of(relu, shapes=((1, 3, 8, 8),) * 2, opset=99), "cannot load it"),
         "external": ((folder / "e.onnx").read_bytes(), "cannot load it"),
         "operator": (

@@ -8,6 +8,7 @@ package org.ailsr.core;
 final class Encoding {
   private static final int TRIAL_SIDE = 64;
   private static final double TIE_DB = 1;
+  private static final double RESTORING_TIE_DB = 3; // of files of ×1
   private static final double TIE_ERROR = 4; // squared levels
   private static final double NO_IMAGE_DB = 10;
   private static final double LEAST_ERROR = 65; // squared levels
@@ -31,7 +32,7 @@ final class Encoding {
     int height = Math.min(size.height, TRIAL_SIDE);
     int width = Math.min(size.width, TRIAL_SIDE);
     Picture hr = Probe.picture(new Size(scale * height, scale * width));
-    Picture lr = Resize.shrink(hr, scale);
+    Picture lr = scale == 1 ? Probe.noisy(hr) : Resize.shrink(hr, scale);
     Picture filled = new Picture(size.height, size.width);
     for (int top = 0; top < size.height; top += height) {
       for (int left = 0; left < size.width; left += width) {
@@ -54,7 +55,8 @@ final class Encoding {
     if (least > Math.max(bicubic, LEAST_ERROR) * Math.pow(10, NO_IMAGE_DB / 10)) {
       return new Encoding(Range.UNIT, Range.UNIT);
     }
-    double enough = least * Math.pow(10, TIE_DB / 10) + TIE_ERROR;
+    double tie = scale == 1 ? RESTORING_TIE_DB : TIE_DB;
+    double enough = least * Math.pow(10, tie / 10) + TIE_ERROR;
     int best = -1; // first those with equal ranges
     for (int at = 0; best < 0; at++) {
       int i = at < count ? at : (at - count) / count;
