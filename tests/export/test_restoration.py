@@ -130,6 +130,7 @@ def test_the_card_names_the_degradation_of_clean_images(model, noisy, tmp_path, 
     strong = saved(Denoiser(threshold=100), tmp_path / "strong.onnx")
     code, out, err = ailsr_export(
         capsys, strong, f"--output={tmp_path}", f"--images={folder}", "--target=onnx",
+        "--input-range=0..1", "--output-range=0..1",
         "--precision=float32", untrained=False,
     )  # fmt: skip
     assert code == 0, err
