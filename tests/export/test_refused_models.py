@@ -66,7 +66,6 @@ def bad_onnx(files: dict[str, Path], folder: Path) -> dict[str, tuple[bytes, str
         "outputs",
         "two channels",
         "uneven",
-        "same",
         "opset",
         "external",
         "operator",
