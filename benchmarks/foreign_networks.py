@@ -8,12 +8,19 @@
 may name for each file where it comes from: file, repository, licence and, separated by spaces,
 options of ``ailsr-export``. Each network goes through ``ailsr-export`` in processes of its own:
 float32, then int8 TFLite. What is known is kept in survey.json there: an interrupted run goes on.
+
+    python benchmarks/foreign_networks.py networks --only 39_SPANtiny_2024.onnx --int8-only \
+        --calibration T91 --test Set5 --output docs/foreign-networks.md
+
+makes int8 files alone, of those that ``--only`` names, and writes their lines of the page's part
+about int8; what else the page says stays.
 """
 
 from __future__ import annotations
 
 import csv
 import json
+import os
 import subprocess
 import sys
 import time
@@ -38,13 +45,23 @@ EXPORT = Path(sys.executable).with_name("ailsr-export")
 PAGE = """# Networks of others
 
 {taken} of {count} networks by their authors' own code and weights are taken by `ailsr-export FILE`
-and equal their original. {int8} Nothing of theirs is part of this project.
+and equal their original. Nothing of theirs is part of this project.
 
 Written by `python benchmarks/foreign_networks.py`, {day}, on {cpu}:
 PSNR of the float32 file on {test} ({protocol}; in tiles of {sizes} pixels),
-largest difference of a sample from the original in grey levels, loss of the int8 TFLite file, and
-seconds of both exports, verified, on a machine that was also at other work.
+largest difference of a sample from the original in grey levels, and seconds of the exports,
+verified, on a machine that was also at other work.
 
+"""
+INT8 = ("<!-- int8 -->", "<!-- end of int8 -->")
+"""Marks around the part of the page about int8."""
+INT8_HEAD = """
+int8 TFLite files: bytes of the file, PSNR lost on {test} in dB, what kept it close
+([int8.md](int8.md)), and minutes of processor time; each line with its day and CPU, by
+`python benchmarks/foreign_networks.py --int8-only`.
+
+| network | file | bytes | loss, dB | by | tiles | min | day, CPU |
+|---|---|--:|--:|---|---|--:|---|
 """
 
 
@@ -61,6 +78,12 @@ class Survey:
         list[str] | None,
         Option(metavar="|".join(TARGETS), help="Of the float32 files. Repeatable. Default: all."),
     ] = None
+    only: Annotated[
+        list[str] | None, Option(metavar="FILE", help="One of the networks. Repeatable.")
+    ] = None
+    int8_only: Annotated[
+        bool, Option("--int8-only", help="Leave float32, and its part of the page, as they are.")
+    ] = False
     float_only: Annotated[bool, Option("--float-only", help="Leave int8 to a later run.")] = False
     output: Annotated[Path | None, Option(metavar="PAGE.md", help="The page to write.")] = None
     json: Annotated[bool, Option("--json", help="Print the figures as JSON.")] = False
@@ -80,19 +103,20 @@ class Found:
     """The files of all targets, as ``ailsr-export --json`` tells of them."""
     int8: dict[str, Any] = field(default_factory=dict)
     """The int8 file, or the ``reason`` that there is none."""
+    processor: float = 0.0
+    """Seconds of processor time that the int8 file took."""
+    made: str = ""
+    """Day and CPU of the int8 file."""
     protocol: str = ""
     size: str = ""
     """Input size of the files."""
-
-    @property
-    def is_near(self) -> bool:
-        """Whether its int8 file loses no more than is allowed."""
-        return self.int8.get("precision") == "int8" and "reason" not in self.int8
 
 
 def main(config: Survey) -> None:
     """Export every network and write the page."""
     files = [f for f in config.folder.iterdir() if f.suffix.lower() in ENDINGS]
+    if config.only:
+        files = [f for f in files if f.name in config.only]
     if not files:
         raise UsageError(f"{config.folder} holds no network: {', '.join(ENDINGS)}")
     files.sort(key=lambda file: file.stat().st_size)  # the small ones are soon known
@@ -101,21 +125,22 @@ def main(config: Survey) -> None:
     every = json.loads(kept.read_text("utf-8")) if kept.exists() else {}
     with progress() as bar:
         for file in bar.track(files, task_id=bar.add_task("", total=len(files), note="")):
-            known = Found(**every[file.name]) if file.name in every else None
-            if known and (known.reason or known.int8 or config.float_only):
-                continue
+            known = Found(**every.get(file.name, {"file": file.name, "size": config.size}))
+            source, found = sources.get(file.name, {}), known
             message(file.name)
-            source = sources.get(file.name, {})
-            found = known or _in_float32(file, source, config)
-            if not (found.reason or config.float_only):
+            if not (config.int8_only or found.float32 or found.reason):
+                found = _in_float32(found, file, source, config)
+            if not (config.float_only or found.int8 or found.reason):
                 found = _in_int8(found, file, source, config)
+            if found == known:
+                continue
             every[file.name] = vars(found)
             with atomic_output(kept) as temporary:
                 temporary.write_text(json.dumps(every), encoding="utf-8")
     networks = [Found(**every[file.name]) for file in sorted(files)]
     if config.output:
         with atomic_output(config.output) as temporary:
-            temporary.write_text(_page(networks, config.test), encoding="utf-8")
+            temporary.write_text(_page(networks, config), encoding="utf-8")
     if config.json or not config.output:
         typer.echo(json.dumps([vars(network) for network in networks]))
 
@@ -128,31 +153,38 @@ def _sources(table: Path) -> dict[str, dict[str, str]]:
     return {line["file"]: line for line in lines}
 
 
-def _in_float32(file: Path, source: dict[str, str], config: Survey) -> Found:
+def _in_float32(found: Found, file: Path, source: dict[str, str], config: Survey) -> Found:
     started = time.monotonic()
     options = ["--precision", "float32", *(source.get("options") or "").split()]
     for target in config.target or ["all"]:
         options += ["--target", target]
     report = _export(file, options, config)
-    return Found(
-        file.name,
-        source.get("repository", ""),
-        source.get("licence", ""),
-        time.monotonic() - started,
-        report.get("error") or "; ".join(refused["reason"] for refused in report["refused"]),
-        report.get("files", []),
+    return replace(
+        found,
+        repository=source.get("repository", ""),
+        licence=source.get("licence", ""),
+        seconds=time.monotonic() - started,
+        reason=report.get("error") or "; ".join(refused["reason"] for refused in report["refused"]),
+        float32=report.get("files", []),
         protocol=report.get("protocol", ""),
         size=config.size,
     )
 
 
 def _in_int8(found: Found, file: Path, source: dict[str, str], config: Survey) -> Found:
-    started = time.monotonic()
+    before = _of_children()
     options = ["--precision", "int8", "--target", "tflite"]
     report = _export(file, [*options, *(source.get("options") or "").split()], config)
     files = [*report.get("files", []), *report.get("refused", [])]
-    int8 = files[0] if files else {"reason": report["error"]}
-    return replace(found, int8=int8, seconds=found.seconds + time.monotonic() - started)
+    int8 = (files[0] if files else {"reason": report["error"]}) | {"size": config.size}
+    made = f"{date.today().isoformat()}, {Host.here().cpu}"
+    return replace(found, int8=int8, processor=_of_children() - before, made=made)
+
+
+def _of_children() -> float:
+    """Seconds of processor time of the processes that ended."""
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 def _export(file: Path, options: Sequence[str], config: Survey) -> dict[str, Any]:
@@ -175,21 +207,61 @@ def _export(file: Path, options: Sequence[str], config: Survey) -> dict[str, Any
     return {"error": told.removeprefix(f"{file}: ")}
 
 
-def _page(every: list[Found], test: Path) -> str:
+def _page(every: list[Found], config: Survey) -> str:
+    """The page; with ``--int8-only`` the one that is there, but for its part about int8."""
+    old = config.output.read_text("utf-8") if config.output and config.output.exists() else ""
+    int8 = "\n".join([INT8[0], *_int8_part(every, old, config), INT8[1], ""])
+    if config.int8_only and old:
+        before, _, rest = old.partition(INT8[0])
+        return before.rstrip("\n") + "\n\n" + int8 + rest.partition(INT8[1])[2].lstrip("\n")
+    return _float32_part(every, config.test) + "\n" + int8
+
+
+def _int8_part(every: list[Found], old: str, config: Survey) -> list[str]:
+    """Its lines: those of ``every`` network that was tried, and those of others on the ``old``
+    page."""
+    part = old.partition(INT8[0])[2].partition(INT8[1])[0]
+    lines = {line.split("`")[1]: line for line in part.splitlines() if line.startswith("| `")}
+    lines |= {network.file: _int8_line(network) for network in every if network.int8}
+    near = sum(line.split(" | ")[1] == "int8" for line in lines.values())
+    head = INT8_HEAD.format(test=_set_name(config.test)) if lines else ""
+    tried = (
+        f"Of {len(lines)} that were tried in int8, {near} lose at most {MAX_PSNR_DROP['int8']} dB."
+    )
+    return [
+        tried if lines else "None was tried in int8.",
+        *head.splitlines(),
+        *(lines[name] for name in sorted(lines)),
+    ]
+
+
+def _int8_line(network: Found) -> str:
+    made = network.int8
+    cells = ["none", "–", "–", _cell(made.get("reason", ""))]
+    if "reason" not in made:
+        cells = [made["precision"], f"{made['bytes']}", f"{made['loss']:.3f}", made["means"]]
+    cells += [made.get("size", network.size), f"{network.processor / 60:.1f}", network.made]
+    return f"| {_name(network)} | {' | '.join(cells)} |"
+
+
+def _set_name(test: Path) -> str:
+    return test.parent.name if test.name == "HR" else test.name
+
+
+def _float32_part(every: list[Found], test: Path) -> str:
     taken = [network for network in every if not network.reason]
     head = PAGE.format(
         taken=len(taken),
         count=len(every),
-        int8=_int8(taken),
         day=date.today().isoformat(),
         cpu=Host.here().cpu,
-        test=test.parent.name if test.name == "HR" else test.name,
+        test=_set_name(test),
         protocol=next((network.protocol for network in taken), ""),
         sizes=" or ".join(sorted({network.size for network in taken})),
     )
     lines = [
-        "| network | from | licence | PSNR, dB | difference | int8 loss, dB | int8 by | s |",
-        "|---|---|---|--:|--:|--:|---|--:|",
+        "| network | from | licence | PSNR, dB | difference | s |",
+        "|---|---|---|--:|--:|--:|",
         *map(_line, taken),
     ]
     refused = [network for network in every if network.reason]
@@ -201,26 +273,12 @@ def _page(every: list[Found], test: Path) -> str:
     return head + "\n".join(lines) + "\n"
 
 
-def _int8(taken: list[Found]) -> str:
-    """What became of the networks that were tried in int8, as a sentence."""
-    tried = [network for network in taken if network.int8]
-    if not tried:
-        return "None was tried in int8."
-    near, drop = sum(network.is_near for network in tried), MAX_PSNR_DROP["int8"]
-    return f"Of {len(tried)} that were tried in int8, {near} lose at most {drop} dB."
-
-
 def _line(network: Found) -> str:
     psnr = network.float32[0]["psnr"]
     furthest = 255 * max(f["max_difference"] for f in network.float32)
-    loss, method = "–", "not tried"
-    if network.is_near:
-        loss, method = f"{network.int8['loss']:.3f}", network.int8["means"]
-    elif network.int8:
-        method = _cell(network.int8.get("reason") or network.int8["precision"])
     cells = [
-        _name(network), network.repository, network.licence, f"{psnr:.2f}", f"{furthest:.4f}", loss,
-        method, f"{network.seconds:.0f}",
+        _name(network), network.repository, network.licence, f"{psnr:.2f}", f"{furthest:.4f}",
+        f"{network.seconds:.0f}",
     ]  # fmt: skip
     return f"| {' | '.join(map(str, cells))} |"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -32,6 +32,7 @@ from ailsr.export.verification import (
     allowed_drop,
     check_quality,
     hopeless_drop,
+    ticks,
 )
 from ailsr.runtime.anatomy.anatomy import Anatomy
 from ailsr.runtime.anatomy.registry import anatomy
@@ -145,7 +146,8 @@ class Exporter:
     def reference(self) -> Reference:
         """The network's own results on the verification images."""
         card = replace(self.card("float32", "float32"), layout=self._computed)
-        return Reference(self.source.run, card, self.images, self._ticks("running the network"))
+        tick = ticks(self._progress, "running the network", self.images)
+        return Reference(self.source.run, card, self.images, tick)
 
     def check_quality(self) -> None:
         """Raise ModelError when bicubic interpolation does better on the verification images."""
@@ -230,20 +232,24 @@ class Exporter:
         """The file by the first method that is enough for ``target``.
 
         A method that was not enough for another target is tried all the same: that may have been
-        its engine. One that was enough comes first, so that files hold the same numbers where they
-        can. An EngineParityError ends it, for no method mends an engine.
+        its engine; one that loses more by estimate than another that was not enough is not. One
+        that was enough comes first, so that files hold the same numbers where they can. An
+        EngineParityError ends it, for no method mends an engine.
         """
         possible, drops = TARGETS[target].precisions, dict[Int8Method, str]()
+        hopeless = hopeless_drop(precision, self.max_drop)
         for method in sorted(self.int8.order(precision), key=lambda m: m not in self._sufficient):
             if precision_of(method) not in possible or (method == "search" and self.int8.is_far):
                 continue
             try:
                 expected = self.int8.expected_drop(method)
-                if expected > hopeless_drop(precision, self.max_drop):
+                if expected >= hopeless:
                     raise PsnrDropError("it is not worth a file", expected)
                 file = self.export_by(method, target, folder, pixels)
             except PsnrDropError as error:
                 drops[method] = f"{error.psnr_drop:.3f}"
+                self.int8.verified(method, error.psnr_drop)
+                hopeless = min(hopeless, expected)
                 continue
             except UnstableError:
                 drops[method] = "not known, for it depends on rounding,"
@@ -306,7 +312,7 @@ class Exporter:
         means = means_of(method, graph, quantization)
         card = replace(self.card(precision, pixels), means=means, probe=probe)
         reference = self.reference
-        tick = self._ticks(f"verifying {path.name}")
+        tick = ticks(self._progress, f"verifying {path.name}", self.images)
         with atomic_output(path) as temporary:
             self._write(target, graph, card, temporary, quantization)
             verified = reference.verify(temporary, precision, self.max_drop, tick)
@@ -335,15 +341,3 @@ class Exporter:
         if self.layout == "rgba":
             graph, quantization = with_alpha(graph, quantization)
         targets.write(target, graph, card, path, quantization)
-
-    def _ticks(self, doing: str) -> Callable[[], None]:
-        """A function that reports one more image done each time it is called."""
-        total, done = len(self.images.pairs), 0
-        self._progress(doing, done, total)
-
-        def tick() -> None:
-            nonlocal done
-            done += 1
-            self._progress(doing, done, total)
-
-        return tick

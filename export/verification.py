@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ailsr.export.graph.quantization import BITS
 from ailsr.export.image_sets import GENERATED, ImageSet
+from ailsr.export.int8.methods import Progress
 from ailsr.export.reading.source import Source
 from ailsr.runtime.card import Card, PixelType, Precision
 from ailsr.runtime.engines.encoding import Run
@@ -69,6 +70,19 @@ def allowed_drop(precision: Precision, max_drop: float | None) -> float:
 def hopeless_drop(precision: Precision, max_drop: float | None) -> float:
     """dB of PSNR by estimate from which on no file is written."""
     return HOPELESS * max(allowed_drop(precision, max_drop), MAX_PSNR_DROP[precision])
+
+
+def ticks(progress: Progress, doing: str, images: ImageSet) -> Tick:
+    """A function that tells ``progress`` of one more of ``images`` done each time it is called."""
+    total, done = len(images.pairs), 0
+    progress(doing, done, total)
+
+    def tick() -> None:
+        nonlocal done
+        done += 1
+        progress(doing, done, total)
+
+    return tick
 
 
 class PsnrDropError(ParityError):

@@ -196,6 +196,18 @@ def test_networks_of_others_are_taken_or_refused_with_the_reason(photos):
     kept = (folder / "survey.json").read_bytes()
     run(*command, cwd=photos)  # what is known is not done again
     assert (folder / "survey.json").read_bytes() == kept
+    (folder / "survey.json").unlink()
+    (line,) = (line for line in page.splitlines() if line.startswith("| `small.onnx` | int8 |"))
+    other = line.replace("small", "other").replace("| int8 |", "| int8x16 |")
+    page = page.replace(line, f"{other}\n| `small.onnx` | old |") + "\nNote.\n"
+    (photos / "networks.md").write_text(page)
+    (found,) = run(*command, "--int8-only", "--only", "small.onnx", cwd=photos)
+    assert found["float32"] == [] and found["int8"]["loss"] == taken["int8"]["loss"]
+    again = (photos / "networks.md").read_text()
+    assert "Of 2 that were tried in int8, 1 lose at most 0.1 dB." in again and other in again
+    for whole in (page, again):
+        assert whole.partition("<!-- int8 -->")[0] == page.partition("<!-- int8 -->")[0]
+    assert "old" not in again and again.endswith("\nNote.\n")
 
 
 def test_the_crop_of_the_readme_is_that_of_the_file(photos):

@@ -31,6 +31,11 @@ def rewritten(graph: Graph, names: Sequence[RewriteName]) -> Graph:
     return graph
 
 
+def halves_of(node: PRelu) -> str:
+    """The tensor of both signs of what ``node`` reads, in ``prelu_as_two_relu``."""
+    return f"{node.output}_halves"
+
+
 def prelu_as_two_relu(graph: Graph) -> list[Node]:
     """PReLU as relu(x) − slope · relu(−x).
 
@@ -43,7 +48,7 @@ def prelu_as_two_relu(graph: Graph) -> list[Node]:
         if not isinstance(node, PRelu):
             nodes[node.output] = node
             continue
-        halves = f"{node.output}_halves"
+        halves = halves_of(node)
         producer = nodes.get(node.input)
         if not _can_negate(producer) or uses[node.input] != 1:
             identity = np.eye(len(node.slope), dtype=np.float32)[:, :, None, None]

@@ -3,7 +3,7 @@
 The float32 file is run with a ReduceMin and a ReduceMax on each tensor, so only two numbers per
 channel leave onnxruntime and memory stays that of one inference. A tensor's range is that of its
 furthest-reaching channels and images: the images on which the float network's own activations
-reach furthest decide. Those of a folder with more than MAX_IMAGES are not all used.
+reach furthest decide. Those of a large folder are not all used (``samples.py``).
 """
 
 from __future__ import annotations
@@ -26,9 +26,11 @@ from ailsr.export.graph.graph import (
     MaxPool,
     MinMax,
     Pad,
+    PRelu,
     Resize,
 )
 from ailsr.export.graph.quantization import SAME_SCALE, Range, copies_channels
+from ailsr.export.graph.rewrites import halves_of
 from ailsr.export.graph.sizes import fixed_size
 from ailsr.export.targets.onnx.model import float_model
 from ailsr.runtime.engines.engine import available_cores
@@ -106,6 +108,18 @@ def ranges_of_copies(graph: Graph, channels: ChannelRanges) -> ChannelRanges:
                 pass
     moved = {node.output for node in graph.nodes if isinstance(node, SAME_SCALE)}
     return {tensor: known[tensor] for tensor in known.keys() - moved - {graph.input}}
+
+
+def ranges_of_halves(graph: Graph, channels: ChannelRanges) -> ChannelRanges:
+    """The ranges of relu(x) beside relu(−x) for every x that a PReLU of ``graph`` reads, by their
+    names in ``prelu_as_two_relu``; ``channels`` are the ranges of ``graph``."""
+    found = {}
+    for node in graph.nodes:
+        if isinstance(node, PRelu) and node.input in channels:
+            low, high = channels[node.input]
+            ends = [np.concatenate([end, -other]) for end, other in ((low, high), (high, low))]
+            found[halves_of(node)] = np.maximum(ends[0], 0), np.maximum(ends[1], 0)
+    return found
 
 
 def _pixels(graph: Graph) -> tuple[Array, Array]:

@@ -7,12 +7,16 @@ each output channel, so rescaling costs those that write a channel nothing; thos
 levels where they become the largest of their output channel. The factor is the one that shares the
 burden between activations and the weights that read them (SmoothQuant's, arXiv 2211.10438, at
 α = 0.5).
+
+Where several tensors have their channels in common, each has its own that reach furthest: what
+evens one may spread another. So the factors can be chosen, for each such set, by what it costs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +43,9 @@ from ailsr.export.graph.graph import (
     PRelu,
     Resize,
 )
-from ailsr.export.int8.calibration import ChannelRanges
+from ailsr.export.graph.quantization import quantization_of
+from ailsr.export.int8.calibration import ChannelRanges, ranges
+from ailsr.export.int8.responses import Responses
 
 LARGEST_FACTOR = 64.0
 """By which one channel may grow against another: silent channels are not blown up without end."""
@@ -48,20 +54,51 @@ Places = NDArray[np.intp]
 """(channels,): which of a set of factors each channel of a tensor is multiplied by."""
 
 
-def equalized(graph: Graph, channels: ChannelRanges) -> tuple[Graph, ChannelRanges]:
+def equalized(
+    graph: Graph, channels: ChannelRanges, responses: Responses | None = None
+) -> tuple[Graph, ChannelRanges]:
     """``graph`` with its channels rescaled, and ``channels``, their ranges, likewise.
 
-    It computes the same but for float rounding.
+    It computes the same but for float rounding. With ``responses`` of ``graph``, each set of
+    channels has the factors, or none, by which its rounding costs the output least.
     """
+    unscaled = dict(channels)
     nodes, channels = list(graph.nodes), dict(channels)
     for tensors, free in scalable(graph):
         known = {name: channels[name] for name in tensors if name in channels}
-        factor = _factors(nodes, tensors, free, known)
-        factors = {name: factor[places] for name, places in tensors.items()}
+        ways = [_factors(nodes, tensors, free, known)]
+        if responses is not None:
+            ways += [_factors(nodes, tensors, free, _of_equal_reach(known)), np.ones_like(ways[0])]
+        every = [{name: way[places] for name, places in tensors.items()} for way in ways]
+        factors = every[0]
+        if responses is not None:
+            factors = min(every, key=partial(_cost, graph, unscaled, responses))
         nodes = [_rescaled(node, factors) for node in nodes]
         for name, (low, high) in known.items():
             channels[name] = low * factors[name], high * factors[name]
     return replace(graph, nodes=tuple(nodes)), channels
+
+
+def _of_equal_reach(channels: ChannelRanges) -> ChannelRanges:
+    """``channels`` in units of the furthest of each tensor."""
+    reaches = {name: max(-low.min(), high.max()) or 1 for name, (low, high) in channels.items()}
+    return {
+        name: (low / reaches[name], high / reaches[name]) for name, (low, high) in channels.items()
+    }
+
+
+def _cost(
+    graph: Graph, channels: ChannelRanges, responses: Responses, factors: Mapping[str, Array]
+) -> float:
+    """Mean square error of the output when the tensors of ``factors`` are multiplied by these and
+    rounded."""
+    scaled = {
+        name: (channels[name][0] * factor, channels[name][1] * factor)
+        for name, factor in factors.items()
+        if name in channels
+    }
+    quantization = quantization_of(graph, ranges(channels | scaled))
+    return responses.error(quantization, factors.keys(), factors=factors)
 
 
 def scalable(graph: Graph) -> Iterator[tuple[dict[str, Places], NDArray[np.bool_]]]:

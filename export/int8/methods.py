@@ -14,49 +14,35 @@ All targets try them in the same order, each until its own file is good enough.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cached_property
 from typing import Literal, NamedTuple
 
-import numpy as np
 from torch import Tensor
 
 from ailsr.export.graph.graph import Graph
-from ailsr.export.graph.passes import forms, macs, resized, with_separate_convolutions
+from ailsr.export.graph.passes import forms, resized, with_separate_convolutions
 from ailsr.export.graph.quantization import SAME_SCALE, Bits, Quantization, quantization_of
-from ailsr.export.graph.sizes import fixed_size
 from ailsr.export.image_sets import ImageSet
 from ailsr.export.int8.calibration import (
     ChannelRanges,
     channel_ranges,
     ranges,
     ranges_of_copies,
+    ranges_of_halves,
 )
-from ailsr.export.int8.correction import CROP, corrected
-from ailsr.export.int8.crops import Place, crops
+from ailsr.export.int8.correction import corrected
 from ailsr.export.int8.equalization import equalized
 from ailsr.export.int8.mixed_precision import in_float
 from ailsr.export.int8.range_search import searched
 from ailsr.export.int8.responses import Responses, square_error
+from ailsr.export.int8.samples import FEW, Samples
 from ailsr.export.int8.sensitivity import LayerLoss, sensitivity
 from ailsr.export.int8.simulation import output_of
 from ailsr.runtime.card import Layout, Precision
-from ailsr.runtime.engines.layouts import Levels, levels_of
-from ailsr.runtime.imaging.image import Rgb
+from ailsr.runtime.engines.layouts import Levels
 
-MAX_IMAGES = 200
-"""Number of images of a calibration folder that are used, evenly spaced by name."""
-CORRECTION_IMAGES = 32
-"""Number of these that weights and biases are corrected on, and ranges searched."""
-SIDE = 48
-"""Of the parts of images that ranges are searched on, in low-resolution pixels."""
-PRODUCTS = 10**10
-"""Of one inference on all of these parts: larger networks see fewer images."""
-CORRECTION_PRODUCTS = 3 * 10**10
-"""The same of a correction."""
-FEWEST = 2
-"""Images that the largest networks see."""
 FAR = 0.5
 """PSNR in dB: a network that loses more by all of KNOWN is not searched for ranges, nor for single
 nodes in float32. These bring it nearer, hardly ever near enough."""
@@ -116,7 +102,8 @@ class Int8Methods:
     ) -> None:
         """``graph`` is for int8, of images in ``layout``, and calibrated on ``images``; ``small``
         is the same network for images of a smaller size, to be searched in its place.
-        ``max_drop`` is the PSNR in dB that a mixed precision aims at half of.
+        ``max_drop`` is the PSNR in dB that search and mixed precision aim at half of, or at less
+        where files turn out to lose more than was estimated (``verified``).
 
         ``fall_back`` allows int8x16 in place of int8; ``qat_steps`` of fine-tuning replace that.
         """
@@ -127,8 +114,12 @@ class Int8Methods:
         self._qat_steps = qat_steps
         self._fall_back = fall_back and not qat_steps
         self._max_drop = max_drop
-        self._layout: Layout = layout
+        self._samples = Samples(images, self._small, layout)
         self._made: dict[Int8Method, QuantizedGraph] = {}
+        self._sufficient = max_drop / 2
+        """PSNR in dB by estimate with which a file is likely to be good enough"""
+        self._even: dict[tuple[str, ...], QuantizedGraph] = {}
+        """By the names of a form's tensors."""
         self._errors: dict[int, tuple[Quantization, float]] = {}
         """By the id of the quantisation, which is kept alive."""
 
@@ -185,34 +176,34 @@ class Int8Methods:
         return channel_ranges(self._small, self._low_resolution())
 
     def _channels_of(self, form: Graph) -> ChannelRanges:
-        """Of a ``form`` of the network: those that are known, if all that it adds are copies."""
-        shapes = self._small.shapes
-        same = {t: c for t, c in self._channels.items() if form.shapes.get(t) == shapes[t]}
+        """Of a ``form`` of the network: those that are known, if all that it adds are copies or
+        halves."""
+        shapes, known = self._small.shapes, self._channels
+        same = {t: c for t, c in known.items() if form.shapes.get(t) == shapes[t]}
+        same |= {t: c for t, c in ranges_of_halves(self._small, known).items() if t in form.shapes}
         found = ranges_of_copies(form, same)
         wanted = {node.output for node in form.nodes if not isinstance(node, SAME_SCALE)}
         return found if found.keys() >= wanted else channel_ranges(form, self._low_resolution())
 
-    @cached_property
-    def _sample(self) -> list[Levels]:
-        """The images that weights, biases and ranges are chosen on."""
-        return [self._levels(self.images.pairs[i].lr) for i in self._sampled]
-
-    def _levels(self, rgb: Rgb) -> Levels:
-        return levels_of(rgb, self._layout)
-
-    @cached_property
-    def _sampled(self) -> list[int]:
-        return [self._chosen[i] for i in _evenly(len(self._chosen), CORRECTION_IMAGES)]
-
-    @cached_property
-    def _chosen(self) -> list[int]:
-        """Places of the calibration images that are looked at."""
-        return _evenly(len(self.images.pairs), MAX_IMAGES)
-
     def _corrected(self, bits: Bits) -> QuantizedGraph:
+        """Equalised by the rule; in 8 bits, where that does not suffice, by what it costs."""
         graph, channels = equalized(self._small, self._channels)
         plain = QuantizedGraph(graph, quantization_of(graph, ranges(channels), bits))
-        return self._candidate(plain).made
+        made = self._candidate(plain).made
+        if bits == 16 or self._drop(made) <= self._sufficient:
+            return made
+        other = self._candidate(self._equalized(self._small)).made
+        return min(made, other, key=self._error)
+
+    def _equalized(self, form: Graph) -> QuantizedGraph:
+        """A ``form`` of the network with its furthest ranges, equalised by what it costs."""
+        names = tuple(form.shapes)
+        if names not in self._even:
+            self._progress("equalising channels", 0, None)
+            few = Responses(form, self._samples.parts("first", FEW))
+            graph, channels = equalized(form, self._channels_of(form), few)
+            self._even[names] = QuantizedGraph(graph, quantization_of(graph, ranges(channels)))
+        return self._even[names]
 
     @cached_property
     def _best(self) -> Candidate:
@@ -226,18 +217,27 @@ class Int8Methods:
         if self.is_far:
             return
         for form in forms(self._small):
+            furthest = self._equalized(form)
+            if form.shapes != self._small.shapes:  # else it is what correction gives
+                yield (found := self._candidate(furthest))
+                if self._drop(found.made) <= self._sufficient:
+                    return
             self._progress("searching ranges", 0, None)
-            graph, channels = equalized(form, self._channels_of(form))
-            furthest = quantization_of(graph, ranges(channels))
-            for quantization in (furthest, searched(graph, furthest, self._responses.image)):
-                yield self._candidate(QuantizedGraph(graph, quantization))
+            narrowed = searched(*furthest, self._responses.image)
+            yield (found := self._candidate(QuantizedGraph(furthest.graph, narrowed)))
+            if self._drop(found.made) <= self._sufficient:
+                return  # the other forms are slower
+
+    def verified(self, method: Int8Method, drop: float) -> None:
+        """Take note that a file by ``method`` loses ``drop``, in dB, and so is not enough: methods
+        that are yet to be tried aim lower in proportion."""
+        expected = self.expected_drop(method)
+        if 0 < expected < drop:
+            self._sufficient = min(self._sufficient, self._max_drop / 2 * expected / drop)
 
     def _candidate(self, plain: QuantizedGraph) -> Candidate:
         self._progress("correcting weights and biases", 0, None)
-        side = CROP
-        if fixed_size(plain.graph):
-            side = max(plain.graph.input_shape[1:])
-        images = self._sample[: _images_for(plain.graph, side, CORRECTION_PRODUCTS)]
+        images = self._samples.to_correct(plain.graph)
         return Candidate(plain, QuantizedGraph(*corrected(*plain, images)))
 
     @property
@@ -251,20 +251,22 @@ class Int8Methods:
         found = [self._best]
         if not self.is_far:
             found.append(self._with_floats(self._best))
-        if min(self._drop(candidate.made) for candidate in found) > self._max_drop:
+        if min(self._drop(candidate.made) for candidate in found) > 2 * self._sufficient:
             form, real = with_separate_convolutions(self._small)
             graph, channels = equalized(form, self._channels_of(form))
             quantization = replace(quantization_of(graph, ranges(channels)), real=real)
             found.append(self._candidate(QuantizedGraph(graph, quantization)))
-            if self._drop(found[-1].made) > self._max_drop / 2:
+            if self._drop(found[-1].made) > self._sufficient:
                 found.append(self._with_floats(found[-1]))
         return min((candidate.made for candidate in found), key=self._error)
 
     def _with_floats(self, candidate: Candidate) -> Candidate:
         self._progress("choosing layers for float32", 0, None)
-        sufficient = self._own_error * (10 ** (self._max_drop / 2 / 10) - 1)
+        sufficient = self._own_error * (10 ** (self._sufficient / 10) - 1)
         real = in_float(*candidate.made, self._responses, sufficient)
         graph, quantization = candidate.plain
+        if real == quantization.real:
+            return candidate
         return self._candidate(QuantizedGraph(graph, replace(quantization, real=real)))
 
     def _error(self, made: QuantizedGraph) -> float:
@@ -283,33 +285,24 @@ class Int8Methods:
     @cached_property
     def _responses(self) -> Responses:
         """On the parts of images that ranges are searched on."""
-        return Responses(self._small, self._parts("first", self._sample, 1))
+        return Responses(self._small, self._samples.parts("first"))
 
     @cached_property
     def _judged(self) -> tuple[Tensor, Tensor]:
         """(others, what the network makes of them), which choose between what was found."""
-        image = self._parts("last", self._sample, 1)
+        image = self._samples.parts("last")
         return image, output_of(self._small, image).clamp(0, 1)
 
     @cached_property
     def _own_error(self) -> float:
         """Mean square error of the float network on the parts that ranges are searched on."""
-        scale = self.images.pairs[0].scale
-        truth = self._parts(
-            "first", [self._levels(self.images.pairs[i].hr) for i in self._sampled], scale
-        )
-        return square_error(self._responses.output, truth)
-
-    def _parts(self, place: Place, images: Sequence[Levels], scale: int) -> Tensor:
-        height, width = self._small.input_shape[1:] if fixed_size(self._small) else (SIDE, SIDE)
-        chosen = images[: _images_for(self._small, max(height, width), PRODUCTS)]
-        return crops(chosen, (scale * height, scale * width), place, self._small.ends)
+        return square_error(self._responses.output, self._samples.truth("first"))
 
     def _fine_tuned(self) -> QuantizedGraph:
         from ailsr.export.int8.qat import fine_tuned
 
         start, steps, done = self._quantized("search"), self._qat_steps, 0
-        images = [self.images.pairs[i] for i in self._chosen]
+        images = [self.images.pairs[place] for place in self._samples.places]
 
         def tick() -> None:
             nonlocal done
@@ -327,18 +320,6 @@ class Int8Methods:
         return QuantizedGraph(graph, start.quantization)
 
     def _low_resolution(self) -> Iterator[Levels]:
-        for done, index in enumerate(self._chosen):
-            self._progress("calibrating", done, len(self._chosen))
-            yield self._levels(self.images.pairs[index].lr)
-
-
-def _images_for(network: Graph, side: int, products: int) -> int:
-    """The number of images of ``side`` that one inference by ``network`` of so many products is."""
-    _, height, width = network.input_shape
-    per_image = sum(macs(network).values()) / (height * width) * side**2
-    return int(np.clip(products / max(per_image, 1), FEWEST, CORRECTION_IMAGES))
-
-
-def _evenly(count: int, most: int) -> list[int]:
-    """At most ``most`` of the places 0 to ``count`` - 1, evenly spaced."""
-    return [i * count // min(count, most) for i in range(min(count, most))]
+        for done, image in enumerate(self._samples.low_resolution()):
+            self._progress("calibrating", done, len(self._samples.places))
+            yield image

@@ -29,31 +29,36 @@ GAIN = 0.05
 """Share of the error that a narrower range must save."""
 NOTABLE = 0.01
 """Share of the errors of all tensors from which one is worth the search."""
+FEW = 4
+"""Of so many images one is looked at before all are: what does not help there is left out."""
 
 
 def searched(graph: Graph, quantization: Quantization, image: Tensor) -> Quantization:
     """``quantization`` of ``graph`` with narrower ranges where they cost less on ``image``,
     (n, 3, h, w). What its rules pin, pixels and FIXED functions, stays."""
     responses, group = Responses(graph, image), groups_of(graph)
+    few = responses.of_first(-(-len(image) // FEW))
     members: dict[str, list[str]] = {}
     for tensor in graph.shapes:
         members.setdefault(group[tensor], []).append(tensor)
     pinned = (pixels_of(graph), *FIXED.values())
     searchable = [m for m in members.values() if quantization.tensors[m[0]] not in pinned]
-    errors = [responses.error(quantization, tensors) for tensors in searchable]
+    errors = [few.error(quantization, tensors) for tensors in searchable]
     for tensors, error in zip(searchable, errors, strict=True):
         if error >= NOTABLE * sum(errors):
-            best = _narrowed(responses, quantization, tensors, error)
+            best = _narrowed((few, responses), quantization, tensors)
             params = quantization.tensors | dict.fromkeys(tensors, best)
             quantization = replace(quantization, tensors=params)
     return quantization
 
 
 def _narrowed(
-    responses: Responses, quantization: Quantization, tensors: Sequence[str], error: float
+    seen: Sequence[Responses], quantization: Quantization, tensors: Sequence[str]
 ) -> QParams:
-    """The parameters of ``tensors``, both ends moved alike, then each alone."""
+    """The parameters of ``tensors``, both ends moved alike, then each alone, by what all of
+    ``seen`` say, which are asked in turn."""
     best = quantization.tensors[tensors[0]]
+    least = [responses.error(quantization, tensors) for responses in seen]
     for ends in ((True, True), (True, False), (False, True)):
         low, high = best.ends
         if min(-low, high) < best.scale and ends != (True, True):
@@ -62,11 +67,14 @@ def _narrowed(
         for fraction in FRACTIONS:
             tried = QParams.of_range(*_scaled((low, high), ends, fraction))
             params = quantization.tensors | dict.fromkeys(tensors, tried)
-            found = responses.error(replace(quantization, tensors=params), tensors)
-            if found < (1 - GAIN) * error:
-                best, error, failed = tried, found, 0
+            moved, found = replace(quantization, tensors=params), list[float]()
+            for responses, error in zip(seen, least, strict=True):
+                found.append(responses.error(moved, tensors))
+                if found[-1] >= (1 - GAIN) * error:
+                    failed += 1
+                    break
             else:
-                failed += 1
+                best, least, failed = tried, found, 0
             if failed == 2:
                 break
     return best

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from copy import copy
 
 import torch
 from torch import Tensor
 
-from ailsr.export.graph.graph import Conv, Graph
+from ailsr.export.graph.graph import Array, Conv, Graph
 from ailsr.export.graph.quantization import Quantization
 from ailsr.export.int8.simulation import clamped, compute, rounded, rounded_weight
 
@@ -23,6 +24,13 @@ class Responses:
             inputs = [self._exact[name] for name in node.inputs]
             self._exact[node.output] = clamped(compute(node, inputs), node)
 
+    def of_first(self, count: int) -> Responses:
+        """The same for the first ``count`` images alone."""
+        first = copy(self)
+        first.image = self.image[:count]
+        first._exact = {name: values[:count] for name, values in self._exact.items()}
+        return first
+
     @property
     def output(self) -> Tensor:
         """In [0, 1]."""
@@ -30,10 +38,17 @@ class Responses:
 
     @torch.no_grad()
     def error(
-        self, quantization: Quantization, tensors: Collection[str], convs: Collection[str] = ()
+        self,
+        quantization: Quantization,
+        tensors: Collection[str],
+        convs: Collection[str] = (),
+        factors: Mapping[str, Array] | None = None,
     ) -> float:
         """Mean square error of the output in [0, 1] when only ``tensors`` are rounded, and the
-        weights of the convolutions that write ``convs``."""
+        weights of the convolutions that write ``convs``.
+
+        ``factors`` (channels,), by tensor, are what channels are multiplied by while rounded.
+        """
         exact, changed = self._exact, dict[str, Tensor]()
         for node in self.graph.nodes:
             if node.output in convs or not changed.keys().isdisjoint(node.inputs):
@@ -48,7 +63,12 @@ class Responses:
             else:
                 continue
             if node.output in tensors:
-                values = rounded(values, quantization.tensors[node.output])
+                params = quantization.tensors[node.output]
+                if factors is None:
+                    values = rounded(values, params)
+                else:
+                    factor = torch.from_numpy(factors[node.output]).reshape(-1, 1, 1)
+                    values = rounded(values * factor, params) / factor
             changed[node.output] = values
         output = changed.get(self.graph.output)
         return 0.0 if output is None else square_error(output, self.output)

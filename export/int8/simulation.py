@@ -107,13 +107,18 @@ def output_of(
     image: Tensor,
     quantization: Quantization | None = None,
     constants: Mapping[str, Constants] | None = None,
+    tensors: dict[str, Tensor] | None = None,
 ) -> Tensor:
     """The result of ``graph`` for images (n, 3, h, w), in int8 where ``quantization`` is given.
 
-    ``constants``, by output, stand for those of convolutions.
+    ``constants``, by output, stand for those of convolutions. ``tensors``, by name, are not
+    computed again; the others are added to them.
     """
-    tensors = {graph.input: image}
+    tensors = {} if tensors is None else tensors
+    tensors[graph.input] = image
     for node in graph.nodes:
+        if node.output in tensors:
+            continue
         own = constants[node.output] if constants and node.output in constants else None
         real = quantization is None or node.output in quantization.real
         inputs = [tensors[name] for name in node.inputs]
@@ -155,14 +160,14 @@ def clamped(values: Tensor, node: Node) -> Tensor:
 def rounded(values: Tensor, params: QParams) -> Tensor:
     """``values`` on the levels of a tensor."""
     low, high = -params.zero_point, 2**params.bits - 1 - params.zero_point
-    return _round((values / params.scale).clamp(low, high)) * params.scale
+    levels = values / params.scale
+    if not values.requires_grad:  # the same numbers, in place
+        return levels.clamp_(low, high).round_().mul_(params.scale)
+    levels = levels.clamp(low, high)
+    return (levels + (levels.round() - levels).detach()) * params.scale
 
 
 def rounded_weight(weight: Tensor, node: Conv, quantization: Quantization) -> Tensor:
     """``weight``, in place of that of ``node``, as it is rounded in int8."""
     levels, scale = quantization.weight(replace(node, weight=weight.detach().numpy()))
     return weight + (torch.from_numpy(levels * scale.reshape(-1, 1, 1, 1)) - weight).detach()
-
-
-def _round(values: Tensor) -> Tensor:
-    return values + (values.round() - values).detach()

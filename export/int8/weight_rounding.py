@@ -26,6 +26,8 @@ DAMPING = 0.01
 SCALES = (0.8, 0.85, 0.9, 0.95, 1, 1.02, 1.04, 1.07, 1.1)
 """Of the least scale that holds the weights of a channel: a smaller one cuts off the largest for
 finer steps, a larger one leaves room in the pairs."""
+BLOCK = 32
+"""Weights after which the errors of all are handed on to the rest: one product of matrices."""
 
 
 def compensated(node: Conv, inputs: Sequence[Tensor]) -> tuple[Array, Array]:
@@ -61,43 +63,60 @@ def compensated(node: Conv, inputs: Sequence[Tensor]) -> tuple[Array, Array]:
 
 def _covariance(node: Conv, inputs: Sequence[Tensor]) -> Tensor:
     """Of what the weights of one output see."""
+    samples = _samples(node, inputs).double()
+    samples -= samples.mean(1, keepdim=True)
+    return samples @ samples.T / samples.shape[1]
+
+
+def _samples(node: Conv, inputs: Sequence[Tensor]) -> Tensor:
+    """(weights of one output, POSITIONS or fewer) of what they see."""
     top, left, bottom, right = node.pads
     sizes = [values.shape[2] * values.shape[3] for values in inputs]
     share = min(1, POSITIONS / sum(sizes))
     generator = torch.Generator().manual_seed(0)
     seen = []
     for values in inputs:
-        padded = F.pad(values, (left, right, top, bottom))
-        columns = F.unfold(padded, node.weight.shape[2:], node.dilation, 0, node.stride)[0]
-        chosen = torch.rand(columns.shape[1], generator=generator) < share
-        seen.append(columns[:, chosen].double())
-    samples = torch.cat(seen, 1)
-    covariance: Tensor = samples.cov(correction=0).reshape(len(samples), -1)  # not 0-D for one row
-    return covariance
+        padded = F.pad(values, (left, right, top, bottom))[0]
+        places = torch.arange(padded[0].numel()).reshape(padded.shape[1:])
+        for axis, (side, step, apart) in enumerate(
+            zip(node.weight.shape[2:], node.stride, node.dilation, strict=True)
+        ):
+            places = places.unfold(axis, apart * (side - 1) + 1, step)[..., ::apart]
+        places = places.flatten(2).flatten(0, 1)  # (positions, places in the kernel)
+        chosen = torch.rand(len(places), generator=generator) < share
+        columns = padded.flatten(1).index_select(1, places[chosen].T.flatten())
+        seen.append(columns.reshape(-1, int(chosen.sum())))
+    return torch.cat(seen, 1)
 
 
 def _levels(weight: Tensor, steps: Tensor, covariance: Tensor, partners: Tensor) -> Tensor:
     """The int8 levels of ``weight`` (rows, in), whose rows have the ``steps`` (rows,).
 
     ``partners`` (in,) is the place of the other weight of a pair, or -1. A pair is rounded in one
-    go, so that what it cannot hold is taken over by those after it.
+    go, so that what it cannot hold is taken over by those after it. Those within BLOCK take over
+    errors one by one, those behind it the errors of a whole block at once.
     """
     order = _order(covariance.diag(), partners)
     places = order.argsort()
     partners = torch.where(partners[order] >= 0, places[partners[order]], -1)
     inverse = torch.cholesky_inverse(torch.linalg.cholesky(covariance[order][:, order]))
     factor = torch.linalg.cholesky(inverse, upper=True)
-    weight = weight[:, order]
-    levels = torch.zeros_like(weight)
-    for column, partner in enumerate(partners.tolist()):
-        level = (weight[:, column] / steps).round().clamp(-LARGEST, LARGEST)
+    factor = factor / factor.diag()[:, None]
+    columns = weight.T[order].contiguous()  # (in, rows)
+    levels, errors = torch.zeros_like(columns), torch.zeros_like(columns)
+    for place, partner in enumerate(partners.tolist()):
+        level = (columns[place] / steps).round().clamp(-LARGEST, LARGEST)
         if partner >= 0:
-            other = levels[:, partner]  # 0 until it is known
+            other = levels[partner]  # 0 until it is known
             level = level.clamp(-PAIR_REACH - other.clamp(max=0), PAIR_REACH - other.clamp(min=0))
-        levels[:, column] = level
-        error = (weight[:, column] - level * steps) / factor[column, column]
-        weight[:, column:] -= error[:, None] * factor[column, column:]
-    return levels[:, places]
+        levels[place] = level
+        errors[place] = columns[place] - level * steps
+        start = place // BLOCK * BLOCK
+        end = start + BLOCK
+        columns[place + 1 : end].addr_(factor[place, place + 1 : end], errors[place], alpha=-1)
+        if place + 1 == end:
+            columns[end:].addmm_(factor[start:end, end:].T, errors[start:end], alpha=-1)
+    return levels[places].T
 
 
 def _order(variance: Tensor, partners: Tensor) -> Tensor:

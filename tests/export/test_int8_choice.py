@@ -40,6 +40,22 @@ def test_a_file_that_loses_too_much_is_not_written(folders, tmp_path, capsys):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_no_file_is_written_by_a_method_that_loses_more_by_estimate_than_one_that_failed(
+    folders, tmp_path
+):
+    begun = []
+    work = exporter.Exporter(
+        open_source(zoo.path("sesr_m3_x2")), (64, 72), max_drop=1e-6, fall_back=False, **folders,
+        progress=lambda doing, done, total: begun.append(doing) if done == 0 else None,
+    )  # fmt: skip
+    with pytest.raises(ParityError):
+        work.export("onnx", "int8", tmp_path)
+    drops = [work.int8.expected_drop(method) for method in work.int8.order("int8")]
+    assert drops[1] > drops[0]  # plain calibration loses more than a correction
+    best = [drop for place, drop in enumerate(drops) if drop < min(drops[:place], default=99)]
+    assert sum(doing.startswith("verifying") for doing in begun) == len(best) < len(drops)
+
+
 def test_int8_that_misses_the_limit_becomes_int8x16_and_says_so(folders, tmp_path):
     source = open_source(zoo.path("sesr_m3_x2"))
     earlier = exporter.Exporter(source, (64, 72), **folders).export("onnx", "int8", tmp_path)

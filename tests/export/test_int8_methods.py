@@ -24,15 +24,20 @@ from ailsr.export.graph.passes import forms, with_separate_pixels
 from ailsr.export.graph.quantization import WIDE_PIXELS, QParams, Quantization, quantization_of
 from ailsr.export.graph.weights import quantize_weight
 from ailsr.export.image_sets import ImageSet
-from ailsr.export.int8 import qat
-from ailsr.export.int8.calibration import channel_ranges, ranges
+from ailsr.export.int8 import qat, weight_rounding
+from ailsr.export.int8.calibration import (
+    channel_ranges,
+    ranges,
+    ranges_of_copies,
+    ranges_of_halves,
+)
 from ailsr.export.int8.correction import corrected
 from ailsr.export.int8.crops import crops
 from ailsr.export.int8.equalization import equalized, scalable
 from ailsr.export.int8.methods import Int8Methods
 from ailsr.export.int8.range_search import searched
 from ailsr.export.int8.responses import Responses, square_error
-from ailsr.export.int8.simulation import output_of, rounded, rounded_weight
+from ailsr.export.int8.simulation import convolve, output_of, rounded, rounded_weight
 from ailsr.export.int8.weight_rounding import compensated
 from ailsr.export.reading.from_torch import graph_of
 from ailsr.export.targets.onnx import writer as onnx_writer
@@ -96,6 +101,28 @@ def test_equalisation_leaves_the_function_as_it_is_and_evens_the_channels(images
     assert spread[1] < spread[0] / 2
 
 
+@pytest.mark.parametrize("flip", [1, -1])
+def test_a_set_of_channels_has_the_factors_that_cost_the_output_least(images, flip):
+    graph = residual()
+    second = replace(graph.nodes[1], weight=graph.nodes[1].weight[::flip] / 4)
+    graph = replace(graph, nodes=(graph.nodes[0], second, *graph.nodes[2:]))
+    channels = channel_ranges(graph, images)
+    responses = Responses(graph, crops(images, SIZE, "middle"))
+
+    def cost(same, of):
+        quantization = quantization_of(same, ranges(of))
+        return Responses(same, responses.image).error(quantization, {"first", "second", "sum"})
+
+    even, scaled = equalized(graph, channels, responses)
+    least = cost(even, scaled)
+    assert least <= 1.05 * min(cost(*equalized(graph, channels)), cost(graph, channels))
+    assert least < cost(graph, channels) / 2
+    image = images[0][: SIZE[0], : SIZE[1]] / 255
+    np.testing.assert_allclose(
+        run(even, image)["upscaled"], run(graph, image)["upscaled"], atol=1e-5
+    )
+
+
 def free_sets(graph):
     """The sets of tensors with a channel that may be scaled."""
     return [set(tensors) for tensors, free in scalable(graph)]
@@ -108,10 +135,7 @@ def test_what_may_be_scaled():
     grouped = replace(graph.nodes[3], groups=2, weight=graph.nodes[3].weight[:, :4])
     grouped = replace(graph, nodes=(*graph.nodes[:3], grouped, graph.nodes[4]))
     assert free_sets(grouped) == [{"first", "second", "sum"}]
-    slopes = PRelu("sum", "bent", np.linspace(-0.5, 0.5, 8, dtype=np.float32))
-    last = replace(graph.nodes[3], input="bent")
-    bent = replace(graph, nodes=(*graph.nodes[:3], slopes, last, graph.nodes[4]))
-    assert free_sets(bent) == [{"first", "second", "sum", "bent"}]
+    assert free_sets(bent(graph)) == [{"first", "second", "sum", "bent"}]
 
 
 @pytest.mark.parametrize("clamp", [RELU, (0.0, 1.0)])
@@ -146,6 +170,27 @@ def test_compensated_weights_are_levels_and_err_less_in_what_they_compute(inputs
     )
     errors = [(found - exact).std(dim=(0, 2, 3)).mean() for found in (nearest, better)]
     assert errors[1] < errors[0] / 2
+
+
+@pytest.mark.parametrize("block", [1, 7, 1000])
+def test_errors_are_handed_on_in_blocks_of_any_size(monkeypatch, block):
+    node = conv("image", "x", 6, 5)
+    seen = torch.rand(1, 6, 30, 30).cumsum(2).cumsum(3) / 900
+    wanted = compensated(node, [seen])
+    monkeypatch.setattr(weight_rounding, "BLOCK", block)
+    for found, same in zip(compensated(node, [seen]), wanted, strict=True):
+        np.testing.assert_array_equal(found, same)
+
+
+@pytest.mark.parametrize("strides", [(1, 1), (2, 3)])
+@pytest.mark.parametrize("dilation", [(1, 1), (3, 2)])
+def test_weights_see_what_the_convolution_multiplies_them_by(strides, dilation):
+    node = replace(conv("image", "x", 4, 5), stride=strides, dilation=dilation, pads=(1, 2, 0, 3))
+    seen = torch.rand(2, 1, 4, 21, 17)
+    samples = weight_rounding._samples(node, list(seen))
+    wanted = [convolve(node, one, torch.from_numpy(node.weight), torch.zeros(5)) for one in seen]
+    found = torch.from_numpy(node.weight).flatten(1) @ samples
+    torch.testing.assert_close(found, torch.cat([one[0].flatten(1) for one in wanted], 1))
 
 
 @pytest.mark.parametrize("name", ["sesr_m3", "quicksrnet_small", "vdsr_f13"])
@@ -223,10 +268,8 @@ def gated(reach=60.0) -> Graph:
 
 @pytest.mark.parametrize("graph", [gated(), residual()])
 def test_every_form_is_the_same_function_equalised_too(images, graph):
-    bent = PRelu("sum", "bent", np.linspace(-0.5, 0.5, 8, dtype=np.float32))
     if graph.producer("sum"):
-        last = replace(graph.nodes[3], input="bent")
-        graph = replace(graph, nodes=(*graph.nodes[:3], bent, last, graph.nodes[4]))
+        graph = bent(graph)
     image = images[0][: SIZE[0], : SIZE[1]] / 255
     wanted = run(graph, image)["upscaled"]
     for form in forms(graph):
@@ -281,6 +324,10 @@ def test_the_error_of_a_part_is_that_of_the_whole_with_only_it_rounded(images):
     everything = responses.error(
         quantization, graph.shapes.keys() - {"image"}, [n.output for n in graph.nodes]
     )
+    first = responses.of_first(1).error(quantization, {"second"})
+    alone = Responses(graph, image[:1]).error(quantization, {"second"})
+    assert first == pytest.approx(alone, rel=0.01)
+    assert first != responses.error(quantization, {"second"})
     whole = square_error(output_of(graph, image, quantization), responses.output)
     assert everything == pytest.approx(whole, rel=0.05)  # pixels as levels differ by rounding
 
@@ -298,11 +345,56 @@ def test_a_convolution_of_one_sample_is_corrected(images):
     np.testing.assert_allclose(found.nodes[1].weight, 0.9, atol=0.01)
 
 
-def test_search_is_no_worse_than_the_methods_before_it(photographs):
-    graph = gated()
+def bent(graph: Graph) -> Graph:
+    """``residual`` with a PReLU in it."""
+    slopes = PRelu("sum", "bent", np.linspace(-0.5, 0.5, 8, dtype=np.float32))
+    last = replace(graph.nodes[3], input="bent")
+    return replace(graph, nodes=(*graph.nodes[:3], slopes, last, graph.nodes[4]))
+
+
+def test_the_halves_of_what_a_prelu_reads_are_not_calibrated_again(images):
+    graph = bent(residual())
+    known = channel_ranges(graph, images)
+    split = forms(graph)[-1]
+    found = ranges_of_copies(split, known | ranges_of_halves(graph, known))
+    wanted = channel_ranges(split, images)
+    assert "bent_halves" in wanted
+    for name, ends in wanted.items():
+        np.testing.assert_allclose(found[name], ends, atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def calibration(photographs) -> ImageSet:
     hr = [photographs[name][:300, :300] for name in ("chelsea", "astronaut")]
-    pairs = [Pair(str(number), shrink(image, 2), image) for number, image in enumerate(hr)]
-    methods = Int8Methods(graph, ImageSet("two", pairs), lambda *_: None)
+    return ImageSet("two", [Pair(str(n), shrink(image, 2), image) for n, image in enumerate(hr)])
+
+
+@pytest.mark.parametrize(("max_drop", "searches"), [(9.0, 1), (1e-6, 2)])
+def test_slower_forms_are_searched_only_where_the_first_is_not_enough(
+    calibration, max_drop, searches
+):
+    done = []
+    methods = Int8Methods(
+        bent(residual()), calibration, lambda doing, *_: done.append(doing), max_drop=max_drop
+    )
+    methods.quantized("search")
+    assert done.count("searching ranges") == searches
+
+
+def test_a_mixed_precision_makes_up_for_what_files_lose_beyond_the_estimate(calibration):
+    """Half of what is allowed is lost by estimate: enough, unless a file loses 20 times as much."""
+    expected = Int8Methods(gated(), calibration, lambda *_: None).expected_drop("search")
+    drops = []
+    for times in (1, 20):
+        methods = Int8Methods(gated(), calibration, lambda *_: None, max_drop=4 * expected)
+        methods.verified("search", times * methods.expected_drop("search"))
+        drops.append(methods.expected_drop("mixed precision") / methods.expected_drop("search"))
+    assert drops[0] == 1 and drops[1] < 0.9
+
+
+def test_search_is_no_worse_than_the_methods_before_it(photographs, calibration):
+    graph = gated()
+    methods = Int8Methods(graph, calibration, lambda *_: None)
     image = photographs["rocket"][200:]
     found = {m: error(*methods.quantized(m), graph, image) for m in methods.order("int8")[:3]}
     assert list(found) == ["correction", "calibration", "search"]
