@@ -101,25 +101,36 @@ def test_equalisation_leaves_the_function_as_it_is_and_evens_the_channels(images
     assert spread[1] < spread[0] / 2
 
 
-@pytest.mark.parametrize("flip", [1, -1])
-def test_a_set_of_channels_has_the_factors_that_cost_the_output_least(images, flip):
-    graph = residual()
-    second = replace(graph.nodes[1], weight=graph.nodes[1].weight[::flip] / 4)
-    graph = replace(graph, nodes=(graph.nodes[0], second, *graph.nodes[2:]))
+def test_a_set_of_channels_has_the_factors_that_cost_the_output_least(images):
+    """Far below zero, where a PReLU is nearly flat, one tensor reaches 20 times as far in some
+    channels: to even them, the rule widens the tensor that it is added to."""
+    second = conv("first", "second", 8, 8, UNBOUNDED)
+    second = replace(second, weight=second.weight / 5, bias=-np.geomspace(20, 1, 8).astype("f"))
+    graph = Graph(
+        (
+            conv("image", "first", 3, 8, UNBOUNDED),
+            second,
+            PRelu("second", "bent", np.full(8, 0.05, np.float32)),
+            Add("first", "bent", "sum"),
+            conv("sum", "phases", 8, 12, UNBOUNDED),
+            DepthToSpace("phases", "upscaled", 2),
+        ),
+        (3, *SIZE),
+    )
     channels = channel_ranges(graph, images)
     responses = Responses(graph, crops(images, SIZE, "middle"))
 
     def cost(same, of):
-        quantization = quantization_of(same, ranges(of))
-        return Responses(same, responses.image).error(quantization, {"first", "second", "sum"})
+        quantization, tensors = quantization_of(same, ranges(of)), graph.shapes.keys() - {"image"}
+        return Responses(same, responses.image).error(quantization, tensors)
 
+    plain, ruled = cost(graph, channels), cost(*equalized(graph, channels))
     even, scaled = equalized(graph, channels, responses)
-    least = cost(even, scaled)
-    assert least <= 1.05 * min(cost(*equalized(graph, channels)), cost(graph, channels))
-    assert least < cost(graph, channels) / 2
+    assert plain < 0.7 * ruled
+    assert cost(even, scaled) < 1.05 * plain
     image = images[0][: SIZE[0], : SIZE[1]] / 255
     np.testing.assert_allclose(
-        run(even, image)["upscaled"], run(graph, image)["upscaled"], atol=1e-5
+        run(even, image)["upscaled"], run(graph, image)["upscaled"], atol=1e-4
     )
 
 
