@@ -51,7 +51,7 @@ NOTES = """
 Written by `make int8-table`, {day}, on {cpu}; calibrated on {calibration}.{kept}
 """
 KEPT_LINES = """
-The lines of {names} were measured before, by the same command.
+Lines but those of {names} are older, by the same command.
 """
 
 
@@ -110,12 +110,13 @@ def main(config: Int8Table) -> None:
     lines += [line for line in before if _name(line) not in measured]
     order = {name: place for place, name in enumerate(zoo.names())}
     lines = sorted((line for line in lines if _name(line) in order), key=lambda x: order[_name(x)])
-    kept = ", ".join(f"`{name}`" for name in order if name not in measured)
+    names = ", ".join(f"`{name}`" for name in order if name in measured)
+    older = any(_name(line) not in measured for line in lines)
     notes = NOTES.format(
         day=date.today().isoformat(),
         cpu=Host.here().cpu,
         calibration=set_name(config.calibration),
-        kept=KEPT_LINES.format(names=kept).rstrip() if kept else "",
+        kept=KEPT_LINES.format(names=names).rstrip() if older else "",
     )
     page.write(config.output, "\n".join(heading + lines) + "\n" + notes)
 
