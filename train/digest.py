@@ -1,4 +1,4 @@
-"""Digest of a sequence of images, the same wherever and however its files are stored."""
+"""Digests of images and of weights, the same wherever and however their files are stored."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 from ailsr.runtime.errors import UsageError
 
@@ -25,6 +26,15 @@ class ImageDigest:
 
     def __str__(self) -> str:
         return self._hash.hexdigest()
+
+
+def weights_digest(network: nn.Module) -> str:
+    """SHA-256 of the weights of ``network`` with their names, in hexadecimal."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        digest.update(f"{name} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def check_same_images(

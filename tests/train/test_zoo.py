@@ -9,6 +9,7 @@ from ailsr.runtime.imaging.image import write
 from ailsr.train import option_file, zoo
 from ailsr.train.checkpoint import Checkpoint, load, save
 from ailsr.train.command import cli
+from ailsr.train.digest import weights_digest
 from ailsr.train.networks import create
 from ailsr.train.recipe import Recipe
 from ailsr.train.training import train
@@ -43,10 +44,20 @@ def test_training_starts_from_the_zoo(filled, tmp_path):
     card = train(recipe)
     assert card["recipe"]["init"] == card["recipe"]["teacher"] == "zoo:sesr_m5_x2"
     assert Recipe.from_dict(card["recipe"]) == recipe
+    assert card["digests"]["teacher"] == weights_digest(load(zoo.path("sesr_m5_x2")).network)
     files = zoo.path("sesr_m5_x2"), tmp_path / "run" / "best.pt"
     start, end = (load(file).network.state_dict() for file in files)
     for name, tensor in start.items():
         torch.testing.assert_close(end[name], tensor, atol=1e-7, rtol=0)
+
+
+def test_networks_that_know_their_teacher_were_taught_by_that_of_the_zoo():
+    cards = {name: load(zoo.path(name)).card for name in zoo.names()}
+    taught = {n: c for n, c in cards.items() if "teacher" in c.get("digests", {})}
+    assert {"sesr_m3_free_x2", "sesr_m5_free_x2"} <= taught.keys()
+    for card in taught.values():
+        teacher = load(zoo.resolve(card["recipe"]["teacher"])).network
+        assert card["digests"]["teacher"] == weights_digest(teacher)
 
 
 def test_a_finished_run_is_shipped(tmp_path, monkeypatch):
