@@ -171,8 +171,9 @@ class Run:
         teacher = self.state.teacher
         if teacher is None or self.recipe.method != "ail" or self.recipe.teacher == "self":
             return {}
-        file = isinstance(teacher, FileTeacher)
-        return {"teacher": teacher.sha256 if file else weights_digest(teacher)}
+        if isinstance(teacher, FileTeacher):
+            return {"teacher": teacher.sha256}
+        return {"teacher": weights_digest(teacher)}
 
     def set_importance(self, segment: int) -> float | None:
         """Set the round's importance and teacher; returns the mean importance, or None."""
