@@ -13,6 +13,7 @@ import torch
 from ailsr.runtime.errors import TrainingError, UsageError
 from ailsr.runtime.rules import check, integer, items, mapping, number, plain
 from ailsr.train import checkpoint, zoo
+from ailsr.train.digest import weights_digest
 from ailsr.train.file_teacher import FileTeacher, is_file
 from ailsr.train.networks import Network, create
 from ailsr.train.recipe import Recipe
@@ -41,6 +42,9 @@ class State:
     step: int = 0
     teacher: Network | None = None
     """Frozen; gives T(x)."""
+    teacher_digest: str | None = None
+    """Of the weights, before they were fused, or the file of ``--teacher``; None: there is none, or
+    the run began before digests were kept."""
     previous: Network | None = None
     """The student frozen at the end of the previous round, or ``--init``; gives S(x)."""
     best_psnr: float = -math.inf
@@ -63,6 +67,7 @@ class State:
             "step": self.step,
             "best_psnr": self.best_psnr,
             "validations": self.validations,
+            "teacher_digest": self.teacher_digest,
             **{name: network and _stored(network) for name, network in frozen.items()},
         }
 
@@ -79,6 +84,7 @@ class State:
             found = check(progress, _PROGRESS, len(_PROGRESS))
             self.step, self.best_psnr = found["step"], found["best_psnr"]
             self.validations = list(found["validations"])
+            self.teacher_digest = progress.get("teacher_digest")
             for name in ("teacher", "previous"):
                 if (stored := progress[name]) is not None and "sha256" in stored:
                     self._check_teacher(stored["sha256"])
@@ -125,8 +131,13 @@ def initial_state(recipe: Recipe, device: torch.device) -> State:
         torch.optim.Adam(student.parameters(), lr=recipe.learning_rate, fused=True),
         torch.Generator().manual_seed(recipe.seed),
         teacher=teacher and frozen(teacher, device),
+        teacher_digest=None if teacher in (None, previous) else _digest(teacher),
         previous=previous and frozen(previous, device),
     )
+
+
+def _digest(teacher: Network) -> str:
+    return teacher.sha256 if isinstance(teacher, FileTeacher) else weights_digest(teacher)
 
 
 def _initial(student: Network, recipe: Recipe) -> Network | None:

@@ -27,10 +27,9 @@ from ailsr.train.ail import importance_loss
 from ailsr.train.checkpoint import Checkpoint
 from ailsr.train.data import load_data
 from ailsr.train.device import compiled, select_device, uses_bfloat16
-from ailsr.train.digest import check_same_images, weights_digest
+from ailsr.train.digest import check_same_images
 from ailsr.train.distributed import Processes
 from ailsr.train.events import Events
-from ailsr.train.file_teacher import FileTeacher
 from ailsr.train.importance import ImportanceMaps
 from ailsr.train.networks import Network, rgb_to_luma
 from ailsr.train.patches import Batch
@@ -159,21 +158,11 @@ class Run:
             "recipe": self.recipe.to_dict(),
             "pictures": len(self.data.source),
             "skipped": self.data.skipped,
-            "digests": self.data.digests | self._teacher_digest(),
+            "digests": {**self.data.digests, "teacher": self.state.teacher_digest},
             "steps": self.state.step,
             "validations": self.state.validations,
             "arithmetic": "bfloat16" if self.bfloat16 else "float32",
         }
-
-    def _teacher_digest(self) -> dict[str, str]:
-        """That of the teacher that was given, by which a recipe's ``teacher`` can be told from a
-        later one of the same name."""
-        teacher = self.state.teacher
-        if teacher is None or self.recipe.method != "ail" or self.recipe.teacher == "self":
-            return {}
-        if isinstance(teacher, FileTeacher):
-            return {"teacher": teacher.sha256}
-        return {"teacher": weights_digest(teacher)}
 
     def set_importance(self, segment: int) -> float | None:
         """Set the round's importance and teacher; returns the mean importance, or None."""
