@@ -241,13 +241,14 @@ def test_the_front_holds_what_nothing_beats(photos):
     assert (m5["images"], free["images"], nearest["images"]) == ("research", "free", "peer")
     assert rows["Pillow Lanczos"]["psnr"]["photos"] > rows["Pillow bicubic"]["psnr"]["photos"]
     assert free["p50_ms"] == m5["p50_ms"] and m5["ratio"] == 1
-    for row in rows.values():
-        better = [
-            r for r in rows.values()
-            if r["p50_ms"] <= row["p50_ms"]
-            and round(r["psnr"]["photos"], 2) >= round(row["psnr"]["photos"], 2) and r is not row
-        ]  # fmt: skip
-        assert (row["front"] == []) == bool(better)
+    places = {n: (-row["p50_ms"], round(row["psnr"]["photos"], 2)) for n, row in rows.items()}
+    for name, row in rows.items():
+        behind = any(
+            place != places[name] and all(np.greater_equal(place, places[name]))
+            for place in places.values()
+        )
+        alike = [rows[n]["front"] for n, place in places.items() if place == places[name]]
+        assert sorted(filter(None, alike)) == ([] if behind else [["photos"]])
         assert row["free_front"] == [] or row["images"] in ("free", "CC0", "")
     # 5×5 from RGB to 16, 3×3 from 16 to 16 three times, 5×5 from 16 to four RGB pixels, and the
     # skip, 1×1 from RGB to four pixels; by four.
