@@ -55,25 +55,25 @@ def typed() -> frozenset[str]:
 @contextmanager
 def one_line_errors() -> Iterator[None]:
     """Turn what a user or the machine can cause into one line on stderr and an exit code."""
-    try:
-        with as_exceptions():
+    with as_exceptions():  # until the last word: a second signal must not cut it off
+        try:
             yield
-    except AilsrError as error:
-        _fail(str(error), error.exit_code)
-    except KeyboardInterrupt as error:
-        stopped = error if isinstance(error, Stopped) else Stopped()
-        _fail(str(stopped), 128 + stopped.number)
-    except BrokenPipeError:
-        let_go_of_stdout()
-        raise SystemExit(141) from None
-    except MemoryError:
-        _fail("out of memory: use smaller images or fewer of them at a time", 1)
-    except OSError as error:
-        let_go_of_stdout()
-        if error.errno == errno.ENOSPC:
-            _fail("the disk is full: free some space", 1)
-        where = f" ({error.filename})" if error.filename else ""
-        _fail(f"{error.strerror or error}{where}", 1)
+        except AilsrError as error:
+            _fail(str(error), error.exit_code)
+        except KeyboardInterrupt as error:
+            stopped = error if isinstance(error, Stopped) else Stopped()
+            _fail(str(stopped), 128 + stopped.number)
+        except BrokenPipeError:
+            let_go_of_stdout()
+            raise SystemExit(141) from None
+        except MemoryError:
+            _fail("out of memory: use smaller images or fewer of them at a time", 1)
+        except OSError as error:
+            let_go_of_stdout()
+            if error.errno == errno.ENOSPC:
+                _fail("the disk is full: free some space", 1)
+            where = f" ({error.filename})" if error.filename else ""
+            _fail(f"{error.strerror or error}{where}", 1)
 
 
 class EntryPoint(Protocol):
