@@ -140,8 +140,7 @@ class NodeTranslator:
         if parameters is None or parameters.bits == 8:
             self._move(code, node, options)
             return
-        wide = pixels_of(self._graph, 16)
-        between = pixels_of(self._graph) if parameters == wide else None
+        between = pixels_of(self._graph) if parameters == pixels_of(self._graph, 16) else None
         source = self._tensors.requantized(self._tensors.read(node.input), node.input, between)
         moved = self._tensors.shaped(f"{node.output}/moved", node.output, between)
         self._model.operator(code, [source], moved, options)
