@@ -28,13 +28,12 @@ from rich.table import Table
 
 from ailsr.runtime.commands.command import entry_point, print_json, stdout
 from ailsr.runtime.engines.engine import available_cores
-from ailsr.runtime.engines.layouts import CHANNELS
 from ailsr.runtime.imaging.rgb_image import Rgb
 from ailsr.runtime.sides import parse_sides
 from ailsr.runtime.upscaling.engine_pool import EnginePool
 from ailsr.runtime.video.codecs import CODECS
 from ailsr.runtime.video.decoder import decode
-from ailsr.runtime.video.run import Request, Run
+from ailsr.runtime.video.run import Request, Run, layout_of
 from ailsr.runtime.video.segments import cut
 from ailsr.runtime.video.source import Source, open_source
 
@@ -77,7 +76,7 @@ def main(config: VideoSpeed) -> None:
 def _measure(
     clip: str, source: Source, pool: EnginePool, times: int, folder: Path
 ) -> Iterator[dict[str, Any]]:
-    layout = pool.layout if CHANNELS[pool.layout] == 1 else "rgb"
+    layout = layout_of(source, pool)
     decoded = [f.pixels for s in cut(source, None, None) for f in decode(source, s, layout)]
     pool.fit_frames(source.size)
     saved = 0.0

@@ -24,7 +24,7 @@ Pixels = TypeVar("Pixels", np.uint8, np.float32, np.float64)
 _ROWS = 32  # rows computed at a time (16 and 64 are slower on a photograph of 24 megapixels)
 _PRODUCT = 2**18
 """Multiplications of a matrix product that OpenBLAS leaves to one thread. Its threads wait for each
-other in a loop: on a busy machine that took ten times the processor time."""
+other in a loop: on a busy machine that took seven to eight times the processor time."""
 
 
 def resize(

@@ -196,9 +196,10 @@ def same_chroma(frame: av.VideoFrame | None, other: av.VideoFrame | None) -> boo
     """Two frames of a video have the same planes beside that of luma."""
     if frame is None or other is None:
         return frame is other
-    return frame is other or all(
-        bytes(a) == bytes(b) for a, b in zip(frame.planes[1:], other.planes[1:], strict=True)
-    )
+    if frame is other or frame.format.name != other.format.name:
+        return frame is other
+    chroma = zip(frame.planes[1:], other.planes[1:], strict=True)
+    return all(bytes(a) == bytes(b) for a, b in chroma)
 
 
 def _levels(full: bool, becomes_full: bool) -> Levels:

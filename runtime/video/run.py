@@ -74,8 +74,7 @@ class Run:
     def __init__(self, source: Source, pool: EnginePool, request: Request) -> None:
         """Raises UsageError for settings that the codec does not have, and for an empty range."""
         self.source, self.pool, self._request = source, pool, request
-        luma = CHANNELS[pool.layout] == 1 and source.colors.luma
-        self._layout: Layout = pool.layout if luma else "rgb"
+        self._layout = layout_of(source, pool)
         self.size = _output_size(source.size, pool.scale, request.box)
         settings = request.codec.settings(request.crf)
         self._encoding = Encoding(
@@ -144,6 +143,12 @@ class Run:
         files = [self.parts.path(segment) for segment in self.segments]
         join(self.source, self.segments, files, self._request.output, zero)
         self.parts.remove()
+
+
+def layout_of(source: Source, pool: EnginePool) -> Layout:
+    """The layout in which the frames of ``source`` go through the engines of ``pool``: that of a
+    file of luma where the video has luma in a plane of its own, else RGB."""
+    return pool.layout if CHANNELS[pool.layout] == 1 and source.colors.luma else "rgb"
 
 
 def parse_box(text: str) -> tuple[int, int]:
