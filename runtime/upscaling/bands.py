@@ -161,10 +161,9 @@ class _TileRow:
 
 
 def with_edges(image: Rows, rows: slice, width: int) -> Rgb:
-    """``rows`` of ``image``, at least ``width`` wide, its last row and column repeated where it
-    has no more."""
+    """``rows`` of ``image``, at least ``width`` wide, and its mirror image where it has no more."""
     pixels: Rgb = image[rows.start : min(rows.stop, image.shape[0])]
     missing = (rows.stop - rows.start - len(pixels), max(0, width - pixels.shape[1]))
     if not any(missing):
         return pixels
-    return np.pad(pixels, ((0, missing[0]), (0, missing[1]), (0, 0)), mode="edge")
+    return np.pad(pixels, ((0, missing[0]), (0, missing[1]), (0, 0)), mode="symmetric")

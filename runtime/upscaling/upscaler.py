@@ -2,7 +2,7 @@
 
 An image larger than the file's input is cut into overlapping tiles, and the result is what the
 network computes for the whole image; a smaller one is padded at the bottom and right with its
-edge pixels. Only one tile at a time is held in floating point.
+mirror image. Only one tile at a time is held in floating point.
 """
 
 from __future__ import annotations
@@ -141,7 +141,8 @@ class Upscaler:
         height, width = self.window((tile.shape[0], tile.shape[1]))
         if not self.engine.resizable:
             missing = ((0, height - tile.shape[0]), (0, width - tile.shape[1]), (0, 0))
-            tile = np.pad(tile, missing, mode="edge") if tile.shape[:2] != (height, width) else tile
+            if any(more for _, more in missing):
+                tile = np.pad(tile, missing, mode="symmetric")
         layout, io_dtype = self.engine.layout, self.engine.io_dtype
         converts = layout != "rgb" and tile.shape[2] == 3
         samples = samples_of(tile, layout, io_dtype) if converts else to_pixels(tile, io_dtype)

@@ -33,9 +33,9 @@ def picture(size, seed=0):
 
 
 def padded(rgb, window):
-    """``rgb`` with its edge repeated until it is at least as large as the window."""
+    """``rgb`` and its mirror image until it is at least as large as the window."""
     missing = [(0, max(0, w - n)) for w, n in zip(window, rgb.shape, strict=False)]
-    return np.pad(rgb, [*missing, (0, 0)], mode="edge")
+    return np.pad(rgb, [*missing, (0, 0)], mode="symmetric")
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -49,21 +49,23 @@ export function cut(picture: Picture, rows: Span, columns: Span): Picture {
   return part;
 }
 
-/** `picture` with its last row and column repeated up to a size that is no smaller. */
+/** `picture` with its mirror image at the right and below, up to a size that is no smaller. */
 export function padded(picture: Picture, width: number, height: number): Picture {
   if (picture.width === width && picture.height === height) return picture;
   const large = blank(width, height);
   copy(picture, 0, 0, large, 0, 0, picture.width, picture.height);
-  const row = width * CHANNELS;
-  for (let y = 0; y < picture.height; y++) {
-    for (let at = y * row + picture.width * CHANNELS; at < (y + 1) * row; at++) {
-      large.rgba[at] = large.rgba[at - CHANNELS]!;
-    }
+  for (let x = picture.width; x < width; x++) {
+    copy(picture, mirrored(x, picture.width), 0, large, x, 0, 1, picture.height);
   }
   for (let y = picture.height; y < height; y++) {
-    large.rgba.copyWithin(y * row, (picture.height - 1) * row, picture.height * row);
+    copy(large, 0, mirrored(y, picture.height), large, 0, y, width, 1);
   }
   return large;
+}
+
+/** The pixel of `count` that stands for the one at `index`, which may lie behind the last. */
+function mirrored(index: number, count: number): number {
+  return Math.min(index % (2 * count), 2 * count - 1 - (index % (2 * count)));
 }
 
 /** Copies a rectangle of `width` × `height` pixels from one place to another. */

@@ -24,7 +24,7 @@ class LevelsBuffer {
     this.channels = channels;
   }
 
-  /** Fills {@code input}, an image of {@code padded} pixels, with a tile and repeats its edges. */
+  /** Fills {@code input}, an image of {@code padded} pixels, with a tile and its mirror image. */
   void copyTo(ByteBuffer input, Tile row, Tile column, Size padded) {
     input.clear();
     int height = row.length();
@@ -34,10 +34,15 @@ class LevelsBuffer {
     } else {
       for (int y = row.start; y < row.stop; y++) {
         input.put(rows(y, column.start, width));
-        repeat(input, 1, padded.width - width);
+        int first = input.position() / channels - width;
+        for (int x = width; x < padded.width; x++) {
+          repeat(input, first + Picture.mirrored(x, width), 1);
+        }
       }
     }
-    repeat(input, padded.width, padded.height - height);
+    for (int y = height; y < padded.height; y++) {
+      repeat(input, Picture.mirrored(y, height) * padded.width, padded.width);
+    }
     input.flip();
   }
 
@@ -64,17 +69,11 @@ class LevelsBuffer {
     return pixels(row * size.width + column, pixels);
   }
 
-  /** Appends the last {@code count} pixels of {@code buffer} again, so many times. */
-  private void repeat(ByteBuffer buffer, int count, int times) {
-    if (times < 1) {
-      return;
-    }
-    ByteBuffer last = buffer.duplicate();
-    int start = buffer.position() - channels * count;
-    for (int i = 0; i < times; i++) {
-      last.limit(start + channels * count).position(start);
-      buffer.put(last);
-    }
+  /** Appends so many pixels of {@code buffer}, from one on, again. */
+  private void repeat(ByteBuffer buffer, int first, int count) {
+    ByteBuffer again = buffer.duplicate();
+    part(again, 0, first, count);
+    buffer.put(again);
   }
 
   /** A view of so many pixels from one on. */

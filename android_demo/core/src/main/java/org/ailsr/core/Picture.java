@@ -72,21 +72,25 @@ public final class Picture implements PixelSource {
     return rows == height && columns == width ? this : window(0, 0, rows, columns);
   }
 
-  /** The image with its last row and column repeated until it has this size. */
+  /** The image with its mirror image at the right and below until it has this size. */
   public Picture padded(int toHeight, int toWidth) {
     if (toHeight == height && toWidth == width) {
       return this;
     }
     Picture padded = new Picture(toHeight, toWidth);
     padded.paste(this, 0, 0, height, width, 0, 0);
-    for (int row = 0; row < height; row++) {
-      for (int at = padded.at(row, width); at < padded.at(row + 1, 0); at++) {
-        padded.rgb[at] = padded.rgb[at - CHANNELS];
-      }
+    for (int column = width; column < toWidth; column++) {
+      padded.paste(this, 0, mirrored(column, width), height, 1, 0, column);
     }
     for (int row = height; row < toHeight; row++) {
-      padded.paste(padded, height - 1, 0, 1, toWidth, row, 0);
+      padded.paste(padded, mirrored(row, height), 0, 1, toWidth, row, 0);
     }
     return padded;
+  }
+
+  /** The pixel of {@code count} that stands for the one at {@code index}, maybe behind the last. */
+  static int mirrored(int index, int count) {
+    int at = index % (2 * count);
+    return Math.min(at, 2 * count - 1 - at);
   }
 }

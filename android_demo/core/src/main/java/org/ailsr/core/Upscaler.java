@@ -8,7 +8,7 @@ import java.util.List;
  *
  * <p>An image larger than the file's input is cut into overlapping tiles, and the result is what
  * the network computes for the whole image; a smaller one is padded at the bottom and right with
- * its edge pixels.
+ * its mirror image.
  */
 public final class Upscaler {
   /** Takes the finished rows of an image, from top to bottom. */

@@ -26,13 +26,16 @@ public final class PictureTest {
   }
 
   @Test
-  public void paddingRepeatsTheEdges() {
+  public void paddingIsTheMirrorImage() {
     Picture picture = random(2, 3);
-    Picture padded = picture.padded(4, 5);
-    assertArrayEquals(picture.rgb, padded.window(0, 0, 2, 3).rgb);
-    for (int column = 0; column < 5; column++) {
-      Picture corner = picture.window(1, Math.min(column, 2), 1, 1);
-      assertArrayEquals(corner.rgb, padded.window(3, column, 1, 1).rgb);
+    Picture padded = picture.padded(7, 8);
+    int[] rows = {0, 1, 1, 0, 0, 1, 1};
+    int[] columns = {0, 1, 2, 2, 1, 0, 0, 1};
+    for (int row = 0; row < rows.length; row++) {
+      for (int column = 0; column < columns.length; column++) {
+        Picture original = picture.window(rows[row], columns[column], 1, 1);
+        assertArrayEquals(original.rgb, padded.window(row, column, 1, 1).rgb);
+      }
     }
   }
 
