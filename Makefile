@@ -1,6 +1,6 @@
 # make demo    train, export and measure a network on this machine; open demo/report.html after it
 # make test    the tests
-# make zoo-table   measure the networks of the zoo on Set5 and Set14 and write docs/zoo.md
+# make zoo-table   measure the networks of the zoo and write docs/zoo.md
 # make int8-table  measure int8 of every network of the zoo on all targets and write docs/int8.md
 # make converters  measure our TFLite files beside those of other converters: docs/converters.md
 # make front   measure PSNR against latency of the zoo and of what others offer: docs/front.md, .svg
@@ -85,7 +85,8 @@ fuzz: $(VENV)/test
 
 zoo-table: $(VENV)/test
 	$(BIN)/python benchmarks/zoo_table.py --test $(AILSR_DATA)/benchmark/Set5 \
-	    --test $(AILSR_DATA)/benchmark/Set14
+	    --test $(AILSR_DATA)/benchmark/Set14 --test $(AILSR_DATA)/benchmark/Kodak24 \
+	    --degraded $(AILSR_DATA)/benchmark/Set5 --degraded $(AILSR_DATA)/benchmark/Set14
 
 int8-table: $(VENV)/test
 	$(BIN)/python benchmarks/int8_table.py --calibration $(AILSR_DATA)/train/T91 \

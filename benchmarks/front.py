@@ -4,8 +4,9 @@
 
 The zoo's networks for clean images as int8 TFLite files, interpolation by Pillow and OpenCV,
 published files in the folder ``--peers`` and those that ``--file`` names take turns on one thread.
-Files of the zoo are kept under ``build/front`` as long as their checkpoints are the same; those of
-one architecture are timed once.
+Intel's AMX tiles are switched off unless ``--amx``: no phone has them, and narrow networks take
+longer with them. Files of the zoo are kept under ``build/front`` as long as their checkpoints are
+the same; those of one architecture are timed once.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import amx
 import front_page
 import page
 from typer import Option, echo
@@ -106,6 +108,9 @@ class Front:
     seconds: Annotated[float, Option(help="Time allowed for them, per file.")] = 1.5
     processes: Annotated[int, Option(min=1, help="Fresh processes for each file.")] = 2
     again: Annotated[bool, Option("--again", help="Export anew what is kept.")] = False
+    amx: Annotated[
+        bool, Option("--amx", help="Let engines use Intel's AMX tiles, where there are any.")
+    ] = False
     output: Annotated[Path, Option(help="The page that holds the tables.")] = Path("docs/front.md")
     figure: Annotated[Path, Option(help="The figure to draw.")] = Path("docs/front.svg")
     json: Annotated[bool, Option("--json", help="Print the figures, too.")] = False
@@ -163,8 +168,10 @@ class Table:
 
 def main(config: Front) -> None:
     """Export, measure and write."""
+    if not config.amx:
+        amx.switch_off()
     tables = [table_of(scale, config) for scale in config.scale]
-    page.write(config.output, front_page.text(tables))
+    page.write(config.output, front_page.text(tables, config.amx))
     with atomic_output(config.figure) as temporary:
         temporary.write_text(front_page.figure(tables[0]), encoding="utf-8")
     message(f"wrote {config.figure}")

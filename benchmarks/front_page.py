@@ -28,10 +28,11 @@ KINDS: dict[str, tuple[str, Shape, str]] = {
 """By the training images: words, and the mark in the figure with its class."""
 
 
-def text(tables: Sequence[Table]) -> str:
+def text(tables: Sequence[Table], with_amx: bool) -> str:
     """What stands between the marks of the page, as Markdown."""
+    amx = "with AMX where it has that" if with_amx else "without AMX"
     day, cpu = date.today().isoformat(), Host.here().cpu
-    blocks = [f"Written by `make front`, {day}, on {cpu}, one thread.\n"]
+    blocks = [f"Written by `make front`, {day}, on {cpu}, one thread, {amx}.\n"]
     for table in tables:
         tests = list(table.rows[0].psnr)
         head = [

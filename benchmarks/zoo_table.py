@@ -1,15 +1,16 @@
 """The tables of docs/zoo.md: cost and quality of every network that ships.
 
-    python benchmarks/zoo_table.py --test Set5/HR --test Set14/HR --output docs/zoo.md
+    python benchmarks/zoo_table.py --test Set5/HR --test Set14/HR --degraded Set5/HR
 
 Every checkpoint is run on every test folder by the protocol; parameters and multiplications are
 counted on the fused network, in its own channels, as papers count them. Networks for degraded
-images, and the clean ones of the same family, are also run on degraded test images. ``--only``
-keeps the lines that the page has of other networks.
+images, and the clean ones of the same family, are also run on degraded images of ``--degraded``.
+``--only`` keeps the lines that the page has of other networks. PSNR goes into the zoo, too.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from datetime import date
@@ -23,10 +24,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from typer import Option
 
 from ailsr.runtime.bench.host import Host
-from ailsr.runtime.commands.command import entry_point, progress
+from ailsr.runtime.commands.command import entry_point, message, progress
+from ailsr.runtime.files import atomic_output
 from ailsr.runtime.imaging.degradation import DEGRADATIONS
 from ailsr.runtime.imaging.metrics import METRICS, MetricName
-from ailsr.runtime.imaging.protocol import Pair, Quality, evaluate, pairs, set_name
+from ailsr.runtime.imaging.protocol import Quality, evaluate, pairs, set_name
 from ailsr.runtime.imaging.resize import enlarge
 from ailsr.train import checkpoint, zoo
 from ailsr.train.checkpoint import Checkpoint
@@ -52,11 +54,17 @@ class ZooTable:
     test: Annotated[
         list[Path], Option(metavar="DIR", help="Folder of high-resolution images. Repeatable.")
     ]
+    degraded: Annotated[
+        list[Path] | None, Option(metavar="DIR", help="Folder to judge robustness on. Repeatable.")
+    ] = None
     only: Annotated[
         list[str] | None,
         Option(metavar="NAME", help="Of the zoo's networks, only this. Repeatable."),
     ] = None
     output: Annotated[Path, Option(help="The page that holds the tables.")] = Path("docs/zoo.md")
+    psnr: Annotated[Path, Option(help="The file of PSNR by network and test set.")] = (
+        zoo.FOLDER / zoo.PSNR
+    )
 
 
 def main(config: ZooTable) -> None:
@@ -65,6 +73,8 @@ def main(config: ZooTable) -> None:
     for name in config.only or ():
         zoo.path(name)  # raises for one that is not there
     kept = {key: line for key, line in kept.items() if key[1] not in (config.only or ())}
+    psnr = json.loads(config.psnr.read_text("utf-8")) if config.psnr.exists() else {}
+    psnr = {name: psnr[name] for name in zoo.names() if name in psnr}
     names = [set_name(folder) for folder in config.test]
     header = ["network", "parameters", "GMAC", *names, "trained on", "steps", "recipe"]
     text = ORIGIN.format(day=date.today().isoformat(), cpu=Host.here().cpu)
@@ -83,10 +93,18 @@ def main(config: ZooTable) -> None:
         with progress() as bar:
             task = bar.add_task(f"x{scale}", total=len(members), note="")
             for name, member in bar.track(members, task_id=task):
-                lines.append(kept.get((heading, name)) or _line(row(name, member, tests)))
+                if (line := kept.get((heading, name))) is None:
+                    found = [score(member.network, test) for test in tests]
+                    line = _line(row(name, member, found))
+                    judged = zip(names, found, strict=True)
+                    psnr[name] = {test: round(quality.psnr_db, 3) for test, quality in judged}
+                lines.append(line)
         text += f"{heading}\n\n" + "\n".join(lines) + "\n\n"
-        text += degraded(members, config.test, kept)
+        text += degraded(members, config.degraded or [], kept)
     page.write(config.output, text)
+    with atomic_output(config.psnr) as temporary:
+        temporary.write_text(json.dumps(psnr, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    message(f"wrote {config.psnr}")
 
 
 def lines_of(text: str) -> dict[tuple[str, str], str]:
@@ -100,15 +118,15 @@ def lines_of(text: str) -> dict[tuple[str, str], str]:
     return found
 
 
-def row(name: str, member: Checkpoint, tests: list[list[Pair]]) -> list[str]:
-    """The cells of one network."""
+def row(name: str, member: Checkpoint, judged: list[Quality]) -> list[str]:
+    """The cells of one network, ``judged`` on each test set."""
     network, recipe = member.network, member.card["recipe"]
     sets = ", ".join(Path(folder).name for folder in recipe["train"])
     return [
         f"`{name}`",
         f"{sum(p.numel() for p in network.fuse().parameters()) / 1e3:.1f} K",
         f"{multiplications(network) / 1e9:.2f}",
-        *(_cell(score(network, test)) for test in tests),
+        *map(_cell, judged),
         sets,
         f"{member.card['steps'] / 1e3:g} K {method(recipe)}",
         f"[toml](../train/zoo/{name}.toml)",
@@ -120,7 +138,7 @@ def degraded(
 ) -> str:
     """What robustness gains and costs: a table of the families that have a network for it."""
     families = {m.network.name for _, m in members if _degradation(m) in ROBUST}
-    if not families:
+    if not (families and folders):
         return ""
     scale = members[0][1].network.scale
     heading = f"### ×{scale} on degraded images"

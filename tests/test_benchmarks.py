@@ -1,6 +1,8 @@
 """The benchmarks run and report what they say, on little data; no time is judged."""
 
+import errno
 import json
+import platform
 import re
 import subprocess
 import sys
@@ -152,14 +154,42 @@ def test_the_zoo_table_measures_one_network_and_keeps_the_others(photos):
     page = (BENCHMARKS.parent / "docs" / "zoo.md").read_text(encoding="utf-8").splitlines()
     (photos / "zoo.md").write_text("\n".join(page), encoding="utf-8")
     subprocess.run(
-        [sys.executable, BENCHMARKS / "zoo_table.py", "--test", "photos", "--only", "sesr_m3_x3",
-         "--output", "zoo.md"], cwd=photos, check=True, capture_output=True,
+        [sys.executable, BENCHMARKS / "zoo_table.py", "--test", "photos", "--degraded", "photos",
+         "--only", "sesr_m3_x3", "--output", "zoo.md", "--psnr", "psnr.json"],
+        cwd=photos, check=True, capture_output=True,
     )  # fmt: skip
     after = (photos / "zoo.md").read_text(encoding="utf-8").splitlines()
     changed = [(a, b) for a, b in zip(page, after, strict=True) if a != b and "sesr" in a]
     ((before, now),) = changed
     psnr, ssim = map(float, re.search(r"\| 1.12 \| ([\d.]+) / ([\d.]+) \|", now).groups())
     assert before.startswith("| `sesr_m3_x3` |") and 25 < psnr < 45 and 0.7 < ssim < 1
+    found = json.loads((photos / "psnr.json").read_text())
+    assert [*found] == ["sesr_m3_x3"] and round(found["sesr_m3_x3"]["photos"], 2) == psnr
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or platform.machine() != "x86_64", reason="AMX is of x86-64 Linux"
+)
+def test_amx_is_refused_to_a_process_and_its_children():
+    request = "libc.syscall(amx.ARCH_PRCTL, amx.REQUEST_TILES, 18), ctypes.get_errno()"
+    child = f"import amx, ctypes; libc = ctypes.CDLL(None, use_errno=True); print({request})"
+    code = "import amx, subprocess, sys; amx.switch_off(); subprocess.run(sys.argv[1:])"
+    done = subprocess.run(
+        [sys.executable, "-c", code, sys.executable, "-c", child],
+        cwd=BENCHMARKS, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.split() == ["-1", str(errno.EPERM)]
+
+
+def test_shapes_of_networks_are_timed():
+    (deep,) = run(
+        "kernel_shapes.py", "sesr3_m4_w8", "--size", "24x32", "--seconds", 0, cwd=BENCHMARKS
+    )
+    # 3×3 from RGB to 8, from 8 to 8 four times, from 8 to four RGB pixels, and the skip, 1×1
+    count = 24 * 32 * (9 * 3 * 8 + 4 * 9 * 8 * 8 + 9 * 8 * 12 + 3 * 12)
+    assert deep["gmac"] == pytest.approx(count / 1e9)
+    assert deep["block_gmac"] == pytest.approx(24 * 32 * 9 * 8 * 8 / 1e9)
+    assert deep["ms"] > 0
 
 
 def test_the_overhead_of_the_harness_is_measured(tmp_path):

@@ -6,6 +6,8 @@ torch: for latency, which does not depend on the weights.
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from ailsr.export.graph.graph import UNBOUNDED, Add, Clamp, Conv, DepthToSpace, Graph, Node
@@ -16,16 +18,16 @@ _RELU: Clamp = (0.0, np.inf)
 _UNIT: Clamp = (0.0, 1.0)
 
 
-def sesr(depth: int, width: int, scale: int, size: Size) -> Graph:
-    """5×5 in, ``depth`` 3×3, long skip, 5×5 out, anchor."""
+def sesr(depth: int, width: int, scale: int, size: Size, ends: int = 5) -> Graph:
+    """``ends``×``ends`` in, ``depth`` 3×3, long skip, ``ends``×``ends`` out, anchor."""
     blocks = 3 * scale**2
     body = _chain("features_0", [width] * (depth + 1), 3, _RELU)
     return Graph(
         (
-            _conv("image", "features_0", 3, width, 5, _RELU),
+            _conv("image", "features_0", 3, width, ends, _RELU),
             *body,
             Add(f"features_{depth}", "features_0", "features"),
-            _conv("features", "residual", width, blocks, 5),
+            _conv("features", "residual", width, blocks, ends),
             *_with_anchor(scale),
         ),
         (3, *size),
@@ -59,7 +61,12 @@ def abpn(depth: int, width: int, scale: int, size: Size) -> Graph:
     )
 
 
-ARCHITECTURES = {"sesr": sesr, "quicksrnet": quicksrnet, "abpn": abpn}
+ARCHITECTURES = {
+    "sesr": sesr,
+    "sesr3": partial(sesr, ends=3),
+    "quicksrnet": quicksrnet,
+    "abpn": abpn,
+}
 """By the name in ``FAMILIES`` of ``ailsr.train.networks``: the families that are proposed."""
 
 

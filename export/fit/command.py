@@ -184,7 +184,7 @@ class ProposeConfig:
     output_size: SizeOption = "720x1280"
     family: Annotated[
         list[str],
-        typer.Option(help="sesr, abpn or quicksrnet. Repeatable.", show_default="all of them"),
+        typer.Option(help="sesr, sesr3, abpn or quicksrnet. Repeatable.", show_default="all"),
     ] = field(default_factory=list)
     most: Annotated[int, typer.Option(min=1, help="Print so many networks.")] = 10
     json: JsonOption = False

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import NamedTuple
 
 import numpy as np
 
 from ailsr.runtime.bench.intervals import student_t
-from ailsr.train import checkpoint, zoo
-from ailsr.train.networks import SCALES
+from ailsr.train import zoo
+from ailsr.train.networks import FAMILIES, SCALES
 
 JUDGED_ON = "Kodak24"
-"""The images that chose the checkpoints of the zoo; their PSNR is in its cards."""
-SHAPES = {
+"""The test set of the PSNR that is learnt."""
+PAPERS = {
     "sesr_m3": ("sesr", 3, 16),
     "sesr_m5": ("sesr", 5, 16),
     "sesr_m11": ("sesr", 11, 16),
@@ -21,10 +22,18 @@ SHAPES = {
     "abpn": ("abpn", 4, 28),
     "quicksrnet_small": ("quicksrnet", 2, 32),
 }
-"""Family, depth and width of the networks of the zoo that are learnt from."""
-_FAMILIES = tuple(dict.fromkeys(family for family, _, _ in SHAPES.values()))
-DEEPEST = max(depth for _, depth, _ in SHAPES.values())
-"""Depth of the deepest of them."""
+"""Family, depth and width of networks that papers name."""
+
+
+class Trained(NamedTuple):
+    """A network of the zoo, trained for clean images."""
+
+    family: str
+    depth: int
+    width: int
+    scale: int
+    free: bool
+    """Trained on images that are free for any use."""
 
 
 class Expected(NamedTuple):
@@ -39,43 +48,58 @@ class Expected(NamedTuple):
         return self.psnr_db - self.margin_db
 
 
+def trained(name: str) -> Trained | None:
+    """What the zoo's network ``name`` is; None: nothing is learnt from it."""
+    found = re.fullmatch(r"(\w+?)(_free)?_x([234])", name)
+    if found is None:
+        return None
+    network, free, scale = found.groups()
+    shape = PAPERS.get(network)
+    for family, of in FAMILIES.items():
+        if shape is None and (size := of.shape(network)) is not None:
+            shape = (family, *size)
+    return shape and Trained(*shape, int(scale), bool(free))
+
+
+KNOWN = {name: network for name in zoo.names() if (network := trained(name)) and zoo.psnr(name)}
+"""The networks of the zoo that are learnt from."""
+DEEPEST = max(network.depth for network in KNOWN.values())
+"""Depth of the deepest of them."""
+
+
 class ExpectedPsnr:
     """PSNR on ``JUDGED_ON`` by family, depth, width and scale.
 
-    A constant for each scale and each family, plus so much for each doubling of the depth and of
-    the width, by least squares. What lies far from the zoo's networks has a wide interval (that of
-    a prediction by linear regression); depth beyond the zoo's counts no more.
+    A constant for each scale, each family and for free training images, plus so much for each
+    doubling of the depth and of the width, by least squares. What lies far from the zoo's networks
+    has a wide interval (that of a prediction by linear regression); depth beyond the zoo's counts
+    no more.
     """
 
     def __init__(self) -> None:
-        known = [(name, scale) for name in SHAPES for scale in SCALES]
-        self._rows = np.array([_row(*SHAPES[name], scale) for name, scale in known])
-        psnr = np.array([_psnr_of(f"{name}_x{scale}") for name, scale in known])
+        self._families = list(dict.fromkeys(network.family for network in KNOWN.values()))
+        self._rows = np.array([self._row(network) for network in KNOWN.values()])
+        psnr = np.array([zoo.psnr(name)[JUDGED_ON] for name in KNOWN])
         self._weights, *_ = np.linalg.lstsq(self._rows, psnr, rcond=None)
         self._freedom = len(psnr) - self._rows.shape[1]
         errors = psnr - self._rows @ self._weights
         self._variance = float(errors @ errors) / self._freedom
         self._spread = np.linalg.inv(self._rows.T @ self._rows)
 
-    def __call__(self, family: str, depth: int, width: int, scale: int) -> Expected:
+    def __call__(
+        self, family: str, depth: int, width: int, scale: int, free: bool = True
+    ) -> Expected:
         """Of a network of the zoo's families, trained as they were."""
-        row = np.array(_row(family, depth, width, scale))
+        row = np.array(self._row(Trained(family, depth, width, scale, free)))
         deviation = math.sqrt(self._variance * (1 + float(row @ self._spread @ row)))
         return Expected(float(row @ self._weights), student_t(0.95, self._freedom) * deviation)
 
-
-def _row(family: str, depth: int, width: int, scale: int) -> list[float]:
-    """The features of a network."""
-    return [
-        *(float(scale == other) for other in SCALES),
-        *(float(family == other) for other in _FAMILIES[1:]),
-        math.log2(min(depth, DEEPEST)),
-        math.log2(width),
-    ]
-
-
-def _psnr_of(name: str) -> float:
-    """dB on ``JUDGED_ON``, of the zoo's network ``name`` as it was trained."""
-    card = checkpoint.load(zoo.path(name)).card
-    assert JUDGED_ON in card["recipe"]["val"], name
-    return float(max(entry["psnr"] for entry in card["validations"]))
+    def _row(self, network: Trained) -> list[float]:
+        """The features of a network."""
+        return [
+            *(float(network.scale == scale) for scale in SCALES),
+            *(float(network.family == family) for family in self._families[1:]),
+            float(network.free),
+            math.log2(min(network.depth, DEEPEST)),
+            math.log2(network.width),
+        ]

@@ -12,7 +12,7 @@ from ailsr.train.networks import NETWORKS, SCALES, create, rgb_to_luma
 from ailsr.train.networks.skip import BicubicUpsampler, NearestAnchor
 from ailsr.train.scoring import score
 
-SIZED = ["sesr_m2_w12", "quicksrnet_d1_w9", "abpn_d2_w11"]
+SIZED = ["sesr_m2_w12", "sesr3_m2_w12", "quicksrnet_d1_w9", "abpn_d2_w11"]
 EVERY = [(name, scale) for name in [*NETWORKS, *SIZED] for scale in SCALES]
 
 

@@ -120,3 +120,10 @@ def test_a_network_names_the_licence_of_all_that_it_has_seen(name):
     assert [text.partition(":")[0] for text in card["recipe"]["licence"]] == seen
     recipe = option_file.read(zoo.FOLDER / f"{name}.toml", Recipe)
     assert recipe["licence"] == card["recipe"]["licence"]
+
+
+def test_every_network_was_judged_on_every_test_set():
+    """``make zoo-table`` was run after the last change of the zoo."""
+    found = {name: set(zoo.psnr(name)) for name in zoo.names()}
+    assert set(map(frozenset, found.values())) == {frozenset({"Set5", "Set14", "Kodak24"})}
+    assert zoo.psnr("zoo:sesr_m5_x2") == zoo.psnr("sesr_m5_x2") != {} == zoo.psnr("mine_x2")

@@ -47,8 +47,8 @@ class Family(NamedTuple):
     depths: range
     widths: range
 
-    def constructor(self, name: str) -> Callable[[int], Network] | None:
-        """Scale -> the network ``name``; None when ``name`` is not of the family."""
+    def shape(self, name: str) -> tuple[int, int] | None:
+        """Depth and width of the network ``name``; None when ``name`` is not of the family."""
         pattern = self.name.format(depth=r"(\d{1,3})", width=r"(\d{1,3})")
         found = re.fullmatch(pattern, name, re.ASCII)
         if found is None:
@@ -56,11 +56,21 @@ class Family(NamedTuple):
         depth, width = int(found[1]), int(found[2])
         if depth not in self.depths or width not in self.widths:
             return None
+        return depth, width
+
+    def constructor(self, name: str) -> Callable[[int], Network] | None:
+        """Scale -> the network ``name``; None when ``name`` is not of the family."""
+        if (shape := self.shape(name)) is None:
+            return None
+        depth, width = shape
         return partial(self.network, **{self.depth: depth, "width": width})
 
 
 FAMILIES = {
     "sesr": Family("sesr_m{depth}_w{width}", Sesr, "blocks", range(1, 65), range(1, 257)),
+    "sesr3": Family(
+        "sesr3_m{depth}_w{width}", partial(Sesr, ends=3), "blocks", range(1, 65), range(1, 257)
+    ),
     "quicksrnet": Family(
         "quicksrnet_d{depth}_w{width}", QuickSRNet, "depth", range(65), range(3, 257)
     ),

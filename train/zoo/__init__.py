@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from ailsr.runtime.errors import UsageError
 PREFIX = "zoo:"
 FOLDER = Path(__file__).parent
 """Checkpoints: <network>_x<scale>.pt, or <network>_<training>_x<scale>.pt for other recipes."""
+
+PSNR = "psnr.json"
+"""PSNR in dB of the networks by test set, beside them: ``make zoo-table`` writes it."""
 
 
 def names() -> list[str]:
@@ -37,6 +41,12 @@ def path(name: str) -> Path:
         f"{PREFIX}{name}: there is no such network in the zoo{hint}; it has "
         f"{', '.join(PREFIX + k for k in known)}"
     )
+
+
+def psnr(name: str) -> dict[str, float]:
+    """PSNR in dB of the network ``name`` by test set, as docs/zoo.md has it; empty: not judged."""
+    found: dict[str, dict[str, float]] = json.loads((FOLDER / PSNR).read_text(encoding="utf-8"))
+    return found.get(name.removeprefix(PREFIX), {})
 
 
 def resolve(model: Path | str) -> Path:
