@@ -6,14 +6,16 @@ Two clips of 640×360 are made of a photograph that comes with scikit-image: a p
 every pixel changes, and a still scene in which a square moves, as in a screen recording.
 ailsr-upscale decodes, upscales and encodes; FFmpeg's scale=flags=bicubic stands between the same
 decoder and the same encoder. Processor time is given beside, which other work on the machine
-changes less.
+changes less, and where it goes, of each clip: decoding, the colours in, the network, the colours
+out, the encoder, and the rest (copies, queues, joining), which is what the parts alone leave of the
+whole.
 """
 
 from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -32,6 +34,7 @@ from ailsr.runtime.imaging.rgb_image import Rgb
 from ailsr.runtime.sides import parse_sides
 from ailsr.runtime.upscaling.engine_pool import EnginePool
 from ailsr.runtime.video.codecs import CODECS
+from ailsr.runtime.video.colors import Reader, Writer
 from ailsr.runtime.video.decoder import decode
 from ailsr.runtime.video.run import Request, Run, layout_of
 from ailsr.runtime.video.segments import cut
@@ -49,6 +52,9 @@ class VideoSpeed:
     size: Annotated[str, typer.Option(help="Of the clips.", metavar="WxH")] = "640x360"
     times: Annotated[int, typer.Option(min=1, help="How often each is measured.")] = 3
     threads: Annotated[int | None, typer.Option(min=1, help="(default: all cores)")] = None
+    preset: Annotated[
+        str | None, typer.Option(help="Of the encoder.", show_default=str(H264.preset))
+    ] = None
     json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False
 
 
@@ -56,65 +62,131 @@ def main(config: VideoSpeed) -> None:
     """Print frames a second."""
     width, height = parse_sides(config.size)
     pool = EnginePool(config.file, config.threads or available_cores())
+    settings = H264.settings(preset=config.preset)
     found: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         for clip, frames in (("pan", _pan), ("still scene", _still)):
             path = Path(folder, f"{clip}.mp4")
             _encode(path, frames(height, width, config.frames))
             source = open_source(path)
-            found += _measure(clip, source, pool, config.times, Path(folder))
+            found += _measure(clip, source, pool, config, settings, Path(folder))
     if config.json:
         print_json(found)
         return
-    table = Table("clip", "", "frames/s", "processor ms per frame", "saved")
+    table = Table(
+        "clip", "", "frames/s", "of the network's", "processor ms", "of it network", "saved"
+    )
     for row in found:
-        cells = (f"{row['frames_per_s']:.1f}", f"{row['cpu_ms']:.1f}", f"{row['saved']:.0%}")
+        cells = [""] * 5
+        cells[2] = f"{row['cpu_ms']:.1f}"
+        if row["what"] in ("network alone", "ailsr-upscale", "FFmpeg's bicubic"):
+            cells[0], cells[1] = f"{row['frames_per_s']:.1f}", f"{row['of_network']:.2f}"
+        if row["what"] == "ailsr-upscale":
+            cells[3], cells[4] = f"{row['network_share']:.2f}", f"{row['saved']:.0%}"
         table.add_row(row["clip"], row["what"], *cells)
     stdout.print(table)
+    stdout.print(f"H.264, preset {settings['preset']}, crf {settings['crf']}; processor ms a frame")
 
 
 def _measure(
-    clip: str, source: Source, pool: EnginePool, times: int, folder: Path
+    clip: str,
+    source: Source,
+    pool: EnginePool,
+    config: VideoSpeed,
+    settings: dict[str, str],
+    folder: Path,
 ) -> Iterator[dict[str, Any]]:
     layout = layout_of(source, pool)
-    decoded = [f.pixels for s in cut(source, None, None) for f in decode(source, s, layout)]
+    decoded = [f for s in cut(source, None, None) for f in decode(source, s, layout)]
+    pixels = [frame.pixels for frame in decoded]
+    count = len(decoded)
     pool.fit_frames(source.size)
+    large = list(pool.frames(pixels[: min(8, len(pixels))]))
+    size = (source.size[0] * pool.scale // 2 * 2, source.size[1] * pool.scale // 2 * 2)
     saved = 0.0
 
     def network() -> None:
-        for _ in pool.frames(decoded):
+        for _ in pool.frames(pixels):
             pass
 
     def upscale() -> None:
         nonlocal saved
-        run = Run(source, pool, Request(folder / "large.mp4", "h264", H264))
+        request = Request(folder / "large.mp4", "h264", H264, preset=config.preset)
+        run = Run(source, pool, request)
         run.parts.open(go_on=False, anew=True)
         saved = run.make(run.segments).savings.share
         run.join()
 
     def bicubic() -> None:
-        _bicubic(source, pool.scale, folder / "bicubic.mp4")
+        _bicubic(source, pool.scale, settings, folder / "bicubic.mp4")
 
-    parts: dict[str, Callable[[], None]] = {
+    def decoding() -> None:
+        for _ in _decoded(source):
+            pass
+
+    def colors_in() -> None:
+        reader = Reader(source.colors, layout)
+        for frame in _decoded(source):
+            reader.read(frame)
+
+    def colors_out() -> None:
+        writer = Writer(source.colors, size, layout)
+        for n, frame in enumerate(decoded):
+            writer.write(large[n % len(large)], frame.planes)
+
+    wholes: dict[str, Callable[[], None]] = {
         "network alone": network,
         "ailsr-upscale": upscale,
         "FFmpeg's bicubic": bicubic,
     }
-    for what, part in parts.items():
-        part()  # engines that are opened, and caches
-        wall, cpu = [], []
-        for _ in range(times):
-            began, busy = time.perf_counter(), time.process_time()
-            part()
-            wall.append(time.perf_counter() - began)
-            cpu.append(time.process_time() - busy)
+    rows = {what: _timed(whole, config.times, count) for what, whole in wholes.items()}
+    for what, row in rows.items():
         yield {
             "clip": clip,
             "what": what,
-            "frames_per_s": len(decoded) / median(wall),
-            "cpu_ms": 1000 * median(cpu) / len(decoded),
+            **row,
             "saved": saved if what == "ailsr-upscale" else 0.0,
+            "of_network": row["frames_per_s"] / rows["network alone"]["frames_per_s"],
+            "network_share": rows["network alone"]["cpu_ms"] * (1 - saved) / row["cpu_ms"],
+            "preset": settings["preset"],
         }
+    with av.open(str(folder / "large.mp4")) as made:
+        yuv = list(made.decode(video=0))
+
+    def encoding() -> None:
+        _write(folder / "encoded.nut", yuv, source, settings)
+
+    decode_ms = _timed(decoding, config.times, count)["cpu_ms"]
+    read_ms = _timed(colors_in, config.times, count)["cpu_ms"]
+    parts = {
+        "decoding": decode_ms,
+        "colours in": read_ms - decode_ms,
+        "network": rows["network alone"]["cpu_ms"] * (1 - saved),
+        "colours out": _timed(colors_out, config.times, count)["cpu_ms"],
+        "encoding": _timed(encoding, config.times, count)["cpu_ms"],
+    }
+    parts["the rest"] = rows["ailsr-upscale"]["cpu_ms"] - sum(parts.values())
+    for part, ms in parts.items():
+        yield {"clip": clip, "what": f"of it {part}", "cpu_ms": ms}
+
+
+def _timed(call: Callable[[], None], times: int, frames: int) -> dict[str, float]:
+    """Frames a second, and milliseconds of processor time a frame."""
+    call()  # engines that are opened, and caches
+    wall, cpu = [], []
+    for _ in range(times):
+        began, busy = time.perf_counter(), time.process_time()
+        call()
+        wall.append(time.perf_counter() - began)
+        cpu.append(time.process_time() - busy)
+    return {"frames_per_s": frames / median(wall), "cpu_ms": 1000 * median(cpu) / frames}
+
+
+def _decoded(source: Source) -> Iterator[av.VideoFrame]:
+    with av.open(str(source.path)) as container:
+        stream = container.streams[source.stream]
+        stream.codec_context.thread_count = 1
+        yield from container.decode(stream)
 
 
 def _photograph(height: int, width: int) -> Rgb:
@@ -152,26 +224,39 @@ def _encode(path: Path, frames: Iterator[Rgb]) -> None:
         container.mux(stream.encode(None))
 
 
-def _bicubic(source: Source, scale: int, path: Path) -> None:
-    """What ffmpeg -vf scale=flags=bicubic does."""
-    with av.open(str(source.path)) as given, av.open(str(path), "w") as made:
-        video = given.streams[source.stream]
-        stream = made.add_stream(H264.encoder, rate=source.rate, options=H264.settings(None))
-        stream.height, stream.width = (side * scale for side in source.size)
+def _write(
+    path: Path, frames: Iterable[av.VideoFrame], source: Source, settings: dict[str, str]
+) -> None:
+    """Encode ``frames`` as ailsr-upscale does."""
+    with av.open(str(path), "w") as made:
+        stream = made.add_stream(H264.encoder, rate=source.rate, options=settings)
         stream.codec_context.thread_count, stream.codec_context.thread_type = 4, "FRAME"
+        for number, frame in enumerate(frames):
+            if number == 0:
+                stream.height, stream.width = frame.height, frame.width
+            frame.pts, frame.pict_type = number, 0
+            made.mux(stream.encode(frame))
+        made.mux(stream.encode(None))
+
+
+def _bicubic(source: Source, scale: int, settings: dict[str, str], path: Path) -> None:
+    """What ffmpeg -vf scale=flags=bicubic does."""
+    with av.open(str(source.path)) as given:
+        video = given.streams[source.stream]
         graph = av.filter.Graph()
-        size = f"{stream.width}:{stream.height}:flags=bicubic"
+        height, width = (side * scale for side in source.size)
         graph.link_nodes(
             graph.add_buffer(template=video, time_base=Fraction(video.time_base)),
-            graph.add("scale", size),
+            graph.add("scale", f"{width}:{height}:flags=bicubic"),
             graph.add("buffersink"),
         ).configure()
-        for frame in given.decode(video):
-            graph.vpush(frame)
-            large = graph.vpull()
-            large.pict_type = 0
-            made.mux(stream.encode(large))
-        made.mux(stream.encode(None))
+
+        def scaled() -> Iterator[av.VideoFrame]:
+            for frame in given.decode(video):
+                graph.vpush(frame)
+                yield graph.vpull()
+
+        _write(path, scaled(), source, settings)
 
 
 cli = entry_point(VideoSpeed, main)

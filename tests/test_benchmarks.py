@@ -373,16 +373,23 @@ def test_video_is_measured_beside_the_network_and_bicubic(tmp_path):
     repeating(1.0, tmp_path / "nearest.tflite", (64, 96))
     found = run(
         "video_speed.py", "nearest.tflite", "--frames", 6, "--size", "192x128", "--times", 1,
-        cwd=tmp_path,
+        "--preset", "superfast", cwd=tmp_path,
     )  # fmt: skip
-    assert [(row["clip"], row["what"]) for row in found] == [
+    rows = {(row["clip"], row["what"]): row for row in found}
+    wholes = ("network alone", "ailsr-upscale", "FFmpeg's bicubic")
+    parts = ("decoding", "colours in", "network", "colours out", "encoding", "the rest")
+    assert list(rows) == [
         (clip, what)
         for clip in ("pan", "still scene")
-        for what in ("network alone", "ailsr-upscale", "FFmpeg's bicubic")
+        for what in (*wholes, *(f"of it {part}" for part in parts))
     ]
-    assert all(row["frames_per_s"] > 0 and row["cpu_ms"] > 0 for row in found)
-    pan, still = found[1]["saved"], found[4]["saved"]
-    assert pan == 0 and still > 0.3
+    for clip, saved in (("pan", 0.0), ("still scene", 0.3)):
+        network, whole = rows[clip, "network alone"], rows[clip, "ailsr-upscale"]
+        assert whole["preset"] == "superfast" and whole["saved"] >= saved
+        assert whole["of_network"] == whole["frames_per_s"] / network["frames_per_s"]
+        of_it = sum(rows[clip, f"of it {part}"]["cpu_ms"] for part in parts)
+        assert of_it == pytest.approx(whole["cpu_ms"])
+    assert rows["pan", "ailsr-upscale"]["saved"] == 0
 
 
 def test_the_text_of_a_page_stays_around_what_is_measured(tmp_path, monkeypatch):

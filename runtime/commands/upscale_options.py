@@ -15,7 +15,7 @@ from ailsr.runtime.imaging.condition import LOW_QUALITY, NOISY
 from ailsr.runtime.upscaling.engine_pool import EnginePool
 from ailsr.runtime.video.codecs import CODECS, is_video
 
-VIDEO_OPTIONS = ("start", "end", "codec", "crf", "scale_to", "resume")
+VIDEO_OPTIONS = ("start", "end", "codec", "crf", "preset", "scale_to", "resume")
 """Those of videos alone."""
 
 
@@ -146,6 +146,16 @@ class Config:
             metavar="N",
             help="Quality of a video: less is better and larger. (default: "
             + ", ".join(f"{n} {c.crf}" for n, c in CODECS.items() if c.crf is not None)
+            + ")",
+        ),
+    ] = None
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="The encoder's time against bytes of a video: for h264 and hevc ultrafast to "
+            "placebo, for av1 13 to 0, for vp9 (its cpu-used) 5 to 0. (default: "
+            + ", ".join(f"{n} {c.preset}" for n, c in CODECS.items() if c.preset is not None)
             + ")",
         ),
     ] = None

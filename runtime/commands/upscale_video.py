@@ -66,12 +66,13 @@ def _request(config: Config) -> tuple[Request, Part | None]:
     if config.size is not None:
         raise UsageError("--size is that of raw frames in a pipe, not of a video: see --scale-to")
     name, codec = codec_for(config.codec, config.output)
-    codec.settings(config.crf)
+    codec.settings(config.crf, config.preset)
     request = Request(
         output=config.output,
         codec_name=name,
         codec=codec,
         crf=config.crf,
+        preset=config.preset,
         start=None if config.start is None else parse_time(config.start, "--start"),
         end=None if config.end is None else parse_time(config.end, "--end"),
         box=None if config.scale_to is None else parse_box(config.scale_to),

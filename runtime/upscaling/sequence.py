@@ -145,6 +145,9 @@ class _Job:
         """The upscaled frame; ``before``: that of the frame before."""
         if self._rest and before is not None and not self.tiles:
             return before
+        if len(self.tiles) == len(self._grid.tiles) == 1:
+            self._ends[0]()
+            return self._parts.pop(0)
         if self._rest and before is not None:
             result = before.copy()
         else:

@@ -17,6 +17,13 @@ ENDINGS = {
 """FFmpeg's name of the format of a file, and its options, by the ending of the file's name."""
 
 
+_X26X = (
+    "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow",
+    "placebo",
+)  # fmt: skip
+"""The presets of x264 and x265, from fast to small."""
+
+
 @dataclass(frozen=True)
 class Codec:
     """A codec, its encoder and that encoder's settings.
@@ -33,39 +40,50 @@ class Codec:
     options: dict[str, str] = field(default_factory=dict)
     endings: tuple[str, ...] = tuple(ENDINGS)
     """Of the files that hold it."""
+    preset: str | None = None
+    """What it takes by default of time and bytes; None: there is no choice."""
+    presets: tuple[str, ...] = ()
+    """Those that there are, as FFmpeg names them."""
+    preset_option: str = "preset"
+    """FFmpeg's option."""
 
-    def settings(self, crf: int | None) -> dict[str, str]:
-        """The encoder's options. Raises UsageError for a ``crf`` that it does not have."""
-        if self.crf is None:
-            if crf is not None:
-                raise UsageError("--crf does not go with --codec ffv1, which loses nothing")
+    def settings(self, crf: int | None = None, preset: str | None = None) -> dict[str, str]:
+        """The encoder's options. Raises UsageError for a ``crf`` or ``preset`` that it does not
+        have."""
+        if self.crf is None or self.preset is None:
+            for option, value in (("crf", crf), ("preset", preset)):
+                if value is not None:
+                    raise UsageError(
+                        f"--{option} does not go with --codec {self.encoder}, which loses nothing"
+                    )
             return self.options
         crf = self.crf if crf is None else crf
         if not 0 <= crf <= self.worst:
             raise UsageError(f"--crf {crf}: give 0 to {self.worst}")
-        return {**self.options, "crf": str(crf)}
+        preset = preset or self.preset
+        if preset not in self.presets:
+            raise UsageError(f"--preset {preset}: {self.encoder} has {', '.join(self.presets)}")
+        return {self.preset_option: preset, **self.options, "crf": str(crf)}
 
 
 CODECS = {
     "h264": Codec(
-        "libx264", 18, options={"preset": "veryfast", "x264-params": "cpu-independent=1"},
-        endings=(".mp4", ".m4v", ".mov", ".mkv"),
+        "libx264", 20, options={"x264-params": "cpu-independent=1"},
+        endings=(".mp4", ".m4v", ".mov", ".mkv"), preset="ultrafast", presets=_X26X,
     ),
     "hevc": Codec(
         "libx265", 20, threads=1,
-        options={
-            "preset": "fast", "x265-params": "log-level=none:pools=4:frame-threads=1",
-        },
-        endings=(".mp4", ".m4v", ".mov", ".mkv"),
+        options={"x265-params": "log-level=none:pools=4:frame-threads=1"},
+        endings=(".mp4", ".m4v", ".mov", ".mkv"), preset="fast", presets=_X26X,
     ),
     "av1": Codec(
-        "libsvtav1", 28, worst=63, options={"preset": "8", "svtav1-params": "lp=4"},
-        endings=(".mp4", ".mkv", ".webm"),
+        "libsvtav1", 28, worst=63, options={"svtav1-params": "lp=4"},
+        endings=(".mp4", ".mkv", ".webm"), preset="8", presets=tuple(map(str, range(14))),
     ),
     "vp9": Codec(
-        "libvpx-vp9", 24, worst=63,
-        options={"b:v": "0", "deadline": "good", "cpu-used": "4", "row-mt": "1"},
+        "libvpx-vp9", 24, worst=63, options={"b:v": "0", "deadline": "good", "row-mt": "1"},
         endings=(".mp4", ".mkv", ".webm"),
+        preset="4", presets=tuple(map(str, range(6))), preset_option="cpu-used",
     ),
     "ffv1": Codec("ffv1", None, endings=(".mkv",)),
 }  # fmt: skip

@@ -126,11 +126,10 @@ class Reader:
         """``frame`` as H×W×3, or of luma as H×W×1, uint8."""
         colors = self._colors
         if CHANNELS[self._layout] == 1:
-            luma: Levels = self._levels[_plane(frame, 0)][..., None]
-            return luma
+            return _mapped(_plane(frame, 0), self._levels)[..., None]
         if colors.gray:
             gray = frame if frame.format.name == "gray" else frame.reformat(format="gray")
-            grey: Rgb = self._levels[gray.to_ndarray()][..., None].repeat(3, axis=2)
+            grey: Rgb = _mapped(gray.to_ndarray(), self._levels)[..., None].repeat(3, axis=2)
             return grey
         options = ""
         if not (frame.format.is_rgb or frame.format.has_palette):
@@ -159,13 +158,13 @@ class Writer:
         colors = self._colors
         if pixels.shape[2] == 1:
             assert small is not None
-            frame = self._with_chroma(self._levels[pixels[..., 0]], small)
+            frame = self._with_chroma(_mapped(pixels[..., 0], self._levels), small)
         else:
             pixels = pixels if abs(pixels.shape[0] - height) > 1 else pixels[:height]
             pixels = pixels if abs(pixels.shape[1] - width) > 1 else pixels[:, :width]
             options = f":out_color_matrix={_FILTER[colors.matrix]}:in_range=pc"
             options += f":out_range={_span(colors.full)}{_OUT_PLACE}"
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
+            frame = av.VideoFrame.from_numpy_buffer(pixels, format="rgb24")  # not a copy
             frame = self._scaler.scale(frame, self._size, options)
         frame.colorspace, frame.color_range = colors.matrix, _FULL if colors.full else _STUDIO
         frame.color_primaries, frame.color_trc = colors.primaries, colors.transfer
@@ -202,15 +201,19 @@ def same_chroma(frame: av.VideoFrame | None, other: av.VideoFrame | None) -> boo
     return all(bytes(a) == bytes(b) for a, b in chroma)
 
 
-def _levels(full: bool, becomes_full: bool) -> Levels:
-    """By the level of luma in one range, that in the other."""
+def _levels(full: bool, becomes_full: bool) -> Levels | None:
+    """By the level of luma in one range, that in the other; None: they are the same."""
+    if full == becomes_full:
+        return None
     level = np.arange(256.0)
-    if full and not becomes_full:
-        level = level * (219 / 255) + 16
-    elif becomes_full and not full:
-        level = (level - 16) * (255 / 219)
+    level = level * (219 / 255) + 16 if full else (level - 16) * (255 / 219)
     levels: Levels = np.clip(np.rint(level), 0, 255).astype(np.uint8)
     return levels
+
+
+def _mapped(plane: Plane, levels: Levels | None) -> Plane:
+    """``plane`` by the table of ``_levels``; itself where nothing changes."""
+    return plane if levels is None else levels[plane]
 
 
 def _plane(frame: av.VideoFrame, number: int) -> Plane:

@@ -72,6 +72,11 @@ class Parts:
         except ValueError:
             plan = {}
         plan = plan if isinstance(plan, dict) else {}
+        if plan and (unnamed := [name for name in self.plan if name not in plan]):
+            raise UsageError(
+                f"{self.folder} is of another version of ailsr, whose plan does not name "
+                f"{', '.join(unnamed)}: remove it to start again"
+            )
         if differ := [name for name, value in self.plan.items() if plan.get(name) != value]:
             raise UsageError(
                 f"{self.folder} is of another run ({', '.join(differ)} differ): give the same "

@@ -48,6 +48,7 @@ class Request:
     codec_name: str
     codec: Codec
     crf: int | None = None
+    preset: str | None = None
     start: Fraction | None = None
     """Seconds."""
     end: Fraction | None = None
@@ -76,7 +77,7 @@ class Run:
         self.source, self.pool, self._request = source, pool, request
         self._layout = layout_of(source, pool)
         self.size = _output_size(source.size, pool.scale, request.box)
-        settings = request.codec.settings(request.crf)
+        settings = request.codec.settings(request.crf, request.preset)
         self._encoding = Encoding(
             request.codec, settings, self.size, source.rate, source.time_base,
             source.colors, source.aspect, self._layout,
@@ -90,6 +91,7 @@ class Run:
             "video": {"bytes": source.bytes, "frames": source.frames, "end": source.end},
             "network": sha256(self.pool.path) if self.pool.path.is_file() else None,
             "engine": self.pool.engine,
+            "layout": self._layout,
             "options": {"codec": self._request.codec_name, **settings, "size": list(self.size)},
             "libraries": versions(),
             "segments": [[s.start, s.end] for s in self.segments],

@@ -126,6 +126,17 @@ def test_a_run_that_is_interrupted_keeps_its_finished_segments(model, film, pan,
     assert child.returncode == 1 and "is of another run (options differ)" in child.stderr
     child = run(model, long, "-o", output, "--resume", "--engine", "tflite=compiled")
     assert child.returncode == 1 and "is of another run (engine differ)" in child.stderr
+    plan = folder / "plan.json"
+    named = json.loads(plan.read_text())
+    assert named["layout"] == "rgb"
+    for other, said in (
+        ({k: v for k, v in named.items() if k != "layout"}, "whose plan does not name layout: rem"),
+        ({**named, "layout": "y"}, "is of another run (layout differ)"),
+    ):
+        plan.write_text(json.dumps(other))
+        child = run(model, long, "-o", output, "--resume")
+        assert child.returncode == 1 and said in child.stderr
+    plan.write_text(json.dumps(named))
     upscale(model, long, "-o", output, "--resume")
     assert times_of(output) == times_of(long) and not folder.exists()
 
@@ -225,14 +236,25 @@ def test_gray_is_read_in_its_range(pan, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "ending"), [("hevc", "mp4"), ("av1", "mkv"), ("vp9", "webm"), ("ffv1", "mkv")]
+    ("name", "ending", "preset"),
+    [("hevc", "mp4", "superfast"), ("av1", "mkv", 9), ("vp9", "webm", 5), ("ffv1", "mkv", None)],
 )
-def test_every_codec_keeps_every_frame(model, pan, tmp_path, name, ending):
+def test_every_codec_keeps_every_frame(model, pan, tmp_path, name, ending, preset):
     clip = write_clip(tmp_path / "clip.mp4", pan[:50], rate=SLOW, context={"gop_size": 20})
     output = tmp_path / f"large.{ending}"
-    child = upscale(model, clip, "-o", output, "--codec", name)
+    more = () if preset is None else ("--preset", preset)
+    child = upscale(model, clip, "-o", output, "--codec", name, *more)
     assert len(child.stderr.splitlines()) == 1
     assert times_of(output) == times_of(clip)
+
+
+def test_a_slower_preset_takes_fewer_bytes(model, pan, tmp_path):
+    clip, sizes = write_clip(tmp_path / "clip.mp4", pan[:20]), []
+    for preset in ("ultrafast", "veryfast"):
+        output = tmp_path / f"{preset}.mp4"
+        upscale(model, clip, "-o", output, "--preset", preset)
+        sizes.append(output.stat().st_size)
+    assert sizes[1] < 0.8 * sizes[0]
 
 
 def test_a_range_begins_at_its_start(model, film, tmp_path):
@@ -302,6 +324,12 @@ def test_what_networks_do_not_see_is_refused(model, pan, tmp_path):
         (["film.mkv", "-o", "out.mkv", "--codec", "mpeg1"], "--codec mpeg1: choose one of h264"),
         (["film.mkv", "-o", "out.webm", "--codec", "h264"], ".webm files hold no h264"),
         (["film.mkv", "-o", "out.mkv", "--crf", "99"], "--crf 99: give 0 to 51"),
+        (["film.mkv", "-o", "out.mkv", "--preset", "quick"], "--preset quick: libx264 has ultra"),
+        (["film.mkv", "-o", "out.mkv", "--codec", "av1", "--preset", "fast"], "libsvtav1 has 0, 1"),
+        (
+            ["film.mkv", "-o", "out.mkv", "--codec", "ffv1", "--preset", "fast"],
+            "--preset does not go with --codec ffv1, which loses nothing",
+        ),
         (["film.mkv", "-o", "out.mkv", "--part", "4/3"], "--part 4/3: write which of how many"),
         (["film.mkv", "-o", "out.mkv", "--start", "99"], "nothing between --start and --end"),
         (["film.mkv", "-o", "out.mkv", "--end", "x"], "--end x: write seconds or h:mm:ss"),
