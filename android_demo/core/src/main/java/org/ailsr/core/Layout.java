@@ -75,14 +75,25 @@ public enum Layout {
     Picture result = Resize.enlarge(input, scale);
     byte[] rgb = result.rgb;
     double gain = this == Y ? 255 / (STUDIO_WHITE - STUDIO_BLACK) : 1;
+    double[] weights = this == Y ? STUDIO : FULL;
+    double black = this == Y ? STUDIO_BLACK : 0;
     for (int at = 0, from = 0; at < rgb.length; at += 3, from++) {
-      double difference = ((levels[from] & 0xff) - luma(rgb, at)) * gain;
-      for (int i = at; i < at + 3; i++) {
-        double level = (rgb[i] & 0xff) + difference;
-        rgb[i] = (byte) (int) Math.rint(Math.max(0, Math.min(255, level)));
-      }
+      int red = rgb[at] & 0xff;
+      int green = rgb[at + 1] & 0xff;
+      int blue = rgb[at + 2] & 0xff;
+      double luma = weights[0] * red + weights[1] * green + weights[2] * blue + black;
+      double difference = ((levels[from] & 0xff) - luma) * gain;
+      rgb[at] = moved(red, difference);
+      rgb[at + 1] = moved(green, difference);
+      rgb[at + 2] = moved(blue, difference);
     }
     return result;
+  }
+
+  /** {@code level} with {@code difference} added, rounded to even and clamped. */
+  private static byte moved(int level, double difference) {
+    double sum = level + difference;
+    return (byte) (sum <= 0 ? 0 : sum >= 255 ? 255 : (int) Math.rint(sum));
   }
 
   /** The probe image as a file is given it: of luma, its green channel. */

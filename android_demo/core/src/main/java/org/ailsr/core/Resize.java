@@ -41,7 +41,7 @@ public final class Resize {
     Picture source = picture.window(
         rows.first, columns.first, rows.last - rows.first + 1, columns.last - columns.first + 1);
 
-    Picture tall = new Picture(height, source.width());
+    Picture result = new Picture(height, width);
     int stride = Picture.CHANNELS * source.width();
     double[] sums = new double[stride];
     for (int row = 0; row < height; row++) {
@@ -56,31 +56,39 @@ public final class Resize {
         }
       }
       for (int i = 0; i < stride; i++) {
-        tall.rgb[row * stride + i] = rounded(sums[i]);
+        sums[i] = rounded(sums[i]);
       }
-    }
-
-    Picture result = new Picture(height, width);
-    for (int column = 0; column < width; column++) {
-      double[] weights = columns.weights[column];
-      int[] indices = columns.indices[column];
-      for (int row = 0; row < height; row++) {
-        for (int channel = 0; channel < Picture.CHANNELS; channel++) {
-          double sum = 0;
-          for (int tap = 0; tap < columns.count; tap++) {
-            int at = tall.at(row, indices[tap] - columns.first) + channel;
-            sum += weights[tap] * (tall.rgb[at] & 0xff);
-          }
-          result.rgb[result.at(row, column) + channel] = rounded(sum);
-        }
-      }
+      widen(sums, columns, result.rgb, row * Picture.CHANNELS * width);
     }
     return result;
   }
 
+  /** Write a row of {@code result}, from {@code to} on, made of {@code levels}. */
+  private static void widen(double[] levels, Taps columns, byte[] result, int to) {
+    for (int column = 0; column < columns.weights.length; column++) {
+      double[] weights = columns.weights[column];
+      int[] indices = columns.indices[column];
+      double red = 0;
+      double green = 0;
+      double blue = 0;
+      for (int tap = 0; tap < weights.length; tap++) {
+        double weight = weights[tap];
+        if (weight != 0) {
+          int at = (indices[tap] - columns.first) * Picture.CHANNELS;
+          red += weight * levels[at];
+          green += weight * levels[at + 1];
+          blue += weight * levels[at + 2];
+        }
+      }
+      result[to++] = (byte) rounded(red);
+      result[to++] = (byte) rounded(green);
+      result[to++] = (byte) rounded(blue);
+    }
+  }
+
   /** Half away from zero, as MATLAB rounds, and clamped. */
-  private static byte rounded(double level) {
-    return (byte) (int) (Math.max(0, Math.min(255, level)) + 0.5);
+  private static int rounded(double level) {
+    return level <= 0 ? 0 : level >= 255 ? 255 : (int) (level + 0.5);
   }
 
   /** What each output pixel of a window is made of: the weights of input pixels, and which. */
