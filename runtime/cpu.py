@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 import subprocess
@@ -18,6 +19,17 @@ def cpu_model() -> str:
     cpuinfo = read_text("/proc/cpuinfo") or ""
     model = re.search(r"^(?:model name|Model|Hardware)\s*:\s*(.+)$", cpuinfo, re.MULTILINE)
     return board or (model and model[1].strip()) or platform.processor() or platform.machine()
+
+
+def busy_seconds() -> float | None:
+    """Processor time that all processes of this machine took since it started, over all cores;
+    None where the system does not tell: outside Linux, on Android."""
+    found = re.match(r"cpu +([\d ]+)", read_text("/proc/stat") or "")
+    fields = [int(field) for field in found[1].split()] if found else []
+    if len(fields) < 8:
+        return None
+    idle, waiting = fields[3], fields[4]
+    return (sum(fields[:7]) - idle - waiting) / os.sysconf("SC_CLK_TCK")
 
 
 def read_text(path: str) -> str | None:

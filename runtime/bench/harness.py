@@ -96,9 +96,8 @@ def measure_files(plan: Plan, progress: Progress) -> Results:
     Raises UsageError for an engine or cores that do not exist, EngineError for a library that is
     not installed.
     """
-    threads = plan.threads or available_cores()
-    if plan.cores is not None:
-        threads = plan.threads or len(cores.choose(plan.cores, System()))
+    chosen = None if plan.cores is None else cores.choose(plan.cores, System())
+    threads = plan.threads or (available_cores() if chosen is None else len(chosen))
     engines = chosen_engines(plan.engines)
     for library in plan.baselines:
         check_installed(Library(library))
@@ -112,7 +111,7 @@ def measure_files(plan: Plan, progress: Progress) -> Results:
         engine = engines.get(path.suffix.lower())
         if engine == AUTO:
             progress(f"{path.name}: engines", 0, len(plan.files))
-            choice = choose(path, threads)
+            choice = choose(path, threads, cores=chosen)
             why[str(path)] = choice.why
             return choice.engine
         return engine or timed_engine(path)

@@ -11,13 +11,14 @@ from pathlib import Path
 
 from rich.progress import Progress as ProgressBar
 
-from ailsr.runtime.bench import budget, findings, process
+from ailsr.runtime.bench import budget, cores, findings, process
 from ailsr.runtime.bench.comparison import compare_pairs
 from ailsr.runtime.bench.exchange import WRITERS
 from ailsr.runtime.bench.exported import read_exported
 from ailsr.runtime.bench.measurement import Failure
 from ailsr.runtime.bench.report_document import as_text, to_document
 from ailsr.runtime.bench.results import Results
+from ailsr.runtime.bench.system import System
 from ailsr.runtime.bench.upscale import UpscaleRequest
 from ailsr.runtime.commands.bench_options import BenchConfig
 from ailsr.runtime.commands.bench_table import print_table
@@ -252,6 +253,7 @@ def _upscaled(
 ) -> Iterator[tuple[str, dict[str, Rgb]]]:
     """The images ``names``, each with what the files shown make of it, by label."""
     files, engines = findings.shown(results), chosen_engines(config.engine)
+    used = None if config.cores is None else cores.choose(config.cores, System())
     with tempfile.TemporaryDirectory() as folder:
         outputs = {
             label: {name: str(Path(folder, f"{n}-{i}.png")) for i, name in enumerate(names)}
@@ -266,16 +268,20 @@ def _upscaled(
                     outputs[label],
                     config.degradation.to_json(),
                     config.no_reference,
-                    _named(Path(file.file), file.threads, engines),
+                    _named(Path(file.file), file.threads, engines, used),
                 )
             )
         for name in names:
             yield name, {label: image.read(Path(outputs[label][name])) for label in files}
 
 
-def _named(path: Path, threads: int, engines: Mapping[str, str]) -> str | None:
-    """The engine of ``engines`` for ``path``, as it was measured where that was the choice."""
-    return resolved(path, engines.get(path.suffix.lower()), threads, say=lambda text: None)
+def _named(
+    path: Path, threads: int, engines: Mapping[str, str], used: Sequence[int] | None
+) -> str | None:
+    """The engine of ``engines`` for ``path``, as it was measured on the cores ``used`` where that
+    was the choice."""
+    engine = engines.get(path.suffix.lower())
+    return resolved(path, engine, threads, say=lambda text: None, cores=used)
 
 
 _measure = entry_point(BenchConfig, main)

@@ -4,7 +4,8 @@ Each engine that is installed runs the file for about a second in a process of i
 (``auto_engine_run.py``), so that one that crashes or hangs is only left out, and answers the
 fidelity probe of the file's card; where there is none, it is compared with the first engine's
 answer. The figures are kept in ``~/.cache/ailsr/engines`` for this file, by its SHA-256, and this
-machine: its processor, the number of threads and the versions of the engines.
+machine: its processor, the cores and threads that are used and the versions of the engines. Those
+of a machine that had other work meanwhile count only for the processes that run by then.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ailsr.runtime.cpu import cpu_model
+from ailsr.runtime.cpu import busy_seconds, cpu_model
 from ailsr.runtime.documents import dump, parse
 from ailsr.runtime.engines import trial
 from ailsr.runtime.engines.engine import available_cores
@@ -38,6 +40,9 @@ SECONDS = 1.0
 """For which each engine runs a file."""
 TIMEOUT = 2 * trial.SECONDS + 60
 """Seconds after which one is given up: it is tried first, and some compile a file for a minute."""
+BUSY_PERCENT = 10.0
+"""Of the machine's processor time: more for other processes, and the figures are not kept."""
+_STARTED = time.time()
 _PACKAGES = (*PACKAGES, "ai-edge-litert", "tflite-runtime", "coremltools")
 
 
@@ -65,6 +70,20 @@ class Timed:
 
 
 @dataclass(frozen=True)
+class Figures:
+    """What came of all engines."""
+
+    engines: list[Timed]
+    others_percent: float | None
+    """Of the machine's processor time, what other processes took meanwhile; None: not known."""
+
+    @property
+    def was_busy(self) -> bool:
+        """The machine had other work."""
+        return (self.others_percent or 0.0) > BUSY_PERCENT
+
+
+@dataclass(frozen=True)
 class Choice:
     """The engine for a file on this machine."""
 
@@ -75,19 +94,28 @@ class Choice:
 
 
 def resolved(
-    path: Path, engine: str | None, threads: int | None, say: Callable[[str], None]
+    path: Path,
+    engine: str | None,
+    threads: int | None,
+    say: Callable[[str], None],
+    cores: Sequence[int] | None = None,
 ) -> str | None:
     """``engine``, or what ``auto`` stands for, of which ``say`` is told. Raises as ``choose``."""
     if engine != AUTO:
         return engine
-    choice = choose(path, threads)
+    choice = choose(path, threads, cores=cores)
     say(f"{path.name}: {choice.why}")
     return choice.engine
 
 
-def choose(path: Path, threads: int | None = None, seconds: float = SECONDS) -> Choice:
+def choose(
+    path: Path,
+    threads: int | None = None,
+    seconds: float = SECONDS,
+    cores: Sequence[int] | None = None,
+) -> Choice:
     """The fastest engine that computes the file at ``path`` rightly, on ``threads`` CPU threads
-    (None: all cores), measured now or remembered.
+    (None: one for each core) of ``cores`` (None: all that there are), measured now or remembered.
 
     Raises ModelError for a file that is not there, EngineError when no engine computes it rightly.
     """
@@ -97,16 +125,18 @@ def choose(path: Path, threads: int | None = None, seconds: float = SECONDS) -> 
     if len(names) < 2 or path.is_dir():
         name = timed_engine(path) or next(iter(names), None)
         return Choice(name, f"engine {name}, the only one here")
-    threads = threads or available_cores()
-    known = _Memory.of(path, threads, names)
-    if (timed := known.read()) is None:
+    cores = sorted(cores or usable_cores())
+    threads = threads or len(cores)
+    known = _Memory.of(path, threads, cores, names)
+    if (figures := known.read()) is None:
         with known.alone():
-            timed, again = known.read(), ""  # another process may just have measured
-            if timed is None:
-                timed = _measure(path, names, threads, seconds)
-                known.write(timed)
+            figures, again = known.read(), ""  # another process may just have measured
+            if figures is None:
+                figures = _measure(path, names, threads, cores, seconds)
+                known.write(figures)
     else:
         again = ", measured before"
+    timed = figures.engines
     right = sorted((t for t in timed if t.is_right and t.ms is not None), key=_ms)
     if not right:
         raise EngineError(
@@ -114,23 +144,48 @@ def choose(path: Path, threads: int | None = None, seconds: float = SECONDS) -> 
             f"{'; '.join(t.why or str(t) for t in timed)})"
         )
     others = [str(t) for t in (*right[1:], *(t for t in timed if t not in right))]
-    return Choice(
-        right[0].engine,
+    why = (
         f"engine {right[0].engine}, the fastest right one{again}: {right[0].ms:.3g} ms a run; "
-        + ", ".join(others),
+        + ", ".join(others)
     )
+    if figures.was_busy:
+        why += (
+            f"; other processes took {figures.others_percent:.0f} % of the processor meanwhile: "
+            "it will be measured anew"
+        )
+    return Choice(right[0].engine, why)
 
 
-def _measure(path: Path, names: list[str], threads: int, seconds: float) -> list[Timed]:
-    """Each of the engines ``names``, one after the other."""
+def usable_cores() -> list[int]:
+    """The numbers of the cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(available_cores()))
+
+
+def _measure(
+    path: Path, names: list[str], threads: int, cores: Sequence[int], seconds: float
+) -> Figures:
+    """Each of the engines ``names``, one after the other, on ``cores``."""
     found: list[Timed] = []
     probe = None
+    began, busy, own = time.perf_counter(), busy_seconds(), _own_seconds()
     for name in names:
         request = {"file": str(path), "engine": name, "threads": threads, "seconds": seconds}
-        answer = _run({**request, "probe": probe})
+        answer = _run({**request, "cores": cores, "probe": probe})
         probe = probe or answer.pop("probe", None)
         found.append(Timed(name, **answer))
-    return found
+    now, others = busy_seconds(), None
+    if busy is not None and now is not None:
+        all_cores = (time.perf_counter() - began) * (os.cpu_count() or 1)
+        others = 100 * (now - busy - (_own_seconds() - own)) / all_cores
+        others = round(min(100.0, max(0.0, others)), 1)
+    return Figures(found, others)
+
+
+def _own_seconds() -> float:
+    """Processor time of this process and those of its children that have ended."""
+    return sum(os.times()[:4])
 
 
 def _run(request: dict[str, Any]) -> dict[str, Any]:
@@ -164,16 +219,16 @@ class _Memory:
     names: tuple[str, ...]
 
     @classmethod
-    def of(cls, path: Path, threads: int, names: list[str]) -> _Memory:
+    def of(cls, path: Path, threads: int, cores: Sequence[int], names: list[str]) -> _Memory:
         folder = cache_folder()
         versions = {package: _version(package) for package in _PACKAGES}
-        machine = [cpu_model(), platform.machine(), threads, names, versions, VERSION]
+        machine = [cpu_model(), platform.machine(), threads, [*cores], names, versions, VERSION]
         key = hashlib.sha256(dump([sha256(path), machine], compact=True).encode()).hexdigest()
         return cls(folder and folder / "engines" / f"{key}.json", tuple(names))
 
-    def read(self) -> list[Timed] | None:
-        """What is known; None: nothing, or what is there is damaged."""
-        rules = {
+    def read(self) -> Figures | None:
+        """What is known; None: nothing that counts, or what is there is damaged."""
+        entry = {
             "engine": one_of(*self.names),
             "verdict": one_of("exact", "within", "wrong", "failed", "first"),
             "ms": optional(number(0)),
@@ -181,18 +236,24 @@ class _Memory:
         }
         if self.path is None:
             return None
+        count = len(self.names)
+        rules = {
+            "engines": items(lambda found: Timed(**check(found, entry, len(entry))), count, count),
+            "others_percent": optional(number(0)),
+        }
         try:
-            count = len(self.names)
-            entries = items(lambda entry: Timed(**check(entry, rules, len(rules))), count, count)
-            return list(entries(parse(self.path.read_bytes())))
+            found = check(parse(self.path.read_bytes()), rules, len(rules))
+            figures = Figures(list(found["engines"]), found["others_percent"])
+            is_recent = self.path.stat().st_mtime >= _STARTED
+            return figures if is_recent or not figures.was_busy else None
         except (OSError, ValueError):
             return None
 
-    def write(self, timed: list[Timed]) -> None:
-        """Keep ``timed``; where that cannot be, it is measured again another time."""
+    def write(self, figures: Figures) -> None:
+        """Keep ``figures``; where that cannot be, they are measured again another time."""
         if self.path is not None:
             with contextlib.suppress(OSError), atomic_output(self.path) as temporary:
-                temporary.write_text(dump([asdict(t) for t in timed], indent=2), encoding="utf-8")
+                temporary.write_text(dump(asdict(figures), indent=2), encoding="utf-8")
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:

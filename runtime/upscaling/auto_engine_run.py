@@ -1,13 +1,15 @@
 """The run of a file with one engine that ``auto_engine.py`` judges by: ``python -m
 ailsr.runtime.upscaling.auto_engine_run``.
 
-Standard input: a JSON object with ``file``, ``engine``, ``threads``, ``seconds``, and ``probe``,
-the right answer where the file itself has none, or null. The last line of standard output: the
-fields of ``Timed`` and, where there was no right answer, ``probe``, that of this engine.
+Standard input: a JSON object with ``file``, ``engine``, ``threads``, ``cores``, ``seconds``, and
+``probe``, the right answer where the file itself has none, or null. The last line of standard
+output: the fields of ``Timed`` and, where there was no right answer, ``probe``, that of this
+engine.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import statistics
@@ -30,6 +32,9 @@ def main() -> None:
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as output:
         os.dup2(2, 1)  # engines may print
         request = json.loads(sys.stdin.read())
+        if hasattr(os, "sched_setaffinity"):
+            with contextlib.suppress(OSError):  # whoever runs the file there says so
+                os.sched_setaffinity(0, request["cores"])
         try:
             answer = judge(request)
         except (AilsrError, MemoryError) as error:

@@ -4,6 +4,7 @@ with whatever packages and devices are here."""
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,7 @@ from ailsr.runtime.engines.engine import Backend, fallback, told
 from ailsr.runtime.engines.registry import ENGINES, chosen_engines, installed_engines, open_engine
 from ailsr.runtime.imaging import image
 from ailsr.runtime.probe import Probe
-from ailsr.runtime.upscaling.auto_engine import choose
+from ailsr.runtime.upscaling.auto_engine import choose, usable_cores
 
 UPSCALE, BENCH = (Path(sys.executable).with_name(name) for name in ("ailsr-upscale", "ailsr-bench"))
 CHOOSE = (
@@ -122,17 +123,22 @@ def test_auto_takes_the_fastest_of_those_that_are_right(write_network, cache):
     assert {"litert", "compiled"} <= {*installed_engines(path)}
     first = choose(path, threads=1, seconds=0.1)
     (file,) = cache.glob("*.json")
-    timed = {entry["engine"]: entry for entry in json.loads(file.read_text())}
+    kept = json.loads(file.read_text())
+    timed = {entry["engine"]: entry for entry in kept["engines"]}
+
+    def keep():
+        file.write_text(json.dumps({**kept, "engines": [*timed.values()]}))
+
     right = [name for name in timed if timed[name]["ms"]]
     assert first.engine == min(right, key=lambda name: timed[name]["ms"])
     assert first.why.startswith(f"engine {first.engine}, the fastest right one: ")
 
     other = {"litert": "compiled", "compiled": "litert"}[first.engine]
     timed[other]["ms"] = 1e-3
-    file.write_text(json.dumps([*timed.values()]))
+    keep()
     assert choose(path, threads=1).engine == other
     timed[other] |= {"verdict": "wrong", "why": f"{other} is wrong (31 levels)"}
-    file.write_text(json.dumps([*timed.values()]))
+    keep()
     again = choose(path, threads=1)
     assert again.engine == first.engine
     assert f"{other} 0.001 ms, but {other} is wrong (31 levels)" in again.why
@@ -148,6 +154,38 @@ def test_auto_measures_anew_for_another_file_and_other_threads(write_network, ca
     assert "measured before" not in choose(other, threads=1, seconds=0.05).why
 
 
+def test_auto_measures_anew_on_other_cores(write_network, cache):
+    path = write_network("tflite float32 float32", (24, 36))
+    choose(path, threads=1, seconds=0.05)
+    assert "measured before" in choose(path, threads=1, cores=usable_cores()).why
+    assert len([*cache.glob("*.json")]) == 1
+    one, *others = usable_cores()
+    if not others:
+        pytest.skip("ONE CORE: --engine auto on several NOT TESTED")
+    assert "measured before" not in choose(path, threads=1, seconds=0.05, cores=[one]).why
+    assert len([*cache.glob("*.json")]) == 2
+
+
+def test_auto_does_not_go_by_what_was_measured_on_a_busy_machine(write_network, cache):
+    path = write_network("tflite float32 float32", (24, 36))
+    first = choose(path, threads=1, seconds=0.05)
+    (file,) = cache.glob("*.json")
+    kept = json.loads(file.read_text())
+    for entry in kept["engines"]:
+        entry["ms"] = 1e6  # as no engine takes
+    for percent, said in ((0.0, "measured before: 1e+06 ms"), (60.0, "")):
+        file.write_text(json.dumps({**kept, "others_percent": percent}))
+        os.utime(file, (1e9, 1e9))  # before any process of today
+        why = subprocess.run(
+            [sys.executable, "-c", CHOOSE, path], capture_output=True, text=True, check=True
+        ).stdout
+        assert (said in why) if said else ("measured before" not in why)
+    assert json.loads(file.read_text())["others_percent"] != 60.0
+    assert first.engine in installed_engines(path)
+    file.write_text(json.dumps({**kept, "others_percent": 60.0}))  # as it is while we run
+    assert "; other processes took 60 % of the processor meanwhile" in choose(path, threads=1).why
+
+
 def test_auto_refuses_a_file_that_no_engine_computes_rightly(write_network, cache):
     black = Probe.of(np.zeros((48, 72, 3), np.uint8))
     path = write_network("tflite float32 float32", (24, 36), probe=black)
@@ -161,12 +199,15 @@ def test_auto_compares_engines_where_a_file_has_no_probe(write_network, cache):
     path = write_network("tflite float32 float32", (24, 36), probe=None)
     choose(path, threads=1, seconds=0.05)
     (file,) = cache.glob("*.json")
-    verdicts = {entry["engine"]: entry["verdict"] for entry in json.loads(file.read_text())}
+    timed = json.loads(file.read_text())["engines"]
+    verdicts = {entry["engine"]: entry["verdict"] for entry in timed}
     assert verdicts["litert"] == "first"
     assert verdicts["compiled"] == "exact"
 
 
-@pytest.mark.parametrize("content", [b"", b"\0\xff", b"[]", b'{"engine": 1}', b'[{"engine": "x"}]'])
+@pytest.mark.parametrize(
+    "content", [b"", b"\0\xff", b"[]", b'{"engine": 1}', b'{"engines": [], "others_percent": 0}']
+)
 def test_auto_survives_a_broken_cache(write_network, cache, content):
     path = write_network("tflite float32 float32", (24, 36))
     first = choose(path, threads=1, seconds=0.05)
