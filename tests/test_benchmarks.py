@@ -15,6 +15,7 @@ import pytest
 import skimage.data
 from PIL import Image
 
+from ailsr.export.exporter import Exporter
 from ailsr.export.fit.command import MeasureConfig, measure_table
 from ailsr.export.fit.probes import ProbeNetwork
 from ailsr.export.graph.graph import Conv, DepthToSpace, Graph
@@ -390,6 +391,23 @@ def test_video_is_measured_beside_the_network_and_bicubic(tmp_path):
         of_it = sum(rows[clip, f"of it {part}"]["cpu_ms"] for part in parts)
         assert of_it == pytest.approx(whole["cpu_ms"])
     assert rows["pan", "ailsr-upscale"]["saved"] == 0
+
+
+def test_files_of_luma_and_rgb_are_judged_on_the_same_planes(photos):
+    for layout in ("rgb", "y"):
+        source = open_source(zoo.path("sesr_m3_x2"))
+        exporter = Exporter(source, (75, 100), images=photos / "photos", layout=layout)
+        exporter.export("onnx", "float32", photos)
+    names = [f"sesr_m3_x2_{layout}float32.onnx" for layout in ("", "y_")]
+    (found,) = run("luma_planes.py", *names, "--test", "photos", cwd=photos)
+    assert found["set"] == "photos"
+    assert found["y"] > found["rgb"] - 0.02
+    assert found["rgb"] < found["rgb_never_planes"] < found["rgb"] + 0.3
+    done = subprocess.run(
+        [sys.executable, BENCHMARKS / "luma_planes.py", *reversed(names), "--test", "photos"],
+        cwd=photos, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1 and "give a file of --layout rgb, then" in done.stderr
 
 
 def test_the_text_of_a_page_stays_around_what_is_measured(tmp_path, monkeypatch):
