@@ -90,11 +90,30 @@ class Results:
         return {n: why for file in self.measured for n, why in (file.left_out or {}).items()}
 
     @property
+    def left_out_names(self) -> list[str]:
+        """The images that were left out, where not all were at once."""
+        return [name for name in self.left_out if name not in self._whole]
+
+    @property
+    def untaken(self) -> str | None:
+        """Why all images at once were left out of some file's quality; None: they were not."""
+        return next((why for name, why in self.left_out.items() if name in self._whole), None)
+
+    @property
+    def _whole(self) -> tuple[str, ...]:
+        """What stands for all images at once: the folder, or a video's name."""
+        return (self.images, Path(self.images).name) if self.images else ()
+
+    @property
     def judged(self) -> str | None:
         """The metrics, the protocol and the images, in words; None: not measured."""
         if not self.images:
             return None
-        without = f" without {', '.join(self.left_out)}" if self.left_out else ""
+        untaken, names = self.untaken, self.left_out_names
+        if untaken and not any(file.scores for file in self.measured):
+            return f"no quality on {self.images}: {untaken}"
+        without = f" without {', '.join(names)}" if names else ""
+        without += f", and not of every file: {untaken}" if untaken else ""
         if self.is_no_reference:
             names = " and ".join(figure.title.lower() for figure in FIGURES.values())
             return f"no reference: {names} of {self.images}{without}, not how good images are"

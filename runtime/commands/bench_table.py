@@ -13,21 +13,30 @@ from ailsr.runtime.bench.table import ABSENT, NOT_MEASURABLE, Row, count, rows
 from ailsr.runtime.commands.command import print_table as draw_table
 from ailsr.runtime.commands.command import stdout
 
+MOST_BESIDE = 3
+"""Metrics that stand beside the latencies; more have a table of their own."""
+
 
 def print_table(results: Results) -> None:
-    """The figures that decide, then what they are made of; both tables are 100 columns wide."""
+    """The figures that decide, then what they are made of; tables are at most 100 columns wide."""
     lines = rows(results)
     for warning in findings.infidelities(results):
         stdout.print(f"warning: {warning}", style="red", soft_wrap=True)
     numbers = ["size\nkB", "load\nms", "inference ms\n p50  p90  p99", "whole path\n p50  p90"]
     metrics = list(results.shown.values()) if results.images else []
-    numbers += ["frames\nper s", "memory\nMB", *(f"{m.title}\n{m.unit}" for m in metrics)]
+    titles = [f"{metric.title}\n{metric.unit}" for metric in metrics]
+    numbers += ["frames\nper s", "memory\nMB"]
+    if beside := len(titles) <= MOST_BESIDE:
+        numbers += titles
     draw_table(
         ["file", *numbers],
         [_cells(row)[: 1 + len(numbers)] for row in lines],
         styles=["red" if row.failed else None for row in lines],
     )
     stdout.print()
+    if not beside:
+        draw_table(["file", *titles], [[row.name, *row.scores] for row in lines])
+        stdout.print()
     if any(row.parts_ms for row in lines):
         _print_parts(lines, results.baseline is not None)
         stdout.print()

@@ -229,7 +229,8 @@ def _method_section(results: Results) -> Iterator[str]:
             ]
         )
     elif results.images:
-        without = f", without {', '.join(results.left_out)}" if results.left_out else ""
+        names = results.left_out_names
+        without = f", without {', '.join(names)}" if names else ""
         comparison, _, degradation = results.protocol.partition("/")
         metrics = [METRICS[name] for name in results.metrics]
         notes = [metric.note for metric in metrics if metric.note]

@@ -265,6 +265,10 @@ def test_clean_images_need_a_degradation(exported, noisy, tmp_path):
     assert "clean images tell nothing: add --degradation photo" in done.stderr
     (measured,) = json.loads(done.stdout)["files"]
     assert measured["quality"] is None and measured["whole_path"] is not None
+    again = "--runs=3", "--seconds=0.1"
+    table = run("ailsr.runtime.commands.bench", file, "--images", clean, *again).stdout
+    assert f"no quality on {clean}: of a file of ×1, which restores images at" in table
+    assert " without " not in table
     done = bench(file, "--images", clean, "--degradation", "photo")
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)

@@ -178,6 +178,11 @@ def test_the_command_measures_a_video(write_network, clip, tmp_path):
     shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     for word in ("VMAF", "XPSNR", "flicker", "on", "clip.mkv", "0.5"):
         assert word in shown
+    tables = shown[: shown.index(" thread")].splitlines()[:-1]
+    assert max(map(len, tables)) <= 100
+    header = next(n for n, line in enumerate(tables) if "VMAF" in line)
+    assert "memory" not in tables[header]
+    assert any("bicubic" in line for line in tables[header:])
     done = subprocess.run(
         [BENCH, "compare", report, report, "--json"], capture_output=True, text=True, check=True
     )
