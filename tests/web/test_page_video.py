@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from fractions import Fraction
 from pathlib import Path
@@ -18,8 +19,11 @@ TIMES = [0, 40, 80, 200, 240, 290, 400, 440]  # milliseconds: frames of no fixed
 SIZE = (96, 128)
 
 
-def write_clip(path: Path, photograph: np.ndarray, codec: str, sound: str | None) -> None:
-    """A clip that pans over ``photograph``, with a tone of 0.48 s by the codec ``sound``."""
+def write_clip(
+    path: Path, photograph: np.ndarray, codec: str, sound: str | None, speed: float = 4
+) -> None:
+    """A clip that pans over ``photograph``, ``speed`` pixels a frame, with a tone of 0.48 s by the
+    codec ``sound``."""
     with av.open(str(path), "w") as file:
         video = file.add_stream(codec, rate=25)
         video.width, video.height, video.pix_fmt = SIZE[1], SIZE[0], "yuv420p"
@@ -27,7 +31,8 @@ def write_clip(path: Path, photograph: np.ndarray, codec: str, sound: str | None
         video.codec_context.time_base = Fraction(1, 1000)
         audio = file.add_stream(sound, rate=48_000) if sound else None
         for i, time in enumerate(TIMES):
-            rgb = np.ascontiguousarray(photograph[50 : 50 + SIZE[0], 4 * i : 4 * i + SIZE[1]])
+            left = int(speed * i)
+            rgb = np.ascontiguousarray(photograph[50 : 50 + SIZE[0], left : left + SIZE[1]])
             frame = av.VideoFrame.from_ndarray(rgb, "rgb24")
             frame.pts, frame.time_base = time, Fraction(1, 1000)
             file.mux(video.encode(frame))
@@ -82,6 +87,26 @@ def test_every_frame_comes_out_at_its_time(page, models, photographs, tmp_path, 
     for before, after in zip(small, large, strict=True):
         assert psnr(after, upscaler.upscale(before)) > 30
     page.wait_for_function("document.getElementById('clip').videoWidth === 256")
+
+
+def test_a_frame_that_is_as_the_one_before_is_not_computed_again(
+    page, models, photographs, tmp_path
+):
+    stripes = np.linspace(30, 220, 4).astype(np.uint8).repeat(64)
+    scene = np.broadcast_to(stripes[:, None], (50 + SIZE[0], len(stripes), 3))
+    write_clip(tmp_path / "clip.webm", scene, "libvpx-vp9", None, speed=1 / 4)  # 0 or 1 pixel
+    _, small, _ = read_clip(tmp_path / "clip.webm")
+    kept = sum(np.array_equal(a, b) for a, b in itertools.pairwise(small))
+    page.set_input_files("#choose", tmp_path / "clip.webm")
+    page.locator("#save").wait_for(timeout=WAIT)
+    said = re.search(r"(\d+) of them as the one before", page.locator("#outcome").inner_text())
+    assert said and int(said[1]) == kept >= 1
+    with page.expect_download() as download:
+        page.click("#save")
+    _, large, _ = read_clip(Path(download.value.path()))
+    upscaler = load(models.int8)
+    for before, after in zip(small, large, strict=True):
+        assert psnr(after, upscaler.upscale(before)) > 30
 
 
 def test_sound_that_cannot_be_kept_is_said(page, photographs, tmp_path):

@@ -35,6 +35,8 @@ export interface Video {
   width: number;
   height: number;
   frames: number;
+  /** Of those, the ones that were as the frame before. */
+  unchanged: number;
   sound: "copied" | "left out" | "none";
   seconds: number;
 }

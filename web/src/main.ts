@@ -135,7 +135,7 @@ class Page {
   }
 
   private async showVideo(file: File, video: Video, fidelity: Fidelity | null): Promise<void> {
-    const { blob, ending, width, height, frames, sound, seconds } = video;
+    const { blob, ending, width, height, frames, unchanged, sound, seconds } = video;
     if (clip.src) URL.revokeObjectURL(clip.src);
     save.href = clip.src = URL.createObjectURL(blob);
     save.download = nameOf(file, this.engine.file, ending);
@@ -144,6 +144,7 @@ class Page {
     element("stage").hidden = element("working").hidden = true;
     element("outcome").textContent =
       `${width} × ${height}, ${frames} frames in ${seconds.toPrecision(3)} s` +
+      (unchanged ? `, ${unchanged} of them as the one before` : "") +
       (isWrong(fidelity) ? `, ${verdict(fidelity)}` : "") +
       (sound === "left out" ? "; without its sound, whose codec this browser cannot put there" : "");
   }

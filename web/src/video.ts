@@ -1,6 +1,7 @@
 /**
  * A video frame by frame, by WebCodecs: demuxed, decoded, upscaled, encoded and muxed again. Each
- * frame keeps its time. Sound is copied where the container of the result takes its codec.
+ * frame keeps its time; one that equals the frame before is not computed again. Sound is copied
+ * where the container of the result takes its codec.
  */
 
 import {
@@ -12,6 +13,7 @@ import {
 import type { Video } from "./engine";
 import type { Report } from "./measuring";
 import type { Model } from "./model";
+import type { Picture } from "./picture";
 
 /** How results can be written, the better ones first. */
 const WAYS: { format: OutputFormat; codecs: VideoCodec[] }[] = [
@@ -56,12 +58,15 @@ export async function upscaleVideo(model: Model, file: Blob, report: Report): Pr
   const duration = await track.computeDuration();
   const canvas = new OffscreenCanvas(width, height);
   const context = canvas.getContext("2d", { alpha: false, willReadFrequently: true })!;
-  let count = 0;
+  let [count, unchanged] = [0, 0];
+  let last: { rgba: Uint8Array; large: Picture } | undefined;
   for await (const sample of new VideoSampleSink(track).samples()) {
     const { timestamp } = sample;
     sample.draw(context, 0, 0, width, height);
     const rgba = new Uint8Array(context.getImageData(0, 0, width, height).data.buffer);
-    const large = await model.upscale({ width, height, rgba });
+    if (last && equal(last.rgba, rgba)) unchanged++;
+    else last = { rgba, large: await model.upscale({ width, height, rgba }) };
+    const { large } = last;
     const upscaled = new VideoSample(large.rgba, {
       format: "RGBX", codedWidth: large.width, codedHeight: large.height, timestamp,
       duration: sample.duration,
@@ -81,9 +86,16 @@ export async function upscaleVideo(model: Model, file: Blob, report: Report): Pr
     width: width * scale,
     height: height * scale,
     frames: count,
+    unchanged,
     sound: audio ? (sound ? "copied" : "left out") : "none",
     seconds: (performance.now() - start) / 1e3,
   };
+}
+
+/** Two frames of one size, each all of its buffer, have the same pixels. */
+function equal(a: Uint8Array, b: Uint8Array): boolean {
+  const [pixels, others] = [new Uint32Array(a.buffer), new Uint32Array(b.buffer)];
+  return pixels.every((pixel, index) => pixel === others[index]);
 }
 
 async function check(track: InputVideoTrack): Promise<void> {
