@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from ailsr.export.graph.graph import Graph
 from ailsr.export.reading.encoding import FindEncoding, find_encoding
-from ailsr.export.reading.from_torch import from_onnx, graph_of, to_onnx
+from ailsr.export.reading.from_torch import calls_to_onnx, encoded_graph, from_onnx, graph_of
 from ailsr.export.reading.luma import LumaAsRgb
 from ailsr.export.reading.onnx_forms import Forms, in_our_form
 from ailsr.export.reading.outputs import Picked, named_outputs
@@ -197,9 +197,11 @@ def _module_source(
     find: FindEncoding,
     call: Callable[[Tensor], Any],
     size: Size | None = None,
+    graph: Callable[[nn.Module, Size, Encoding], Graph] = encoded_graph,
 ) -> Source:
     """Of a ``module`` that is none of ours; ``call`` calls it and raises AilsrErrors. ``size`` is
-    the one (height, width) that it takes, None: any."""
+    the one (height, width) that it takes, None: any; ``graph`` makes the graph of it and what is
+    around it."""
     height, width = size or (TRIAL_SIDE, TRIAL_SIDE)
     outputs = _first_outputs(call, (height, width))
     choice = Picked(module, outputs, forms.output)
@@ -235,7 +237,7 @@ def _module_source(
         color="rgb" if channels == 3 else "y",
         encoding=encoding,
         run=encoding.around(run),
-        graph=lambda size: from_onnx(to_onnx(picked, torch.zeros(1, 3, *size)), size, encoding),
+        graph=lambda size: graph(picked, size, encoding),
         input_size=size,
         multiple=multiple,
     )
@@ -315,18 +317,26 @@ def _as_on_card(source: Source, card: Card) -> Source:
 
 
 def _program_source(path: Path, forms: Forms, find: FindEncoding) -> Source:
-    program, size = load_program(path)
-    module = program.module()
+    program = load_program(path)
 
     def call(x: Tensor) -> Any:  # noqa: ANN401 - what programs return
         try:
             with torch.inference_mode():
-                return module(x)
-        except RuntimeError as error:
+                return program.module(x)
+        except ModelError:
+            raise
+        except Exception as error:  # a damaged program may give an operator anything
             raise ModelError(f"it does not run on {tuple(x.shape)} ({one_line(error)})") from error
 
-    # Its graph is traced anew at each size: torch.onnx takes minutes for one of open sizes.
-    return _module_source(path, module, forms, find, call, size)
+    def graph(network: nn.Module, size: Size, encoding: Encoding) -> Graph:
+        try:
+            with program.module.traced():
+                return from_onnx(calls_to_onnx(network, torch.zeros(1, 3, *size)), size, encoding)
+        except Exception:  # what it calls has no simple form: the slow way has more, and says why
+            return encoded_graph(network, size, encoding)
+
+    source = _module_source(path, program.module, forms, find, call, program.input_size, graph)
+    return replace(source, multiple=program.multiple)
 
 
 def _name(path: Path, scale: int) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from export_runs import SIZE, UNTRAINED, Theirs, ailsr_export, saved
 from graph_reference import run as run_graph
 from torch import nn
@@ -149,6 +150,69 @@ def test_a_range_that_cannot_be_read_is_one_line(files, tmp_path, capsys, text):
 def test_a_checkpoint_has_no_range_to_give(capsys):
     code, _, err = ailsr_export(capsys, zoo.path("quicksrnet_small_x2"), "--channels=bgr")
     assert code == 1 and "leave --input-range, --output-range and --channels out" in err
+
+
+class Assigning(Theirs):
+    """It assigns to a tensor that it reads again, and, if to ``parts``, to channels of one."""
+
+    def __init__(self, parts: bool) -> None:
+        super().__init__()
+        self.parts = parts
+
+    def forward(self, x):
+        features = self.body[0](x)
+        gate = features + 0.0
+        F.relu_(features)
+        gate = gate + features  # of features without the negative ones
+        if self.parts:
+            gate[:, :4] = gate[:, :4] * 0.5
+        padded = F.pad(gate, (1, 1, 1, 1), mode="reflect")
+        return F.pixel_shuffle(self.body[2](padded) + self.nearest(x), 2)
+
+
+@pytest.mark.parametrize("parts", [False, True])
+def test_what_a_program_assigns_to_tensors_is_exported(tmp_path, photographs, parts):
+    network = Assigning(parts).eval()
+    image = photographs["chelsea"][60:84, 120:152].astype(np.float32) / 255
+    with torch.inference_mode():
+        expected = network(torch.from_numpy(image).permute(2, 0, 1)[None])[0].permute(1, 2, 0)
+    path = saved(network, tmp_path / "assigning.pt2", dynamic=False)
+    source = open_source(path, candidates=[Encoding()])
+    np.testing.assert_allclose(source.run(image), expected, atol=1e-6)
+    found = run_graph(source.graph(SIZE), image)["upscaled"]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_a_program_is_read_without_torchs_compiler(files):
+    """Loading that, and tracing by it, took 5 s of processor time and more."""
+    code = (
+        "import sys; from pathlib import Path; from ailsr.export.reading.source import open_source;"
+        f"open_source(Path({str(files['pt2'])!r})).graph((24, 32));"
+        "print('torch._export.serde.serialize' in sys.modules, 'torch._dynamo' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]
+
+
+def test_a_program_takes_the_sizes_that_it_was_made_for(files, tmp_path):
+    source = open_source(files["pt2"])
+    with pytest.raises(
+        ModelError, match=r"made for \(1, 3, \w+, \w+\), .* to 2048.*\(1, 3, 2, 8\)"
+    ):
+        source.run(np.zeros((2, 8, 3), np.float32))
+    half = torch.export.Dim("half", min=4, max=512)
+    for name, shapes in (("even", {2: 2 * half, 3: 2 * half}), ("wide", {2: 2 * half})):
+        example = (torch.rand(1, 3, 32, 32),)
+        program = torch.export.export(Theirs().eval(), example, dynamic_shapes=(shapes,))
+        torch.export.save(program, tmp_path / f"{name}.pt2")
+    even = open_source(tmp_path / "even.pt2")
+    assert even.multiple == 2
+    assert even.run(np.zeros((24, 24, 3), np.float32)).shape == (48, 48, 3)
+    for height, width in ((25, 25), (24, 26)):
+        with pytest.raises(ModelError, match=rf"not for \(1, 3, {height}, {width}\)"):
+            even.run(np.zeros((height, width, 3), np.float32))
+    with pytest.raises(ModelError, match=r"not for \(1, 3, 64, 64\)"):
+        open_source(tmp_path / "wide.pt2")  # its width is always 32
 
 
 def test_the_program_of_a_network_is_its_graph(files):
