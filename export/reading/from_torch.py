@@ -110,6 +110,7 @@ def from_onnx(
             model, overwrite_input_shapes={inputs[0].name: [1, *shape]}
         )
         simplified = with_folded_constants(simplified)
+        _mark_old_softmax(simplified)
         channels_first(simplified.graph)
         simplified = onnx.shape_inference.infer_shapes(simplified)
     except Exception as error:  # onnx and onnxsim raise a dozen kinds for a damaged model
@@ -132,6 +133,18 @@ def _fixed_size(value: onnx.ValueInfoProto, channels: int) -> tuple[int, int]:
     if not (dims[2] and dims[3]):
         raise ModelError("the model leaves its input size open: give one with --input-size HxW")
     return dims[2], dims[3]
+
+
+def _mark_old_softmax(model: onnx.ModelProto) -> None:
+    """Before opset 13 it was over all axes from one on, by default from the first."""
+    if max(o.version for o in model.opset_import if o.domain in ("", "ai.onnx")) >= 13:
+        return
+    for node in model.graph.node:
+        if node.op_type == "Softmax":
+            given = {attribute.name: attribute for attribute in node.attribute}
+            if "axis" not in given:
+                node.attribute.append(onnx.helper.make_attribute("axis", 1))
+            node.attribute.append(onnx.helper.make_attribute("flattened", 1))
 
 
 def _place(node: onnx.NodeProto) -> str:

@@ -14,7 +14,11 @@ from numpy.typing import NDArray
 
 from ailsr.export.graph.graph import Conv, Normalize, Shape
 from ailsr.export.reading.onnx_arithmetic import OPERATORS as PER_SAMPLE
-from ailsr.export.reading.onnx_convolutions import normalized, reduce_mean
+from ailsr.export.reading.onnx_convolutions import (
+    normalized,
+    reduce_mean,
+    softmax_of_channels,
+)
 from ailsr.export.reading.onnx_reader import OnnxReader, attributes_of
 from ailsr.export.reading.rearrangement import Numbers, Rearrangement
 
@@ -69,7 +73,7 @@ def is_laid_out(reader: OnnxReader, node: onnx.NodeProto) -> bool:
 
 READABLE = {
     *(*PER_SAMPLE, "Gemm", "LayerNormalization", "MatMul", "MeanVarianceNormalization"),
-    *("ReduceL2", "ReduceMean", "ReduceSum", "ReduceSumSquare"),
+    *("ReduceL2", "ReduceMean", "ReduceSum", "ReduceSumSquare", "Softmax"),
 }
 """Operators that are read there."""
 
@@ -93,6 +97,11 @@ def read_laid_out(reader: OnnxReader, node: onnx.NodeProto) -> None:
         if not last or axis not in (-1, layout.axis):
             raise reader.unsupported(node, f"over the axes from {axis}")
         normalized(reader, node, sources[node.input[0]], output)
+    elif node.op_type == "Softmax":
+        axis, rank = attributes_of(node).get("axis", -1), layout.pixels.ndim
+        if axis % rank != layout.axis or ("flattened" in attributes_of(node) and not last):
+            raise reader.unsupported(node, f"over the axis {axis} of images in this layout")
+        softmax_of_channels(reader, sources[node.input[0]], output)
     else:
         _on_image(reader, node, layout, sources, output)
     channels = reader.shapes[reader.tensor(output)][0]

@@ -147,9 +147,19 @@ def _extreme(
     function: Literal["max", "min"] = "max" if node.op_type == "ReduceMax" else "min"
     if over != {1} or not kept:
         raise reader.unsupported(node, f"over the axes {sorted(over)}", "one over the channels")
+    result = _extreme_channel(reader, tensor, node.output[0], function)
+    if result != node.output[0]:
+        reader.alias(node.output[0], result)
+
+
+def _extreme_channel(
+    reader: OnnxReader, tensor: str, result: str, function: Literal["max", "min"]
+) -> str:
+    """Our tensor, of one channel, that is the greatest or least of ``tensor``'s; it is called
+    ``result`` unless there is but one."""
     while (channels := reader.shapes[tensor][0]) > 1:
         half = -(-channels // 2)
-        output = node.output[0] if half == 1 else f"{node.output[0]} of {half}"
+        output = result if half == 1 else f"{result} of {half}"
         parts = []
         for name, first in (("first", 0), ("last", channels - half)):
             weight = np.eye(half, channels, first, np.float32)[:, :, None, None]
@@ -157,8 +167,34 @@ def _extreme(
             parts.append(reader.emit(Conv(tensor, f"{output}, {name}", weight, bias)))
         first_half, last_half = parts
         tensor = reader.emit(MinMax(first_half, last_half, output, function))
-    if tensor != node.output[0]:
-        reader.alias(node.output[0], tensor)
+    return tensor
+
+
+def softmax(reader: OnnxReader, node: onnx.NodeProto) -> None:
+    """Over the channels; ``from_onnx`` marks those of old opsets, which are over more."""
+    attributes = attributes_of(node)
+    axis = attributes.get("axis", -1)
+    if "flattened" in attributes or axis not in (1, -3) or not reader.is_image(node.input[0]):
+        raise reader.unsupported(node, f"over the axis {axis}")
+    softmax_of_channels(reader, reader.tensor(node.input[0]), node.output[0])
+
+
+def softmax_of_channels(reader: OnnxReader, tensor: str, output: str) -> str:
+    """exp(x - greatest) by its sum, for the channels x of each pixel of our ``tensor``."""
+    channels = reader.shapes[tensor][0]
+    if channels == 1:
+        return reader.emit_map(tensor, output, 0.0, 1.0)
+    greatest = _extreme_channel(reader, tensor, f"{output}, greatest", "max")
+    minus, ones = (np.full((channels, 1, 1, 1), value, np.float32) for value in (-1, 1))
+    none = np.zeros(channels, np.float32)
+    return reader.emit(
+        Conv(greatest, f"{output}, subtrahend", minus, none),
+        Add(tensor, f"{output}, subtrahend", f"{output}, exponent"),
+        Pointwise(f"{output}, exponent", f"{output}, power", "exp"),
+        Conv(f"{output}, power", f"{output}, sum", ones.reshape(1, -1, 1, 1), none[:1]),
+        Pointwise(f"{output}, sum", f"{output}, factor", "reciprocal"),
+        Mul(f"{output}, power", f"{output}, factor", output),
+    )
 
 
 def normalized(reader: OnnxReader, node: onnx.NodeProto, tensor: str, output: str) -> str:
@@ -292,4 +328,5 @@ OPERATORS: dict[str, Handler] = {
     "ReduceMin": reduce_mean,
     "ReduceSum": reduce_mean,
     "ReduceSumSquare": reduce_mean,
+    "Softmax": softmax,
 }

@@ -18,13 +18,14 @@ ACTIVATIONS = "nn.ReLU, nn.PReLU, nn.Hardtanh, nn.Sigmoid, nn.SiLU or nn.GELU"
 MOVEMENTS = "nn.functional.pixel_shuffle, torch.split, or repetition along the channels"
 SUBSTITUTES = {
     "BatchNormalization": "batch normalisation folded into the convolution before it",
+    "DFT": "a convolution in place of torch.fft",
     "Gemm": "a 1x1 convolution in place of nn.Linear",
     "GridSample": "a fixed convolution",
     "LayerNormalization": "normalisation over the channels",
     "MatMul": "a 1x1 convolution in place of nn.Linear, a product in place of self-attention",
     "ReduceMax": "a mean",
     "Selu": ACTIVATIONS,
-    "Softmax": "nn.Sigmoid",
+    "Softmax": "one over the channels of an image, or nn.Sigmoid",
     "Expand": MOVEMENTS,
     "Gather": MOVEMENTS,
     "Reshape": MOVEMENTS,

@@ -122,7 +122,7 @@ def test_a_clamp_behind_the_pixel_shuffle_is_fused_before_it():
 @pytest.mark.parametrize(
     ("layer", "message"),
     [
-        (nn.Softmax(1), r"Softmax \(node '.*' in module '1'\) .* use nn.Sigmoid"),
+        (nn.Softmax(2), r"Softmax over .*'1'\) .* use one over the channels"),
         (nn.Linear(17, 17), r"Gemm .* use a 1x1 convolution"),
         (nn.ConvTranspose2d(3, 3, 3, 2), r"ConvTranspose that makes 27x35 of 13x17 .* use a padd"),
         (nn.Upsample(scale_factor=1.5), r"Resize nearest .* use a whole factor"),

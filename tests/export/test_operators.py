@@ -154,6 +154,10 @@ OPERATORS: dict[str, Callable[[Tensor], Tensor]] = {
     "inverse of a root": lambda x: x * torch.rsqrt(x * x + 0.1),
     "third power": lambda x: x.pow(3),
     "norm": lambda x: x * x.norm(dim=1, keepdim=True),
+    "softmax of channels": lambda x: x * F.softmax(40 * x, dim=1),
+    "softmax of tokens": lambda x: (
+        F.softmax(x.flatten(2).transpose(1, 2), 2).transpose(1, 2).view(x.shape)
+    ),
     "layer norm of channels": layer_norm_of_channels,
     "layer norm by variance": layer_norm_by_variance,
     "layer norm of a list": lambda x: (
@@ -234,6 +238,7 @@ OLD_EXPORTER = (
     *("tokens", "L2 normalisation", "root mean square", "instance norm", "excitation"),
     *("partial convolution", "partial convolution of parts", "padded to a multiple", "softplus"),
     *("mish", "inverse of a root", "quotient", "norm", "contrast attention"),
+    *("softmax of channels", "softmax of tokens"),
 )
 
 

@@ -50,9 +50,9 @@ def bad_onnx(files: dict[str, Path], folder: Path) -> dict[str, tuple[bytes, str
             model_of(
                 helper.make_node("Concat", ["a"] * 4, ["b"], axis=1),
                 helper.make_node("DepthToSpace", ["b"], ["c"], blocksize=2),
-                helper.make_node("Softmax", ["c"], ["d"], axis=1, name="strange"),
+                helper.make_node("Softmax", ["c"], ["d"], axis=2, name="strange"),
             ),
-            "Softmax (node 'strange')",
+            "Softmax over the axis 2 (node 'strange')",
         ),
     }  # fmt: skip
 
