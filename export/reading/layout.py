@@ -7,6 +7,7 @@ is computed for each sample, or along the channels alone, is the same on the ima
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import permutations
 
 import numpy as np
 import onnx
@@ -81,6 +82,10 @@ READABLE = {
 def read_laid_out(reader: OnnxReader, node: onnx.NodeProto) -> None:
     """Append what ``node`` computes on the images behind its operands."""
     images = [name for name in node.input if name and not reader.is_constant(name)]
+    for name in images:
+        moved = reader.moved(name)
+        if moved.numbers.ndim == 4 and Layout.of(moved) is None and reader.is_laid_out(name):
+            reader.settle(name, [order for order in permutations(range(4)) if order[0] == 0])
     layouts = [Layout.of(reader.moved(name)) for name in images]
     layout = layouts[0]
     if layout is None or not all(map(layout.is_like, layouts)):

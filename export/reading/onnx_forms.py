@@ -77,6 +77,7 @@ def in_our_form(model: ModelProto, forms: Forms) -> Color | None:
         if len(dims) == 4 and dims[0].dim_value > 1:
             dims[0].dim_value = 1
     for value in _inputs(graph)[:1]:
+        _close_channels(graph, value)
         dims = [d.dim_value for d in value.type.tensor_type.shape.dim]
         if len(dims) == 4 and dims[3] in (1, 3) and dims[1] not in (1, 3):
             _to_nchw(graph)
@@ -84,6 +85,30 @@ def in_our_form(model: ModelProto, forms: Forms) -> Color | None:
             to_rgb(model)
             return "y"
     return "rgb" if model.SerializeToString(deterministic=True) != before else None
+
+
+KEEPS_CHANNELS = {"Add", "Cast", "Clip", "Div", "Identity", "Mul", "Pad", "Sub"}
+"""Operators between an image and the first convolution, as those that change its range."""
+
+
+def _close_channels(graph: GraphProto, image: ValueInfoProto) -> None:
+    """State the number of channels of ``image`` where the model leaves it open: that of the first
+    convolution."""
+    dims = image.type.tensor_type.shape.dim
+    if len(dims) != 4 or dims[1].dim_value or dims[3].dim_value in (1, 3):
+        return
+    shapes = {tensor.name: tensor.dims for tensor in graph.initializer}
+    images = {image.name}
+    for node in graph.node:
+        if node.op_type in ("Conv", "ConvTranspose") and node.input[0] in images:
+            shape = shapes.get(node.input[1], ())
+            groups = next((a.i for a in node.attribute if a.name == "group"), 1)
+            if len(shape) == 4:
+                own = shape[1] * groups if node.op_type == "Conv" else shape[0]
+                dims[1].dim_value = own
+            return
+        if node.op_type in KEEPS_CHANNELS and images & {*node.input}:
+            images.update(node.output)
 
 
 def _inputs(graph: GraphProto) -> list[ValueInfoProto]:

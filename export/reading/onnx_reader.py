@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -152,6 +153,19 @@ class OnnxReader:
     def alias(self, name: str, tensor: str) -> None:
         """Let the ONNX tensor ``name`` be our ``tensor``."""
         self._aliases[name] = tensor
+
+    def settle(self, name: str, orders: Iterable[tuple[int, ...]]) -> None:
+        """Compute the image that the ONNX tensor ``name`` is a permutation of, if it is by one of
+        ``orders`` of its axes: it is then a rearrangement of that image alone."""
+        moved, node = self._moved[name]
+        for order in orders:
+            image = replace(moved, numbers=moved.numbers.transpose(order))
+            nodes = image.nodes(f"{name}, settled")
+            if nodes:
+                whole = Rearrangement.of(self.emit(*nodes), self.shapes[nodes[-1].output])
+                numbers = whole.numbers.transpose(np.argsort(order))
+                self._moved[name] = replace(whole, numbers=numbers), node
+                return
 
     def move(self, node: onnx.NodeProto, moves: Iterable[Rearrangement]) -> None:
         """Let the results of ``node`` be ``moves``."""

@@ -17,6 +17,7 @@ from torch import nn
 from ailsr.export.reading.from_torch import quiet, to_onnx
 from ailsr.export.reading.luma import LUMA
 from ailsr.export.reading.source import open_source
+from ailsr.runtime.engines.encoding import Encoding
 from ailsr.runtime.errors import ModelError
 from ailsr.train.networks.skip import BicubicUpsampler
 
@@ -113,6 +114,34 @@ def test_an_onnx_model_of_an_old_opset(tmp_path, image):
     np.testing.assert_allclose(source.run(image), expected, atol=1e-5)
     found = run_graph(source.graph(SIZE), image)["upscaled"]
     np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_channels_that_a_model_leaves_open_are_those_of_its_weights(tmp_path, image, channels):
+    """As ``dynamic_axes`` of every axis writes it."""
+    network = nn.Sequential(nn.Conv2d(channels, 4 * channels, 3, padding=1), nn.PixelShuffle(2))
+    scaled = nn.Sequential(Scaled(), network).eval()
+    model = to_onnx(scaled, torch.rand(1, channels, *SIZE))
+    for value in (*model.graph.input, *model.graph.output):
+        for axis, dim in enumerate(value.type.tensor_type.shape.dim):
+            dim.dim_param = f"{value.name} {axis}"
+    onnx.save(model, tmp_path / "open.onnx")
+    source = open_source(tmp_path / "open.onnx", candidates=[Encoding()])
+    assert (source.color, source.scale) == ("y" if channels == 1 else "rgb", 2)
+    assert source.input_size is None
+    if channels == 1:
+        expected = in_rgb(scaled, image)
+    else:
+        rgb = torch.from_numpy(image).permute(2, 0, 1)[None]
+        expected = scaled(rgb)[0].permute(1, 2, 0).detach().numpy()
+    np.testing.assert_allclose(source.run(image), expected, atol=1e-5)
+    found = run_graph(source.graph(SIZE), image)["upscaled"]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+class Scaled(nn.Module):
+    def forward(self, x):
+        return x * 2.0 - 1.0
 
 
 def test_it_is_exported_to_every_target(tmp_path, capsys, pictures):

@@ -158,6 +158,7 @@ OPERATORS: dict[str, Callable[[Tensor], Tensor]] = {
     "softmax of tokens": lambda x: (
         F.softmax(x.flatten(2).transpose(1, 2), 2).transpose(1, 2).view(x.shape)
     ),
+    "softmax of a part": lambda x: F.softmax(x[:, 2:7], dim=1),
     "layer norm of channels": layer_norm_of_channels,
     "layer norm by variance": layer_norm_by_variance,
     "layer norm of a list": lambda x: (
@@ -238,7 +239,7 @@ OLD_EXPORTER = (
     *("tokens", "L2 normalisation", "root mean square", "instance norm", "excitation"),
     *("partial convolution", "partial convolution of parts", "padded to a multiple", "softplus"),
     *("mish", "inverse of a root", "quotient", "norm", "contrast attention"),
-    *("softmax of channels", "softmax of tokens"),
+    *("softmax of channels", "softmax of tokens", "softmax of a part"),
 )
 
 
