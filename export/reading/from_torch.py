@@ -71,6 +71,7 @@ def calls_to_onnx(network: nn.Module, example: Tensor) -> onnx.ModelProto:
 
     Raises many kinds of errors for what it does not know.
     """
+    torch._C._jit_set_onnx_log_enabled(False)  # it prints the graph to stdout when it fails
     with TemporaryDirectory() as folder, quiet(), torch.no_grad():
         path = Path(folder, "network.onnx")
         torch.onnx.export(network, (example,), path, dynamo=False, opset_version=OPSET)

@@ -82,6 +82,10 @@ READABLE = {
 def read_laid_out(reader: OnnxReader, node: onnx.NodeProto) -> None:
     """Append what ``node`` computes on the images behind its operands."""
     images = [name for name in node.input if name and not reader.is_constant(name)]
+    if node.op_type == "MatMul" and len(images) > 1:
+        raise reader.unsupported(
+            node, "of two computed matrices, as in self-attention", "convolutions and gates"
+        )
     for name in images:
         moved = reader.moved(name)
         if moved.numbers.ndim == 4 and Layout.of(moved) is None and reader.is_laid_out(name):

@@ -119,6 +119,12 @@ def test_a_clamp_behind_the_pixel_shuffle_is_fused_before_it():
     assert graph.nodes[0].clamp == (0, 0.5)
 
 
+def attention(windows):
+    """Of the pixels of each window to each other; (rows, columns, 4, 4, channels)."""
+    tokens = windows.reshape(12, 16, 3)
+    return (tokens @ tokens.transpose(1, 2)).softmax(-1) @ tokens
+
+
 @pytest.mark.parametrize(
     ("layer", "message"),
     [
@@ -130,6 +136,10 @@ def test_a_clamp_behind_the_pixel_shuffle_is_fused_before_it():
         (
             lambda x: torch.cat([x, torch.linspace(0, 1, 17).expand(1, 1, 13, 17)], 1),
             r"Concat with a constant image .* use an image that is computed",
+        ),
+        (
+            lambda x: attention(x[..., :12, :16].reshape(3, 3, 4, 4, 4).permute(1, 3, 2, 4, 0)),
+            r"MatMul of two computed matrices, as in self-attention .* use convolutions and gates",
         ),
         (lambda x: x.flip(3), r"Slice moving samples as here .* use nn.functional.pixel_shuffle"),
     ],

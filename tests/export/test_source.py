@@ -25,7 +25,7 @@ from ailsr.runtime import load
 from ailsr.runtime.card import Card
 from ailsr.runtime.commands import show
 from ailsr.runtime.engines.encoding import RANGES, Encoding, Range
-from ailsr.runtime.errors import ModelError
+from ailsr.runtime.errors import ModelError, UnsupportedOperatorError
 from ailsr.train import zoo
 
 
@@ -192,6 +192,17 @@ def test_a_program_is_read_without_torchs_compiler(files):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+def test_a_program_that_cannot_be_traced_is_refused_in_one_line(tmp_path, capfd):
+    class Fourier(Theirs):
+        def forward(self, x):
+            return super().forward(torch.fft.irfft2(torch.fft.rfft2(x), s=SIZE))
+
+    path = saved(Fourier(), tmp_path / "fourier.pt2", dynamic=False)
+    with pytest.raises(UnsupportedOperatorError, match=r"DFT .* use a convolution in place of"):
+        open_source(path, candidates=[Encoding()]).graph(SIZE)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_program_takes_the_sizes_that_it_was_made_for(files, tmp_path):
