@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import re
 import warnings
 from collections import Counter
@@ -71,8 +72,8 @@ def calls_to_onnx(network: nn.Module, example: Tensor) -> onnx.ModelProto:
 
     Raises many kinds of errors for what it does not know.
     """
-    torch._C._jit_set_onnx_log_enabled(False)  # it prints the graph to stdout when it fails
-    with TemporaryDirectory() as folder, quiet(), torch.no_grad():
+    torch._C._jit_set_onnx_log_output_stream("stderr")  # it shows the graph when it fails
+    with TemporaryDirectory() as folder, quiet(), _closed_stderr(), torch.no_grad():
         path = Path(folder, "network.onnx")
         torch.onnx.export(network, (example,), path, dynamo=False, opset_version=OPSET)
         return onnx.load(path)
@@ -193,3 +194,16 @@ def quiet() -> Iterator[None]:
             yield
     finally:
         logging.disable(level)
+
+
+@contextmanager
+def _closed_stderr() -> Iterator[None]:
+    """Nothing that native code writes there is seen."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
