@@ -34,8 +34,8 @@ def switch_off() -> None:
         (RETURN, 0, 0, REFUSE),
         (RETURN, 0, 0, ALLOW),
     )
-    code = b"".join(struct.pack("HBBI", *instruction) for instruction in instructions)
-    program = _Program(len(instructions), ctypes.cast(code, ctypes.c_void_p).value)
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *i) for i in instructions))
+    program = _Program(len(instructions), ctypes.addressof(code))
     libc = ctypes.CDLL(None, use_errno=True)
     calls = (
         (PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0),

@@ -6,6 +6,7 @@ torch: for latency, which does not depend on the weights.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -61,7 +62,7 @@ def abpn(depth: int, width: int, scale: int, size: Size) -> Graph:
     )
 
 
-ARCHITECTURES = {
+ARCHITECTURES: dict[str, Callable[..., Graph]] = {
     "sesr": sesr,
     "sesr3": partial(sesr, ends=3),
     "quicksrnet": quicksrnet,

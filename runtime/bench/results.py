@@ -115,8 +115,8 @@ class Results:
         without = f" without {', '.join(names)}" if names else ""
         without += f", and not of every file: {untaken}" if untaken else ""
         if self.is_no_reference:
-            names = " and ".join(figure.title.lower() for figure in FIGURES.values())
-            return f"no reference: {names} of {self.images}{without}, not how good images are"
+            figures = " and ".join(figure.title.lower() for figure in FIGURES.values())
+            return f"no reference: {figures} of {self.images}{without}, not how good images are"
         part = f", {self.video_part}" if self.video_part not in (None, WHOLE) else ""
         return f"{titles(self.metrics)} by {self.protocol} on {self.images}{part}{without}"
 
