@@ -7,8 +7,9 @@
 
 Trains every scheme with every seed (a run that exists is resumed or taken as it is), then prints
 the mean ± standard deviation of PSNR over the seeds, and the difference to the best plain scheme
-with its 95 % interval (paired by seed, Student's t). The last averaged weights are judged, not the
-best of a run, so that no scheme may choose. Writes schemes.json and schemes.png beside the runs.
+with its 95 % interval (paired by seed, Student's t); without a plain scheme, to the last one named
+by --only. The last averaged weights are judged, not the best of a run, so that no scheme may
+choose. Writes schemes.json and schemes.png beside the runs.
 """
 
 from __future__ import annotations
@@ -87,7 +88,12 @@ class Comparison:
     patch: Annotated[int, Option(help="Low-resolution side of a patch.")] = 48
     learning_rate: Annotated[float, Option()] = Recipe.learning_rate
     warmup: Annotated[int, Option()] = 100
+    rounds: Annotated[
+        int | None, Option(min=1, help="Rounds of AIL, where the scheme itself names none.")
+    ] = None
+    max_megapixels: Annotated[float, Option()] = Recipe.max_megapixels
     arithmetic: Annotated[Arithmetic, Option()] = "auto"
+    compile: Annotated[bool, Option("--compile", help="Compile the network.")] = False
     threads: Annotated[int, Option()] = 0
     json: Annotated[bool, Option("--json", help="Print the figures as JSON.")] = False
 
@@ -127,14 +133,15 @@ def main(config: Comparison) -> None:
 def run(config: Comparison, name: str, how: dict[str, Any], seed: int) -> Path:
     """The folder of one finished run, trained now unless it was before."""
     folder = folder_of(config, name, seed)
-    teacher = {"teacher": config.teacher} if name in AIL else {}
+    ail = {"teacher": config.teacher, "rounds": config.rounds} if name in AIL else {}
     started = (folder / "last.pt").exists()
     recipe = Recipe(
         output=folder, network=config.network, scale=config.scale, train=config.train,
         val=config.test[0], steps=config.steps, seed=seed, threads=config.threads,
         batch=config.batch, patch=config.patch, learning_rate=config.learning_rate,
         warmup=config.warmup, arithmetic=config.arithmetic, degradation=config.degradation,
-        resume=started, **(teacher | how),
+        max_megapixels=config.max_megapixels, compile=config.compile, resume=started,
+        **(ail | how),
     )  # fmt: skip
     if started:
         card = checkpoint.load(folder / "last.pt").card
@@ -166,17 +173,19 @@ def protocol_of(config: Comparison) -> str:
 
 
 def table(config: Comparison, figures: dict[str, dict[str, list[float]]]) -> Table:
-    """Mean ± sd per set, and the difference to the best plain scheme of that set."""
+    """Mean ± sd per set, and the difference to the reference of that set: the best plain scheme, or
+    the last scheme where none is plain."""
+    plain = [name for name in figures if name in PLAIN]
+    reference_name = "the best plain scheme" if plain else list(figures)[-1]
     made = Table(
         title=f"{config.network} x{config.scale}, {config.steps} steps, {config.seeds} seeds: "
-        f"PSNR dB ({protocol_of(config)}), mean ± sd; Δ to the best plain scheme with its 95 % "
-        "interval",
+        f"PSNR dB ({protocol_of(config)}), mean ± sd; Δ to {reference_name} with its 95 % interval",
         title_justify="left",
     )
     made.add_column("scheme")
-    plain = [name for name in figures if name in PLAIN]
+    references = plain or [list(figures)[-1]]
     best = {
-        set_name(test): max(plain, key=lambda n: fmean(figures[n][set_name(test)]), default=None)
+        set_name(test): max(references, key=lambda n: fmean(figures[n][set_name(test)]))
         for test in config.test
     }
     for test in config.test:
@@ -187,7 +196,7 @@ def table(config: Comparison, figures: dict[str, dict[str, list[float]]]) -> Tab
         for name_of_set, psnr in sets.items():
             cells.append(f"{fmean(psnr):.3f} ± {stdev(psnr):.3f}")
             reference = best[name_of_set]
-            if reference is None or reference == name:
+            if reference == name:
                 cells.append("")
                 continue
             differences = [

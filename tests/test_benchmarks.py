@@ -26,7 +26,7 @@ from ailsr.export.targets.tflite import writer as tflite_writer
 from ailsr.runtime.card import Card
 from ailsr.runtime.errors import UsageError
 from ailsr.runtime.imaging.image import write
-from ailsr.train import zoo
+from ailsr.train import checkpoint, zoo
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 SVG = "{http://www.w3.org/2000/svg}"
@@ -107,6 +107,27 @@ def test_training_schemes_are_judged_on_images_degraded_as_in_training(photos):
     )  # fmt: skip
     assert figures["protocol"] == "Y-shave-s/photo-1"
     assert [len(sets["photos"]) for sets in figures["psnr"].values()] == [2, 2]
+
+
+def test_training_schemes_without_a_plain_one_are_compared_to_the_last(photos):
+    command = [
+        "--network", "sesr_m3", "--train", "photos", "--test", "photos", "--teacher",
+        "zoo:sesr_m5_x2", "--steps", 10, "--seeds", 2, "--rounds", 2, "--max-megapixels", 0.002,
+        "--patch", 8, "--only", "AIL", "--only", "distillation", "--output", "rounds",
+    ]  # fmt: skip
+    psnr = run("training_schemes.py", *command, cwd=photos)["psnr"]
+    differences = [
+        a - b for a, b in zip(psnr["AIL"]["photos"], psnr["distillation"]["photos"], strict=True)
+    ]
+    done = subprocess.run(
+        [sys.executable, *map(str, [BENCHMARKS / "training_schemes.py", *command])],
+        cwd=photos, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "to distillation with its 95 %" in " ".join(done.stdout.split())
+    assert f"{sum(differences) / 2:+.3f}" in done.stdout
+    card = checkpoint.load(next((photos / "rounds").rglob("ail_0/last.pt"))).card
+    assert len(card["validations"]) == 2
+    assert card["recipe"]["max_megapixels"] == 0.002
 
 
 def test_training_speed_reports_its_ratios(photos):
