@@ -198,7 +198,8 @@ def test_a_file_of_any_engine_teaches_as_its_network_does(recipe, tmp_path):
     card = train(by_file)
     network = dataclasses.replace(recipe, teacher="zoo:sesr_m3_x2", output=tmp_path / "network")
     for one, other in zip(card["validations"], train(network)["validations"], strict=True):
-        assert one["mean_importance"] == pytest.approx(other["mean_importance"], rel=0.02)
+        # at the border of an image the file sees its mirror image, the network zeros
+        assert one["mean_importance"] == pytest.approx(other["mean_importance"], rel=0.05)
         assert one["psnr"] == pytest.approx(other["psnr"], abs=0.1)
 
     with pytest.raises(UsageError, match="whole images"):
