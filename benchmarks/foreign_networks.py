@@ -33,6 +33,7 @@ from typing import Annotated, Any
 import typer
 from typer import Argument, Option
 
+from ailsr.export.int8.mixed_precision import MOST
 from ailsr.export.targets import TARGETS
 from ailsr.export.verification import MAX_PSNR_DROP
 from ailsr.runtime.bench.host import Host
@@ -226,10 +227,12 @@ def _int8_part(every: list[Found], old: str, config: Survey) -> list[str]:
     near = sum(line.split(" | ")[1] == "int8" for line in lines.values())
     head = INT8_HEAD.format(test=_set_name(config.test)) if lines else ""
     tried = (
-        f"Of {len(lines)} that were tried in int8, {near} lose at most {MAX_PSNR_DROP['int8']} dB."
+        f"Of {len(lines)} networks that were tried in int8, {near}\n"
+        f"({near / max(1, len(lines)):.0%}) become int8 files that lose at most "
+        f"{MAX_PSNR_DROP['int8']:.2f} dB with at most {MOST:.0%} of the MACs outside int8."
     )
     return [
-        tried if lines else "None was tried in int8.",
+        *(tried.splitlines() if lines else ["None was tried in int8."]),
         *head.splitlines(),
         *(lines[name] for name in sorted(lines)),
     ]

@@ -232,24 +232,30 @@ class Exporter:
         """The file by the first method that is enough for ``target``.
 
         A method that was not enough for another target is tried all the same: that may have been
-        its engine; one that loses more by estimate than another that was not enough is not. One
+        its engine; one that loses more by estimate than another of as many bits that was not enough
+        is not. A mixed precision that was not enough may be tried again, with more in float32. One
         that was enough comes first, so that files hold the same numbers where they can. An
         EngineParityError ends it, for no method mends an engine.
         """
         possible, drops = TARGETS[target].precisions, dict[Int8Method, str]()
-        hopeless = hopeless_drop(precision, self.max_drop)
-        for method in sorted(self.int8.order(precision), key=lambda m: m not in self._sufficient):
-            if precision_of(method) not in possible or (method == "search" and self.int8.is_far):
+        hopeless = dict.fromkeys(BITS, hopeless_drop(precision, self.max_drop))
+        methods = sorted(self.int8.order(precision), key=lambda m: m not in self._sufficient)
+        while methods:
+            method = methods.pop(0)
+            bits = precision_of(method)
+            if bits not in possible or (method == "search" and self.int8.is_far):
                 continue
             try:
                 expected = self.int8.expected_drop(method)
-                if expected >= hopeless:
+                if expected >= hopeless[bits]:
                     raise PsnrDropError("it is not worth a file", expected)
                 file = self.export_by(method, target, folder, pixels)
             except PsnrDropError as error:
                 drops[method] = f"{error.psnr_drop:.3f}"
-                self.int8.verified(method, error.psnr_drop)
-                hopeless = min(hopeless, expected)
+                hopeless[bits] = min(hopeless[bits], expected)
+                if self.int8.verified(method, error.psnr_drop):
+                    self._int8_probes.pop(method, None)
+                    methods.insert(0, method)
                 continue
             except UnstableError:
                 drops[method] = "not known, for it depends on rounding,"

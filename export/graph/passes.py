@@ -207,7 +207,8 @@ def with_separate_convolutions(graph: Graph) -> tuple[Graph, frozenset[str]]:
 
     Between a convolution and what is no convolution comes a depthwise one, in float32 too, which
     multiplies channels by 1: ``equalized`` gives it other factors, so that each channel uses all
-    levels. Nodes that only move samples from one convolution to the next stay in int8.
+    levels. Factors go through a PReLU between two convolutions: one behind it is enough. Nodes that
+    only move samples from one convolution to the next stay in int8.
     """
     moving = {n.output for n in graph.nodes if isinstance(n, SAME_SCALE) and len(n.inputs) == 1}
     convs = {node.output for node in graph.nodes if isinstance(node, Conv)}
@@ -222,18 +223,26 @@ def with_separate_convolutions(graph: Graph) -> tuple[Graph, frozenset[str]]:
         if not lost:
             break
         moving -= lost
+    passed = {
+        node.input
+        for node in graph.nodes
+        if isinstance(node, PRelu)
+        and len(graph.consumers(node.input)) == 1
+        and levels.issuperset(_outputs_of_readers(graph, node.output))
+    }
     nodes: list[Node] = []
     factors: dict[str, str] = {}
     for node in graph.nodes:
-        for tensor in node.inputs:
-            if (tensor in levels) != (node.output in levels) and tensor not in factors:
+        border = [t for t in node.inputs if (t in levels) != (node.output in levels)]
+        border = [t for t in border if t not in passed]
+        for tensor in border:
+            if tensor not in factors:
                 name = f"{tensor}_scaled"
                 identity = ChannelMap.in_place(graph.shapes[tensor][0]).conv(tensor, name)
                 weight = np.ones((len(identity.weight), 1, 1, 1), np.float32)
                 nodes.append(replace(identity, weight=weight, groups=len(weight)))
                 factors[tensor] = name
-        changed = {t: factors[t] for t in node.inputs if (t in levels) != (node.output in levels)}
-        nodes += renamed([node], changed)
+        nodes += renamed([node], {tensor: factors[tensor] for tensor in border})
     real = {node.output for node in graph.nodes} - levels
     return replace(graph, nodes=tuple(nodes)), frozenset(real | set(factors.values()))
 

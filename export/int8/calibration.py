@@ -57,6 +57,7 @@ def channel_ranges(graph: Graph, images: Iterable[Levels]) -> ChannelRanges:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = available_cores()
     options.log_severity_level = 4  # fatal: errors come as exceptions
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = onnxruntime.InferenceSession(
         _with_extremes(graph, tensors).SerializeToString(), options, ["CPUExecutionProvider"]
     )
@@ -141,11 +142,13 @@ def _with_extremes(graph: Graph, tensors: list[str]) -> ModelProto:
     for axis, name in ((2, "height"), (3, "width")):
         model.graph.input[0].type.tensor_type.shape.dim[axis].dim_param = name
     del model.graph.output[:]
-    for operator, tensor in product(("ReduceMin", "ReduceMax"), tensors):
-        name = f"{tensor}_{operator}"
-        model.graph.node.append(
-            helper.make_node(operator, [tensor], [name], axes=[0, 2, 3], keepdims=0)
-        )
+    rows = [f"{tensor}_rows" for tensor in tensors]  # (images, channels, pixels): soon reduced
+    model.graph.initializer.append(helper.make_tensor("rows", TensorProto.INT64, [3], [0, 0, -1]))
+    for tensor, row in zip(tensors, rows, strict=True):
+        model.graph.node.append(helper.make_node("Reshape", [tensor, "rows"], [row]))
+    for operator, row in product(("ReduceMin", "ReduceMax"), rows):
+        name = f"{row}_{operator}"
+        model.graph.node.append(helper.make_node(operator, [row], [name], axes=[0, 2], keepdims=0))
         model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
     return model
 

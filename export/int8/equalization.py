@@ -55,18 +55,23 @@ Places = NDArray[np.intp]
 
 
 def equalized(
-    graph: Graph, channels: ChannelRanges, responses: Responses | None = None
+    graph: Graph,
+    channels: ChannelRanges,
+    responses: Responses | None = None,
+    *,
+    evenly: bool = False,
 ) -> tuple[Graph, ChannelRanges]:
     """``graph`` with its channels rescaled, and ``channels``, their ranges, likewise.
 
     It computes the same but for float rounding. With ``responses`` of ``graph``, each set of
-    channels has the factors, or none, by which its rounding costs the output least.
+    channels has the factors, or none, by which its rounding costs the output least. ``evenly``: all
+    channels reach as far, whatever weights read them.
     """
     unscaled = dict(channels)
     nodes, channels = list(graph.nodes), dict(channels)
     for tensors, free in scalable(graph):
         known = {name: channels[name] for name in tensors if name in channels}
-        ways = [_factors(nodes, tensors, free, known)]
+        ways = [_factors(nodes, tensors, free, known, evenly)]
         if responses is not None:
             ways += [_factors(nodes, tensors, free, _of_equal_reach(known)), np.ones_like(ways[0])]
         every = [{name: way[places] for name, places in tensors.items()} for way in ways]
@@ -185,10 +190,12 @@ def _factors(
     tensors: Mapping[str, Places],
     free: NDArray[np.bool_],
     channels: Mapping[str, tuple[Array, Array]],
+    evenly: bool = False,
 ) -> Array:
     """√(r_w / r_x) for each factor: r_x the reach of its channels, r_w that of the weights that
     read them, relative to the largest weight of their output channel. Channels that only
-    depthwise convolutions read all reach as far. The largest reach remains what it is."""
+    depthwise convolutions read all reach as far, ``evenly`` those of every tensor. The largest
+    reach remains what it is."""
     reach, read = np.zeros((2, len(free)), np.float32)
     alone = np.zeros(len(free), bool)
     for name, (low, high) in channels.items():
@@ -201,6 +208,8 @@ def _factors(
         else:  # a depthwise one has a scale for each channel that it reads: it loses nothing
             alone[tensors[node.input]] = True
     known, alone = (reach > 0) & (read > 0), (reach > 0) & (read == 0) & alone
+    if evenly:
+        known, alone = known & False, known | alone
     factor = np.ones(len(reach))
     if known.any():
         factor[known] = np.sqrt(read[known] / reach[known])

@@ -35,6 +35,7 @@ from ailsr.export.int8.calibration import (
 from ailsr.export.int8.correction import corrected
 from ailsr.export.int8.equalization import equalized
 from ailsr.export.int8.mixed_precision import in_float
+from ailsr.export.int8.range_fit import fitted
 from ailsr.export.int8.range_search import searched
 from ailsr.export.int8.responses import Responses, square_error
 from ailsr.export.int8.samples import FEW, Samples
@@ -46,6 +47,9 @@ from ailsr.runtime.engines.layouts import Levels
 FAR = 0.5
 """PSNR in dB: a network that loses more by all of KNOWN is not searched for ranges, nor for single
 nodes in float32. These bring it nearer, hardly ever near enough."""
+
+VERY_FAR = 2.0
+"""PSNR in dB: where the rule of equalisation loses more, no other one is tried."""
 
 Progress = Callable[[str, int, int | None], None]
 """Called with (name of the step, rounds done, rounds in all if known)."""
@@ -149,13 +153,13 @@ class Int8Methods:
                     quantization = quantization_of(self._small, ranges(self._channels))
                     made = QuantizedGraph(self._small, quantization)
                 case "correction":
-                    made = self._corrected(bits=8)
+                    made = self._correction.made
                 case "search":
                     made = self._best.made
                 case "mixed precision":
                     made = self._mixed()
                 case "16-bit activations":
-                    made = self._corrected(bits=16)
+                    made = self._candidate(self._equalized_by_rule(bits=16)).made
                 case "fine-tuning":
                     made = self._fine_tuned()
             self._made[method] = made
@@ -185,15 +189,18 @@ class Int8Methods:
         wanted = {node.output for node in form.nodes if not isinstance(node, SAME_SCALE)}
         return found if found.keys() >= wanted else channel_ranges(form, self._low_resolution())
 
-    def _corrected(self, bits: Bits) -> QuantizedGraph:
-        """Equalised by the rule; in 8 bits, where that does not suffice, by what it costs."""
+    @cached_property
+    def _correction(self) -> Candidate:
+        """Equalised by the rule; where that does not suffice, by what it costs."""
+        found = self._candidate(self._equalized_by_rule(bits=8))
+        if not self._sufficient < self._drop(found.made) < VERY_FAR:
+            return found
+        other = self._candidate(self._equalized(self._small))
+        return min(found, other, key=lambda candidate: self._error(candidate.made))
+
+    def _equalized_by_rule(self, bits: Bits) -> QuantizedGraph:
         graph, channels = equalized(self._small, self._channels)
-        plain = QuantizedGraph(graph, quantization_of(graph, ranges(channels), bits))
-        made = self._candidate(plain).made
-        if bits == 16 or self._drop(made) <= self._sufficient:
-            return made
-        other = self._candidate(self._equalized(self._small)).made
-        return min(made, other, key=self._error)
+        return QuantizedGraph(graph, quantization_of(graph, ranges(channels), bits))
 
     def _equalized(self, form: Graph) -> QuantizedGraph:
         """A ``form`` of the network with its furthest ranges, equalised by what it costs."""
@@ -212,8 +219,8 @@ class Int8Methods:
         return min(self._candidates(), key=lambda candidate: self._error(candidate.made))
 
     def _candidates(self) -> Iterator[Candidate]:
-        for method in KNOWN:
-            yield Candidate(self._quantized(method), self._quantized(method))
+        yield self._correction
+        yield Candidate(self._quantized("calibration"), self._quantized("calibration"))
         if self.is_far:
             return
         for form in forms(self._small):
@@ -228,12 +235,17 @@ class Int8Methods:
             if self._drop(found.made) <= self._sufficient:
                 return  # the other forms are slower
 
-    def verified(self, method: Int8Method, drop: float) -> None:
-        """Take note that a file by ``method`` loses ``drop``, in dB, and so is not enough: methods
-        that are yet to be tried aim lower in proportion."""
+    def verified(self, method: Int8Method, drop: float) -> bool:
+        """Take note that a file by ``method`` loses ``drop``, in dB, and so is not enough: a mixed
+        precision aims lower in proportion. True if ``method`` now loses less by estimate."""
         expected = self.expected_drop(method)
-        if 0 < expected < drop:
-            self._sufficient = min(self._sufficient, self._max_drop / 2 * expected / drop)
+        if not 0 < expected < drop:
+            return False
+        self._sufficient = min(self._sufficient, self._max_drop / 2 * expected / drop)
+        if method != "mixed precision" or expected <= self._sufficient:
+            return False
+        del self._made[method]
+        return self.expected_drop(method) < expected
 
     def _candidate(self, plain: QuantizedGraph) -> Candidate:
         self._progress("correcting weights and biases", 0, None)
@@ -252,19 +264,31 @@ class Int8Methods:
         if not self.is_far:
             found.append(self._with_floats(self._best))
         if min(self._drop(candidate.made) for candidate in found) > 2 * self._sufficient:
-            form, real = with_separate_convolutions(self._small)
-            graph, channels = equalized(form, self._channels_of(form))
-            quantization = replace(quantization_of(graph, ranges(channels)), real=real)
-            found.append(self._candidate(QuantizedGraph(graph, quantization)))
-            if self._drop(found[-1].made) > self._sufficient:
-                found.append(self._with_floats(found[-1]))
+            found.append(self._apart)
+            if self._drop(self._apart.made) > self._sufficient:
+                found.append(self._with_floats(self._apart))
         return min((candidate.made for candidate in found), key=self._error)
+
+    @cached_property
+    def _apart(self) -> Candidate:
+        """All nodes but convolutions in float32, channels between the two at their furthest or
+        where they err least."""
+        form, real = with_separate_convolutions(self._small)
+        self._progress("fitting ranges", 0, None)
+        furthest = self._channels_of(form)
+        least = fitted(furthest, Responses(form, self._samples.parts("middle")))
+        found = []
+        for channels in (furthest, least):
+            graph, even = equalized(form, channels, evenly=True)
+            quantization = replace(quantization_of(graph, ranges(even)), real=real)
+            found.append(QuantizedGraph(graph, quantization))
+        return self._candidate(min(found, key=self._error))
 
     def _with_floats(self, candidate: Candidate) -> Candidate:
         self._progress("choosing layers for float32", 0, None)
         sufficient = self._own_error * (10 ** (self._sufficient / 10) - 1)
-        real = in_float(*candidate.made, self._responses, sufficient)
         graph, quantization = candidate.plain
+        real = in_float(graph, *candidate.made, self._responses, sufficient)
         if real == quantization.real:
             return candidate
         return self._candidate(QuantizedGraph(graph, replace(quantization, real=real)))

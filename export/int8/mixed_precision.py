@@ -3,15 +3,14 @@
 A tensor is not rounded when those that write it and those that read it compute in float32. Such
 sets of nodes, and single convolutions, are added one after the other, the one first that saves the
 most for its share of the products, until the loss is small or MOST of them are in float32. A set
-is hardly worth more once others are chosen: those that were worth less than the best is now are not
-tried again.
+saves about what it errs by alone, and is hardly worth more once others are chosen: those that are
+worth less than the best that was tried are not.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 from itertools import takewhile
-from math import inf
 
 import torch
 from torch import Tensor
@@ -20,16 +19,16 @@ from ailsr.export.graph.graph import Conv, Graph
 from ailsr.export.graph.passes import macs
 from ailsr.export.graph.quantization import Quantization, groups_of
 from ailsr.export.int8.responses import Responses, square_error
-from ailsr.export.int8.simulation import output_of
+from ailsr.export.int8.simulation import constants_of, output_of
 
 MOST = 0.1
 """Share of the products of a network that may be in float32."""
 BORDER = 0.005
 """Of the products, what a set costs at least: it is converted at its border."""
-CANDIDATES = 16
-"""Sets that are tried, those with the largest errors of their own."""
 FEW = 4
-"""Of so many images one is looked at for these errors."""
+"""Of so many images one is looked at for what each set errs by alone."""
+HOPE = 1.5
+"""Times that error a set may save."""
 LEAST_SAVED = 0.03
 """Share of the error that a set has to save."""
 
@@ -52,19 +51,25 @@ def means_of(method: str | None, graph: Graph, quantization: Quantization | None
 
 @torch.no_grad()
 def in_float(
-    graph: Graph, quantization: Quantization, responses: Responses, sufficient: float
+    graph: Graph,
+    corrected: Graph,
+    quantization: Quantization,
+    responses: Responses,
+    sufficient: float,
 ) -> frozenset[str]:
     """The outputs of the nodes of ``graph``, of the function of ``responses``, that are best left
     in float32, beside those that ``quantization`` leaves there already; ``sufficient`` is the mean
-    square error that may remain."""
+    square error that may remain. ``corrected`` is ``graph`` with the weights and biases of int8."""
     image, wanted = responses.image, responses.output
     costs, total = macs(graph), sum(macs(graph).values())
+    exact = {node.output: constants_of(node) for node in graph.nodes if isinstance(node, Conv)}
 
     def computed(real: frozenset[str], known: dict[str, Tensor]) -> dict[str, Tensor]:
         """All tensors; ``known`` are those with ``chosen`` in float32."""
         unchanged = takewhile(lambda node: node.output not in real - chosen, graph.nodes)
         tensors = {node.output: known[node.output] for node in unchanged if known}
-        output_of(graph, image, replace(quantization, real=real), tensors=tensors)
+        own = {conv: exact[conv] for conv in exact.keys() & real - quantization.real}
+        output_of(corrected, image, replace(quantization, real=real), own, tensors)
         return tensors
 
     def share(real: frozenset[str]) -> float:
@@ -75,7 +80,10 @@ def in_float(
     least = square_error(known[graph.output], wanted)
     if least <= sufficient:
         return chosen
-    worth = dict.fromkeys(_candidates(graph, quantization, responses), inf)
+    worth = {  # by estimate, until it is tried
+        candidate: HOPE * error / (share(chosen | candidate) - share(chosen) + BORDER)
+        for candidate, error in _candidates(graph, corrected, quantization, image).items()
+    }
     while least > sufficient:
         best, saved = None, 0.0
         for candidate in sorted(worth, key=lambda one: -worth[one]):
@@ -96,23 +104,34 @@ def in_float(
 
 
 def _candidates(
-    graph: Graph, quantization: Quantization, responses: Responses
-) -> list[frozenset[str]]:
-    """The sets with the largest errors of their own, those first."""
+    graph: Graph, corrected: Graph, quantization: Quantization, image: Tensor
+) -> dict[frozenset[str], float]:
+    """Sets of nodes, with the mean square error that is not made when these are in float32."""
     group, members = groups_of(graph), dict[str, list[str]]()
     for tensor in graph.shapes:
         members.setdefault(group[tensor], []).append(tensor)
-    found: dict[frozenset[str], float] = {}
-    source = Responses(graph, responses.image[: -(-len(responses.image) // FEW)])
-    for tensors in members.values():
-        if graph.input in tensors or graph.output in tensors:
-            continue
-        touching = [n for n in graph.nodes if not {n.output, *n.inputs}.isdisjoint(tensors)]
-        nodes = frozenset(node.output for node in touching)
-        if not nodes <= quantization.real:
-            found[nodes] = source.error(quantization, tensors)
-    for node in graph.nodes:
-        if isinstance(node, Conv) and node.output not in quantization.real:
-            alone = frozenset([node.output])
-            found[alone] = source.error(quantization, (), [node.output])
-    return sorted(found, key=lambda nodes: -found[nodes])[:CANDIDATES]
+    pixels = {group[graph.input], group[graph.output]}
+    touching = {  # the nodes that write or read each group of tensors
+        one: frozenset(
+            n.output for n in graph.nodes if not {n.output, *n.inputs}.isdisjoint(tensors)
+        )
+        for one, tensors in members.items()
+        if one not in pixels
+    }
+    convs = {
+        node.output: constants_of(node)
+        for node in corrected.nodes
+        if isinstance(node, Conv) and node.output not in quantization.real
+    }
+    sets = {nodes - quantization.real for nodes in touching.values()}
+    source = Responses(graph, image[: -(-len(image) // FEW)])
+    found = dict[frozenset[str], float]()
+    for nodes in sets | {frozenset([output]) for output in convs}:
+        real = quantization.real | nodes
+        freed = [one for one, all_ in touching.items() if all_ <= real and all_ & nodes]
+        tensors = [tensor for one in freed for tensor in members[one]]
+        if nodes:
+            found[nodes] = source.error(
+                quantization, tensors, convs.keys() & nodes, corrected=convs
+            )
+    return dict(sorted(found.items(), key=lambda one: (-one[1], sorted(one[0]))))

@@ -10,7 +10,14 @@ from torch import Tensor
 
 from ailsr.export.graph.graph import Array, Conv, Graph
 from ailsr.export.graph.quantization import Quantization
-from ailsr.export.int8.simulation import clamped, compute, rounded, rounded_weight
+from ailsr.export.int8.simulation import (
+    Constants,
+    clamped,
+    compute,
+    constants_of,
+    rounded,
+    rounded_weight,
+)
 
 
 class Responses:
@@ -31,6 +38,10 @@ class Responses:
         first._exact = {name: values[:count] for name, values in self._exact.items()}
         return first
 
+    def tensor(self, name: str) -> Tensor:
+        """(images, c, h, w), of this name."""
+        return self._exact[name]
+
     @property
     def output(self) -> Tensor:
         """In [0, 1]."""
@@ -43,19 +54,23 @@ class Responses:
         tensors: Collection[str],
         convs: Collection[str] = (),
         factors: Mapping[str, Array] | None = None,
+        corrected: Mapping[str, Constants] | None = None,
     ) -> float:
         """Mean square error of the output in [0, 1] when only ``tensors`` are rounded, and the
         weights of the convolutions that write ``convs``.
 
-        ``factors`` (channels,), by tensor, are what channels are multiplied by while rounded.
+        ``factors`` (channels,), by tensor, are what channels are multiplied by while rounded;
+        ``corrected``, by output, stand for the rounded weights.
         """
         exact, changed = self._exact, dict[str, Tensor]()
         for node in self.graph.nodes:
             if node.output in convs or not changed.keys().isdisjoint(node.inputs):
                 inputs = [changed.get(name, exact[name]) for name in node.inputs]
                 constants = None
-                if isinstance(node, Conv) and node.output in convs:
-                    weight, bias = torch.from_numpy(node.weight), torch.from_numpy(node.bias)
+                if corrected and node.output in convs:
+                    constants = corrected[node.output]
+                elif isinstance(node, Conv) and node.output in convs:
+                    weight, bias = constants_of(node)
                     constants = rounded_weight(weight, node, quantization), bias
                 values = clamped(compute(node, inputs, constants), node)
             elif node.output in tensors:

@@ -20,6 +20,8 @@ from ailsr.runtime.imaging.image import Rgb
 
 MAX_IMAGES = 200
 """Number of images of a calibration folder that are used, evenly spaced by name."""
+CALIBRATION_PRODUCTS = 15 * 10**10
+"""Of one inference on all of them: networks of one size, which see whole tiles, see fewer."""
 CORRECTION_IMAGES = 32
 """Number of these that weights and biases are corrected on, and ranges searched."""
 SIDE = 48
@@ -39,7 +41,11 @@ class Samples:
 
     def __init__(self, images: ImageSet, graph: Graph, layout: Layout) -> None:
         self.pairs = images.pairs
-        self.places = _evenly(range(len(images.pairs)), MAX_IMAGES)
+        most = MAX_IMAGES
+        if fixed_size(graph):
+            products = CALIBRATION_PRODUCTS / max(sum(macs(graph).values()), 1)
+            most = int(np.clip(products, CORRECTION_IMAGES, MAX_IMAGES))
+        self.places = _evenly(range(len(images.pairs)), most)
         """Of the pairs that are looked at."""
         self._graph = graph
         self._layout: Layout = layout

@@ -55,6 +55,11 @@ FUNCTIONS: dict[Function, Callable[[Tensor], Tensor]] = {
 }
 
 
+def constants_of(node: Conv) -> Constants:
+    """Its own."""
+    return torch.from_numpy(node.weight), torch.from_numpy(node.bias)
+
+
 def compute(node: Node, inputs: Sequence[Tensor], constants: Constants | None = None) -> Tensor:
     """The result of ``node`` for ``inputs`` (n, c, h, w), before its clamp.
 
@@ -62,7 +67,7 @@ def compute(node: Node, inputs: Sequence[Tensor], constants: Constants | None = 
     """
     match node:
         case Conv():
-            weight, bias = constants or (torch.from_numpy(node.weight), torch.from_numpy(node.bias))
+            weight, bias = constants or constants_of(node)
             return convolve(node, inputs[0], weight, bias)
         case PRelu():
             return F.prelu(inputs[0], torch.from_numpy(node.slope))
@@ -125,7 +130,7 @@ def output_of(
         if quantization is not None and not real:
             inputs = as_read(inputs, node, quantization)
             if isinstance(node, Conv):
-                weight, bias = own or (torch.from_numpy(node.weight), torch.from_numpy(node.bias))
+                weight, bias = own or constants_of(node)
                 own = rounded_weight(weight, node, quantization), bias
         values = clamped(compute(node, inputs, own), node)
         if quantization is not None and (not real or node.output == graph.output):

@@ -35,6 +35,7 @@ from ailsr.export.int8.correction import corrected
 from ailsr.export.int8.crops import crops
 from ailsr.export.int8.equalization import equalized, scalable
 from ailsr.export.int8.methods import Int8Methods
+from ailsr.export.int8.range_fit import fitted
 from ailsr.export.int8.range_search import searched
 from ailsr.export.int8.responses import Responses, square_error
 from ailsr.export.int8.simulation import convolve, output_of, rounded, rounded_weight
@@ -403,6 +404,19 @@ def test_a_mixed_precision_makes_up_for_what_files_lose_beyond_the_estimate(cali
     assert drops[0] == 1 and drops[1] < 0.9
 
 
+def test_a_mixed_precision_whose_file_is_not_enough_is_tried_with_more_in_float(calibration):
+    methods = Int8Methods(gated(), calibration, lambda *_: None)
+    methods = Int8Methods(
+        gated(), calibration, lambda *_: None, max_drop=4 * methods.expected_drop("search")
+    )
+    before = methods.quantized("mixed precision").quantization.real
+    expected = methods.expected_drop("mixed precision")
+    assert methods.verified("mixed precision", 20 * expected)
+    assert methods.expected_drop("mixed precision") < expected
+    assert len(methods.quantized("mixed precision").quantization.real) > len(before)
+    assert not methods.verified("mixed precision", expected / 2)  # an estimate that was too high
+
+
 def test_search_is_no_worse_than_the_methods_before_it(photographs, calibration):
     graph = gated()
     methods = Int8Methods(graph, calibration, lambda *_: None)
@@ -410,3 +424,22 @@ def test_search_is_no_worse_than_the_methods_before_it(photographs, calibration)
     found = {m: error(*methods.quantized(m), graph, image) for m in methods.order("int8")[:3]}
     assert list(found) == ["correction", "calibration", "search"]
     assert found["search"] < 0.8 * min(found["correction"], found["calibration"])
+
+
+def test_a_range_is_cut_off_where_levels_are_worth_more_than_few_samples():
+    """The first channel is even and keeps its range; the second reached 20 once, elsewhere."""
+    rng = np.random.default_rng(0)
+    samples = np.stack([rng.uniform(-1, 1, 10_000), rng.laplace(size=10_000)])
+    values = torch.from_numpy(samples.astype(np.float32).reshape(1, 2, 100, 100))
+    graph = Graph((conv("image", "seen", 2, 2, UNBOUNDED),), (2, 100, 100))
+    responses = Responses(graph, values)
+    responses.tensor("seen").copy_(values)
+    reach = np.array([1, 20], np.float32)
+    low, high = fitted({"seen": (-reach, reach)}, responses)["seen"]
+    np.testing.assert_array_equal(low, -high)
+    assert high[0] == 1 and 6 < high[1] < 15
+    errors = []
+    for end in (20.0, float(high[1])):
+        found = rounded(values[:, 1].clone(), QParams.of_range(-end, end))
+        errors.append(float((found - values[:, 1]).square().mean()))
+    assert errors[1] < 0.7 * errors[0]

@@ -136,7 +136,7 @@ def test_the_cheap_node_that_costs_the_most_is_chosen(image):
     ranges = {name: (float(t.min()), float(t.max())) for name, t in tensors.items()}
     quantization = quantization_of(graph, ranges)
     responses = Responses(graph, crops([image], SIZE, "middle"))
-    real = in_float(graph, quantization, responses, 0)
+    real = in_float(graph, graph, quantization, responses, 0)
     assert "wild" in real and "third" not in real
     mixed = replace(quantization, real=real)
     products = macs(graph)
@@ -147,7 +147,7 @@ def test_the_cheap_node_that_costs_the_most_is_chosen(image):
         for q in (quantization, mixed)
     ]
     assert errors[1] < errors[0] / 2
-    assert in_float(graph, quantization, responses, errors[0]) == frozenset()
+    assert in_float(graph, graph, quantization, responses, errors[0]) == frozenset()
 
 
 def test_apart_convolutions_use_all_levels_of_each_channel_whatever_reads_them(photographs):
@@ -182,3 +182,43 @@ def test_apart_convolutions_use_all_levels_of_each_channel_whatever_reads_them(p
         square_error(output_of(g, parts, q), wanted) for g, q in ((graph, plain), (even, apart))
     ]
     assert errors[1] < errors[0] / 4
+
+
+def test_factors_go_through_a_prelu_between_convolutions(image):
+    """One depthwise convolution behind it is enough for both tensors to use all levels."""
+    even = conv("image", "first", 3, 8)
+    far = np.geomspace(1, 50, 8).astype(np.float32)
+    nodes = (
+        replace(even, weight=even.weight * far.reshape(-1, 1, 1, 1), bias=even.bias * 0),
+        PRelu("first", "bent", np.linspace(-0.5, 0.5, 8, dtype=np.float32)),
+        conv("bent", "phases", 8, 12),
+        DepthToSpace("phases", "upscaled", 2),
+    )
+    graph = Graph(nodes, (3, *SIZE))
+    form, real = with_separate_convolutions(graph)
+    assert real == {"bent", "bent_scaled"}
+    same, found = equalized(form, channel_ranges(form, [image]), evenly=True)
+    tensors = [run(g, image / 255)["upscaled"] for g in (graph, same)]
+    np.testing.assert_allclose(*tensors, atol=1e-3)
+    for name in ("first", "bent_scaled"):
+        reach = np.maximum(-found[name][0], found[name][1])
+        assert reach.min() > (0.99 if name == "first" else 0.4) * reach.max()
+
+
+def test_a_convolution_in_float_has_the_weights_of_the_network(image):
+    """Chosen is the one whose rounded weights err, and what it errs by is gone."""
+    graph = network()
+    responses = Responses(graph, crops([image], SIZE, "middle"))
+    spoilt = tuple(
+        replace(node, weight=node.weight * 1.2) if node.output == "third" else node
+        for node in graph.nodes
+    )
+    tensors = run(graph, image / 255)
+    q = quantization_of(graph, {n: (float(t.min()), float(t.max())) for n, t in tensors.items()})
+    errors = [
+        square_error(output_of(g, responses.image, q), responses.output)
+        for g in (graph, replace(graph, nodes=spoilt))
+    ]
+    assert errors[1] > 10 * errors[0]
+    real = in_float(graph, replace(graph, nodes=spoilt), q, responses, 2 * errors[0])
+    assert "third" in real and len(real) < 5
