@@ -27,9 +27,7 @@ BORDER = 0.005
 """Of the products, what a set costs at least: it is converted at its border."""
 FEW = 4
 """Of so many images one is looked at for what each set errs by alone."""
-HOPE = 1.5
-"""Times that error a set may save."""
-LEAST_SAVED = 0.03
+LEAST_SAVED = 0.01
 """Share of the error that a set has to save."""
 
 
@@ -81,7 +79,7 @@ def in_float(
     if least <= sufficient:
         return chosen
     worth = {  # by estimate, until it is tried
-        candidate: HOPE * error / (share(chosen | candidate) - share(chosen) + BORDER)
+        candidate: error / (share(chosen | candidate) - share(chosen) + BORDER)
         for candidate, error in _candidates(graph, corrected, quantization, image).items()
     }
     while least > sufficient:

@@ -152,8 +152,10 @@ def as_read(inputs: Sequence[Tensor], node: Node, quantization: Quantization) ->
 def convolve(node: Conv, image: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """The convolution of ``node`` with these constants."""
     top, left, bottom, right = node.pads
-    padded = F.pad(image, (left, right, top, bottom)) if any(node.pads) else image
-    return F.conv2d(padded, weight, bias, node.stride, 0, node.dilation, node.groups)
+    pads = top, left
+    if pads != (bottom, right):
+        image, pads = F.pad(image, (left, right, top, bottom)), (0, 0)
+    return F.conv2d(image, weight, bias, node.stride, pads, node.dilation, node.groups)
 
 
 def clamped(values: Tensor, node: Node) -> Tensor:
