@@ -21,6 +21,8 @@ from ailsr.export.graph.weights import LARGEST, PAIR_REACH, pairs, weight_scale
 
 POSITIONS = 20_000
 """Pixels that the covariance is taken over."""
+PRODUCTS = 2 * 10**9
+"""Of a covariance: wide convolutions take fewer pixels."""
 DAMPING = 0.01
 """Of the covariance, as a share of the mean variance: what was not seen costs something, too."""
 SCALES = (0.8, 0.85, 0.9, 0.95, 1, 1.02, 1.04, 1.07, 1.1)
@@ -72,7 +74,8 @@ def _samples(node: Conv, inputs: Sequence[Tensor]) -> Tensor:
     """(weights of one output, POSITIONS or fewer) of what they see."""
     top, left, bottom, right = node.pads
     sizes = [values.shape[2] * values.shape[3] for values in inputs]
-    share = min(1, POSITIONS / sum(sizes))
+    positions = min(POSITIONS, PRODUCTS // node.weight[0].size ** 2)
+    share = min(1, positions / sum(sizes))
     generator = torch.Generator().manual_seed(0)
     seen = []
     for values in inputs:

@@ -19,6 +19,7 @@ from ailsr.export.graph.graph import (
     Mul,
     Pointwise,
     PRelu,
+    Resize,
 )
 from ailsr.export.graph.passes import forms, with_separate_pixels
 from ailsr.export.graph.quantization import WIDE_PIXELS, QParams, Quantization, quantization_of
@@ -38,6 +39,7 @@ from ailsr.export.int8.methods import Int8Methods
 from ailsr.export.int8.range_fit import fitted
 from ailsr.export.int8.range_search import searched
 from ailsr.export.int8.responses import Responses, square_error
+from ailsr.export.int8.samples import Samples
 from ailsr.export.int8.simulation import convolve, output_of, rounded, rounded_weight
 from ailsr.export.int8.weight_rounding import compensated
 from ailsr.export.reading.from_torch import graph_of
@@ -443,3 +445,19 @@ def test_a_range_is_cut_off_where_levels_are_worth_more_than_few_samples():
         found = rounded(values[:, 1].clone(), QParams.of_range(-end, end))
         errors.append(float((found - values[:, 1]).square().mean()))
     assert errors[1] < 0.7 * errors[0]
+
+
+def test_large_networks_of_one_size_are_calibrated_on_fewer_images():
+    """Each of 40 images is a tile of 128 pixels to them: 5·10⁹ products."""
+    pair = Pair("", np.zeros((16, 16, 3), np.uint8), np.zeros((32, 32, 3), np.uint8))
+    nodes = (
+        conv("image", "seen", 3, 64),
+        conv("seen", "many", 64, 550),
+        Resize("many", "resized", (128, 128)),
+        conv("resized", "phases", 550, 12),
+        DepthToSpace("phases", "upscaled", 2),
+    )
+    free = replace(residual(), input_shape=(3, 128, 128))
+    for graph, count in ((Graph(nodes, (3, 128, 128)), 32), (free, 40)):
+        samples = Samples(ImageSet("many", [pair] * 40), graph, "rgb")
+        assert len(list(samples.low_resolution())) == count
