@@ -21,7 +21,7 @@ from ailsr.export.graph.weights import LARGEST, PAIR_REACH, pairs, weight_scale
 
 POSITIONS = 20_000
 """Pixels that the covariance is taken over."""
-PRODUCTS = 2 * 10**9
+PRODUCTS = 4 * 10**9
 """Of a covariance: wide convolutions take fewer pixels."""
 DAMPING = 0.01
 """Of the covariance, as a share of the mean variance: what was not seen costs something, too."""
