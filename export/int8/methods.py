@@ -238,12 +238,12 @@ class Int8Methods:
     def verified(self, method: Int8Method, drop: float) -> bool:
         """Take note that a file by ``method`` loses ``drop``, in dB, and so is not enough: a mixed
         precision aims lower in proportion. True if ``method`` now loses less by estimate."""
-        expected = self.expected_drop(method)
+        expected, aim = self.expected_drop(method), self._sufficient
         if not 0 < expected < drop:
             return False
-        self._sufficient = min(self._sufficient, self._max_drop / 2 * expected / drop)
-        if method != "mixed precision" or expected <= self._sufficient:
-            return False
+        self._sufficient = min(aim, self._max_drop / 2 * expected / drop)
+        if method != "mixed precision" or ("_apart" in vars(self) and expected > aim):
+            return False  # it had all in float32 that it may
         del self._made[method]
         return self.expected_drop(method) < expected
 
