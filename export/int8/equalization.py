@@ -209,7 +209,7 @@ def _factors(
             alone[tensors[node.input]] = True
     known, alone = (reach > 0) & (read > 0), (reach > 0) & (read == 0) & alone
     if evenly:
-        known, alone = known & False, known | alone
+        known, alone = np.zeros_like(known), known | alone
     factor = np.ones(len(reach))
     if known.any():
         factor[known] = np.sqrt(read[known] / reach[known])

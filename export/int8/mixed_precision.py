@@ -4,7 +4,7 @@ A tensor is not rounded when those that write it and those that read it compute 
 sets of nodes, and single convolutions, are added one after the other, the one first that saves the
 most for its share of the products, until the loss is small or MOST of them are in float32. A set
 saves about what it errs by alone, and is hardly worth more once others are chosen: those that are
-worth less than the best that was tried are not.
+likely to be worth less than the best that was tried are not.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import takewhile
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,7 +20,7 @@ from ailsr.export.graph.graph import Conv, Graph
 from ailsr.export.graph.passes import macs
 from ailsr.export.graph.quantization import Quantization, groups_of
 from ailsr.export.int8.responses import Responses, square_error
-from ailsr.export.int8.simulation import constants_of, output_of
+from ailsr.export.int8.simulation import constants_of, output_of, rounded_weight
 
 MOST = 0.1
 """Share of the products of a network that may be in float32."""
@@ -27,6 +28,8 @@ BORDER = 0.005
 """Of the products, what a set costs at least: it is converted at its border."""
 FEW = 4
 """Of so many images one is looked at for what each set errs by alone."""
+TRUTH = (0.3, 1)
+"""Of that estimate, what a set saves at least and at most."""
 LEAST_SAVED = 0.01
 """Share of the error that a set has to save."""
 
@@ -82,17 +85,23 @@ def in_float(
         candidate: error / (share(chosen | candidate) - share(chosen) + BORDER)
         for candidate, error in _candidates(graph, corrected, quantization, image).items()
     }
+    tried, truth = set[frozenset[str]](), 1.0  # what the last set saved, of its estimate
     while least > sufficient:
         best, saved = None, 0.0
         for candidate in sorted(worth, key=lambda one: -worth[one]):
             real = chosen | candidate
             if candidate <= chosen or share(real) > MOST:
                 continue
-            if worth[candidate] <= saved:  # it was worth no more when fewer were chosen
-                break
+            cost = share(real) - share(chosen) + BORDER
+            hoped = worth[candidate] * (1 if candidate in tried else truth)
+            if hoped <= saved or hoped * cost < LEAST_SAVED * least:
+                continue
             tensors = computed(real, known)
             found = square_error(tensors[graph.output], wanted)
-            worth[candidate] = (least - found) / (share(real) - share(chosen) + BORDER)
+            if candidate not in tried:
+                truth = float(np.clip((least - found) / cost / worth[candidate], *TRUTH))
+            tried.add(candidate)
+            worth[candidate] = (least - found) / cost
             if found < (1 - LEAST_SAVED) * least and worth[candidate] > saved:
                 best, saved = (found, real, tensors), worth[candidate]
         if best is None:
@@ -108,28 +117,27 @@ def _candidates(
     group, members = groups_of(graph), dict[str, list[str]]()
     for tensor in graph.shapes:
         members.setdefault(group[tensor], []).append(tensor)
-    pixels = {group[graph.input], group[graph.output]}
     touching = {  # the nodes that write or read each group of tensors
         one: frozenset(
-            n.output for n in graph.nodes if not {n.output, *n.inputs}.isdisjoint(tensors)
+            node.output
+            for node in graph.nodes
+            if not {node.output, *node.inputs}.isdisjoint(tensors)
         )
         for one, tensors in members.items()
-        if one not in pixels
+        if one not in (group[graph.input], group[graph.output])
     }
-    convs = {
-        node.output: constants_of(node)
-        for node in corrected.nodes
-        if isinstance(node, Conv) and node.output not in quantization.real
-    }
+    convs = {}
+    for node in corrected.nodes:
+        if isinstance(node, Conv) and node.output not in quantization.real:
+            weight, bias = constants_of(node)
+            convs[node.output] = rounded_weight(weight, node, quantization), bias
     sets = {nodes - quantization.real for nodes in touching.values()}
     source = Responses(graph, image[: -(-len(image) // FEW)])
     found = dict[frozenset[str], float]()
-    for nodes in sets | {frozenset([output]) for output in convs}:
+    for nodes in (sets | {frozenset([output]) for output in convs}) - {frozenset()}:
         real = quantization.real | nodes
-        freed = [one for one, all_ in touching.items() if all_ <= real and all_ & nodes]
+        freed = [one for one, every in touching.items() if every <= real and every & nodes]
         tensors = [tensor for one in freed for tensor in members[one]]
-        if nodes:
-            found[nodes] = source.error(
-                quantization, tensors, convs.keys() & nodes, corrected=convs
-            )
+        rounded = convs.keys() & nodes
+        found[nodes] = source.error(quantization, tensors, rounded, corrected=convs)
     return dict(sorted(found.items(), key=lambda one: (-one[1], sorted(one[0]))))
