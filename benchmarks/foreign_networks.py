@@ -214,7 +214,8 @@ def _page(every: list[Found], config: Survey) -> str:
     int8 = "\n".join([INT8[0], *_int8_part(every, old, config), INT8[1], ""])
     if config.int8_only and old:
         before, _, rest = old.partition(INT8[0])
-        return before.rstrip("\n") + "\n\n" + int8 + rest.partition(INT8[1])[2].lstrip("\n")
+        after = rest.partition(INT8[1])[2].strip("\n")
+        return before.rstrip("\n") + "\n\n" + int8 + (f"\n{after}\n" if after else "")
     return _float32_part(every, config.test) + "\n" + int8
 
 
