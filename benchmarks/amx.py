@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import platform
 import struct
-import sys
+
+from ailsr.runtime.cpu import read_text
 
 PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
 ARCH_PRCTL, REQUEST_TILES = 158, 0x1023  # ARCH_REQ_XCOMP_PERM
@@ -18,13 +18,18 @@ class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_void_p))
 
 
+def is_here() -> bool:
+    """Linux offers this machine's tiles."""
+    return "amx_tile" in (read_text("/proc/cpuinfo") or "")
+
+
 def switch_off() -> None:
     """Let Linux refuse the tiles to this process, for good, so that kernels are chosen without.
 
     A process asks for them by arch_prctl(2); a seccomp filter answers that one call with EPERM.
     Does nothing where there are none. Raises OSError where filters are not allowed.
     """
-    if sys.platform != "linux" or platform.machine() != "x86_64":
+    if not is_here():
         return
     instructions = (
         (LOAD, 0, 0, 0),  # the number of the call
