@@ -18,13 +18,12 @@ from typing import Annotated
 
 import amx
 import typer
-from rich.table import Table
 from typer import Argument, Option
 
 from ailsr.export.fit import probes
 from ailsr.export.fit.architectures import ARCHITECTURES
 from ailsr.runtime.bench.table import milliseconds
-from ailsr.runtime.commands.command import entry_point, message, stdout
+from ailsr.runtime.commands.command import entry_point, message, print_table
 from ailsr.runtime.errors import UsageError
 from ailsr.runtime.fit.measure import PASSES, Timed
 from ailsr.runtime.sides import parse_sides
@@ -68,29 +67,28 @@ def main(config: KernelShapes) -> None:
     if config.json:
         typer.echo(json.dumps([asdict(shape) for shape in shapes]))
         return
-    table = Table(box=None)
-    for column in ("network", "ms", "GMAC/s", "a block, ms", "GMAC/s"):
-        table.add_column(column, justify="left" if column == "network" else "right")
-    for s in shapes:
-        rates = (
-            f"{1e3 * gmac / ms:.0f}" for gmac, ms in ((s.gmac, s.ms), (s.block_gmac, s.block_ms))
-        )
-        table.add_row(
-            s.network, milliseconds(s.ms), next(rates), milliseconds(s.block_ms), next(rates)
-        )
-    stdout.print(table)
+    print_table(
+        ["network", "ms", "GMAC/s", "a block, ms", "its GMAC/s"],
+        [
+            [
+                s.network,
+                milliseconds(s.ms), f"{1e3 * s.gmac / s.ms:.0f}",
+                milliseconds(s.block_ms), f"{1e3 * s.block_gmac / s.block_ms:.0f}",
+            ]
+            for s in shapes
+        ],
+    )  # fmt: skip
 
 
 def measured(config: KernelShapes) -> list[Shape]:
     """Each network beside the shallower one."""
     size = parse_sides(config.size)
     named = {name: parsed(name) for name in config.networks}
-    wanted = {
-        (family, depth, width)
+    graphs = {
+        (family, depth, width): ARCHITECTURES[family](depth, width, config.scale, size)
         for family, deepest, width in named.values()
         for depth in (deepest, deepest - SHALLOWER)
     }
-    graphs = {shape: ARCHITECTURES[shape[0]](*shape[1:], config.scale, size) for shape in wanted}
     timed = {shape: Timed() for shape in graphs}
     with tempfile.TemporaryDirectory() as temporary:
         paths = {}
@@ -103,7 +101,7 @@ def measured(config: KernelShapes) -> list[Shape]:
             for shape, path in paths.items():
                 timed[shape].add_pass(path, 1, None, config.seconds / PASSES)
     ms = {shape: times.times[0].p50 for shape, times in timed.items()}
-    gmac = {shape: multiplications(*shape, config.scale, size) / 1e9 for shape in graphs}
+    gmac = {shape: probes.workload(graph).multiplications / 1e9 for shape, graph in graphs.items()}
     found = []
     for name, deep in named.items():
         family, depth, width = deep
@@ -121,14 +119,6 @@ def parsed(name: str) -> tuple[str, int, int]:
             return family, *shape
     raise UsageError(
         f"{name}: name a network by depth and width, like sesr3_m4_w32, of three blocks or more"
-    )
-
-
-def multiplications(family: str, depth: int, width: int, scale: int, size: tuple[int, int]) -> int:
-    """Multiply-accumulates of its convolutions."""
-    work = probes.workload(ARCHITECTURES[family](depth, width, scale, size))
-    return sum(
-        o.kernel**2 * o.inputs * o.outputs * o.pixels for o in work.operators if o.kind == "conv"
     )
 
 

@@ -19,19 +19,15 @@ from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.table import Table
 from typer import Argument, Option
 
 from ailsr.runtime import load
-from ailsr.runtime.commands.command import entry_point, print_json, stdout
-from ailsr.runtime.engines.layouts import Levels
+from ailsr.runtime.commands.command import entry_point, print_json, print_table
+from ailsr.runtime.engines.layouts import FULL_WEIGHTS, Levels
 from ailsr.runtime.errors import UsageError
 from ailsr.runtime.imaging import metrics, protocol
 from ailsr.runtime.imaging.color import luma
 from ailsr.runtime.imaging.image import Rgb
-
-_WEIGHTS = np.array([0.299, 0.587, 0.114])
-"""BT.601's."""
 
 
 @dataclass(frozen=True)
@@ -67,19 +63,22 @@ def main(config: LumaPlanes) -> None:
     if config.json:
         print_json(found)
         return
-    table = Table("PSNR-Y, dB", "file of RGB", "file of y", "difference", "RGB, never planes")
-    for row in found:
-        cells = [row["rgb"], row["y"], row["y"] - row["rgb"], row["rgb_never_planes"]]
-        table.add_row(row["set"], *(f"{value:.3f}" for value in cells))
-    stdout.print(table)
+    figures = (
+        (row["set"], row["rgb"], row["y"], row["y"] - row["rgb"], row["rgb_never_planes"])
+        for row in found
+    )
+    print_table(
+        ["PSNR-Y, dB", "file of RGB", "file of y", "difference", "RGB, never planes"],
+        [[name, *(f"{value:.3f}" for value in values)] for name, *values in figures],
+    )
 
 
 def _planes(rgb: Rgb) -> tuple[Levels, Levels, Levels]:
     """Y, Cb and Cr in studio range, rounded to 8 bits."""
-    samples = rgb.astype(np.float64)
-    y = samples @ _WEIGHTS
-    blue, red = (samples[..., 2] - y) / 1.772, (samples[..., 0] - y) / 1.402
-    return _bytes(16 + y * 219 / 255), _bytes(128 + blue * 224 / 255), _bytes(128 + red * 224 / 255)
+    studio = luma(rgb)
+    y = (studio - 16) * 255 / 219
+    blue, red = (rgb[..., 2] - y) / 1.772, (rgb[..., 0] - y) / 1.402
+    return _bytes(studio), _bytes(128 + blue * 224 / 255), _bytes(128 + red * 224 / 255)
 
 
 def _rgb(planes: tuple[Levels, Levels, Levels]) -> Rgb:
@@ -87,7 +86,8 @@ def _rgb(planes: tuple[Levels, Levels, Levels]) -> Rgb:
     y = (planes[0].astype(np.float64) - 16) * 255 / 219
     blue, red = ((plane.astype(np.float64) - 128) * 255 / 224 for plane in planes[1:])
     r, b = y + 1.402 * red, y + 1.772 * blue
-    g = (y - _WEIGHTS[0] * r - _WEIGHTS[2] * b) / _WEIGHTS[1]
+    of_red, of_green, of_blue = FULL_WEIGHTS
+    g = (y - of_red * r - of_blue * b) / of_green
     return _bytes(np.dstack([r, g, b]))
 
 
@@ -96,7 +96,5 @@ def _bytes(values: NDArray[np.float64]) -> Levels:
     return levels
 
 
-cli = entry_point(LumaPlanes, main)
-
 if __name__ == "__main__":
-    cli()
+    entry_point(LumaPlanes, main)()

@@ -26,9 +26,8 @@ import av
 import numpy as np
 import skimage.data
 import typer
-from rich.table import Table
 
-from ailsr.runtime.commands.command import entry_point, print_json, stdout
+from ailsr.runtime.commands.command import entry_point, print_json, print_table, stdout
 from ailsr.runtime.engines.engine import available_cores
 from ailsr.runtime.imaging.rgb_image import Rgb
 from ailsr.runtime.sides import parse_sides
@@ -73,9 +72,7 @@ def main(config: VideoSpeed) -> None:
     if config.json:
         print_json(found)
         return
-    table = Table(
-        "clip", "", "frames/s", "of the network's", "processor ms", "of it network", "saved"
-    )
+    lines = []
     for row in found:
         cells = [""] * 5
         cells[2] = f"{row['cpu_ms']:.1f}"
@@ -83,8 +80,11 @@ def main(config: VideoSpeed) -> None:
             cells[0], cells[1] = f"{row['frames_per_s']:.1f}", f"{row['of_network']:.2f}"
         if row["what"] == "ailsr-upscale":
             cells[3], cells[4] = f"{row['network_share']:.2f}", f"{row['saved']:.0%}"
-        table.add_row(row["clip"], row["what"], *cells)
-    stdout.print(table)
+        lines.append([row["clip"], row["what"], *cells])
+    print_table(
+        ["clip", "", "frames/s", "of the network's", "processor ms", "of it network", "saved"],
+        lines, names=2,
+    )  # fmt: skip
     stdout.print(f"H.264, preset {settings['preset']}, crf {settings['crf']}; processor ms a frame")
 
 

@@ -71,7 +71,8 @@ class Workload:
     @property
     def multiplications(self) -> int:
         """Multiply-accumulates of the convolutions."""
-        return sum(o.kernel**2 * o.inputs * o.outputs * o.pixels for o in self.operators)
+        convs = (o for o in self.operators if o.kind == "conv")
+        return sum(o.kernel**2 * o.inputs * o.outputs * o.pixels for o in convs)
 
 
 class Times(NamedTuple):
