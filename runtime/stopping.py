@@ -29,7 +29,7 @@ class Stopped(KeyboardInterrupt):
 def handled(handle: Callable[[int], None]) -> Iterator[None]:
     """Let ``handle`` take the SIGNALS, but for those that are ignored (nohup), in the main thread.
 
-    Elsewhere signals are the caller's.
+    Elsewhere signals are the caller's. What ``ignore_more`` has set meanwhile stays.
     """
 
     def handler(number: int, frame: FrameType | None) -> None:
@@ -44,7 +44,8 @@ def handled(handle: Callable[[int], None]) -> Iterator[None]:
         yield
     finally:
         for number, old in before.items():
-            signal.signal(number, old)
+            if signal.getsignal(number) is handler:
+                signal.signal(number, old)
 
 
 @contextlib.contextmanager
@@ -63,3 +64,27 @@ def as_exceptions() -> Iterator[None]:
 
     with handled(handle):
         yield
+
+
+def ignore_more() -> None:
+    """Ignore SIGTERM and SIGHUP from now on: a signal ends this process, a second changes nothing.
+
+    Python takes its own handlers away before the process is gone; the system's ignoring stays.
+    """
+    if threading.current_thread() is threading.main_thread():
+        for number in SIGNALS:
+            if number != signal.SIGINT and signal.getsignal(number) is not None:
+                signal.signal(number, signal.SIG_IGN)
+
+
+@contextlib.contextmanager
+def restored() -> Iterator[None]:
+    """Set the SIGNALS' handlers back at the end, for a command inside a process that goes on."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            for number, old in before.items():
+                if old is not None:
+                    signal.signal(number, old)

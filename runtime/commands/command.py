@@ -33,7 +33,7 @@ from ailsr.runtime.commands.terminal import (
     stdout,
 )
 from ailsr.runtime.errors import AilsrError, one_line
-from ailsr.runtime.stopping import Stopped, as_exceptions
+from ailsr.runtime.stopping import Stopped, as_exceptions, ignore_more, restored
 from ailsr.runtime.version import VERSION
 
 Config = TypeVar("Config")
@@ -61,6 +61,7 @@ def one_line_errors() -> Iterator[None]:
         except AilsrError as error:
             _fail(str(error), error.exit_code)
         except KeyboardInterrupt as error:
+            ignore_more()
             stopped = error if isinstance(error, Stopped) else Stopped()
             _fail(str(stopped), 128 + stopped.number)
         except BrokenPipeError:
@@ -112,7 +113,10 @@ def entry_points(help: str, commands: Mapping[str, Callable[..., None]]) -> Entr
 def _entry_point(app: typer.Typer) -> EntryPoint:
     def cli(arguments: Sequence[str] | None = None, name: str | None = None) -> None:
         open_streams()
-        with one_line_errors():  # for callbacks of flags; commands have their own, inside typer's
+        with contextlib.ExitStack() as stack:
+            if arguments is not None:  # the process goes on
+                stack.enter_context(restored())
+            stack.enter_context(one_line_errors())  # of flags' callbacks; commands have their own
             copy_context().run(app, arguments, prog_name=name)  # what is ``given`` ends with it
 
     return cli

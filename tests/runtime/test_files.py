@@ -278,8 +278,9 @@ def test_a_signal_ends_a_command_in_order(tmp_path, number, code, name):
 
     with child(STOPPABLE, tmp_path / "out.txt", preexec_fn=heed) as command:
         command.send_signal(number)
-        command.send_signal(number if number != signal.SIGINT else signal.SIGTERM)
-        _, said = command.communicate()
+        while command.poll() is None:  # up to the process's last moment
+            command.send_signal(number if number != signal.SIGINT else signal.SIGTERM)
+        said = command.stderr.read()
     assert command.returncode == code
     assert said == f"error: stopped by {name}\n"
     assert list(tmp_path.iterdir()) == []
