@@ -41,7 +41,7 @@ from ailsr.runtime.progress import silent
 from ailsr.runtime.upscaling.tiles import Size
 from ailsr.train import checkpoint, zoo
 
-NETWORKS = ("sesr_m5_x2", "abpn_x3", "quicksrnet_small_x2")
+NETWORKS = ("sesr_m5_research_x2", "abpn_research_x3", "quicksrnet_small_research_x2")
 PRECISIONS = ("float32", "int8")
 THREADS = (1, 2)
 RESULTS = BUILD / "results"

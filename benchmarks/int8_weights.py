@@ -1,6 +1,7 @@
 """Ways to keep int8 weights right on x86 CPUs without VNNI: quality and speed side by side.
 
-    python benchmarks/int8_weights.py sesr_m5_x2 --calibration T91 --test Set5/HR --test Set14/HR
+    python benchmarks/int8_weights.py sesr_m5_research_x2 --calibration T91 --test Set5/HR \\
+        --test Set14/HR
 
 The int8 ONNX file of one network, corrected as ``ailsr-export`` does, in plain sessions of
 onnxruntime: with weights of full range, of 7 bits, on levels of which no pair saturates (what we

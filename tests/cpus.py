@@ -64,8 +64,8 @@ CPUS = {
 HERE = "this machine"
 NETWORKS: dict[str, tuple[Precision, ...]] = {
     "sesr_m5_x2": ("int8", "int8x16", "float32"),
-    "abpn_x3": ("int8",),
-    "quicksrnet_small_x2": ("int8",),  # kernels near the identity: the largest weights
+    "abpn_research_x3": ("int8",),
+    "quicksrnet_small_research_x2": ("int8",),  # kernels near the identity: the largest weights
 }
 SIDE = 64
 """Of the low-resolution images: the middle of each photograph."""

@@ -177,16 +177,18 @@ def test_the_zoo_table_measures_one_network_and_keeps_the_others(photos):
     (photos / "zoo.md").write_text("\n".join(page), encoding="utf-8")
     subprocess.run(
         [sys.executable, BENCHMARKS / "zoo_table.py", "--test", "photos", "--degraded", "photos",
-         "--only", "sesr_m3_x3", "--output", "zoo.md", "--psnr", "psnr.json"],
+         "--only", "sesr_m3_research_x3", "--output", "zoo.md", "--psnr", "psnr.json"],
         cwd=photos, check=True, capture_output=True,
     )  # fmt: skip
     after = (photos / "zoo.md").read_text(encoding="utf-8").splitlines()
     changed = [(a, b) for a, b in zip(page, after, strict=True) if a != b and "sesr" in a]
     ((before, now),) = changed
     psnr, ssim = map(float, re.search(r"\| 1.12 \| ([\d.]+) / ([\d.]+) \|", now).groups())
-    assert before.startswith("| `sesr_m3_x3` |") and 25 < psnr < 45 and 0.7 < ssim < 1
+    assert before.startswith("| `sesr_m3_research_x3` |") and 25 < psnr < 45 and 0.7 < ssim < 1
     found = json.loads((photos / "psnr.json").read_text())
-    assert [*found] == ["sesr_m3_x3"] and round(found["sesr_m3_x3"]["photos"], 2) == psnr
+    assert [*found] == ["sesr_m3_research_x3"] and round(
+        found["sesr_m3_research_x3"]["photos"], 2
+    ) == psnr
 
 
 @pytest.mark.skipif(
@@ -279,22 +281,34 @@ def test_the_crop_of_the_readme_is_that_of_the_file(photos):
     np.testing.assert_array_equal(pixels[first:-1:2], pixels[first + 1 :: 2])
 
 
+def test_hard_crops_are_those_that_bicubic_enlargement_misses_most(photos):
+    folder = photos / "two"
+    flat, noise = np.full((48, 96, 3), 90, np.uint8), np.zeros((48, 96, 3), np.uint8)
+    noise[:, 48:] = np.random.default_rng(0).integers(0, 256, (48, 48, 3))
+    write(flat, folder / "flat.png")
+    write(noise, folder / "noise.png")
+    arguments = ("hard_crops.py", folder, "--side", 48, "--share", 0.25)
+    assert [*run(*arguments, "--output", "hard", cwd=photos)] == ["noise_0_48"]
+    (file,) = (photos / "hard").iterdir()
+    np.testing.assert_array_equal(np.asarray(Image.open(file)), noise[:, 48:])
+
+
 def test_the_front_holds_what_nothing_beats(photos):
     repeating(1.0, photos / "nearest.tflite", (40, 60))
     (table,) = run(
         "front.py", "--calibration", "photos", "--test", "photos", "--only", "sesr_m3",
-        "--only", "sesr_m5", "--only", "sesr_m5_free", "--scale", 2, "--input-size", "40x60",
+        "--only", "sesr_m5", "--only", "sesr_m5_research", "--scale", 2, "--input-size", "40x60",
         "--file", "nearest.tflite", "--runs", 3, "--seconds", 0.1, "--processes", 1,
         "--output", "front.md", "--figure", "front.svg", cwd=photos,
     )  # fmt: skip
     rows = {row["name"]: row for row in table["rows"]}
     assert len(table["left_out"]) == 5 and set(table["left_out"].values()) == {"no --peers given"}
-    nearest, m3, m5, free = (
-        rows[name] for name in ("nearest.tflite", "sesr_m3", "sesr_m5", "sesr_m5_free")
+    nearest, m3, m5, research = (
+        rows[name] for name in ("nearest.tflite", "sesr_m3", "sesr_m5", "sesr_m5_research")
     )
-    assert (m5["images"], free["images"], nearest["images"]) == ("research", "free", "peer")
+    assert (m5["images"], research["images"], nearest["images"]) == ("free", "research", "peer")
     assert rows["Pillow Lanczos"]["psnr"]["photos"] > rows["Pillow bicubic"]["psnr"]["photos"]
-    assert free["p50_ms"] == m5["p50_ms"] and m5["ratio"] == 1
+    assert research["p50_ms"] == m5["p50_ms"] and m5["ratio"] == 1
     places = {n: (-row["p50_ms"], round(row["psnr"]["photos"], 2)) for n, row in rows.items()}
     for name, row in rows.items():
         behind = any(

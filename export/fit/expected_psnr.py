@@ -50,15 +50,15 @@ class Expected(NamedTuple):
 
 def trained(name: str) -> Trained | None:
     """What the zoo's network ``name`` is; None: nothing is learnt from it."""
-    found = re.fullmatch(r"(\w+?)(_free)?_x([234])", name)
+    found = re.fullmatch(r"(\w+?)(_research)?_x([234])", name)
     if found is None:
         return None
-    network, free, scale = found.groups()
+    network, research, scale = found.groups()
     shape = PAPERS.get(network)
     for family, of in FAMILIES.items():
         if shape is None and (size := of.shape(network)) is not None:
             shape = (family, *size)
-    return shape and Trained(*shape, int(scale), bool(free))
+    return shape and Trained(*shape, int(scale), not research)
 
 
 KNOWN = {name: network for name in zoo.names() if (network := trained(name)) and zoo.psnr(name)}

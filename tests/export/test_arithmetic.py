@@ -23,7 +23,9 @@ from ailsr.train import zoo
 SIZE = (96, 112)
 
 
-@pytest.fixture(scope="module", params=["sesr_m5_x2", "abpn_x3", "quicksrnet_small_x4"])
+@pytest.fixture(
+    scope="module", params=["sesr_m5_x2", "abpn_research_x3", "quicksrnet_small_research_x4"]
+)
 def work(request):
     return Exporter(open_source(zoo.path(request.param)), SIZE)
 

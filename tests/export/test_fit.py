@@ -243,7 +243,7 @@ def fit(*arguments: object) -> subprocess.CompletedProcess[str]:
 def test_commands_from_a_table_to_a_training(table, tmp_path):
     path = tmp_path / "table.json"
     table.save(path)
-    done = fit("predict", "zoo:sesr_m5_x2", "zoo:vdsr_f13_x2", "--table", path)
+    done = fit("predict", "zoo:sesr_m5_x2", "zoo:vdsr_f13_research_x2", "--table", path)
     assert done.returncode == 0, done.stderr
     m5, vdsr = (line.split() for line in done.stdout.splitlines() if line.startswith("zoo:"))
     assert float(m5[3]) < float(m5[4]) < float(vdsr[3])

@@ -156,7 +156,7 @@ def test_fine_tuning_takes_the_place_of_int8x16(sane, folders, tmp_path):
 
 
 def test_int8_files_of_all_targets_come_to_the_same_levels_but_for_ties_on_set14(data, tmp_path):
-    source = open_source(zoo.path("sesr_m5_x4"))
+    source = open_source(zoo.path("sesr_m5_research_x4"))
     work = exporter.Exporter(source, (128, 128), calibration=data / "benchmark" / "Set5")
     for method in ("calibration", "correction"):
         files = [load(work.write_by(method, t, tmp_path)) for t in TARGETS]

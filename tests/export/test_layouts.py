@@ -353,7 +353,7 @@ def _command(module: object, arguments: list[object]) -> int:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["zoo:abpn_x2", "--layout", "y"], "abpn computes RGB"),
+        (["zoo:abpn_research_x2", "--layout", "y"], "abpn computes RGB"),
         (["zoo:sesr_m3_x2", "--layout", "rgba", "--target", "coreml"], "Core ML files take"),
         (["zoo:sesr_m3_x2", "--layout", "y", "--io", "float32"], "--io float32 is not for"),
         (["zoo:sesr_m3_x2", "--layout", "y", "--precision", "int8", "--qat", "5"], "--qat is not"),

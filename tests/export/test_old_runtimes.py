@@ -71,7 +71,9 @@ def test_every_node_runs_there_in_every_precision(old_python, tmp_path):
         assert difference <= allowed, f"{list(GRAPHS)[int(path.stem.split('_')[0])]}, {path.stem}"
 
 
-@pytest.mark.parametrize(("name", "precision"), [("sesr_m5_x2", "int8"), ("abpn_x3", "int8")])
+@pytest.mark.parametrize(
+    ("name", "precision"), [("sesr_m5_x2", "int8"), ("abpn_research_x3", "int8")]
+)
 def test_networks_of_the_zoo_upscale_a_photograph_there(
     old_python, photographs, tmp_path, name, precision
 ):

@@ -135,7 +135,7 @@ def test_a_network_worse_than_bicubic_interpolation_is_refused(files, pictures, 
     code, _, err = ailsr_export(capsys, *arguments, untrained=False)
     assert code == 1 and not [*tmp_path.iterdir()]
     assert re.search(r"worse than bicubic interpolation, \d\d\.\d\d dB against \d\d\.\d\d", err)
-    arguments = zoo.path("quicksrnet_small_x2"), *arguments[1:]
+    arguments = zoo.path("quicksrnet_small_research_x2"), *arguments[1:]
     code, _, err = ailsr_export(capsys, *arguments, untrained=False)
     assert code == 0, err
 
@@ -148,7 +148,7 @@ def test_a_range_that_cannot_be_read_is_one_line(files, tmp_path, capsys, text):
 
 
 def test_a_checkpoint_has_no_range_to_give(capsys):
-    code, _, err = ailsr_export(capsys, zoo.path("quicksrnet_small_x2"), "--channels=bgr")
+    code, _, err = ailsr_export(capsys, zoo.path("quicksrnet_small_research_x2"), "--channels=bgr")
     assert code == 1 and "leave --input-range, --output-range and --channels out" in err
 
 

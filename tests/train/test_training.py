@@ -208,7 +208,7 @@ def test_a_file_of_any_engine_teaches_as_its_network_does(recipe, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         train(again, at(7, interrupt))
     shutil.copy(teacher, tmp_path / "kept.onnx")
-    shutil.copy(resolve(Path("zoo:quicksrnet_small_x2"), say=lambda text: None), teacher)
+    shutil.copy(resolve(Path("zoo:quicksrnet_small_research_x2"), say=lambda text: None), teacher)
     with pytest.raises(UsageError, match="another file"):
         train(dataclasses.replace(again, resume=True))
     shutil.copy(tmp_path / "kept.onnx", teacher)

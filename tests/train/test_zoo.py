@@ -54,7 +54,7 @@ def test_training_starts_from_the_zoo(filled, tmp_path):
 def test_networks_that_know_their_teacher_were_taught_by_that_of_the_zoo():
     cards = {name: load(zoo.path(name)).card for name in zoo.names()}
     taught = {n: c for n, c in cards.items() if c.get("digests", {}).get("teacher")}
-    assert {"sesr_m3_free_x2", "sesr_m5_free_x2"} <= taught.keys()
+    assert {"sesr_m3_x2", "sesr_m5_x2", "sesr3_m4_w32_x2"} <= taught.keys()
     for card in taught.values():
         teacher = load(zoo.resolve(card["recipe"]["teacher"])).network
         assert card["digests"]["teacher"] == weights_digest(teacher)
