@@ -49,9 +49,8 @@ def main(config: HardCrops) -> None:
     hard = sorted(crops, key=lambda name: (psnr[name], name))[:count]
     for name in hard:
         write(crops[name], config.output / f"{name}.png")
-    message(
-        f"{len(hard)} of {len(crops)} crops, up to {max(map(psnr.get, hard)):.2f} dB by bicubic"
-    )
+    worst = f"{psnr[hard[-1]]:.2f} dB or less by bicubic enlargement"
+    message(f"{len(hard)} of {len(crops)} crops: {worst}")
     if config.json:
         print_json({name: psnr[name] for name in hard})
 
