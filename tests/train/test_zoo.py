@@ -84,6 +84,13 @@ def test_an_unknown_name_lists_what_there_is(filled, name):
         zoo.resolve(name)
 
 
+def test_a_network_that_is_not_free_to_use_is_named_in_full(filled):
+    (filled / "abpn_x3.pt").rename(filled / "abpn_research_x3.pt")
+    (filled / "abpn_photo_x3.pt").touch()
+    with pytest.raises(UsageError, match=r"\(did you mean zoo:abpn_research_x3\?\)"):
+        zoo.resolve("zoo:abpn_x3")
+
+
 def test_an_empty_zoo_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(zoo, "FOLDER", tmp_path)
     with pytest.raises(UsageError, match="the zoo of this ailsr is empty"):

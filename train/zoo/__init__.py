@@ -10,7 +10,8 @@ from ailsr.runtime.errors import UsageError
 
 PREFIX = "zoo:"
 FOLDER = Path(__file__).parent
-"""Checkpoints: <network>_x<scale>.pt, or <network>_<training>_x<scale>.pt for other recipes."""
+"""Checkpoints: <network>_x<scale>.pt, or <network>_<training>_x<scale>.pt for other recipes:
+``research`` for images that are not free for any use, ``cc0``, or a degradation."""
 
 PSNR = "psnr.json"
 """PSNR in dB of the networks by test set, beside them: ``make zoo-table`` writes it."""
@@ -35,7 +36,8 @@ def path(name: str) -> Path:
             f"{PREFIX}{name}: the zoo of this ailsr is empty; train a network with ailsr-train and "
             "give its RUN/best.pt"
         )
-    near = get_close_matches(name, known, n=1)
+    research = "_research_x".join(name.rsplit("_x", 1))  # a network that is not free to use
+    near = [research] if research in known else get_close_matches(name, known, n=1)
     hint = f" (did you mean {PREFIX}{near[0]}?)" if near else ""
     raise UsageError(
         f"{PREFIX}{name}: there is no such network in the zoo{hint}; it has "
