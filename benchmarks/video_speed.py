@@ -35,6 +35,7 @@ from ailsr.runtime.upscaling.engine_pool import EnginePool
 from ailsr.runtime.video.codecs import CODECS
 from ailsr.runtime.video.colors import Reader, Writer
 from ailsr.runtime.video.decoder import decode
+from ailsr.runtime.video.encoder import Encoder, Encoding
 from ailsr.runtime.video.run import Request, Run, layout_of
 from ailsr.runtime.video.segments import cut
 from ailsr.runtime.video.source import Source, open_source
@@ -103,6 +104,9 @@ def _measure(
     pool.fit_frames(source.size)
     large = list(pool.frames(pixels[: min(8, len(pixels))]))
     size = (source.size[0] * pool.scale // 2 * 2, source.size[1] * pool.scale // 2 * 2)
+    encoding = Encoding(
+        H264, settings, size, source.rate, 1 / source.rate, source.colors, source.aspect, layout
+    )
     saved = 0.0
 
     def network() -> None:
@@ -118,7 +122,7 @@ def _measure(
         run.join()
 
     def bicubic() -> None:
-        _bicubic(source, pool.scale, settings, folder / "bicubic.mp4")
+        _bicubic(source, encoding, folder / "bicubic.nut")
 
     def decoding() -> None:
         for _ in _decoded(source):
@@ -153,8 +157,8 @@ def _measure(
     with av.open(str(folder / "large.mp4")) as made:
         yuv = list(made.decode(video=0))
 
-    def encoding() -> None:
-        _write(folder / "encoded.nut", yuv, source, settings)
+    def encode() -> None:
+        _write(folder / "encoded.nut", yuv, encoding)
 
     decode_ms = _timed(decoding, config.times, count)["cpu_ms"]
     read_ms = _timed(colors_in, config.times, count)["cpu_ms"]
@@ -163,7 +167,7 @@ def _measure(
         "colours in": read_ms - decode_ms,
         "network": rows["network alone"]["cpu_ms"] * (1 - saved),
         "colours out": _timed(colors_out, config.times, count)["cpu_ms"],
-        "encoding": _timed(encoding, config.times, count)["cpu_ms"],
+        "encoding": _timed(encode, config.times, count)["cpu_ms"],
     }
     parts["the rest"] = rows["ailsr-upscale"]["cpu_ms"] - sum(parts.values())
     for part, ms in parts.items():
@@ -224,27 +228,20 @@ def _encode(path: Path, frames: Iterator[Rgb]) -> None:
         container.mux(stream.encode(None))
 
 
-def _write(
-    path: Path, frames: Iterable[av.VideoFrame], source: Source, settings: dict[str, str]
-) -> None:
+def _write(path: Path, frames: Iterable[av.VideoFrame], encoding: Encoding) -> None:
     """Encode ``frames`` as ailsr-upscale does."""
-    with av.open(str(path), "w") as made:
-        stream = made.add_stream(H264.encoder, rate=source.rate, options=settings)
-        stream.codec_context.thread_count, stream.codec_context.thread_type = 4, "FRAME"
+    with Encoder(path, encoding) as encoder:
         for number, frame in enumerate(frames):
-            if number == 0:
-                stream.height, stream.width = frame.height, frame.width
-            frame.pts, frame.pict_type = number, 0
-            made.mux(stream.encode(frame))
-        made.mux(stream.encode(None))
+            frame.pict_type = 0  # the encoder's own choice, not that of the decoded stream
+            encoder.encode(frame, number)
 
 
-def _bicubic(source: Source, scale: int, settings: dict[str, str], path: Path) -> None:
+def _bicubic(source: Source, encoding: Encoding, path: Path) -> None:
     """What ffmpeg -vf scale=flags=bicubic does."""
     with av.open(str(source.path)) as given:
         video = given.streams[source.stream]
         graph = av.filter.Graph()
-        height, width = (side * scale for side in source.size)
+        height, width = encoding.size
         graph.link_nodes(
             graph.add_buffer(template=video, time_base=Fraction(video.time_base)),
             graph.add("scale", f"{width}:{height}:flags=bicubic"),
@@ -256,7 +253,7 @@ def _bicubic(source: Source, scale: int, settings: dict[str, str], path: Path) -
                 graph.vpush(frame)
                 yield graph.vpull()
 
-        _write(path, scaled(), source, settings)
+        _write(path, scaled(), encoding)
 
 
 cli = entry_point(VideoSpeed, main)

@@ -10,19 +10,10 @@ import numpy as np
 
 from ailsr.runtime.bench.intervals import student_t
 from ailsr.train import zoo
-from ailsr.train.networks import FAMILIES, SCALES
+from ailsr.train.networks import SCALES, size_of
 
 JUDGED_ON = "Kodak24"
 """The test set of the PSNR that is learnt."""
-PAPERS = {
-    "sesr_m3": ("sesr", 3, 16),
-    "sesr_m5": ("sesr", 5, 16),
-    "sesr_m11": ("sesr", 11, 16),
-    "sesr_xl": ("sesr", 11, 32),
-    "abpn": ("abpn", 4, 28),
-    "quicksrnet_small": ("quicksrnet", 2, 32),
-}
-"""Family, depth and width of networks that papers name."""
 
 
 class Trained(NamedTuple):
@@ -54,11 +45,8 @@ def trained(name: str) -> Trained | None:
     if found is None:
         return None
     network, research, scale = found.groups()
-    shape = PAPERS.get(network)
-    for family, of in FAMILIES.items():
-        if shape is None and (size := of.shape(network)) is not None:
-            shape = (family, *size)
-    return shape and Trained(*shape, int(scale), not research)
+    size = size_of(network)
+    return size and Trained(*size, int(scale), not research)
 
 
 KNOWN = {name: network for name in zoo.names() if (network := trained(name)) and zoo.psnr(name)}

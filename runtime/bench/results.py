@@ -105,13 +105,20 @@ class Results:
         return (self.images, Path(self.images).name) if self.images else ()
 
     @property
+    def no_quality(self) -> str | None:
+        """That no file has any quality, and why, in words; None: some file has one."""
+        if self.untaken is None or any(file.scores for file in self.measured):
+            return None
+        return f"no quality on {self.images}: {self.untaken}"
+
+    @property
     def judged(self) -> str | None:
         """The metrics, the protocol and the images, in words; None: not measured."""
         if not self.images:
             return None
+        if self.no_quality:
+            return self.no_quality
         untaken, names = self.untaken, self.left_out_names
-        if untaken and not any(file.scores for file in self.measured):
-            return f"no quality on {self.images}: {untaken}"
         without = f" without {', '.join(names)}" if names else ""
         without += f", and not of every file: {untaken}" if untaken else ""
         if self.is_no_reference:

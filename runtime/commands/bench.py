@@ -171,12 +171,17 @@ def check_fidelity(results: Results, levels: int) -> None:
 
 
 def _left_out(results: Results) -> str:
-    """Which images the metrics are not of, and why; empty when none is missing."""
-    if not results.left_out:
-        return ""
+    """Which images or files the metrics are not of, and why; empty when none is missing."""
     where = "" if results.device == LOCAL else f" on {results.device}"
     what = "the figures" if results.is_no_reference else titles(results.metrics)
-    return f"{what} leave out{where}: {'; '.join(results.left_out.values())}"
+    reasons = []
+    if results.untaken:
+        of = "" if results.no_quality else " of some files"
+        reasons.append(f"{what} are missing{of}{where}: {results.untaken}")
+    if names := results.left_out_names:
+        left_out = "; ".join(results.left_out[name] for name in names)
+        reasons.append(f"{what} leave out{where}: {left_out}")
+    return "; ".join(reasons)
 
 
 def write_reports(config: BenchConfig, results: Results, several: bool) -> list[str]:

@@ -157,7 +157,7 @@ def check_degraded(scale: int, degradation: Degradation) -> None:
     """Raise UsageError for images made by ``degradation`` that are their own ground truth."""
     if scale == 1 and not degradation.steps:
         raise UsageError(
-            "of a file of ×1, which restores images at their own size, clean images tell nothing: "
+            "clean images tell nothing of a file of ×1, which restores images at their own size: "
             "add --degradation photo, or put those to restore into LR_bicubic/X1 beside HR"
         )
 

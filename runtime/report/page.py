@@ -220,7 +220,9 @@ def _method_section(results: Results) -> Iterator[str]:
     if results.cores:
         facts["Cores"] = f"Each file confined to: {results.cores}."
     facts |= _surroundings(results)
-    if results.is_no_reference:
+    if results.no_quality:
+        facts["Quality"] = f"Not taken: {results.untaken}."
+    elif results.is_no_reference:
         facts["No reference"] = " ".join(
             [
                 "The images have no ground truth: how good a result is, these figures do not say.",

@@ -63,7 +63,10 @@ class Encoder:
         last = self._last
         if last is None or last[0] is not pixels or not same_chroma(last[1], small):
             last = self._last = pixels, small, self._writer.write(pixels, small)
-        frame = last[2]
+        self.encode(last[2], time)
+
+    def encode(self, frame: av.VideoFrame, time: int) -> None:
+        """The next frame, of the encoder's own size and pixels."""
         frame.pts = time
         frame.time_base = self._time_base
         self._container.mux(self._stream.encode(frame))

@@ -96,3 +96,9 @@ def pictures(photographs, tmp_path_factory) -> list[str]:
     for option, name in (("images", "chelsea"), ("calibration", "astronaut")):
         write(photographs[name][60:156, 120:232], folder / option / f"{name}.png")
     return [f"--{option}={folder / option}" for option in ("images", "calibration")]
+
+
+@pytest.fixture(scope="session")
+def images(photographs) -> list[np.ndarray]:
+    """Crops of two photographs, of 120×120 pixels."""
+    return [photographs[name][100:220, 80:200] for name in ("chelsea", "astronaut")]

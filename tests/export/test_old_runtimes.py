@@ -11,15 +11,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_tflite_writer import GRAPHS, card, execute, image_for, run, untied, write
+from graph_reference import run, untied
+from tflite_graphs import GRAPHS, card, execute, image_for
 
 from ailsr.export.exporter import Exporter
 from ailsr.export.reading.source import open_source
+from ailsr.export.targets.tflite.writer import write
 from ailsr.runtime import load
 from ailsr.train import zoo
 
 ROOT = Path(__file__).parents[2]
-
 CHILD = """
 import sys
 from pathlib import Path

@@ -262,13 +262,19 @@ def test_clean_images_need_a_degradation(exported, noisy, tmp_path):
     file = exported["float32.onnx"]
     done = bench(file, "--images", clean)
     assert done.returncode == 1
-    assert "clean images tell nothing: add --degradation photo" in done.stderr
+    reason = (
+        "clean images tell nothing of a file of ×1, which restores images at their own size: "
+        "add --degradation photo, or put those to restore into LR_bicubic/X1 beside HR"
+    )
+    assert done.stderr.splitlines()[-1] == f"error: PSNR and SSIM are missing: {reason}"
     (measured,) = json.loads(done.stdout)["files"]
     assert measured["quality"] is None and measured["whole_path"] is not None
     again = "--runs=3", "--seconds=0.1"
-    table = run("ailsr.runtime.commands.bench", file, "--images", clean, *again).stdout
-    assert f"no quality on {clean}: of a file of ×1, which restores images at" in table
-    assert " without " not in table
+    page = tmp_path / "report.html"
+    shown = run("ailsr.runtime.commands.bench", file, "--images", clean, "--html", page, *again)
+    assert f"no quality on {clean}: {reason}" in shown.stdout.splitlines()
+    assert " without " not in shown.stdout
+    assert f"<dt>Quality</dt><dd>Not taken: {reason}.</dd>" in page.read_text("utf-8")
     done = bench(file, "--images", clean, "--degradation", "photo")
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)

@@ -1,4 +1,4 @@
-"""Small networks with random weights, as files of every kind that the runtime runs."""
+"""Small networks with random weights, as files of every kind that the runtime runs; a report."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 import pytest
 from numpy.typing import NDArray
+from report_runs import run
 
 from ailsr.export.graph.graph import Add, Concat, Conv, DepthToSpace, Graph
 from ailsr.export.graph.quantization import PIXELS, QParams, Quantization
@@ -52,6 +53,28 @@ def images(
     for name, rgb in photographs.items():
         image.write(rgb[100:190, 150:280], folder / f"{name}.png")
     return str(folder)
+
+
+@pytest.fixture(scope="session")
+def reports(
+    tmp_path_factory: pytest.TempPathFactory,
+    write_network: Callable[..., Path],
+    photographs: dict[str, NDArray[np.uint8]],
+) -> Path:
+    """A folder with the report of a real run in every form, one of its files damaged."""
+    folder = tmp_path_factory.mktemp("reports")
+    (folder / "images").mkdir()
+    image.write(photographs["chelsea"][:80, :100], folder / "images" / "chelsea.png")
+    models = [write_network(kind, (24, 32)) for kind in ("onnx int8 uint8", "tflite int8 uint8")]
+    damaged = folder / "damaged.onnx"
+    damaged.write_bytes(b"damaged")
+    done = run(
+        *models, damaged, "--runs", 20, "--seconds", 1, "--json", "--images", folder / "images",
+        "--csv", folder / "r.csv", "--markdown", folder / "r.md", "--history", folder / "h.jsonl",
+    )  # fmt: skip
+    assert done.returncode == 1
+    (folder / "r.json").write_text(done.stdout)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -19,20 +19,6 @@ from ailsr.train.networks.sesr import Sesr
 from ailsr.train.networks.user_network import check_reference, create_user_network, is_reference
 from ailsr.train.networks.vdsr import Vdsr
 
-NETWORKS: dict[str, Callable[[int], Network]] = {
-    "abpn": Abpn,
-    "quicksrnet_small": partial(QuickSRNet, width=32, depth=2),
-    "quicksrnet_medium": partial(QuickSRNet, width=32, depth=5),
-    "quicksrnet_large": partial(QuickSRNet, width=64, depth=11, anchor=True),
-    "sesr_m3": partial(Sesr, blocks=3),
-    "sesr_m5": partial(Sesr, blocks=5),
-    "sesr_m7": partial(Sesr, blocks=7),
-    "sesr_m11": partial(Sesr, blocks=11),
-    "sesr_xl": partial(Sesr, blocks=11, width=32),
-    "vdsr_f13": partial(Vdsr, width=13),
-    "vdsr_f22": partial(Vdsr, width=22),
-    "vdsr_f64": partial(Vdsr, width=64),
-}
 SCALES = (2, 3, 4)
 
 
@@ -58,13 +44,6 @@ class Family(NamedTuple):
             return None
         return depth, width
 
-    def constructor(self, name: str) -> Callable[[int], Network] | None:
-        """Scale -> the network ``name``; None when ``name`` is not of the family."""
-        if (shape := self.shape(name)) is None:
-            return None
-        depth, width = shape
-        return partial(self.network, **{self.depth: depth, "width": width})
-
 
 FAMILIES = {
     "sesr": Family("sesr_m{depth}_w{width}", Sesr, "blocks", range(1, 65), range(1, 257)),
@@ -76,6 +55,51 @@ FAMILIES = {
     ),
     "abpn": Family("abpn_d{depth}_w{width}", Abpn, "depth", range(65), range(1, 257)),
 }
+
+
+class Size(NamedTuple):
+    """A network of FAMILIES."""
+
+    family: str
+    depth: int
+    width: int
+
+    @property
+    def constructor(self) -> Callable[[int], Network]:
+        """Scale -> the network."""
+        family = FAMILIES[self.family]
+        return partial(family.network, **{family.depth: self.depth, "width": self.width})
+
+
+PAPERS = {
+    "sesr_m3": Size("sesr", 3, 16),
+    "sesr_m5": Size("sesr", 5, 16),
+    "sesr_m7": Size("sesr", 7, 16),
+    "sesr_m11": Size("sesr", 11, 16),
+    "sesr_xl": Size("sesr", 11, 32),
+    "abpn": Size("abpn", 4, 28),
+    "quicksrnet_small": Size("quicksrnet", 2, 32),
+    "quicksrnet_medium": Size("quicksrnet", 5, 32),
+}
+"""Those that papers name."""
+NETWORKS: dict[str, Callable[[int], Network]] = {
+    **{name: size.constructor for name, size in PAPERS.items()},
+    "quicksrnet_large": partial(QuickSRNet, width=64, depth=11, anchor=True),
+    "vdsr_f13": partial(Vdsr, width=13),
+    "vdsr_f22": partial(Vdsr, width=22),
+    "vdsr_f64": partial(Vdsr, width=64),
+}
+"""All networks that papers name."""
+
+
+def size_of(name: str) -> Size | None:
+    """What the network ``name`` is in FAMILIES; None: it is of none."""
+    if name in PAPERS:
+        return PAPERS[name]
+    for family, of in FAMILIES.items():
+        if (shape := of.shape(name)) is not None:
+            return Size(family, *shape)
+    return None
 
 
 def create(name: str, scale: int) -> Network:
@@ -119,8 +143,8 @@ def is_known(name: str) -> bool:
 def _constructor(name: str) -> Callable[[int], Network] | None:
     if name in NETWORKS:
         return NETWORKS[name]
-    found = (family.constructor(name) for family in FAMILIES.values())
-    return next((constructor for constructor in found if constructor), None)
+    size = size_of(name)
+    return size and size.constructor
 
 
 __all__ = [
@@ -129,9 +153,11 @@ __all__ = [
     "SCALES",
     "Color",
     "Network",
+    "Size",
     "check_name",
     "create",
     "is_known",
     "is_reference",
     "rgb_to_luma",
+    "size_of",
 ]

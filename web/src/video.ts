@@ -95,7 +95,10 @@ export async function upscaleVideo(model: Model, file: Blob, report: Report): Pr
 /** Two frames of one size, each all of its buffer, have the same pixels. */
 function equal(a: Uint8Array, b: Uint8Array): boolean {
   const [pixels, others] = [new Uint32Array(a.buffer), new Uint32Array(b.buffer)];
-  return pixels.every((pixel, index) => pixel === others[index]);
+  for (let index = 0; index < pixels.length; index++) {
+    if (pixels[index] !== others[index]) return false;
+  }
+  return true;
 }
 
 async function check(track: InputVideoTrack): Promise<void> {

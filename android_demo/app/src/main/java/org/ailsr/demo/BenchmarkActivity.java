@@ -1,7 +1,6 @@
 package org.ailsr.demo;
 
 import android.app.Activity;
-import android.content.ActivityNotFoundException;
 import android.content.Intent;
 import android.net.Uri;
 import android.os.Bundle;
@@ -126,10 +125,7 @@ public final class BenchmarkActivity extends Activity implements Work.Listener {
 
   /** Called by the layout's buttons. */
   public void onAdd(View view) {
-    Intent intent = new Intent(Intent.ACTION_OPEN_DOCUMENT);
-    intent.addCategory(Intent.CATEGORY_OPENABLE);
-    intent.setType("*/*"); // no type is registered for .tflite
-    startOrSay(intent, ADD);
+    Documents.open(this, "*/*", ADD); // no type is registered for .tflite
   }
 
   /** Called by the layout's buttons. */
@@ -227,11 +223,7 @@ public final class BenchmarkActivity extends Activity implements Work.Listener {
   public boolean onOptionsItemSelected(MenuItem item) {
     int id = item.getItemId();
     if (id == R.id.save) {
-      Intent intent = new Intent(Intent.ACTION_CREATE_DOCUMENT);
-      intent.addCategory(Intent.CATEGORY_OPENABLE);
-      intent.setType("application/json");
-      intent.putExtra(Intent.EXTRA_TITLE, "ailsr-bench.json");
-      startOrSay(intent, SAVE);
+      Documents.create(this, "application/json", "ailsr-bench.json", SAVE);
     } else if (id == R.id.share) {
       File file = new File(PictureProvider.folder(this), "ailsr-bench.json");
       try {
@@ -275,13 +267,5 @@ public final class BenchmarkActivity extends Activity implements Work.Listener {
   private void say(Exception error) {
     String message = getString(R.string.failed, AilsrException.lineOf(error));
     Toast.makeText(this, message, Toast.LENGTH_LONG).show();
-  }
-
-  private void startOrSay(Intent intent, int request) {
-    try {
-      startActivityForResult(intent, request);
-    } catch (ActivityNotFoundException error) {
-      Toast.makeText(this, R.string.no_app, Toast.LENGTH_LONG).show();
-    }
   }
 }

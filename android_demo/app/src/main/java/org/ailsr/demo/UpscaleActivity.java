@@ -1,7 +1,5 @@
 package org.ailsr.demo;
 
-import android.app.Activity;
-import android.content.ActivityNotFoundException;
 import android.content.ClipData;
 import android.content.Intent;
 import android.net.Uri;
@@ -11,18 +9,12 @@ import android.view.Menu;
 import android.view.MenuItem;
 import android.view.View;
 import android.widget.AdapterView;
-import android.widget.ArrayAdapter;
-import android.widget.ProgressBar;
-import android.widget.Spinner;
-import android.widget.TextView;
-import android.widget.Toast;
 import java.io.File;
-import java.util.List;
 import org.ailsr.core.PixelFile;
 import org.ailsr.core.Progress;
 
 /** Upscales an image that was picked or taken, and compares it with bicubic interpolation. */
-public final class UpscaleActivity extends Activity implements Work.Listener {
+public final class UpscaleActivity extends ResultActivity {
   private static final int PICK = 1;
   private static final int TAKE = 2;
   private static final int SAVE = 3;
@@ -30,11 +22,6 @@ public final class UpscaleActivity extends Activity implements Work.Listener {
   private static final Work SAVING = new Work("saving");
 
   private Upscaling upscaling;
-  private List<String> choices;
-  private Spinner modelChoice;
-  private TextView status;
-  private ProgressBar progressBar;
-  private View cancel;
   private View resume;
   private CompareView compare;
   private boolean shown;
@@ -42,24 +29,15 @@ public final class UpscaleActivity extends Activity implements Work.Listener {
   @Override
   protected void onCreate(Bundle state) {
     super.onCreate(state);
-    setContentView(R.layout.upscale);
     upscaling = Upscaling.of(this);
-    choices = upscaling.choices.names();
-    modelChoice = (Spinner) findViewById(R.id.model);
-    status = (TextView) findViewById(R.id.status);
-    progressBar = (ProgressBar) findViewById(R.id.progress);
-    cancel = findViewById(R.id.cancel);
+    open(R.layout.upscale, upscaling.choices.names(), upscaling.work, SAVING);
     resume = findViewById(R.id.resume);
     compare = (CompareView) findViewById(R.id.compare);
-    ArrayAdapter<String> names =
-        new ArrayAdapter<>(this, android.R.layout.simple_spinner_item, choices);
-    names.setDropDownViewResource(android.R.layout.simple_spinner_dropdown_item);
-    modelChoice.setAdapter(names);
-    modelChoice.setSelection(Math.max(0, choices.indexOf(upscaling.choice)));
+    modelChoice.setSelection(Math.max(0, models.indexOf(upscaling.choice)));
     modelChoice.setOnItemSelectedListener(new AdapterView.OnItemSelectedListener() {
       @Override
       public void onItemSelected(AdapterView<?> list, View view, int position, long id) {
-        String chosen = choices.get(position);
+        String chosen = models.get(position);
         if (upscaling.name != null && !chosen.equals(upscaling.choice)) {
           upscaling.startAgain(chosen);
         }
@@ -71,37 +49,16 @@ public final class UpscaleActivity extends Activity implements Work.Listener {
   }
 
   @Override
-  protected void onStart() {
-    super.onStart();
-    upscaling.work.listen(this);
-    SAVING.listen(this);
-    onWorkChanged();
-  }
-
-  @Override
   protected void onStop() {
     super.onStop();
-    upscaling.work.listen(null);
-    SAVING.listen(null);
     compare.close();
     shown = false;
   }
 
   @Override
   public void onWorkChanged() {
-    boolean aboutSaving =
-        SAVING.isRunning() || SAVING.error != null && !upscaling.work.isRunning();
-    Work work = aboutSaving ? SAVING : upscaling.work;
-    boolean running = work.isRunning();
-    boolean interrupted = !upscaling.work.isRunning() && upscaling.name != null
-        && !upscaling.finished;
-    progressBar.setVisibility(running ? View.VISIBLE : View.GONE);
-    progressBar.setIndeterminate(running && work.step == null);
-    progressBar.setMax(Math.max(1, work.of));
-    progressBar.setProgress(work.done);
-    cancel.setVisibility(running ? View.VISIBLE : View.GONE);
-    resume.setVisibility(interrupted ? View.VISIBLE : View.GONE);
-    status.setText(statusText(work, running, interrupted));
+    super.onWorkChanged();
+    resume.setVisibility(isInterrupted() ? View.VISIBLE : View.GONE);
     if (upscaling.finished && !shown) {
       compare.show(upscaling.source(), upscaling.result(), upscaling.scale);
       shown = true;
@@ -110,22 +67,25 @@ public final class UpscaleActivity extends Activity implements Work.Listener {
       shown = false;
     }
     compare.setVisibility(shown ? View.VISIBLE : View.INVISIBLE);
-    invalidateOptionsMenu();
   }
 
-  private String statusText(Work work, boolean running, boolean interrupted) {
-    if (choices.isEmpty()) {
-      return getString(R.string.no_models);
-    }
-    if (work.error != null) {
-      return getString(R.string.failed, work.error);
-    }
-    if (running) {
+  @Override
+  boolean isReady() {
+    return upscaling.finished;
+  }
+
+  private boolean isInterrupted() {
+    return !upscaling.work.isRunning() && upscaling.name != null && !upscaling.finished;
+  }
+
+  @Override
+  String statusText(Work work) {
+    if (work.isRunning()) {
       int what = work == SAVING ? R.string.saving
           : "tiles".equals(work.step) ? R.string.upscaling : R.string.reading;
       return getString(what, work.done, work.of);
     }
-    if (interrupted) {
+    if (isInterrupted()) {
       return getString(R.string.interrupted);
     }
     if (!upscaling.finished) {
@@ -144,10 +104,7 @@ public final class UpscaleActivity extends Activity implements Work.Listener {
 
   /** Called by the layout's buttons. */
   public void onPick(View view) {
-    Intent intent = new Intent(Intent.ACTION_OPEN_DOCUMENT);
-    intent.addCategory(Intent.CATEGORY_OPENABLE);
-    intent.setType("image/*");
-    startOrSay(intent, PICK);
+    Documents.open(this, "image/*", PICK);
   }
 
   /** Called by the layout's buttons. */
@@ -158,12 +115,7 @@ public final class UpscaleActivity extends Activity implements Work.Listener {
     intent.setClipData(ClipData.newRawUri(null, uri));
     intent.addFlags(
         Intent.FLAG_GRANT_WRITE_URI_PERMISSION | Intent.FLAG_GRANT_READ_URI_PERMISSION);
-    startOrSay(intent, TAKE);
-  }
-
-  /** Called by the layout's buttons. */
-  public void onCancel(View view) {
-    (SAVING.isRunning() ? SAVING : upscaling.work).cancel();
+    Documents.ask(this, intent, TAKE);
   }
 
   /** Called by the layout's buttons. */
@@ -182,10 +134,10 @@ public final class UpscaleActivity extends Activity implements Work.Listener {
 
   @Override
   protected void onActivityResult(int request, int result, final Intent data) {
-    if (result != RESULT_OK || choices.isEmpty()) {
+    if (result != RESULT_OK || models.isEmpty()) {
       return;
     }
-    String chosen = choices.get(modelChoice.getSelectedItemPosition());
+    String chosen = models.get(modelChoice.getSelectedItemPosition());
     if (request == TAKE) {
       upscaling.start(
           PictureProvider.uri(photograph()), getString(R.string.photograph), chosen);
@@ -207,14 +159,6 @@ public final class UpscaleActivity extends Activity implements Work.Listener {
   @Override
   public boolean onCreateOptionsMenu(Menu menu) {
     getMenuInflater().inflate(R.menu.upscale, menu);
-    return true;
-  }
-
-  @Override
-  public boolean onPrepareOptionsMenu(Menu menu) {
-    boolean ready = upscaling.finished && !SAVING.isRunning();
-    menu.findItem(R.id.save).setVisible(ready);
-    menu.findItem(R.id.share).setVisible(ready);
     return true;
   }
 
@@ -248,11 +192,7 @@ public final class UpscaleActivity extends Activity implements Work.Listener {
       }, saidSaved());
       return;
     }
-    Intent intent = new Intent(Intent.ACTION_CREATE_DOCUMENT);
-    intent.addCategory(Intent.CATEGORY_OPENABLE);
-    intent.setType("image/png");
-    intent.putExtra(Intent.EXTRA_TITLE, name);
-    startOrSay(intent, SAVE);
+    Documents.create(this, "image/png", name, SAVE);
   }
 
   private void onShare() {
@@ -285,22 +225,5 @@ public final class UpscaleActivity extends Activity implements Work.Listener {
         }
       }
     }, then);
-  }
-
-  private Runnable saidSaved() {
-    return new Runnable() {
-      @Override
-      public void run() {
-        Toast.makeText(UpscaleActivity.this, R.string.saved, Toast.LENGTH_SHORT).show();
-      }
-    };
-  }
-
-  private void startOrSay(Intent intent, int request) {
-    try {
-      startActivityForResult(intent, request);
-    } catch (ActivityNotFoundException error) {
-      Toast.makeText(this, R.string.no_app, Toast.LENGTH_LONG).show();
-    }
   }
 }

@@ -5,7 +5,6 @@ import java.io.FileInputStream;
 import java.io.FileOutputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -19,64 +18,24 @@ public final class ParityMain {
   private ParityMain() {}
 
   public static void main(String[] arguments) throws IOException {
-    String text = new String(BenchFolder.readAll(System.in), StandardCharsets.UTF_8);
-    List<Object> answers = new ArrayList<>();
-    for (Object question : (List<?>) Json.parse(text)) {
-      Fields fields = Fields.of(question);
-      switch (fields.text("ask")) {
-        case "statistics":
-          answers.add(statistics(fields));
-          break;
-        case "tiles":
-          answers.add(tiles(fields));
-          break;
-        case "ranges":
-          answers.add(ranges(fields));
-          break;
-        case "levels":
-          answers.add(levels(fields));
-          break;
-        case "elements":
-          answers.add(elements(fields));
-          break;
-        case "score":
-          answers.add(score(fields));
-          break;
-        case "resume":
-          answers.add(resume(fields));
-          break;
-        case "probe":
-          answers.add(probe(fields));
-          break;
-        case "fidelity":
-          answers.add(fidelity(fields));
-          break;
-        case "resize":
-          answers.add(resize(fields));
-          break;
-        case "quality":
-          answers.add(quality(fields));
-          break;
-        case "noise":
-          answers.add(Condition.noise(read(fields.text("image")).picture));
-          break;
-        case "condition":
-          answers.add(condition(fields));
-          break;
-        case "pairs":
-          answers.add(pairs(fields));
-          break;
-        case "layouts":
-          answers.add(layouts(fields));
-          break;
-        case "card":
-          answers.add(card(fields));
-          break;
-        default:
-          throw new AilsrException("no such question: " + fields.text("ask"));
-      }
-    }
-    System.out.print(Json.write(answers));
+    new Questions()
+        .on("statistics", ParityMain::statistics)
+        .on("tiles", ParityMain::tiles)
+        .on("ranges", ParityMain::ranges)
+        .on("levels", ParityMain::levels)
+        .on("elements", ParityMain::elements)
+        .on("score", ParityMain::score)
+        .on("resume", ParityMain::resume)
+        .on("probe", ParityMain::probe)
+        .on("fidelity", ParityMain::fidelity)
+        .on("resize", ParityMain::resize)
+        .on("quality", ParityMain::quality)
+        .on("noise", ParityMain::noise)
+        .on("condition", ParityMain::condition)
+        .on("pairs", ParityMain::pairs)
+        .on("layouts", ParityMain::layouts)
+        .on("card", ParityMain::card)
+        .answer();
   }
 
   private static Object statistics(Fields fields) {
@@ -315,6 +274,10 @@ public final class ParityMain {
       Integer quality = JpegQuality.of(file);
       return quality == null ? null : (Object) (long) quality;
     }
+  }
+
+  private static Object noise(Fields fields) throws IOException {
+    return Condition.noise(read(fields.text("image")).picture);
   }
 
   private static Object condition(Fields fields) {

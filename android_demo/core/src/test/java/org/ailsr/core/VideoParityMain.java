@@ -3,7 +3,6 @@ package org.ailsr.core;
 import java.io.File;
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -18,25 +17,11 @@ public final class VideoParityMain {
   private VideoParityMain() {}
 
   public static void main(String[] arguments) throws IOException {
-    String text = new String(BenchFolder.readAll(System.in), StandardCharsets.UTF_8);
-    List<Object> answers = new ArrayList<>();
-    for (Object question : (List<?>) Json.parse(text)) {
-      Fields fields = Fields.of(question);
-      switch (fields.text("ask")) {
-        case "to_rgba":
-          answers.add(toRgba(fields));
-          break;
-        case "of_rgba":
-          answers.add(ofRgba(fields));
-          break;
-        case "video":
-          answers.add(video(fields));
-          break;
-        default:
-          throw new AilsrException("no such question: " + fields.text("ask"));
-      }
-    }
-    System.out.print(Json.write(answers));
+    new Questions()
+        .on("to_rgba", VideoParityMain::toRgba)
+        .on("of_rgba", VideoParityMain::ofRgba)
+        .on("video", VideoParityMain::video)
+        .answer();
   }
 
   /** A frame in buffers as codecs have them, {@code 2 * crop} pixels inside larger planes. */

@@ -1,0 +1,72 @@
+"""The plot of points: its axes, and labels that never overlap."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from made_up_results import Outline
+
+from ailsr.runtime.report import scatter
+
+
+@given(st.floats(-1e3, 1e3), st.floats(1e-3, 1e4), st.integers(2, 12))
+def test_ticks_are_round_and_on_the_axis(low, length, most):
+    axis = scatter.Axis(low, low + length, 0, 100)
+    ticks = axis.ticks(most)
+    assert len(ticks) <= most + 1
+    for tick in ticks:
+        assert -1e-4 <= axis(tick) <= 100 + 1e-4
+    for first, second in itertools.pairwise(ticks):
+        step = second - first
+        assert float(f"{step / 10 ** math.floor(math.log10(step * 1.001)):.3g}") in (1, 2, 5)
+
+
+points = st.builds(
+    lambda x, noise, y, label: scatter.Point(x, x * noise, y, label, "int8", "square"),
+    st.floats(0.1, 300),
+    st.floats(1, 4),
+    st.floats(25, 40),
+    st.text("abc ", min_size=3, max_size=25),
+)
+
+
+def test_a_logarithmic_axis_has_equal_ratios_equally_far_apart():
+    axis = scatter.Axis(3, 300, 0, 100, logarithmic=True)
+    assert axis.ticks(7) == [5, 10, 20, 50, 100, 200]
+    assert [axis(value) for value in (3, 30, 300)] == pytest.approx([0, 50, 100])
+
+
+@given(st.lists(points, min_size=1, max_size=12), st.sampled_from([340, 690, 1200]), st.booleans())
+def test_labels_and_marks_never_overlap(sample, width, logarithmic):
+    drawing = scatter.scatter(sample, "ms", "dB", width, 380, logarithmic)
+    Outline(drawing)
+    centres = [
+        [sum(axis) / 4 for axis in zip(*(map(float, p.split(",")) for p in corners), strict=True)]
+        for corners in (m.split() for m in re.findall(r'polygon points="([^"]+)"', drawing))
+    ]
+    assert len(centres) == len(sample)
+    for x, y in centres:
+        assert 0 <= x <= width and 0 <= y <= 380
+    labels = [
+        (float(x), float(y) - 12, float(x) + 6.5 * len(text), float(y))
+        for x, y, text in re.findall(
+            r'<text x="([^"]+)" y="([^"]+)" class="int8">([^<]*)<', drawing
+        )
+    ]
+    for a, b in itertools.combinations(labels, 2):
+        assert a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
+    for left, top, right, bottom in labels:
+        assert left >= 0 and right <= width
+        assert not any(left < x < right and top < y < bottom for x, y in centres)
+
+
+def test_a_lone_file_is_named_in_the_plot():
+    drawing = scatter.scatter(
+        [scatter.Point(5, 6, 37, "ONNX int8", "int8", "circle")], *"xy", 340, 340
+    )
+    assert ">ONNX int8</text>" in drawing and ">37.00</text>" in drawing
