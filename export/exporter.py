@@ -102,10 +102,21 @@ class Exporter:
                     f"{source.multiple}"
                 )
             if min(size) < least and source.input_size is None:
-                raise UsageError(
-                    f"--input-size {named(size)} is too small for {source.name}, which "
-                    f"sees {self.radius} pixels around each pixel: {least}x{least} is the least"
-                )
+                self._check_whole(size, least)
+
+    def _check_whole(self, size: Size, least: int) -> None:
+        """Raise UsageError for a ``size`` of which no tiles can be cut unless the verification
+        images need none."""
+        sides = [pair.lr.shape[:2] for pair in self.images.pairs]
+        largest = max(side for side, _ in sides), max(side for _, side in sides)
+        fits = all(s >= min(least, most) for s, most in zip(size, largest, strict=True))
+        if not fits:
+            raise UsageError(
+                f"--input-size {named(size)} is too small for {self.source.name}, which sees "
+                f"{self.radius} pixels around each pixel: {least}x{least} is the least, or "
+                f"{named(largest)}, the size of the largest images of {self.images.name}, for "
+                "files that take no larger images"
+            )
 
     @cached_property
     def radius(self) -> int | None:

@@ -162,6 +162,13 @@ def warnings(config: ExportConfig, report: Report) -> Iterator[str]:
             f"a pixel of {report.network} depends on the whole image, so images larger than "
             "the input, cut into tiles, come out differently: export it at the size you use"
         )
+    elif min(min(size) for size in (report.input_size, *report.other_sizes)) <= 2 * report.radius:
+        least = 2 * report.radius + 1
+        yield (
+            f"{report.network} sees {report.radius} pixels around each pixel, too many for tiles "
+            f"of its file, which refuses larger images: export it at {least}x{least} or more, or "
+            "at the size you use"
+        )
     for file in report.files:
         if file.psnr_drop >= NOTABLE_DROP:
             yield (

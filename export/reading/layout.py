@@ -1,179 +1,109 @@
-"""Operators on images in another layout, such as (1, height, width, channels).
-
-Networks permute an image, or cut it into windows, to compute on its channels as the last axis. What
-is computed for each sample, or along the channels alone, is the same on the image as it was.
-"""
+"""Images in another layout: (1, height, width, channels), or (1, heads, channels, pixels)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from itertools import permutations
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 
-from ailsr.export.graph.graph import Conv, Normalize, Shape
-from ailsr.export.reading.onnx_arithmetic import OPERATORS as PER_SAMPLE
-from ailsr.export.reading.onnx_convolutions import (
-    normalized,
-    reduce_mean,
-    softmax_of_channels,
-)
-from ailsr.export.reading.onnx_reader import OnnxReader, attributes_of
-from ailsr.export.reading.rearrangement import Numbers, Rearrangement
+from ailsr.export.graph.graph import Shape
+from ailsr.export.reading.onnx_reader import OnnxReader
+from ailsr.export.reading.rearrangement import Numbers, Rearrangement, gathered_channels
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The order of an image's samples in a tensor."""
+    """The order of an image's samples in a tensor, each of whose axes counts pixels or channels.
 
-    axis: int
-    """That of the channels."""
-    pixels: NDArray[np.int32]
-    """The tensor's shape, 1 long along ``axis``: the number of each pixel."""
+    Sample (a, b, …) of the tensor is of the channel ``channels[a, b, …]`` and of the pixel
+    ``pixels[a, b, …]``; the one is 1 long along the axes of the other.
+    """
+
+    channels: Numbers
+    pixels: Numbers
 
     @classmethod
     def of(cls, moved: Rearrangement) -> Layout | None:
-        """That of ``moved``; None when it is no image with all of its samples."""
-        numbers, (channels, height, width) = moved.numbers, moved.shapes[0]
-        if len(moved.sources) > 1 or numbers.size != channels * height * width:
+        """That of ``moved``; None when that is no image, or not with all of its pixels."""
+        if len(moved.sources) > 1:
             return None
-        for axis in reversed(range(numbers.ndim)):
-            pixels = numbers.take([0], axis)
-            if numbers.shape[axis] != channels or pixels.max() != height * width - 1:
-                continue
-            layout = cls(axis, pixels)
-            if np.array_equal(numbers, layout.numbers(channels)) and _once(pixels):
-                return layout
-        return None
+        _, height, width = moved.shapes[0]
+        shape, pixels = moved.numbers.shape, moved.numbers
+        for axis in range(len(shape)):
+            pixels = _once_along(axis, pixels, pixels % np.int32(height * width))
+        channels = moved.numbers
+        for axis in range(len(shape)):
+            channels = _once_along(axis, channels, channels // np.int32(height * width))
+        pixels, channels = pixels % np.int32(height * width), channels // np.int32(height * width)
+        sides = [1 if p > 1 else side for p, side in zip(pixels.shape, shape, strict=True)]
+        try:
+            channels = np.broadcast_to(channels, sides)
+        except ValueError:  # an axis of both
+            return None
+        if pixels.size != height * width or len(np.unique(pixels)) != pixels.size:
+            return None
+        return cls(channels, pixels)
 
-    def is_like(self, other: Layout | None) -> bool:
-        """True if ``other`` has pixels and channels in the same places."""
-        return (
-            other is not None
-            and other.axis == self.axis
-            and np.array_equal(other.pixels, self.pixels)
-        )
+    @property
+    def rank(self) -> int:
+        """Axes of the tensor."""
+        return self.pixels.ndim
 
-    def numbers(self, channels: int) -> Numbers:
-        """The samples of an image of so many channels."""
-        shape = [-1 if axis == self.axis else 1 for axis in range(self.pixels.ndim)]
-        planes = np.arange(channels, dtype=np.int32) * np.int32(self.pixels.size)
-        return self.pixels + planes.reshape(shape)
+    @property
+    def pixel_axes(self) -> set[int]:
+        """The axes of the pixels; none, where the image is of one pixel."""
+        return _axes(self.pixels)
+
+    @property
+    def channel_axes(self) -> set[int]:
+        """The axes of the channels that are longer than 1."""
+        return _axes(self.channels)
+
+    def with_rank(self, rank: int) -> Layout:
+        """The same with axes of length 1 before it."""
+        more = (1,) * (rank - self.rank)
+        channels, pixels = (a.reshape(more + a.shape) for a in (self.channels, self.pixels))
+        return Layout(channels, pixels)
+
+    def numbers(self, shape: Shape) -> Numbers:
+        """The samples of an image of ``shape``."""
+        return self.channels * np.int32(shape[1] * shape[2]) + self.pixels
+
+    def moved(self, image: str, shape: Shape) -> Rearrangement:
+        """The tensor made of ``image``, of ``shape``."""
+        return Rearrangement((image,), (shape,), self.numbers(shape))
+
+    def with_channels(self, shape: tuple[int, ...]) -> Layout:
+        """The same of an image whose channels are one after the other in an array of ``shape``."""
+        count = np.arange(np.prod(shape, dtype=np.int32), dtype=np.int32)
+        return replace(self, channels=count.reshape(shape))
 
 
-def _once(pixels: NDArray[np.int32]) -> bool:
-    return bool((np.bincount(pixels.reshape(-1), minlength=pixels.size) == 1).all())
+def _once_along(axis: int, numbers: Numbers, values: Numbers) -> Numbers:
+    """``numbers``, of which the first along ``axis`` alone where the ``values`` are equal there."""
+    same = (values == values.take([0], axis)).all()
+    return numbers.take([0], axis) if same else numbers
 
 
-def is_laid_out(reader: OnnxReader, node: onnx.NodeProto) -> bool:
-    """True if ``node`` computes on an image in another layout."""
-    return node.op_type in READABLE and any(map(reader.is_laid_out, node.input))
+def _axes(numbers: Numbers) -> set[int]:
+    return {axis for axis, side in enumerate(numbers.shape) if side > 1}
 
 
-READABLE = {
-    *(*PER_SAMPLE, "Gemm", "LayerNormalization", "MatMul", "MeanVarianceNormalization"),
-    *("ReduceL2", "ReduceMean", "ReduceSum", "ReduceSumSquare", "Softmax"),
-}
-"""Operators that are read there."""
-
-
-def read_laid_out(reader: OnnxReader, node: onnx.NodeProto) -> None:
-    """Append what ``node`` computes on the images behind its operands."""
-    images = [name for name in node.input if name and not reader.is_constant(name)]
-    if node.op_type == "MatMul" and len(images) > 1:
-        raise reader.unsupported(
-            node, "of two computed matrices, as in self-attention", "convolutions and gates"
-        )
-    for name in images:
-        moved = reader.moved(name)
-        if moved.numbers.ndim == 4 and Layout.of(moved) is None and reader.is_laid_out(name):
-            reader.settle(name, [order for order in permutations(range(4)) if order[0] == 0])
-    layouts = [Layout.of(reader.moved(name)) for name in images]
-    layout = layouts[0]
-    if layout is None or not all(map(layout.is_like, layouts)):
+def laid_out(reader: OnnxReader, node: onnx.NodeProto, name: str) -> tuple[str, Layout]:
+    """(our tensor, its layout in the ONNX tensor ``name``, which ``node`` reads). Raises
+    UnsupportedOperatorError for a tensor that is no image in any layout."""
+    layout = Layout.of(reader.moved(name))
+    if layout is None:
+        reader.settle(name)
+        layout = Layout.of(reader.moved(name))
+    if layout is None:
         raise reader.unsupported(node, "of images in this layout")
-    sources = {name: reader.moved(name).sources[0] for name in images}
-    output = f"{node.output[0]}, as an image"
-    last = layout.axis == layout.pixels.ndim - 1
-    if node.op_type in ("Gemm", "MatMul"):
-        _linear(reader, node, last, sources, output)
-    elif node.op_type == "MeanVarianceNormalization":
-        _normalized(reader, node, layout, sources[node.input[0]], output)
-    elif node.op_type == "LayerNormalization":
-        axis = attributes_of(node).get("axis", -1)
-        if not last or axis not in (-1, layout.axis):
-            raise reader.unsupported(node, f"over the axes from {axis}")
-        normalized(reader, node, sources[node.input[0]], output)
-    elif node.op_type == "Softmax":
-        axis, rank = attributes_of(node).get("axis", -1), layout.pixels.ndim
-        if axis % rank != layout.axis or ("flattened" in attributes_of(node) and not last):
-            raise reader.unsupported(node, f"over the axis {axis} of images in this layout")
-        softmax_of_channels(reader, sources[node.input[0]], output)
-    else:
-        _on_image(reader, node, layout, sources, output)
-    channels = reader.shapes[reader.tensor(output)][0]
-    shape: Shape = reader.shapes[reader.tensor(output)]
-    numbers = layout.numbers(channels)
-    if node.op_type.startswith("Reduce") and not attributes_of(node).get("keepdims", 1):
-        numbers = numbers.squeeze(layout.axis)
-    reader.move(node, [Rearrangement((reader.tensor(output),), (shape,), numbers)])
+    return reader.moved(name).sources[0], layout
 
 
-def _linear(
-    reader: OnnxReader, node: onnx.NodeProto, last: bool, sources: dict[str, str], output: str
-) -> None:
-    """A product with a constant matrix along the channels: a 1x1 convolution."""
-    attributes = attributes_of(node)
-    weight = reader.floats(node, 1) * np.float32(attributes.get("alpha", 1.0))
-    weight = weight if attributes.get("transB", 0) else weight.T
-    if not last or weight.ndim != 2 or attributes.get("transA", 0) or len(sources) > 1:
-        raise reader.unsupported(node, "that is not along the channels")
-    bias = np.zeros(len(weight), np.float32)
-    if len(node.input) > 2 and node.input[2]:
-        bias = bias + reader.floats(node, 2).reshape(-1) * np.float32(attributes.get("beta", 1.0))
-    reader.emit(Conv(sources[node.input[0]], output, weight[:, :, None, None], bias))
-
-
-def _normalized(
-    reader: OnnxReader, node: onnx.NodeProto, layout: Layout, source: str, output: str
-) -> None:
-    attributes = attributes_of(node)
-    axes, rank = attributes.get("axes", [0, 2, 3]), layout.pixels.ndim
-    if [axis % rank for axis in axes] != [layout.axis]:
-        raise reader.unsupported(node, f"over the axes {axes} of images in this layout")
-    epsilon, centred = attributes.get("epsilon", 1e-9), bool(attributes.get("centred", 1))
-    reader.emit(Normalize(source, output, "channels", epsilon, centred))
-
-
-def _on_image(
-    reader: OnnxReader,
-    node: onnx.NodeProto,
-    layout: Layout,
-    sources: dict[str, str],
-    output: str,
-) -> None:
-    """``node`` with images in place of its operands, and constants as those have them."""
-    there = onnx.NodeProto()
-    there.CopyFrom(node)
-    there.output[:] = [output]
-    rank = layout.pixels.ndim
-    for index, name in enumerate(node.input):
-        if name in sources:
-            there.input[index] = sources[name]
-        elif name and not node.op_type.startswith("Reduce"):
-            constant = reader.array(node, index)
-            shape = (1,) * (rank - constant.ndim) + constant.shape
-            if constant.size not in (1, shape[layout.axis]):
-                raise reader.unsupported(node, f"with a constant of shape {constant.shape}")
-            there.input[index] = f"{name}, for {output}"
-            value = constant.reshape(()) if constant.size == 1 else constant.reshape(1, -1, 1, 1)
-            reader.constant(there.input[index], value)
-    if node.op_type.startswith("Reduce"):
-        axes = reader.integers(node, 1, "axes") or []
-        if [axis % rank for axis in axes] != [layout.axis]:
-            raise reader.unsupported(node, f"over the axes {axes} of images in this layout")
-        reduce_mean(reader, there, axes=(1,), kept=True)
-    else:
-        PER_SAMPLE[node.op_type](reader, there)
+def gathered(reader: OnnxReader, image: str, channels: Numbers, output: str) -> str:
+    """The image of those ``channels`` of our tensor ``image``, in their order; called ``output``
+    unless it is the image itself."""
+    nodes = gathered_channels(image, reader.shapes[image], channels.reshape(-1), output)
+    return reader.emit(*nodes) if nodes else image

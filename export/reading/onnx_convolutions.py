@@ -104,17 +104,12 @@ def global_average_pool(reader: OnnxReader, node: onnx.NodeProto) -> None:
     reader.emit(Mean(reader.tensor(node.input[0]), node.output[0]))
 
 
-def reduce_mean(
-    reader: OnnxReader,
-    node: onnx.NodeProto,
-    axes: tuple[int, ...] | None = None,
-    kept: bool | None = None,
-) -> None:
-    """A mean, sum or norm; ``axes`` and ``kept`` stand for the node's own."""
+def reduce_mean(reader: OnnxReader, node: onnx.NodeProto) -> None:
+    """A mean, sum, norm or extreme over the image or its channels."""
     tensor, output = reader.tensor(node.input[0]), node.output[0]
-    over = {axis % 4 for axis in axes or reader.integers(node, 1, "axes") or range(4)}
+    over = {axis % 4 for axis in reader.integers(node, 1, "axes") or range(4)}
     channels, height, width = reader.shapes[tensor]
-    kept = bool(attributes_of(node).get("keepdims", 1)) if kept is None else kept
+    kept = bool(attributes_of(node).get("keepdims", 1))
     if over not in ({2, 3}, {1}):
         raise reader.unsupported(node, f"over the axes {sorted(over)}", "a mean over (2, 3)")
     if node.op_type in ("ReduceMax", "ReduceMin"):
@@ -147,26 +142,35 @@ def _extreme(
     function: Literal["max", "min"] = "max" if node.op_type == "ReduceMax" else "min"
     if over != {1} or not kept:
         raise reader.unsupported(node, f"over the axes {sorted(over)}", "one over the channels")
-    result = _extreme_channel(reader, tensor, node.output[0], function)
+    result = extreme_channel(reader, tensor, node.output[0], function)
     if result != node.output[0]:
         reader.alias(node.output[0], result)
 
 
-def _extreme_channel(
-    reader: OnnxReader, tensor: str, result: str, function: Literal["max", "min"]
+def extreme_channel(
+    reader: OnnxReader,
+    tensor: str,
+    result: str,
+    function: Literal["max", "min"],
+    size: int | None = None,
 ) -> str:
-    """Our tensor, of one channel, that is the greatest or least of ``tensor``'s; it is called
-    ``result`` unless there is but one."""
-    while (channels := reader.shapes[tensor][0]) > 1:
-        half = -(-channels // 2)
+    """Our tensor, of one channel for each group of ``size`` channels of ``tensor``, that is the
+    greatest or least of those; it is called ``result`` unless they are one each. ``size`` None:
+    they are one group."""
+    channels = reader.shapes[tensor][0]
+    size = size or channels
+    groups = channels // size
+    while size > 1:
+        half = -(-size // 2)
         output = result if half == 1 else f"{result} of {half}"
         parts = []
-        for name, first in (("first", 0), ("last", channels - half)):
-            weight = np.eye(half, channels, first, np.float32)[:, :, None, None]
-            bias = np.zeros(half, np.float32)
-            parts.append(reader.emit(Conv(tensor, f"{output}, {name}", weight, bias)))
+        for name, first in (("first", 0), ("last", size - half)):
+            weight = np.kron(np.eye(groups), np.eye(half, size, first)).astype(np.float32)
+            bias = np.zeros(groups * half, np.float32)
+            conv = Conv(tensor, f"{output}, {name}", weight[:, :, None, None], bias)
+            parts.append(reader.emit(conv))
         first_half, last_half = parts
-        tensor = reader.emit(MinMax(first_half, last_half, output, function))
+        tensor, size = reader.emit(MinMax(first_half, last_half, output, function)), half
     return tensor
 
 
@@ -179,22 +183,36 @@ def softmax(reader: OnnxReader, node: onnx.NodeProto) -> None:
     softmax_of_channels(reader, reader.tensor(node.input[0]), node.output[0])
 
 
-def softmax_of_channels(reader: OnnxReader, tensor: str, output: str) -> str:
-    """exp(x - greatest) by its sum, for the channels x of each pixel of our ``tensor``."""
+def softmax_of_channels(
+    reader: OnnxReader, tensor: str, output: str, size: int | None = None
+) -> str:
+    """exp(x - greatest) by its sum, for the channels x of each pixel of our ``tensor``, or for each
+    group of ``size`` of them."""
     channels = reader.shapes[tensor][0]
-    if channels == 1:
+    size = size or channels
+    if size == 1:
         return reader.emit_map(tensor, output, 0.0, 1.0)
-    greatest = _extreme_channel(reader, tensor, f"{output}, greatest", "max")
-    minus, ones = (np.full((channels, 1, 1, 1), value, np.float32) for value in (-1, 1))
+    groups = channels // size
+    greatest = extreme_channel(reader, tensor, f"{output}, greatest", "max", size)
+    spread = np.repeat(np.eye(groups, dtype=np.float32), size, 0)[:, :, None, None]
     none = np.zeros(channels, np.float32)
-    return reader.emit(
-        Conv(greatest, f"{output}, subtrahend", minus, none),
+    factor = f"{output}, factor"
+    reader.emit(
+        Conv(greatest, f"{output}, subtrahend", -spread, none),
         Add(tensor, f"{output}, subtrahend", f"{output}, exponent"),
         Pointwise(f"{output}, exponent", f"{output}, power", "exp"),
-        Conv(f"{output}, power", f"{output}, sum", ones.reshape(1, -1, 1, 1), none[:1]),
-        Pointwise(f"{output}, sum", f"{output}, factor", "reciprocal"),
-        Mul(f"{output}, power", f"{output}, factor", output),
+        Conv(
+            f"{output}, power",
+            f"{output}, sum",
+            np.ones((groups, size, 1, 1), np.float32),
+            none[:groups],
+            groups=groups,
+        ),
+        Pointwise(f"{output}, sum", factor, "reciprocal"),
     )
+    if groups > 1:
+        factor = reader.emit(Conv(factor, f"{output}, factors", spread, none))
+    return reader.emit(Mul(f"{output}, power", factor, output))
 
 
 def normalized(reader: OnnxReader, node: onnx.NodeProto, tensor: str, output: str) -> str:

@@ -143,14 +143,24 @@ def split(reader: OnnxReader, node: onnx.NodeProto) -> None:
 
 
 def scatter(reader: OnnxReader, node: onnx.NodeProto) -> None:
-    """Assignment to a part of a tensor."""
-    whole, part = Rearrangement.with_common_sources(
-        [reader.moved(node.input[index]) for index in (0, 2)]
-    )
-    indices, numbers = reader.array(node, 1), whole.numbers.copy()
-    if attributes_of(node).get("reduction", b"none") != b"none":
+    """Assignment to a part of a tensor, or to all of a constant one."""
+    attributes, indices = attributes_of(node), reader.array(node, 1)
+    if attributes.get("reduction", b"none") != b"none":
         raise reader.unsupported(node, "that adds up")
-    numbers[tuple(np.moveaxis(indices, -1, 0))] = part.numbers
+    part = reader.moved(node.input[2])
+    if reader.is_constant(node.input[0]):
+        whole = replace(part, numbers=np.full(reader.array(node, 0).shape, -1, np.int32))
+    else:
+        whole, part = Rearrangement.with_common_sources([reader.moved(node.input[0]), part])
+    numbers = whole.numbers.copy()
+    if node.op_type == "ScatterElements":
+        np.put_along_axis(numbers, indices, part.numbers, attributes.get("axis", 0))
+    else:
+        numbers[tuple(np.moveaxis(indices, -1, 0))] = part.numbers
+    if (numbers < 0).any():
+        raise reader.unsupported(
+            node, "into a part of a constant image", "an image that is computed"
+        )
     reader.move(node, [replace(whole, numbers=numbers)])
 
 
@@ -248,6 +258,7 @@ OPERATORS: dict[str, Handler] = {
     "Pad": pad,
     "Reshape": reshape,
     "Resize": resize,
+    "ScatterElements": scatter,
     "ScatterND": scatter,
     "Slice": cut,
     "SpaceToDepth": space_to_depth,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -25,8 +26,10 @@ SUBSTITUTES = {
     "LayerNormalization": "normalisation over the channels",
     "MatMul": "a 1x1 convolution in place of nn.Linear, a product in place of self-attention",
     "ReduceMax": "a mean",
+    "NonZero": "the same operators for all pixels",
     "Selu": ACTIVATIONS,
     "Softmax": "one over the channels of an image, or nn.Sigmoid",
+    "TopK": "the same operators for all pixels",
     "Expand": MOVEMENTS,
     "Gather": MOVEMENTS,
     "Reshape": MOVEMENTS,
@@ -88,7 +91,10 @@ class OnnxReader:
 
     def is_laid_out(self, name: str) -> bool:
         """True if the ONNX tensor ``name`` is rearranged as no target has it."""
-        return name in self._moved and self._moved[name][0].nodes(name) is None
+        if name not in self._moved:
+            return False
+        moved, _ = self._moved[name]
+        return moved.is_matrix or moved.nodes(name) is None
 
     def is_image(self, name: str) -> bool:
         """True if the ONNX tensor ``name`` has four dimensions: batch, channels, height, width."""
@@ -119,6 +125,8 @@ class OnnxReader:
 
     def per_channel(self, node: onnx.NodeProto, constant: Array, channels: int) -> Array:
         """``constant`` as one value for each of ``channels``."""
+        if constant.ndim == 4 and (constant == constant[..., :1, :1]).all():
+            constant = constant[..., :1, :1]
         shape = (1,) * (4 - constant.ndim) + constant.shape
         if shape[0] == shape[2] == shape[3] == 1 and shape[1] in (1, channels):
             return np.broadcast_to(constant.reshape(-1), channels).astype(np.float32)
@@ -154,16 +162,25 @@ class OnnxReader:
         """Let the ONNX tensor ``name`` be our ``tensor``."""
         self._aliases[name] = tensor
 
-    def settle(self, name: str, orders: Iterable[tuple[int, ...]]) -> None:
-        """Compute the image that the ONNX tensor ``name`` is a permutation of, if it is by one of
-        ``orders`` of its axes: it is then a rearrangement of that image alone."""
+    def settle(self, name: str) -> None:
+        """Compute the image that the ONNX tensor ``name`` is in another layout, if it is one: the
+        tensor is then a rearrangement of that image alone.
+
+        The image's rows and columns are two axes of the tensor, and its channels all others.
+        """
+        if name not in self._moved or self._moved[name][0].numbers.ndim < 4:
+            return
         moved, node = self._moved[name]
-        for order in orders:
-            image = replace(moved, numbers=moved.numbers.transpose(order))
-            nodes = image.nodes(f"{name}, settled")
+        rank = moved.numbers.ndim
+        for rows, columns in _pairs(rank):
+            order = [axis for axis in range(rank) if axis not in (rows, columns)]
+            numbers = moved.numbers.transpose(*order, rows, columns)
+            channels = numbers.reshape(1, -1, *numbers.shape[-2:])
+            nodes = replace(moved, numbers=channels).nodes(f"{name}, settled")
             if nodes:
                 whole = Rearrangement.of(self.emit(*nodes), self.shapes[nodes[-1].output])
-                numbers = whole.numbers.transpose(np.argsort(order))
+                back = np.argsort([*order, rows, columns])
+                numbers = whole.numbers.reshape(numbers.shape).transpose(back)
                 self._moved[name] = replace(whole, numbers=numbers), node
                 return
 
@@ -173,17 +190,32 @@ class OnnxReader:
             self._moved[name] = moved, node
 
     def unsupported(
-        self, node: onnx.NodeProto, detail: str = "", substitute: str = ""
+        self,
+        node: onnx.NodeProto,
+        detail: str = "",
+        substitute: str = "",
+        others: Sequence[str] = (),
     ) -> UnsupportedOperatorError:
-        """The refusal of ``node``: where it is, and what could stand for it."""
+        """The refusal of ``node``: where it is, and what could stand for it; ``others`` are kinds
+        that are refused, too."""
         place = self._places.get(node.output[0], "")
         where = f" in module {place!r}" if place else ""
         substitute = substitute or SUBSTITUTES.get(node.op_type, "")
-        advice = f"; use {substitute}" if substitute else ""
+        advice = (
+            f", nor {'is' if len(others) == 1 else 'are'} {', '.join(others)}" if others else ""
+        )
+        advice += f"; use {substitute}" if substitute else ""
         return UnsupportedOperatorError(
             f"{' '.join(filter(None, [node.op_type, detail]))} (node "
             f"{node.name or node.output[0]!r}{where}) is not an operator of all targets{advice}"
         )
+
+
+def _pairs(rank: int) -> list[tuple[int, int]]:
+    """Pairs of the axes of a tensor that may be an image's height and width; those where images
+    have them first."""
+    pairs = sorted(combinations(range(1, rank), 2), key=lambda pair: pair != (2, 3))
+    return [pair for last, first in pairs for pair in ((last, first), (first, last))]
 
 
 Handler = Callable[[OnnxReader, onnx.NodeProto], None]

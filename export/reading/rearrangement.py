@@ -20,6 +20,9 @@ from ailsr.export.reading.resampling import space_to_depth
 Numbers = NDArray[np.int32]
 """For each sample of a tensor the number of the sample that it is a copy of."""
 
+LARGEST_WINDOW = 16
+"""Pixels along a side of a window whose places become channels."""
+
 
 @dataclass(frozen=True)
 class Rearrangement:
@@ -56,6 +59,17 @@ class Rearrangement:
     def then(self, move: Callable[[Numbers], Numbers]) -> Rearrangement:
         """The same after one more operator."""
         return replace(self, numbers=move(self.numbers))
+
+    @property
+    def is_matrix(self) -> bool:
+        """True if it is made of an image of one pixel, whose channels are along several axes."""
+        numbers = self.numbers
+        several = numbers.ndim > 1 and min(numbers.shape[-2:]) > 1
+        return (
+            several
+            and self.shapes[0][1:] == (1, 1)
+            and bool((numbers != numbers[..., :1, :1]).any())
+        )
 
     def nodes(self, output: str) -> list[Node] | None:
         """Nodes that compute it as the tensor ``output``; none if it is the source itself, or its
@@ -98,7 +112,7 @@ def _moved(source: str, shape: Shape, numbers: Numbers, output: str) -> list[Nod
     if numbers.min() < 0 or numbers.max() >= np.prod(shape):
         return None
     if shape[1:] == (1, 1) and (numbers == numbers[:, :1, :1]).all():
-        return _gathered(source, shape, numbers[:, 0, 0], output)
+        return gathered_channels(source, shape, numbers[:, 0, 0], output)
     nodes = None
     block, rest = np.divmod(numbers.shape[1:], (height, width))
     if block[0] == block[1] >= 1 and not rest.any():
@@ -106,10 +120,14 @@ def _moved(source: str, shape: Shape, numbers: Numbers, output: str) -> list[Nod
     block, rest = np.divmod((height, width), numbers.shape[1:])
     if nodes is None and block[0] == block[1] > 1 and not rest.any():
         nodes = _unshuffled(source, shape, numbers, int(block[0]), output)
-    return _part(source, shape, numbers, output) if nodes is None else nodes
+    for movement in (_part, _windows):
+        nodes = movement(source, shape, numbers, output) if nodes is None else nodes
+    return nodes
 
 
-def _gathered(source: str, shape: Shape, channels: NDArray[np.integer], output: str) -> list[Node]:
+def gathered_channels(
+    source: str, shape: Shape, channels: NDArray[np.integer], output: str
+) -> list[Node]:
     """Channel c of the result is channel ``channels[c]``."""
     every = np.arange(shape[0])
     if np.array_equal(channels, every):
@@ -133,8 +151,8 @@ def _shuffled(
         return None
     channels = corner.transpose(1, 2, 0).reshape(-1)
     if block == 1:
-        return _gathered(source, shape, channels, output)
-    gathered = _gathered(source, shape, channels, f"{output}, before the shuffle")
+        return gathered_channels(source, shape, channels, output)
+    gathered = gathered_channels(source, shape, channels, f"{output}, before the shuffle")
     wide = gathered[-1].output if gathered else source
     return [*gathered, DepthToSpace(wide, output, block)]
 
@@ -154,30 +172,34 @@ def _unshuffled(
     return [space_to_depth(source, output, shape[0], first)]
 
 
-def _part(source: str, shape: Shape, numbers: Numbers, output: str) -> list[Node] | None:
-    """A part of the image, of all its pixels or of each second, third and so on."""
-    (_, height, width), (_, rows, columns) = shape, numbers.shape
-    channels, top, left = np.unravel_index(numbers[:, 0, 0], shape)
+def _step(numbers: Numbers, width: int) -> int | None:
+    """Pixels from each pixel of the result to the next, along both axes, in an image of ``width``;
+    None where they are not the same everywhere."""
+    _, rows, columns = numbers.shape
     step = 1
     if columns > 1:
         step = int(numbers[0, 0, 1] - numbers[0, 0, 0])
     elif rows > 1:
         step = int(numbers[0, 1, 0] - numbers[0, 0, 0]) // width
+    grid = np.arange(rows)[:, None] * width + np.arange(columns)
+    return step if step > 0 and (numbers == numbers[:, :1, :1] + grid * step).all() else None
+
+
+def _part(source: str, shape: Shape, numbers: Numbers, output: str) -> list[Node] | None:
+    """A part of the image, of all its pixels or of each second, third and so on."""
+    (_, height, width), (_, rows, columns) = shape, numbers.shape
+    channels, top, left = np.unravel_index(numbers[:, 0, 0], shape)
+    step = _step(numbers, width)
+    if step is None:
+        return None
     bottom, right = (
         (height - 1 - top - step * (rows - 1)),
         (width - 1 - left - step * (columns - 1)),
     )
     border = int(top[0]), int(left[0]), int(bottom[0]), int(right[0])
-    grid = np.arange(rows)[:, None] * width + np.arange(columns)
-    if (
-        step < 1
-        or min(border) < 0
-        or (top != top[0]).any()
-        or (left != left[0]).any()
-        or not (numbers == numbers[:, :1, :1] + grid * step).all()
-    ):
+    if min(border) < 0 or (top != top[0]).any() or (left != left[0]).any():
         return None
-    nodes = _gathered(source, shape, channels, f"{output}, before the crop")
+    nodes = gathered_channels(source, shape, channels, f"{output}, before the crop")
     if step > 1:  # what is left at the end is less than a step
         border = *border[:2], border[2] // step * step, border[3] // step * step
     if any(border):
@@ -187,3 +209,28 @@ def _part(source: str, shape: Shape, numbers: Numbers, output: str) -> list[Node
         before = nodes[-1].output if nodes else source
         nodes.append(MaxPool(before, output, (1, 1), (step, step)))
     return nodes
+
+
+def _windows(source: str, shape: Shape, numbers: Numbers, output: str) -> list[Node] | None:
+    """Each channel of the result is one place of windows that lie a step apart, as of
+    ``unfold``."""
+    (inputs, height, width), (outputs, rows, columns) = shape, numbers.shape
+    channels, top, left = np.unravel_index(numbers[:, 0, 0], shape)
+    step, kernel = _step(numbers, width), (int(top.max()) + 1, int(left.max()) + 1)
+    if step is None or max(kernel) > LARGEST_WINDOW:
+        return None
+    bottom, right = (
+        side - extent - step * (count - 1)
+        for side, extent, count in zip((height, width), kernel, (rows, columns), strict=True)
+    )
+    if min(bottom, right) < 0:
+        return None
+    each = np.array_equal(channels, np.repeat(range(inputs), outputs // inputs))
+    weight = np.zeros((outputs, 1 if each else inputs, *kernel), np.float32)
+    weight[np.arange(outputs), 0 if each else channels, top, left] = 1
+    nodes: list[Node] = []
+    if max(bottom, right) >= step:
+        nodes.append(Crop(source, f"{output}, cropped", (0, 0, bottom, right)))
+    image, bias = nodes[0].output if nodes else source, np.zeros(outputs, np.float32)
+    groups = inputs if each else 1
+    return [*nodes, Conv(image, output, weight, bias, stride=(step, step), groups=groups)]

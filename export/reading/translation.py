@@ -10,8 +10,9 @@ from collections.abc import Mapping
 import onnx
 
 from ailsr.export.reading import onnx_arithmetic, onnx_convolutions, onnx_movements
+from ailsr.export.reading.attention import unlike_matrices
 from ailsr.export.reading.gelu import with_gelu
-from ailsr.export.reading.layout import is_laid_out, read_laid_out
+from ailsr.export.reading.laid_out import is_laid_out, read_laid_out
 from ailsr.export.reading.normalization import with_normalization
 from ailsr.export.reading.onnx_reader import Handler, OnnxReader, attributes_of
 from ailsr.runtime.errors import ModelError, one_line
@@ -42,9 +43,7 @@ def identity(reader: OnnxReader, node: onnx.NodeProto) -> None:
 
 def product(reader: OnnxReader, node: onnx.NodeProto) -> None:
     if not any(map(reader.is_constant, node.input)):
-        raise reader.unsupported(
-            node, "of two computed matrices, as in self-attention", "convolutions and gates"
-        )
+        raise unlike_matrices(reader, node)
     raise reader.unsupported(node, "that is not along the channels of an image")
 
 
@@ -71,18 +70,23 @@ def translated(graph: onnx.GraphProto, places: Mapping[str, str]) -> tuple[OnnxR
     with_normalization(graph)
     nodes = with_gelu(graph)
     reader = OnnxReader(graph, places)
+    unknown = [node for node in nodes if not _is_known(node)]
+    if unknown:
+        others = {node.op_type for node in unknown} - {unknown[0].op_type}
+        raise reader.unsupported(unknown[0], others=sorted(others))
     for node in nodes:
-        handler = OPERATORS.get(node.op_type)
-        if handler is None or node.domain not in ("", "ai.onnx"):
-            raise reader.unsupported(node)
         try:
             if is_laid_out(reader, node):
                 read_laid_out(reader, node)
             else:
-                handler(reader, node)
+                OPERATORS[node.op_type](reader, node)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             raise _unfit(reader, node, error) from error
     return reader, reader.tensor(graph.output[0].name)
+
+
+def _is_known(node: onnx.NodeProto) -> bool:
+    return node.op_type in OPERATORS and node.domain in ("", "ai.onnx")
 
 
 def _unfit(reader: OnnxReader, node: onnx.NodeProto, error: Exception) -> ModelError:

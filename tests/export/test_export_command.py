@@ -13,6 +13,7 @@ from typing import get_args
 import numpy as np
 import pytest
 from export_runs import export_code
+from PIL import Image
 
 from ailsr.export import exporter
 from ailsr.export.graph.graph import Conv
@@ -23,7 +24,7 @@ from ailsr.export.targets import TARGETS
 from ailsr.export.verification import EngineParityError
 from ailsr.runtime import load
 from ailsr.runtime.card import Precision
-from ailsr.runtime.errors import AilsrError
+from ailsr.runtime.errors import AilsrError, ModelError
 from ailsr.train import zoo
 
 SIZE = "72x88"
@@ -227,6 +228,23 @@ def test_a_mistake_gets_one_line(model, tmp_path, capsys, arguments, message):
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert line.startswith("error: ") and message in line
     assert not (tmp_path / "out").exists()
+
+
+def test_a_file_too_small_for_tiles_is_made_for_images_that_need_none(
+    model, tmp_path, capsys, photographs
+):
+    images = tmp_path / "images"
+    images.mkdir()
+    Image.fromarray(photographs["chelsea"][100:132, 100:136]).save(images / "small.png")
+    options = ["--target=onnx", "--precision=float32", "--input-size=16x18"]
+    where = [f"--images={images}", f"--output={tmp_path / 'out'}"]
+    assert export_code(model, *options, *where) == 0
+    assert "refuses larger images: export it at 19x19 or more" in capsys.readouterr().err
+    (file,) = (tmp_path / "out").iterdir()
+    upscaler = load(file)
+    assert upscaler.upscale(photographs["chelsea"][:16, :18]).shape == (32, 36, 3)
+    with pytest.raises(ModelError, match="export it with a larger --input-size"):
+        upscaler.upscale(photographs["chelsea"][:17, :18])
 
 
 def test_a_missing_package_is_named_with_its_remedy(model, tmp_path, capsys, monkeypatch):

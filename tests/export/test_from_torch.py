@@ -141,6 +141,10 @@ def attention(windows):
             lambda x: attention(x[..., :12, :16].reshape(3, 3, 4, 4, 4).permute(1, 3, 2, 4, 0)),
             r"MatMul of two computed matrices, as in self-attention .* use convolutions and gates",
         ),
+        (
+            lambda x: (x.cumsum(1) + F.grid_sample(x, x[:, :2].permute(0, 2, 3, 1)))[:, :, ::3],
+            r"CumSum \(node .*\) is not an operator of all targets, nor is GridSample$",
+        ),
         (lambda x: x.flip(3), r"Slice moving samples as here .* use nn.functional.pixel_shuffle"),
     ],
 )

@@ -69,6 +69,7 @@ GAIN, BIAS = torch.linspace(0.5, 2, CHANNELS), torch.linspace(-0.3, 0.4, CHANNEL
 RANDOM = torch.Generator().manual_seed(2)
 WIDE = torch.randn(2 * CHANNELS, CHANNELS, generator=RANDOM) / 4
 NARROW = torch.randn(CHANNELS, 2 * CHANNELS, generator=RANDOM) / 4
+HEADS = torch.tensor([0.5, -1.0])
 FEW = torch.randn(2, 2, 3, 3, generator=RANDOM) / 4
 
 
@@ -130,6 +131,39 @@ def pyramid(x: Tensor) -> Tensor:
     return x * F.interpolate(F.gelu(y), size=(height, width), mode="nearest")
 
 
+def attention_of_channels(x: Tensor) -> Tensor:
+    """Restormer: heads, unit length over all pixels, a temperature for each head."""
+    query, key, value = (
+        F.conv2d(x, weight[:, :, None, None]).view(1, 2, 4, -1)
+        for weight in (WIDE[:8], WIDE[8:], NARROW[:, :8])
+    )
+    weights = F.normalize(query, dim=-1) @ F.normalize(key, dim=-1).transpose(-2, -1)
+    weights = weights * torch.tensor([2.0, 3.0])[:, None, None]
+    return (weights.softmax(-1) @ value).view(x.shape)
+
+
+def sparse_attention_of_channels(x: Tensor) -> Tensor:
+    """HannahSR: one head, ReLU in place of softmax, in a window that is the whole image."""
+    query, value = F.conv2d(x, WIDE[:, :, None, None]).view(1, 1, 16, -1).chunk(2, 2)
+    weights = F.relu(F.normalize(query, dim=-1) @ F.normalize(value, dim=-1).transpose(-2, -1))
+    whole = torch.zeros_like(x)
+    whole[0, :, 0 : SIZE[0], 0 : SIZE[1]] += (weights @ value).view(x.shape)[0]
+    return whole / torch.ones(1, 1, *SIZE)
+
+
+def attention_of_listed_channels(x: Tensor) -> Tensor:
+    """The same with pixels before channels, and no length taken."""
+    listed = x.flatten(2).transpose(1, 2)
+    weights = (listed.transpose(1, 2) @ listed / listed.shape[1]).softmax(1)
+    return (listed @ weights).transpose(1, 2).view(x.shape)
+
+
+def variance_of_windows(x: Tensor) -> Tensor:
+    """HannahSR: the contrast of windows that lie three pixels apart."""
+    windows = F.pad(x, (1, 1, 1, 1), "reflect").unfold(2, 5, 3).unfold(3, 5, 3)
+    return F.interpolate(windows.var((-1, -2)), SIZE, mode="bilinear")
+
+
 OPERATORS: dict[str, Callable[[Tensor], Tensor]] = {
     "product": lambda x: x * (x + 0.3),
     "product, clamped": lambda x: F.relu(x * (x + 0.3)),
@@ -177,6 +211,18 @@ OPERATORS: dict[str, Callable[[Tensor], Tensor]] = {
     "pyramid": pyramid,
     "group norm": lambda x: F.group_norm(x, 2, GAIN, BIAS),
     "mean of padded windows": lambda x: F.avg_pool2d(x, 3, 1, 1, count_include_pad=False),
+    "attention of channels": attention_of_channels,
+    "sparse attention of channels": sparse_attention_of_channels,
+    "attention of listed channels": attention_of_listed_channels,
+    "variance of windows": variance_of_windows,
+    "mean of listed pixels": lambda x: x + x.flatten(2).mean(2)[:, :, None, None],
+    "norm of listed pixels": lambda x: x / x.view(1, 2, 4, -1).norm(dim=3).view(1, 8, 1, 1),
+    "maximum of heads": lambda x: x.view(1, 2, 4, *SIZE).amax(1),
+    "sum over heads": lambda x: (x.view(1, 2, 4, *SIZE) * HEADS[:, None, None, None]).sum(1),
+    "matrix in each head": lambda x: (
+        (x.view(1, 2, 4, -1).transpose(2, 3) @ WIDE[:4, :4]).transpose(2, 3).reshape(x.shape)
+    ),
+    "a constant image": lambda x: torch.sigmoid(x) - GAIN[:, None, None].expand_as(x),
     "maximum of channels": lambda x: x * torch.sigmoid(x[:, :7].amax(1, keepdim=True)),
     "aligned corners": lambda x: F.interpolate(
         x, scale_factor=2, mode="bilinear", align_corners=True
@@ -240,6 +286,7 @@ OLD_EXPORTER = (
     *("partial convolution", "partial convolution of parts", "padded to a multiple", "softplus"),
     *("mish", "inverse of a root", "quotient", "norm", "contrast attention"),
     *("softmax of channels", "softmax of tokens", "softmax of a part"),
+    *("attention of channels", "sparse attention of channels", "attention of listed channels"),
 )
 
 
