@@ -38,7 +38,7 @@ from ailsr.export.int8.mixed_precision import in_float
 from ailsr.export.int8.range_fit import fitted
 from ailsr.export.int8.range_search import searched
 from ailsr.export.int8.responses import Responses, square_error
-from ailsr.export.int8.samples import FEW, Samples
+from ailsr.export.int8.samples import FEW, FIT_PRODUCTS, Samples
 from ailsr.export.int8.sensitivity import LayerLoss, sensitivity
 from ailsr.export.int8.simulation import output_of
 from ailsr.runtime.card import Layout, Precision
@@ -276,7 +276,8 @@ class Int8Methods:
         form, real = with_separate_convolutions(self._small)
         self._progress("fitting ranges", 0, None)
         furthest = self._channels_of(form)
-        least = fitted(furthest, Responses(form, self._samples.parts("middle")))
+        images = self._samples.parts("middle", products=FIT_PRODUCTS)
+        least = fitted(furthest, Responses(form, images))
         found = []
         for channels in (furthest, least):
             graph, even = equalized(form, channels, evenly=True)

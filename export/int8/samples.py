@@ -28,7 +28,9 @@ SIDE = 48
 """Of the parts of images that ranges are searched on, in low-resolution pixels."""
 PRODUCTS = 10**10
 """Of one inference on all of these parts: larger networks see fewer images."""
-CORRECTION_PRODUCTS = 3 * 10**10
+FIT_PRODUCTS = 3 * 10**10
+"""The same of what ranges are fitted on."""
+CORRECTION_PRODUCTS = 10**11
 """The same of a correction."""
 FEW = 4
 """Of so many parts one is looked at for what is asked of every tensor."""
@@ -59,24 +61,25 @@ class Samples:
         side = max(graph.input_shape[1:]) if fixed_size(graph) else CROP
         return self._few[: _images_for(graph, side, CORRECTION_PRODUCTS)]
 
-    def parts(self, place: Place, every: int = 1) -> Tensor:
-        """(images, C, h, w): parts of low-resolution images, of ``every`` so many one."""
-        parts = self._parts(self._few, place, 1)
+    def parts(self, place: Place, every: int = 1, products: int = PRODUCTS) -> Tensor:
+        """(images, C, h, w): parts of low-resolution images, of ``every`` so many one; as many as
+        one inference of ``products`` sees."""
+        parts = self._parts(self._few, place, 1, products)
         return parts[: -(-len(parts) // every)]
 
     def truth(self, place: Place) -> Tensor:
         """The high-resolution images of ``parts``."""
         images = [self._levels(self.pairs[i].hr) for i in _evenly(self.places, CORRECTION_IMAGES)]
-        return self._parts(images, place, self.pairs[0].scale)
+        return self._parts(images, place, self.pairs[0].scale, PRODUCTS)
 
     @cached_property
     def _few(self) -> list[Levels]:
         return [self._levels(self.pairs[i].lr) for i in _evenly(self.places, CORRECTION_IMAGES)]
 
-    def _parts(self, images: Sequence[Levels], place: Place, scale: int) -> Tensor:
+    def _parts(self, images: Sequence[Levels], place: Place, scale: int, products: int) -> Tensor:
         graph = self._graph
         height, width = graph.input_shape[1:] if fixed_size(graph) else (SIDE, SIDE)
-        chosen = images[: _images_for(graph, max(height, width), PRODUCTS)]
+        chosen = images[: _images_for(graph, max(height, width), products)]
         return crops(chosen, (scale * height, scale * width), place, graph.ends)
 
     def _levels(self, rgb: Rgb) -> Levels:
