@@ -57,14 +57,14 @@ def test_no_file_is_written_by_a_method_that_loses_more_by_estimate_than_one_tha
 
 
 def test_int8_that_misses_the_limit_becomes_int8x16_and_says_so(folders, tmp_path):
-    source = open_source(zoo.path("sesr_m3_x2"))
+    source = open_source(zoo.path("sesr_m3_research_x2"))
     earlier = exporter.Exporter(source, (64, 72), **folders).export("onnx", "int8", tmp_path)
     path = Path(earlier.file)
     work = exporter.Exporter(source, (64, 72), max_drop=earlier.psnr_drop / 3, **folders)
     found = work.export("onnx", "int8", tmp_path)
     assert (found.precision, found.method) == ("int8x16", "16-bit activations")
     assert found.psnr_drop <= earlier.psnr_drop / 3
-    assert not path.exists() and Path(found.file).name == "sesr_m3_x2_int8x16.onnx"
+    assert not path.exists() and Path(found.file).name == "sesr_m3_research_x2_int8x16.onnx"
     card = load(found.file).card
     assert card is not None
     assert (card.precision, card.means) == ("int8x16", "16-bit activations")
