@@ -250,7 +250,7 @@ def _zoo(scale: int, config: Front) -> Iterator[Entry]:
         member = checkpoint.load(zoo.path(name))
         recipe, short = member.card["recipe"], name.removesuffix(f"_x{scale}")
         is_clean = recipe.get("degradation", "bicubic") == "bicubic"
-        wanted = short in config.only if config.only else short not in TOO_SLOW
+        wanted = short in config.only if config.only else recipe["network"] not in TOO_SLOW
         if member.network.scale != scale or not is_clean or not wanted:
             continue
         folder = KEPT / f"{name}-{config.input_size or 'default'}-{sha256(zoo.path(name))[:12]}"

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import venv
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from environments import alone
 from hypothesis import settings
 from numpy.typing import NDArray
 
+from ailsr.runtime.stopping import restored
 from ailsr.train.openmp import limit_spinning
 
 limit_spinning()  # no test has loaded torch yet
@@ -24,6 +26,13 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 settings.register_profile("ailsr", deadline=None)
 settings.load_profile("ailsr")
 OLD_PACKAGES = ("tflite-runtime==2.14.0", "numpy<2", "pillow")
+
+
+@pytest.fixture(autouse=True)
+def signals() -> Iterator[None]:
+    """Signals as they were: a command that was stopped ignores them to its process's end."""
+    with restored():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -158,7 +158,7 @@ def test_latency_prediction_compares_and_writes_its_page(photos):
     assert figures["largest error"] == abs(network["error"])
     page = (photos / "page.md").read_text()
     assert "kept" in page and "old" not in page
-    assert "| `zoo:sesr_m3_x2` | 640×360 |" in page.split("## Accuracy")[1]
+    assert "| `zoo:sesr_m3_research_x2` | 640×360 |" in page.split("## Accuracy")[1]
 
 
 def repeating(gain, path, size=(16, 16)):

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 
 import pytest
 
@@ -278,8 +279,10 @@ def test_a_signal_ends_a_command_in_order(tmp_path, number, code, name):
 
     with child(STOPPABLE, tmp_path / "out.txt", preexec_fn=heed) as command:
         command.send_signal(number)
-        while command.poll() is None:  # up to the process's last moment
+        end = time.monotonic() + 60
+        while command.poll() is None and time.monotonic() < end:  # up to its last moment
             command.send_signal(number if number != signal.SIGINT else signal.SIGTERM)
+        command.kill()
         said = command.stderr.read()
     assert command.returncode == code
     assert said == f"error: stopped by {name}\n"
