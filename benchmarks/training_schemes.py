@@ -22,11 +22,16 @@ from statistics import fmean, stdev
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 from typer import Option
 
 from ailsr.runtime.bench.intervals import student_t
-from ailsr.runtime.commands.command import entry_point, message, progress, stdout
+from ailsr.runtime.commands.command import (
+    entry_point,
+    message,
+    print_table,
+    progress,
+    stdout,
+)
 from ailsr.runtime.errors import UsageError
 from ailsr.runtime.files import atomic_output
 from ailsr.runtime.imaging.degradation import BICUBIC, DEGRADATION_METAVAR, Degradation
@@ -127,7 +132,7 @@ def main(config: Comparison) -> None:
     if config.json:
         typer.echo(json.dumps(document))
     else:
-        stdout.print(table(config, figures))
+        print_figures(config, figures)
 
 
 def run(config: Comparison, name: str, how: dict[str, Any], seed: int) -> Path:
@@ -172,44 +177,34 @@ def protocol_of(config: Comparison) -> str:
     return protocol_name(PROTOCOL, config.degradation)
 
 
-def table(config: Comparison, figures: dict[str, dict[str, list[float]]]) -> Table:
+def print_figures(config: Comparison, figures: dict[str, dict[str, list[float]]]) -> None:
     """Mean ± sd per set, and the difference to the reference of that set: the best plain scheme, or
     the last scheme where none is plain."""
-    plain = [name for name in figures if name in PLAIN]
-    reference_name = "the best plain scheme" if plain else list(figures)[-1]
-    made = Table(
-        title=f"{config.network} x{config.scale}, {config.steps} steps, {config.seeds} seeds: "
-        f"PSNR dB ({protocol_of(config)}), mean ± sd; Δ to {reference_name} with its 95 % interval",
-        title_justify="left",
+    references = [name for name in figures if name in PLAIN] or [list(figures)[-1]]
+    reference_name = "the best plain scheme" if references[0] in PLAIN else references[0]
+    sets = [set_name(test) for test in config.test]
+    best = {name: max(references, key=lambda n: fmean(figures[n][name])) for name in sets}
+    stdout.print(
+        f"{config.network} x{config.scale}, {config.steps} steps, {config.seeds} seeds: PSNR dB "
+        f"({protocol_of(config)}), mean ± sd; Δ to {reference_name} with its 95 % interval"
     )
-    made.add_column("scheme")
-    references = plain or [list(figures)[-1]]
-    best = {
-        set_name(test): max(references, key=lambda n: fmean(figures[n][set_name(test)]))
-        for test in config.test
-    }
-    for test in config.test:
-        made.add_column(set_name(test), justify="right")
-        made.add_column("Δ", justify="right")
-    for name, sets in figures.items():
-        cells = []
-        for name_of_set, psnr in sets.items():
-            cells.append(f"{fmean(psnr):.3f} ± {stdev(psnr):.3f}")
-            reference = best[name_of_set]
-            if reference == name:
-                cells.append("")
-                continue
-            differences = [
-                a - b for a, b in zip(psnr, figures[reference][name_of_set], strict=True)
-            ]
-            half = (
-                student_t(0.95, len(differences) - 1)
-                * stdev(differences)
-                / math.sqrt(len(differences))
-            )
-            cells.append(f"{fmean(differences):+.3f} ± {half:.3f}")
-        made.add_row(name, *cells)
-    return made
+    rows = []
+    for scheme, psnr in figures.items():
+        row = [scheme]
+        for name in sets:
+            row.append(f"{fmean(psnr[name]):.3f} ± {stdev(psnr[name]):.3f}")
+            is_reference = best[name] == scheme
+            row.append("" if is_reference else _difference(psnr[name], figures[best[name]][name]))
+        rows.append(row)
+    print_table(["scheme", *(title for name in sets for title in (name, "Δ"))], rows)
+
+
+def _difference(psnr: list[float], reference: list[float]) -> str:
+    """The mean difference, paired by seed, with its 95 % interval."""
+    differences = [a - b for a, b in zip(psnr, reference, strict=True)]
+    count = len(differences)
+    half = student_t(0.95, count - 1) * stdev(differences) / math.sqrt(count)
+    return f"{fmean(differences):+.3f} ± {half:.3f}"
 
 
 def plot(config: Comparison, names: list[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -71,10 +72,13 @@ def ignore_more() -> None:
 
     Python takes its own handlers away before the process is gone; the system's ignoring stays.
     """
-    if threading.current_thread() is threading.main_thread():
-        for number in SIGNALS:
-            if number != signal.SIGINT and signal.getsignal(number) is not None:
-                signal.signal(number, signal.SIG_IGN)
+    if threading.current_thread() is not threading.main_thread():
+        return
+    later = [n for n in SIGNALS if n != signal.SIGINT and signal.getsignal(n) is not None]
+    for number in later:  # first in the system alone: what came before still finds its handler
+        ctypes.pythonapi.PyOS_setsig(number, ctypes.c_void_p(signal.SIG_IGN))
+    for number in later:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @contextlib.contextmanager
