@@ -20,11 +20,10 @@ from typing import Annotated
 
 import numpy as np
 from PIL import Image
-from rich.table import Table
 from typer import Argument, Option
 
 from ailsr.runtime import load
-from ailsr.runtime.commands.command import entry_point, print_json, progress, stdout
+from ailsr.runtime.commands.command import entry_point, print_json, print_table, progress, stdout
 from ailsr.runtime.imaging import jpeg_quality, protocol
 from ailsr.runtime.imaging.condition import Condition
 from ailsr.runtime.imaging.image import Rgb
@@ -83,15 +82,17 @@ def main(config: Config) -> None:
         every = [asdict(case) for case in (*jpegs, *noisy)]
         print_json({"low_quality": coarse, "noisy": level, "psnr": means, "cases": every})
         return
-    table = Table("condition", "noise estimate", "clean, dB", "photo, dB", "photo wins on")
+    lines = []
     for title, cases in rows(jpegs, noisy).items():
         gains = [case.photo_db - case.clean_db for case in cases]
-        table.add_row(
-            title, f"{fmean(case.noise for case in cases):.1f}",
-            f"{fmean(case.clean_db for case in cases):.2f}", f"{fmean(gains):+.2f}",
-            f"{fmean(gain > 0 for gain in gains):.0%}",
+        lines.append(
+            [
+                title, f"{fmean(case.noise for case in cases):.1f}",
+                f"{fmean(case.clean_db for case in cases):.2f}", f"{fmean(gains):+.2f}",
+                f"{fmean(gain > 0 for gain in gains):.0%}",
+            ]
         )  # fmt: skip
-    stdout.print(table)
+    print_table(["condition", "noise estimate", "clean, dB", "photo, dB", "photo wins on"], lines)
     stdout.print(f"photo at JPEG quality {coarse:g} and below, at noise {level:.1f} and above")
     stdout.print(", ".join(f"{name} {psnr:.2f} dB" for name, psnr in means.items()))
 

@@ -25,14 +25,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from ailsr.runtime.bench import process as bench_process
 from ailsr.runtime.bench.latency import measure_latencies
 from ailsr.runtime.bench.measurement import Failure
 from ailsr.runtime.bench.request import Request
 from ailsr.runtime.bench.system import System, Watch
-from ailsr.runtime.commands.command import entry_point, stdout
+from ailsr.runtime.commands.command import entry_point, print_table
 from ailsr.runtime.engines.engine import available_cores
 from ailsr.runtime.errors import EngineError
 from ailsr.runtime.progress import silent
@@ -106,17 +105,17 @@ def main(config: Overhead) -> None:
     if config.json:
         typer.echo(json.dumps({**figures, "memory, MB": megabytes_of}))
         return
-    table = Table()
-    for header, justify in (("cost", "left"), ("measured", "right"), ("limit", "right")):
-        table.add_column(header, justify=justify)  # type: ignore[arg-type]
-    table.add_row("added to the latency of 5 ms", f"{figures['added, %']:.4f} %", "1 %")
-    table.add_row("between the runs of 5 ms", f"{figures['between, %']:.2f} %", "1 %")
-    table.add_row("ailsr-bench --help, CPU", f"{figures['start, s of CPU']:.2f} s", "0.5 s")
-    for name, megabytes in megabytes_of.items():
-        table.add_row(f"{name}: worker beyond the engine alone", f"{megabytes:.0f} MB", "60 MB")
-    command = f"{figures['command, MB']:.0f} MB"
-    table.add_row("the process that starts the workers", command, "")
-    stdout.print(table)
+    rows = [
+        ["added to the latency of 5 ms", f"{figures['added, %']:.4f} %", "1 %"],
+        ["between the runs of 5 ms", f"{figures['between, %']:.2f} %", "1 %"],
+        ["ailsr-bench --help, CPU", f"{figures['start, s of CPU']:.2f} s", "0.5 s"],
+        *(
+            [f"{name}: worker beyond the engine alone", f"{megabytes:.0f} MB", "60 MB"]
+            for name, megabytes in megabytes_of.items()
+        ),
+        ["the process that starts the workers", f"{figures['command, MB']:.0f} MB", ""],
+    ]
+    print_table(["cost", "measured", "limit"], rows)
 
 
 def around_an_inference() -> dict[str, float]:

@@ -28,7 +28,6 @@ import onnxruntime
 import typer
 from numpy.typing import NDArray
 from onnx import numpy_helper
-from rich.table import Table
 from typer import Option
 
 from ailsr.export.exporter import Exporter
@@ -39,7 +38,7 @@ from ailsr.export.int8.arithmetic import integer_output
 from ailsr.export.reading.source import open_source
 from ailsr.runtime import load
 from ailsr.runtime.bench.host import Host
-from ailsr.runtime.commands.command import entry_point, stdout
+from ailsr.runtime.commands.command import entry_point, print_table, stdout
 from ailsr.runtime.imaging import protocol
 from ailsr.runtime.imaging.image import Rgb
 from ailsr.runtime.probe import probe_image
@@ -67,9 +66,9 @@ def main(config: Int8Weights) -> None:
     tests = [list(protocol.pairs(folder, source.scale)) for folder in config.test]
     sizes = {pair.lr.shape[:2] for pairs in tests for pair in pairs}
     size = default_input_size(source.scale)
-    table = Table("weights", *(protocol.set_name(folder) for folder in config.test))
-    for heading in ("samples off by\nmore than 1", "largest\ndifference", "time / float32 ONNX"):
-        table.add_column(heading, justify="right")
+    headers = ["weights", *(protocol.set_name(folder) for folder in config.test)]
+    headers += ["samples off by\nmore than 1", "largest\ndifference", "time /\nfloat32 ONNX"]
+    rows = []
     with tempfile.TemporaryDirectory() as name:
         folder, runs, answers = Path(name), dict[str, Run](), dict[str, Any]()
         for title, limits in LIMITS.items():
@@ -106,11 +105,11 @@ def main(config: Int8Weights) -> None:
                 pairs = zip(results[-1], right, strict=True)
                 differences = np.concatenate([np.abs(a.astype(int) - b).ravel() for a, b in pairs])
                 off, largest = f"{(differences > 1).mean():.3%}", str(differences.max())
-            row = [title, *(f"{value:.3f}" for value in psnr), off, largest]
-            table.add_row(*row, f"{times[title] / base:.2f}")
+            ratio = f"{times[title] / base:.2f}"
+            rows.append([title, *(f"{value:.3f}" for value in psnr), off, largest, ratio])
     host = Host.here()
     stdout.print(f"{config.network}, {host.cpu}, {config.threads} threads", markup=False)
-    stdout.print(table)
+    print_table(headers, rows)
 
 
 @contextmanager

@@ -22,12 +22,11 @@ from typing import Annotated, Any
 import typer
 import web_first_upscale
 from playwright.sync_api import sync_playwright
-from rich.table import Table
 
 from ailsr.runtime.bench.harness import Plan, measure_files
 from ailsr.runtime.bench.host import Host
 from ailsr.runtime.bench.latency import Latency
-from ailsr.runtime.commands.command import entry_point, stdout
+from ailsr.runtime.commands.command import entry_point, print_table, stdout
 from ailsr.runtime.progress import silent
 
 sys.path.append(str(Path(__file__).parents[1] / "android_demo"))
@@ -78,11 +77,20 @@ def main(config: OutsideInference) -> None:
     if config.json:
         stdout.print_json(json.dumps([{**vars(f), "share": f.share} for f in figures]))
         return
-    table = Table("file", "where", "inference, ms", "outside, ms", "outside, %", box=None)
-    for f in figures:
-        numbers = (f"{f.inference_ms:.1f}", f"{f.outside_ms:.2f}", f"{100 * f.share:.1f}")
-        table.add_row(f.file, f.place, *numbers)
-    stdout.print(table)
+    print_table(
+        ["file", "where", "inference, ms", "outside, ms", "outside, %"],
+        [
+            [
+                f.file,
+                f.place,
+                f"{f.inference_ms:.1f}",
+                f"{f.outside_ms:.2f}",
+                f"{100 * f.share:.1f}",
+            ]
+            for f in figures
+        ],
+        names=2,
+    )
     stdout.print(Host.here().cpu)
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -26,12 +26,11 @@ from typing import Annotated
 import numpy as np
 import typer
 from PIL import Image
-from rich.table import Table
 from typer import Argument, Option
 
 from ailsr.runtime.bench.host import Host
 from ailsr.runtime.bench.intervals import student_t
-from ailsr.runtime.commands.command import entry_point, progress, stdout
+from ailsr.runtime.commands.command import entry_point, print_table, progress, stdout
 from ailsr.runtime.errors import UsageError
 from ailsr.runtime.imaging.degradation import DEGRADATION_METAVAR, DEGRADATIONS, Degradation
 from ailsr.runtime.imaging.image import Rgb
@@ -120,7 +119,14 @@ def main(config: Robustness) -> None:
         ]
         typer.echo(json.dumps(means))
     else:
-        stdout.print(_table(found, scale, config.against))
+        stdout.print(f"x{scale}, on {Host.here().cpu}, {date.today()}", markup=False)
+        titles = [METRICS[name].title for name in JUDGED]
+        print_table(
+            ["protocol", "images of", "", *titles, f"dB to\n{config.against}",
+             "better than it", "better than\nbicubic"],
+            list(_rows(found, config.against)),
+            names=3,
+        )  # fmt: skip
 
 
 def mean(network: Network, other: Network, share: float) -> Network:
@@ -137,21 +143,14 @@ def mean(network: Network, other: Network, share: float) -> Network:
     return result
 
 
-def _table(found: dict[tuple[str, str], dict[str, Quality]], scale: int, clean: str) -> Table:
+def _rows(found: dict[tuple[str, str], dict[str, Quality]], clean: str) -> Iterator[list[str]]:
     """The figures of ``found``: by protocol and images, then by network."""
-    table = Table(
-        "protocol", "images of", "", *(METRICS[name].title for name in JUDGED),
-        f"dB to {clean}", "better than it", "better than bicubic",
-        title=f"x{scale}, on {Host.here().cpu}, {date.today()}",
-    )  # fmt: skip
     for key, of in found.items():
         for name, quality in of.items():
-            table.add_row(
+            yield [
                 *key, name, *(METRICS[n].text(quality.scores[n]) for n in JUDGED),
                 *_compared(quality, of[clean], of["bicubic"]),
-            )  # fmt: skip
-        table.add_section()
-    return table
+            ]  # fmt: skip
 
 
 def _compared(quality: Quality, clean: Quality, bicubic: Quality) -> tuple[str, str, str]:

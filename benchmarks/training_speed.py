@@ -24,10 +24,9 @@ from typing import Annotated, Any
 
 import torch
 import typer
-from rich.table import Table
 from typer import Option
 
-from ailsr.runtime.commands.command import entry_point, progress, stdout
+from ailsr.runtime.commands.command import entry_point, print_table, progress, stdout
 from ailsr.runtime.imaging.degradation import Degradation
 from ailsr.train import renewal
 from ailsr.train.ail import initial_importance, raised_importance
@@ -140,13 +139,11 @@ def main(config: Speed) -> None:
     if config.json:
         typer.echo(json.dumps(figures))
         return
-    table = Table(title=f"{config.network} x{config.scale}, teacher {config.teacher}")
-    table.add_column("step")
-    table.add_column("median, ms", justify="right")
-    table.add_column("to plain", justify="right")
-    for kind, value in ms.items():
-        table.add_row(kind, f"{value:.1f}", f"{value / ms['plain']:.2f}")
-    stdout.print(table)
+    stdout.print(f"{config.network} x{config.scale}, teacher {config.teacher}", markup=False)
+    print_table(
+        ["step", "median, ms", "to plain"],
+        [[kind, f"{value:.1f}", f"{value / ms['plain']:.2f}"] for kind, value in ms.items()],
+    )
     stdout.print(f"data path: {figures['data path / step in memory']:+.1%} of a step in memory")
     stdout.print(
         f"importance maps: {maps:.0f} s a run of {config.steps} steps and {recipe.segments} "

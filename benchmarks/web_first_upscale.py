@@ -27,10 +27,9 @@ import skimage.data
 import typer
 from PIL import Image
 from playwright.sync_api import Browser, FilePayload, Response, sync_playwright
-from rich.table import Table
 
 from ailsr.runtime.bench.table import milliseconds
-from ailsr.runtime.commands.command import entry_point, stdout
+from ailsr.runtime.commands.command import entry_point, print_table, stdout
 from ailsr.runtime.errors import EngineError
 from ailsr.runtime.web.server import WebServer
 from ailsr.runtime.web.site import Measuring, build_site
@@ -77,15 +76,15 @@ def main(config: FirstUpscale) -> None:
     if config.json:
         stdout.print_json(json.dumps(figures))
         return
-    table = Table("", "", show_header=False, box=None)
-    table.add_row("first upscale, s", f"{figures['median_seconds']:.2f}, median of {len(runs)}")
+    rows = [["first upscale, s", f"{figures['median_seconds']:.2f}, median of {len(runs)}"]]
     for name in ("sent", "unpacked", "network"):
-        table.add_row(f"{name}, kB", f"{figures[f'{name}_bytes'] / 1e3:.1f}")
+        rows.append([f"{name}, kB", f"{figures[f'{name}_bytes'] / 1e3:.1f}"])
     for name in ("inference", "whole_path"):
         latency = figures[f"{name}_ms"]
         quantiles = (milliseconds(latency[f"{p}_ms"]).strip() for p in ("p50", "p90", "p99"))
-        table.add_row(f"{name.replace('_', ' ')}, ms", " / ".join(quantiles) + " (p50 / p90 / p99)")
-    stdout.print(table)
+        title = f"{name.replace('_', ' ')}, ms (p50 / p90 / p99)"
+        rows.append([title, " / ".join(quantiles)])
+    print_table(["", "measured"], rows)
     stdout.print(f"{version}, {figures['engine']}")
 
 
