@@ -96,10 +96,12 @@ converters: $(VENV)/test
 	$(BIN)/python benchmarks/converters.py --calibration $(AILSR_DATA)/train/T91 \
 	    --images $(AILSR_DATA)/benchmark/Set5 --peers $(AILSR_DATA)/../peers
 
+PEERS ?= $(AILSR_DATA)/../peers
+
 front: $(VENV)/test
 	$(BIN)/python benchmarks/front.py --calibration $(AILSR_DATA)/train/T91 \
 	    --test $(AILSR_DATA)/benchmark/Set14 --test $(AILSR_DATA)/benchmark/Kodak24 \
-	    --peers $(AILSR_DATA)/../peers
+	    $(addprefix --peers ,$(PEERS))
 
 FIGURES := build/readme
 

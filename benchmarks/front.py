@@ -3,29 +3,29 @@
     python benchmarks/front.py --calibration T91 --test Set14 --test Kodak24 --peers peers
 
 The zoo's networks for clean images as int8 TFLite files, interpolation by Pillow and OpenCV,
-published files in the folder ``--peers`` and those that ``--file`` names take turns on one thread.
+published files in the folders ``--peers`` and those that ``--file`` names take turns on one thread.
 Intel's AMX tiles are switched off unless ``--amx``: no phone has them, and narrow networks take
-longer with them. Files of the zoo are kept under ``build/front`` as long as their checkpoints are
-the same; those of one architecture are timed once.
+longer with them. Files exported here are kept under ``build/front`` as long as what they are
+made of is the same; those of one architecture are timed once.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import amx
 import front_page
+import mulut
 import page
+from front_files import FREE, KEPT, Entry, Images, of_others, of_zoo
 from typer import Option, echo
 
-from ailsr.export.exporter import Exporter
-from ailsr.export.reading.source import open_source
 from ailsr.runtime import load
 from ailsr.runtime.anatomy.anatomy import Anatomy
 from ailsr.runtime.anatomy.registry import anatomy
@@ -35,42 +35,14 @@ from ailsr.runtime.bench.measurement import Failure, Measurement
 from ailsr.runtime.commands.command import entry_point, message
 from ailsr.runtime.engines.registry import open_engine
 from ailsr.runtime.engines.resizer import TITLES, Kernel, Library, Resizer, ResizerEngine
-from ailsr.runtime.files import atomic_output, sha256
+from ailsr.runtime.files import atomic_output
 from ailsr.runtime.imaging.protocol import Pair, Quality, evaluate, pairs, set_name
 from ailsr.runtime.progress import silent
-from ailsr.runtime.sides import parse_sides
-from ailsr.train import checkpoint, zoo
 
-KEPT = Path(__file__).resolve().parent.parent / "build" / "front"
 BASELINE = "sesr_m5"
 """The network that latencies are related to, where it is measured."""
-TOO_SLOW = ("vdsr_f13",)
-"""Left out unless ``--only`` names it: a network of 1280×720 pixels throughout."""
 OUTPUT = (720, 1280)
 """(height, width) that milliseconds are given for."""
-
-Images = Literal["research", "free", "CC0", "peer", ""]
-"""Training images: for research or of no stated licence, free for any use, in the public domain; a
-published file of others; none."""
-FREE: tuple[Images, ...] = ("free", "CC0", "")
-
-OPENCV = "opencv_dnn_superres/{}_x{}.pb"
-ABPN = "abpn_tflite/base7_D4C28_bs16ps64_lr1e-3{}.tflite"
-SR_MOBILE = "sr_mobile_abpn_onnx/generator_x2_model{}.onnx"
-OF_OPENCV = ("FSRCNN-small", "FSRCNN", "ESPCN")
-PEERS: dict[int, dict[str, str]] = {
-    2: {
-        **{f"{name}, OpenCV": OPENCV.format(name, 2) for name in OF_OPENCV},
-        "ABPN of SR-mobile, float32": SR_MOBILE.format(""),
-        "ABPN of SR-mobile, int8": SR_MOBILE.format(".quant"),
-    },
-    3: {
-        **{f"{name}, OpenCV": OPENCV.format(name, 3) for name in OF_OPENCV},
-        "ABPN by its authors, float32": ABPN.format(""),
-        "ABPN by its authors, int8": ABPN.format("_qat"),
-    },
-}
-"""Published files by scale and name, as paths in ``--peers``."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +59,13 @@ class Front:
         ),
     ]
     peers: Annotated[
-        Path | None, Option(metavar="DIR", help="Published files; those not there are left out.")
-    ] = None
+        list[Path],
+        Option(
+            metavar="DIR",
+            help="Folder of published files, as docs/front.md lists them; those that are not "
+            "there are left out. Repeatable.",
+        ),
+    ] = field(default_factory=list)
     file: Annotated[
         list[Path], Option(metavar="FILE", help="Measure this file of yours, too. Repeatable.")
     ] = field(default_factory=list)
@@ -98,8 +75,8 @@ class Front:
     ] = field(default_factory=list)
     scale: Annotated[
         list[int],
-        Option(help="Enlargement. Repeatable; figure: the first.", show_default="2 and 3"),
-    ] = field(default_factory=lambda: [2, 3])
+        Option(help="Enlargement. Repeatable; figure: the first.", show_default="2, 3 and 4"),
+    ] = field(default_factory=lambda: [2, 3, 4])
     input_size: Annotated[
         str | None,
         Option(metavar="HxW", help="Of the zoo's files.", show_default="that of a 720p output"),
@@ -114,16 +91,6 @@ class Front:
     output: Annotated[Path, Option(help="The page that holds the tables.")] = Path("docs/front.md")
     figure: Annotated[Path, Option(help="The figure to draw.")] = Path("docs/front.svg")
     json: Annotated[bool, Option("--json", help="Print the figures, too.")] = False
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One thing to measure."""
-
-    name: str
-    images: Images
-    file: str
-    """Its path, or the name of a ``Resizer``."""
 
 
 @dataclass(frozen=True)
@@ -170,6 +137,7 @@ def main(config: Front) -> None:
     """Export, measure and write."""
     if not config.amx:
         amx.switch_off()
+    mulut.register(KEPT / "engines")
     tables = [table_of(scale, config) for scale in config.scale]
     page.write(config.output, front_page.text(tables, config.amx))
     with atomic_output(config.figure) as temporary:
@@ -182,8 +150,10 @@ def main(config: Front) -> None:
 def table_of(scale: int, config: Front) -> Table:
     """The table of one scale."""
     left_out: dict[str, str] = {}
-    entries = [*_zoo(scale, config), *_others(scale, config, left_out)]
-    size = open_engine(Path(entries[0].file), 1, trusted=True).input_size
+    entries = [*of_zoo(scale, config), *of_others(scale, config, left_out)]
+    size = OUTPUT[0] // scale, OUTPUT[1] // scale
+    if entries:
+        size = open_engine(Path(entries[0].file), 1, trusted=True).input_size
     entries += [
         Entry(f"{TITLES[library]} {kernel}", "", str(Resizer(library, scale, size, kernel)))
         for library, kernel in product(Library, Kernel)
@@ -241,49 +211,6 @@ def table_of(scale: int, config: Front) -> Table:
     ]
     rows.sort(key=lambda row: row.p50_ms)
     return Table(scale, baseline.name, rows, left_out, findings.noise(results))
-
-
-def _zoo(scale: int, config: Front) -> Iterator[Entry]:
-    """The zoo's networks for clean images as int8 TFLite files."""
-    size = parse_sides(config.input_size) if config.input_size else None
-    for name in zoo.names():
-        member = checkpoint.load(zoo.path(name))
-        recipe, short = member.card["recipe"], name.removesuffix(f"_x{scale}")
-        is_clean = recipe.get("degradation", "bicubic") == "bicubic"
-        wanted = short in config.only if config.only else recipe["network"] not in TOO_SLOW
-        if member.network.scale != scale or not is_clean or not wanted:
-            continue
-        folder = KEPT / f"{name}-{config.input_size or 'default'}-{sha256(zoo.path(name))[:12]}"
-        path = next(folder.glob("*.tflite"), None)
-        if path is None or config.again:
-            message(f"{name}: exporting …")
-            exporter = Exporter(
-                open_source(zoo.path(name)), size,
-                calibration=config.calibration, images=config.test[0],
-            )  # fmt: skip
-            path = Path(exporter.export("tflite", "int8", folder).file)
-        yield Entry(short, images_of(recipe.get("licence") or []), str(path))
-
-
-def images_of(licences: Sequence[str]) -> Images:
-    """The kind of training images with ``licences``, each as ``set: licence``."""
-    stated = [licence.partition(": ")[2] for licence in licences]
-    if not stated or any("non-commercial" in s or "not stated" in s for s in stated):
-        return "research"
-    return "CC0" if all(s == "CC0" for s in stated) else "free"
-
-
-def _others(scale: int, config: Front, left_out: dict[str, str]) -> Iterator[Entry]:
-    """What others publish, and the files that the user named."""
-    for name, place in PEERS.get(scale, {}).items():
-        path = config.peers and config.peers / place
-        if path and path.exists():
-            yield Entry(name, "peer", str(path))
-        else:
-            left_out[name] = f"no file at {path}" if path else "no --peers given"
-    for path in config.file:
-        if open_engine(path, 1).scale == scale:
-            yield Entry(path.name, "peer", str(path))
 
 
 def _first_alike(entry: Entry, entries: Sequence[Entry], anatomies: Mapping[str, Anatomy]) -> str:

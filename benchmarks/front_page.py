@@ -53,20 +53,16 @@ def text(tables: Sequence[Table], with_amx: bool) -> str:
 
 
 def _steps(table: Table, test: str) -> str:
-    """What to take from how many milliseconds on."""
+    """What is on the front, by name."""
 
-    def steps(rows: Iterator[Row]) -> str:
-        return ", ".join(
-            f"{_name(row)} from {milliseconds(row.p50_ms).strip()} ms ({row.psnr[test]:.2f})"
-            for row in rows
-        )
+    def names(rows: Iterator[Row]) -> str:
+        return ", ".join(map(_name, rows))
 
-    every = steps(row for row in table.rows if test in row.front)
-    free = steps(row for row in table.rows if test in row.free_front)
-    return (
-        f"By PSNR on {test}, in dB: {every}. Of those whose training images are free for any use: "
-        f"{free}."
-    )
+    every = names(row for row in table.rows if test in row.front)
+    free = names(row for row in table.rows if test in row.free_front)
+    if every == free:
+        return f"The front on {test}, all of it free for any use: {every}."
+    return f"The front on {test}: {every}. Of those free for any use: {free}."
 
 
 def _cells(row: Row) -> list[str]:
