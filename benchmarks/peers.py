@@ -36,12 +36,11 @@ def _opencv(scale: int) -> list[Peer]:
     return [Peer(f"{name}, OpenCV", OPENCV.format(name, scale)) for name in OF_OPENCV]
 
 
-def _edge_sr(scale: int, *names: str) -> list[Peer]:
-    """By names like ``MAX K7 C8``."""
-    files = [f"eSR-{name.replace(' ', f' s{scale} ', 1)}".replace(" ", "_") for name in names]
+def _edge_sr(largest: str, network: str) -> list[Peer]:
+    """Of one convolution, and of three."""
     return [
-        Peer(f"eSR-{name}", EDGE_SR.format(file), True)
-        for name, file in zip(names, files, strict=True)
+        Peer("eSR-MAX", EDGE_SR.format(f"eSR-MAX_{largest}"), True),
+        Peer("eSR-CNN", EDGE_SR.format(f"eSR-CNN_{network}"), True),
     ]
 
 
@@ -52,19 +51,18 @@ PEERS: dict[int, list[Peer]] = {
         Peer("ABPN of SR-mobile, int8", SR_MOBILE.format(".quant")),
         Peer("ArtCNN C4F16", ARTCNN.format("ArtCNN_C4F16"), True),
         Peer("ArtCNN C4F32", ARTCNN.format("ArtCNN_C4F32"), True),
-        *_edge_sr(2, "MAX K7 C8", "CNN C6 D3 S15"),
+        *_edge_sr("s2_K7_C8", "s2_C6_D3_S15"),
     ],
     3: [
         *_opencv(3),
         Peer("ABPN by its authors, float32", ABPN.format("")),
         Peer("ABPN by its authors, int8", ABPN.format("_qat")),
-        *_edge_sr(3, "MAX K7 C16", "CNN C8 D3 S15"),
+        *_edge_sr("s3_K7_C16", "s3_C8_D3_S15"),
     ],
     4: [
         *_opencv(4),
-        *_edge_sr(4, "MAX K7 C8", "CNN C8 D9 S6"),
+        *_edge_sr("s4_K7_C8", "s4_C8_D9_S6"),
         Peer("MuLUT", f"mulut/{mulut.FIRST}"),
     ],
 }
-"""By scale. Of edge-SR those of one convolution and of three whose authors state the best PSNR on
-Set14."""
+"""By scale. Of edge-SR, those of whom their authors state the best PSNR on Set14."""

@@ -133,6 +133,6 @@ def test_published_files_are_looked_for_in_every_folder(mulut, tables, tmp_path)
     config = Front(calibration=tmp_path, test=[tmp_path], peers=folders)
     assert [*of_others(4, config, left_out)] == [Entry("MuLUT", "peer", str(tables))]
     assert left_out["ESPCN, OpenCV"] == "no opencv_dnn_superres/ESPCN_x4.pb in --peers"
-    assert left_out["eSR-CNN C8 D9 S6"] == "no edge_sr/eSR-CNN_s4_C8_D9_S6.onnx in --peers"
+    assert left_out["eSR-CNN"] == "no edge_sr/eSR-CNN_s4_C8_D9_S6.onnx in --peers"
     for target in ("onnx", "tflite"):
-        assert "eSR-MAX_s4_K7_C8.onnx" in left_out[f"eSR-MAX K7 C8, {target}"]
+        assert "eSR-MAX_s4_K7_C8.onnx" in left_out[f"eSR-MAX, {target}"]
