@@ -30,6 +30,8 @@ Images = Literal["research", "free", "CC0", "peer", ""]
 """Training images: for research or of no stated licence, free for any use, in the public domain; a
 published file of others; none."""
 FREE: tuple[Images, ...] = ("free", "CC0", "")
+INT8X16 = "int8 loses too much, and int8x16 takes several times as long as float32"
+"""Why a network of others is measured in float32 alone."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,10 @@ def of_others(scale: int, config: Front, left_out: dict[str, str]) -> Iterator[E
                     left_out[f"{peer.name}, {target}"] = str(error)
                     continue
                 precision = file.stem.rpartition("_")[2]
-                yield Entry(f"{peer.name}, {precision}", "peer", str(file))
+                if precision == "int8x16":
+                    left_out[f"{peer.name}, int8"] = INT8X16
+                else:
+                    yield Entry(f"{peer.name}, {precision}", "peer", str(file))
         else:
             yield Entry(peer.name, "peer", str(path))
     for path in config.file:
