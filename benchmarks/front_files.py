@@ -12,6 +12,7 @@ from peers import PEERS
 from ailsr.export.exporter import Exporter
 from ailsr.export.reading.source import open_source
 from ailsr.export.targets import TargetName
+from ailsr.runtime.card import Precision
 from ailsr.runtime.commands.command import message
 from ailsr.runtime.engines.registry import open_engine
 from ailsr.runtime.errors import AilsrError
@@ -103,6 +104,6 @@ def _exported(name: str, source: Path, target: TargetName, config: Front) -> Pat
             open_source(source), parse_sides(config.input_size) if config.input_size else None,
             calibration=config.calibration, images=config.test[0],
         )  # fmt: skip
-        precision = "float32" if target == "onnx" else "int8"
+        precision: Precision = "float32" if target == "onnx" else "int8"
         path = Path(exporter.export(target, precision, folder).file)
     return path

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib.util import find_spec
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 
@@ -22,14 +22,20 @@ from ailsr.runtime.engines.engine import Engine
 from ailsr.runtime.engines.pixels import Pixels
 from ailsr.runtime.errors import EngineError, ModelError
 
-if find_spec("numba"):
-    from numba import __version__ as numba_version
-    from numba import njit
-else:
+try:
+    import numba
+
+    numba_version = numba.__version__
+except ImportError:
     numba_version = ""
 
-    def njit(**_: Any) -> Any:  # noqa: ANN401
-        return lambda function: function
+Loop = TypeVar("Loop", bound=Callable[..., None])
+
+
+def compiled(loop: Loop) -> Loop:
+    """``loop`` as numba compiles it, where there is numba."""
+    result: Loop = numba.njit(cache=True)(loop) if numba_version else loop
+    return result
 
 
 SCALE = 4
@@ -149,7 +155,8 @@ def _turned_places() -> Pixels:
     block = np.arange(SCALE**2).reshape(SCALE, SCALE)
     turns = np.stack([np.rot90(block, -turn).ravel() for turn in range(4)])
     word, byte = np.divmod(turns, 8)
-    return (word * 8 + byte % 2 * 4 + byte // 2).astype(np.uint32)
+    places: Pixels = (word * 8 + byte % 2 * 4 + byte // 2).astype(np.uint32)
+    return places
 
 
 def _levels() -> Pixels:
@@ -161,8 +168,10 @@ def _levels() -> Pixels:
 OFFSETS, PLACES, LEVELS = _turned_offsets(), _turned_places(), _levels()
 
 
-@njit(cache=True)
-def _simplices(a, b, c, d, entries, weights):  # noqa: ANN001, ANN202
+@compiled
+def _simplices(
+    a: Pixels, b: Pixels, c: Pixels, d: Pixels, entries: Pixels, weights: Pixels
+) -> None:
     """The entries and weights of each four pixels: from the lowest of the cell on, by the order of
     what the pixels lie above it, which a number has in its upper half and its stride below."""
     for x in range(a.size):
@@ -189,8 +198,10 @@ def _simplices(a, b, c, d, entries, weights):  # noqa: ANN001, ANN202
         weights[4, x] = least >> 16
 
 
-@njit(cache=True)
-def _row_simplices(plane, y, pattern, width, entries, weights):  # noqa: ANN001, ANN202
+@compiled
+def _row_simplices(
+    plane: Pixels, y: int, pattern: Pixels, width: int, entries: Pixels, weights: Pixels
+) -> None:
     """``_simplices`` of row ``y`` of a padded ``plane``."""
     (by, bx), (cy, cx), (dy, dx) = pattern[0], pattern[1], pattern[2]
     x = REACH
@@ -204,8 +215,8 @@ def _row_simplices(plane, y, pattern, width, entries, weights):  # noqa: ANN001,
     )
 
 
-@njit(cache=True)
-def _add_pixels(table, entries, weights, sums):  # noqa: ANN001, ANN202
+@compiled
+def _add_pixels(table: Pixels, entries: Pixels, weights: Pixels, sums: Pixels) -> None:
     for x in range(sums.size):
         sums[x] += (
             weights[0, x] * table[entries[0, x]]
@@ -216,8 +227,8 @@ def _add_pixels(table, entries, weights, sums):  # noqa: ANN001, ANN202
         )
 
 
-@njit(cache=True)
-def _add_blocks(table, entries, weights, sums):  # noqa: ANN001, ANN202
+@compiled
+def _add_blocks(table: Pixels, entries: Pixels, weights: Pixels, sums: Pixels) -> None:
     """Four values at a time, each in 16 bits of a word: even bytes of eight, then the odd ones."""
     for x in range(sums.shape[0]):
         for word in range(2):
@@ -230,8 +241,8 @@ def _add_blocks(table, entries, weights, sums):  # noqa: ANN001, ANN202
             sums[x, 2 * word], sums[x, 2 * word + 1] = even, odd
 
 
-@njit(cache=True)
-def _first_stage(plane, tables, offsets, result):  # noqa: ANN001, ANN202
+@compiled
+def _first_stage(plane: Pixels, tables: Pixels, offsets: Pixels, result: Pixels) -> None:
     """The mean of all look-ups, and 127."""
     height, width = result.shape
     entries, weights = np.empty((5, width), np.uint32), np.empty((5, width), np.int32)
@@ -248,8 +259,10 @@ def _first_stage(plane, tables, offsets, result):  # noqa: ANN001, ANN202
             result[y, x] = np.uint8(min(max(level, np.float32(0)), np.float32(255)))
 
 
-@njit(cache=True)
-def _second_stage(plane, tables, offsets, places, levels, result):  # noqa: ANN001, ANN202
+@compiled
+def _second_stage(
+    plane: Pixels, tables: Pixels, offsets: Pixels, places: Pixels, levels: Pixels, result: Pixels
+) -> None:
     """The sum of the means of each pattern's and rotation's 4×4 pixels."""
     height, width = plane.shape[0] - 2 * REACH, plane.shape[1] - 2 * REACH
     entries, weights = np.empty((5, width), np.uint32), np.empty((5, width), np.int32)
