@@ -13,7 +13,7 @@ from ailsr.runtime.bench.measurement import Measurement
 from ailsr.runtime.errors import EngineError, ModelError
 from ailsr.runtime.progress import silent
 
-BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
 @pytest.fixture
