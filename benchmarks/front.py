@@ -5,8 +5,9 @@
 The zoo's networks for clean images as int8 TFLite files, interpolation by Pillow and OpenCV,
 published files in the folders ``--peers`` and those that ``--file`` names take turns on one thread.
 Intel's AMX tiles are switched off unless ``--amx``: no phone has them, and narrow networks take
-longer with them. Files exported here are kept under ``build/front`` as long as what they are
-made of is the same; those of one architecture are timed once.
+longer with them. Files exported here are kept as long as the network and ``--input-size`` are the
+same: after a change of ``--calibration``, ``--test`` or ailsr give ``--again``. Files of one
+architecture are timed once.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import amx
 import front_page
 import mulut
 import page
-from front_files import FREE, KEPT, Entry, Images, of_others, of_zoo
+from front_files import FREE, Entry, Images, check, of_others, of_zoo
 from typer import Option, echo
 
 from ailsr.runtime import load
@@ -35,6 +36,7 @@ from ailsr.runtime.bench.measurement import Failure, Measurement
 from ailsr.runtime.commands.command import entry_point, message
 from ailsr.runtime.engines.registry import open_engine
 from ailsr.runtime.engines.resizer import TITLES, Kernel, Library, Resizer, ResizerEngine
+from ailsr.runtime.errors import UsageError
 from ailsr.runtime.files import atomic_output
 from ailsr.runtime.imaging.protocol import Pair, Quality, evaluate, pairs, set_name
 from ailsr.runtime.progress import silent
@@ -84,6 +86,9 @@ class Front:
     runs: Annotated[int, Option(min=3, help="Runs measured of each file.")] = 60
     seconds: Annotated[float, Option(help="Time allowed for them, per file.")] = 1.5
     processes: Annotated[int, Option(min=1, help="Fresh processes for each file.")] = 2
+    kept: Annotated[Path, Option(metavar="DIR", help="Folder of what is exported.")] = Path(
+        "build/front"
+    )
     again: Annotated[bool, Option("--again", help="Export anew what is kept.")] = False
     amx: Annotated[
         bool, Option("--amx", help="Let engines use Intel's AMX tiles, where there are any.")
@@ -137,7 +142,8 @@ def main(config: Front) -> None:
     """Export, measure and write."""
     if not config.amx:
         amx.switch_off()
-    mulut.register(KEPT / "engines")
+    check(config)
+    mulut.register(config.kept.resolve() / "engines")
     tables = [table_of(scale, config) for scale in config.scale]
     page.write(config.output, front_page.text(tables, config.amx))
     with atomic_output(config.figure) as temporary:
@@ -191,6 +197,10 @@ def table_of(scale: int, config: Front) -> Table:
         ]
         return {file.file for file in findings.front(results, files)}
 
+    if baseline.name not in known:
+        baseline = next((e for e in entries if e.name in known), baseline)
+    if not known:
+        raise UsageError(f"×{scale}: nothing could be measured: {left_out[baseline.name]}")
     every = {test: front(test, ("research", "peer", *FREE)) for test in tests}
     free = {test: front(test, FREE) for test in tests}
     unit = _ms_per_pixel(known[baseline.name])
@@ -253,16 +263,16 @@ def _cost(file: Measurement, found: Anatomy | None) -> dict[str, Any]:
 
 
 def multiplications(found: Anatomy, input_size: tuple[int, int]) -> int:
-    """Multiply-accumulates of the convolutions at ``input_size`` (height, width). Results whose
-    size the file does not tell are taken to have that of the input."""
+    """Multiply-accumulates of the convolutions with constant weights at ``input_size`` (height,
+    width). Results whose size the file does not tell are taken to have that of the input."""
     count = 0
     for operator in found.operators:
         if "CONV" in operator.name.upper():
             sides = operator.outputs[0].shape[1:3] if found.kind == "TFLite" else ()
             known = [side for side in sides if isinstance(side, int)]
             pixels = math.prod(known if len(known) == 2 else input_size)
-            weights = next(t for t in operator.inputs if t.constant and len(t.shape) == 4)
-            count += pixels * math.prod(int(side) for side in weights.shape)
+            weights = (t.shape for t in operator.inputs if t.constant and len(t.shape) == 4)
+            count += pixels * math.prod(map(int, next(weights, (0,))))
     return count
 
 

@@ -15,7 +15,7 @@ from ailsr.export.targets import TargetName
 from ailsr.runtime.card import Precision
 from ailsr.runtime.commands.command import message
 from ailsr.runtime.engines.registry import open_engine
-from ailsr.runtime.errors import AilsrError
+from ailsr.runtime.errors import AilsrError, UsageError
 from ailsr.runtime.files import sha256
 from ailsr.runtime.sides import parse_sides
 from ailsr.train import checkpoint, zoo
@@ -23,7 +23,6 @@ from ailsr.train import checkpoint, zoo
 if TYPE_CHECKING:
     from front import Front
 
-KEPT = Path(__file__).resolve().parent.parent / "build" / "front"
 TOO_SLOW = ("vdsr_f13",)
 """Left out unless ``--only`` names it: a network of 1280×720 pixels throughout."""
 
@@ -31,6 +30,8 @@ Images = Literal["research", "free", "CC0", "peer", ""]
 """Training images: for research or of no stated licence, free for any use, in the public domain; a
 published file of others; none."""
 FREE: tuple[Images, ...] = ("free", "CC0", "")
+PRECISIONS: dict[TargetName, Precision] = {"onnx": "float32", "tflite": "int8"}
+"""What is made of networks, by target."""
 INT8X16 = "int8 loses too much, and int8x16 takes several times as long as float32"
 """Why a network of others is measured in float32 alone."""
 
@@ -43,6 +44,15 @@ class Entry:
     images: Images
     file: str
     """Its path, or the name of a ``Resizer``."""
+
+
+def check(config: Front) -> None:
+    """Raises UsageError for an ``--only`` that the zoo does not have."""
+    names = {name[:-3] for name in zoo.names()}
+    if unknown := set(config.only) - names:
+        raise UsageError(
+            f"--only {min(unknown)}: no network of the zoo: name it without its scale, like sesr_m5"
+        )
 
 
 def of_zoo(scale: int, config: Front) -> Iterator[Entry]:
@@ -73,37 +83,40 @@ def of_others(scale: int, config: Front, left_out: dict[str, str]) -> Iterator[E
         if path is None:
             where = f"no {peer.place} in --peers" if config.peers else "no --peers given"
             left_out[peer.name] = where
-        elif peer.exported:
-            for target in ("onnx", "tflite"):
+        elif peer.is_luma:
+            for target, precision in PRECISIONS.items():
+                name = f"{peer.name}, {precision}"
                 try:
                     file = _exported(peer.name, path, target, config)
                 except AilsrError as error:
-                    left_out[f"{peer.name}, {target}"] = str(error)
+                    left_out[name] = str(error)
                     continue
-                precision = file.stem.rpartition("_")[2]
-                if precision == "int8x16":
-                    left_out[f"{peer.name}, int8"] = INT8X16
+                if file.stem.endswith("int8x16"):
+                    left_out[name] = INT8X16
                 else:
-                    yield Entry(f"{peer.name}, {precision}", "peer", str(file))
+                    yield Entry(name, "peer", str(file))
         else:
             yield Entry(peer.name, "peer", str(path))
+    names = [path.name for path in config.file]
     for path in config.file:
         if open_engine(path, 1).scale == scale:
-            yield Entry(path.name, "peer", str(path))
+            name = path.name if names.count(path.name) == 1 else str(path)
+            yield Entry(name, "peer", str(path))
 
 
 def _exported(name: str, source: Path, target: TargetName, config: Front) -> Path:
     """``source`` as an int8 TFLite file or a float32 ONNX file, of an earlier run where that has
     left one."""
     digest = sha256(source)[:12]
-    folder = KEPT / f"{source.stem}-{config.input_size or 'default'}-{digest}"
+    folder = config.kept / f"{source.stem}-{config.input_size or 'default'}-{digest}"
     path = next(folder.glob(f"*.{target}"), None)
     if path is None or config.again:
+        for old in folder.glob(f"*.{target}"):
+            old.unlink()
         message(f"{name}: exporting for {target} …")
         exporter = Exporter(
             open_source(source), parse_sides(config.input_size) if config.input_size else None,
             calibration=config.calibration, images=config.test[0],
         )  # fmt: skip
-        precision: Precision = "float32" if target == "onnx" else "int8"
-        path = Path(exporter.export(target, precision, folder).file)
+        path = Path(exporter.export(target, PRECISIONS[target], folder).file)
     return path

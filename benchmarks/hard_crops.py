@@ -18,6 +18,7 @@ from typer import Argument, Option
 
 from ailsr.runtime.commands.command import entry_point, message, print_json, progress
 from ailsr.runtime.errors import UsageError
+from ailsr.runtime.files import atomic_output
 from ailsr.runtime.imaging.image import Rgb, write
 from ailsr.runtime.imaging.protocol import Pair, evaluate, pairs
 from ailsr.runtime.imaging.resize import enlarge, shrink
@@ -31,7 +32,7 @@ class HardCrops:
     output: Annotated[Path, Option(help="Folder of the crops; not there yet.", metavar="DIR")]
     scale: Annotated[int, Option(min=2, help="Enlargement.")] = 2
     side: Annotated[int, Option(min=24, help="Of a crop, in HR pixels.")] = 192
-    share: Annotated[float, Option(min=0, max=1, help="Of the crops that is kept.")] = 0.25
+    share: Annotated[float, Option(min=0.01, max=1, help="Of the crops that is kept.")] = 0.25
     json: Annotated[bool, Option("--json", help="Print the figures as JSON.")] = False
 
 
@@ -47,8 +48,9 @@ def main(config: HardCrops) -> None:
     psnr = _bicubic_psnr(crops, config.scale)
     count = max(1, round(config.share * len(crops)))
     hard = sorted(crops, key=lambda name: (psnr[name], name))[:count]
-    for name in hard:
-        write(crops[name], config.output / f"{name}.png")
+    with atomic_output(config.output) as temporary:
+        for name in hard:
+            write(crops[name], temporary / f"{name}.png")
     worst = f"{psnr[hard[-1]]:.2f} dB or less by bicubic enlargement"
     message(f"{len(hard)} of {len(crops)} crops: {worst}")
     if config.json:

@@ -13,9 +13,10 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ailsr.runtime.card import PixelType
 from ailsr.runtime.engines.engine import Engine
@@ -29,6 +30,7 @@ try:
 except ImportError:
     numba_version = ""
 
+Array = NDArray[Any]
 Loop = TypeVar("Loop", bound=Callable[..., None])
 
 
@@ -57,7 +59,7 @@ STEP = 16
 """Levels from one entry to the next, which weights add up to."""
 BIAS = 128
 """That bytes of the tables have in place of a sign."""
-FIRST = "LUT_ft_x4_4bit_int8_s1_s.npy"
+FIRST_TABLE = "LUT_ft_x4_4bit_int8_s1_s.npy"
 """The file that names all six."""
 BYTES = np.uint64(0x00FF00FF00FF00FF)
 """Every other byte of eight: a sum of LOOK_UPS × STEP × 255 fits in its place and the next."""
@@ -97,7 +99,7 @@ def register(folder: Path) -> None:
     os.environ["PYTHONPATH"] = os.pathsep.join([*([inherited] if inherited else []), *places])
 
 
-def tables_of(path: Path) -> tuple[Pixels, Pixels]:
+def tables_of(path: Path) -> tuple[Array, Array]:
     """The tables of both stages, as ``packed`` makes them, by the path of the first.
 
     Raises ModelError."""
@@ -117,14 +119,14 @@ def tables_of(path: Path) -> tuple[Pixels, Pixels]:
     return packed(*stages)
 
 
-def packed(first: Pixels, second: Pixels) -> tuple[Pixels, Pixels]:
+def packed(first: Array, second: Array) -> tuple[Array, Array]:
     """int8 tables [pattern, entry, 1] and [pattern, entry, 16] as ``upscale`` takes them: the
     entries of the second, with BIAS, as two words of eight bytes."""
     words = (second.astype(np.int16) + BIAS).astype(np.uint8).view("<u8").astype(np.uint64)
     return np.ascontiguousarray(first[..., 0]), words
 
 
-def upscale(image: Pixels, tables: tuple[Pixels, Pixels]) -> Pixels:
+def upscale(image: Pixels, tables: tuple[Array, Array]) -> Pixels:
     """uint8 [h, w, C] -> [4*h, 4*w, C]."""
     height, width, channels = image.shape
     result = np.empty((SCALE * height, SCALE * width, channels), np.uint8)
@@ -139,7 +141,7 @@ def _padded(plane: Pixels) -> Pixels:
     return np.pad(plane, REACH, mode="edge")
 
 
-def _turned_offsets() -> Pixels:
+def _turned_offsets() -> Array:
     """``PATTERNS`` in images turned by 0, 90, 180, 270 degrees: [rotation, pattern, pixel, 2]."""
     offsets = np.array(list(PATTERNS.values()))
     turns = [offsets]
@@ -149,17 +151,17 @@ def _turned_offsets() -> Pixels:
     return np.stack(turns)
 
 
-def _turned_places() -> Pixels:
+def _turned_places() -> Array:
     """[rotation, pixel]: where in the words of an entry the value of each pixel of 4×4 lies, with
     bytes in the order that ``_add_blocks`` leaves them in."""
     block = np.arange(SCALE**2).reshape(SCALE, SCALE)
     turns = np.stack([np.rot90(block, -turn).ravel() for turn in range(4)])
     word, byte = np.divmod(turns, 8)
-    places: Pixels = (word * 8 + byte % 2 * 4 + byte // 2).astype(np.uint32)
+    places: Array = (word * 8 + byte % 2 * 4 + byte // 2).astype(np.uint32)
     return places
 
 
-def _levels() -> Pixels:
+def _levels() -> Array:
     """The level of each sum of the second stage, BIAS and all, rounded half to even."""
     sums = np.arange(255 * LOOK_UPS * STEP + 1) - BIAS * LOOK_UPS * STEP
     return np.rint(sums / (len(PATTERNS) * STEP)).clip(0, 255).astype(np.uint8)
@@ -169,9 +171,7 @@ OFFSETS, PLACES, LEVELS = _turned_offsets(), _turned_places(), _levels()
 
 
 @compiled
-def _simplices(
-    a: Pixels, b: Pixels, c: Pixels, d: Pixels, entries: Pixels, weights: Pixels
-) -> None:
+def _simplices(a: Pixels, b: Pixels, c: Pixels, d: Pixels, entries: Array, weights: Array) -> None:
     """The entries and weights of each four pixels: from the lowest of the cell on, by the order of
     what the pixels lie above it, which a number has in its upper half and its stride below."""
     for x in range(a.size):
@@ -200,7 +200,7 @@ def _simplices(
 
 @compiled
 def _row_simplices(
-    plane: Pixels, y: int, pattern: Pixels, width: int, entries: Pixels, weights: Pixels
+    plane: Pixels, y: int, pattern: Array, width: int, entries: Array, weights: Array
 ) -> None:
     """``_simplices`` of row ``y`` of a padded ``plane``."""
     (by, bx), (cy, cx), (dy, dx) = pattern[0], pattern[1], pattern[2]
@@ -216,7 +216,7 @@ def _row_simplices(
 
 
 @compiled
-def _add_pixels(table: Pixels, entries: Pixels, weights: Pixels, sums: Pixels) -> None:
+def _add_pixels(table: Array, entries: Array, weights: Array, sums: Array) -> None:
     for x in range(sums.size):
         sums[x] += (
             weights[0, x] * table[entries[0, x]]
@@ -228,7 +228,7 @@ def _add_pixels(table: Pixels, entries: Pixels, weights: Pixels, sums: Pixels) -
 
 
 @compiled
-def _add_blocks(table: Pixels, entries: Pixels, weights: Pixels, sums: Pixels) -> None:
+def _add_blocks(table: Array, entries: Array, weights: Array, sums: Array) -> None:
     """Four values at a time, each in 16 bits of a word: even bytes of eight, then the odd ones."""
     for x in range(sums.shape[0]):
         for word in range(2):
@@ -242,7 +242,7 @@ def _add_blocks(table: Pixels, entries: Pixels, weights: Pixels, sums: Pixels) -
 
 
 @compiled
-def _first_stage(plane: Pixels, tables: Pixels, offsets: Pixels, result: Pixels) -> None:
+def _first_stage(plane: Pixels, tables: Array, offsets: Array, result: Pixels) -> None:
     """The mean of all look-ups, and 127."""
     height, width = result.shape
     entries, weights = np.empty((5, width), np.uint32), np.empty((5, width), np.int32)
@@ -261,7 +261,7 @@ def _first_stage(plane: Pixels, tables: Pixels, offsets: Pixels, result: Pixels)
 
 @compiled
 def _second_stage(
-    plane: Pixels, tables: Pixels, offsets: Pixels, places: Pixels, levels: Pixels, result: Pixels
+    plane: Pixels, tables: Array, offsets: Array, places: Array, levels: Array, result: Pixels
 ) -> None:
     """The sum of the means of each pattern's and rotation's 4×4 pixels."""
     height, width = plane.shape[0] - 2 * REACH, plane.shape[1] - 2 * REACH

@@ -23,9 +23,9 @@ class Peer:
     name: str
     place: str
     """Its path in a folder of ``--peers``."""
-    exported: bool = False
-    """It is one of luma, which ``ailsr-export`` makes a file of that takes RGB: in float32 for
-    onnxruntime and in int8 for TFLite."""
+    is_luma: bool = False
+    """It takes luma: ``ailsr-export`` makes files of it that take RGB, in float32 for onnxruntime
+    and in int8 for TFLite."""
 
     def path(self, folders: Sequence[Path]) -> Path | None:
         """Where it lies, in the first of ``folders`` that has it; None: in none."""
@@ -36,11 +36,11 @@ def _opencv(scale: int) -> list[Peer]:
     return [Peer(f"{name}, OpenCV", OPENCV.format(name, scale)) for name in OF_OPENCV]
 
 
-def _edge_sr(largest: str, network: str) -> list[Peer]:
-    """Of one convolution, and of three."""
+def _edge_sr(of_maximum: str, of_three: str) -> list[Peer]:
+    """eSR-MAX, of one convolution, and eSR-CNN, of three, by the names of their weights."""
     return [
-        Peer("eSR-MAX", EDGE_SR.format(f"eSR-MAX_{largest}"), True),
-        Peer("eSR-CNN", EDGE_SR.format(f"eSR-CNN_{network}"), True),
+        Peer("eSR-MAX", EDGE_SR.format(f"eSR-MAX_{of_maximum}"), True),
+        Peer("eSR-CNN", EDGE_SR.format(f"eSR-CNN_{of_three}"), True),
     ]
 
 
@@ -62,7 +62,7 @@ PEERS: dict[int, list[Peer]] = {
     4: [
         *_opencv(4),
         *_edge_sr("s4_K7_C8", "s4_C8_D9_S6"),
-        Peer("MuLUT", f"mulut/{mulut.FIRST}"),
+        Peer("MuLUT", f"mulut/{mulut.FIRST_TABLE}"),
     ],
 }
-"""By scale. Of edge-SR, those of whom their authors state the best PSNR on Set14."""
+"""By scale. Of edge-SR, those for which its authors state the best PSNR on Set14."""

@@ -106,10 +106,11 @@ class Comparison:
 def main(config: Comparison) -> None:
     """Train what is missing, judge everything, print and draw."""
     schemes = PLAIN | AIL
-    if unknown := set(config.only or ()) - set(schemes):
-        raise UsageError(f"no scheme {unknown.pop()!r}: choose from {'; '.join(schemes)}")
     if not config.degradation.steps:
         schemes = {name: how for name, how in schemes.items() if name not in SEES_DEGRADED}
+    if unknown := set(config.only or ()) - set(schemes):
+        needs = " (it needs --degradation)" if unknown & set(SEES_DEGRADED) else ""
+        raise UsageError(f"no scheme {min(unknown)!r}{needs}: choose from {'; '.join(schemes)}")
     tests = {
         set_name(test): list(pairs(test, config.scale, config.degradation)) for test in config.test
     }

@@ -20,7 +20,7 @@ def test_the_front_holds_what_nothing_beats(photos):
         "front.py", "--calibration", "photos", "--test", "photos", "--only", "sesr_m3",
         "--only", "sesr_m5", "--only", "sesr_m5_research", "--scale", 2, "--input-size", "40x60",
         "--file", "nearest.tflite", "--runs", 3, "--seconds", 0.1, "--processes", 1,
-        "--output", "front.md", "--figure", "front.svg", cwd=photos,
+        "--kept", "kept", "--output", "front.md", "--figure", "front.svg", cwd=photos,
     )  # fmt: skip
     rows = {row["name"]: row for row in table["rows"]}
     assert {"FSRCNN, OpenCV", "ArtCNN C4F16", "eSR-MAX"} <= set(table["left_out"])
@@ -63,6 +63,15 @@ def test_amx_is_refused_to_a_process_and_its_children():
         cwd=BENCHMARKS, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert done.stdout.split() == ["-1", str(errno.EPERM)]
+
+
+def test_a_network_that_the_zoo_does_not_have_is_refused_by_name(photos):
+    done = subprocess.run(
+        [sys.executable, BENCHMARKS / "front.py", "--calibration", "photos", "--test", "photos",
+         "--only", "sesr_m5_x2"],
+        cwd=photos, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1 and "name it without its scale" in done.stderr
 
 
 def test_shapes_of_networks_are_timed():

@@ -83,7 +83,7 @@ def test_tables_of_a_linear_function_repeat_each_pixel(mulut):
 @pytest.fixture
 def tables(mulut, tmp_path):
     """The path of tables that make grey of all."""
-    path = tmp_path / "mulut" / mulut.FIRST
+    path = tmp_path / "mulut" / mulut.FIRST_TABLE
     path.parent.mkdir()
     for stage, n in (("s1", 1), ("s2", 16)):
         for pattern in mulut.PATTERNS:
@@ -92,7 +92,7 @@ def tables(mulut, tmp_path):
     return path
 
 
-def test_tables_that_are_none_of_it_are_refused(mulut, tables):
+def test_tables_that_are_none_of_it_are_refused(mulut, tables, monkeypatch):
     first, second = mulut.tables_of(tables)
     assert first.shape == (3, 17**4) and second.shape == (3, 17**4, 2)
     assert np.unique(mulut.upscale(np.zeros((1, 2, 1), np.uint8), (first, second))) == 128
@@ -102,12 +102,9 @@ def test_tables_that_are_none_of_it_are_refused(mulut, tables):
     tables.with_name(tables.name.replace("s1_s", "s1_d")).unlink()
     with pytest.raises(ModelError, match=r"s1_d\.npy cannot be read: fetch it again"):
         mulut.tables_of(tables)
-    mulut.numba_version, before = "", mulut.numba_version
-    try:
-        with pytest.raises(EngineError, match="needs numba: pip install numba"):
-            mulut.LookUpEngine(tables, 1)
-    finally:
-        mulut.numba_version = before
+    monkeypatch.setattr(mulut, "numba_version", "")
+    with pytest.raises(EngineError, match="needs numba: pip install numba"):
+        mulut.LookUpEngine(tables, 1)
 
 
 def test_the_harness_finds_the_engine(mulut, tables, tmp_path, monkeypatch):
@@ -130,9 +127,9 @@ def test_published_files_are_looked_for_in_every_folder(mulut, tables, tmp_path)
     (tmp_path / "edge_sr" / "eSR-MAX_s4_K7_C8.onnx").write_bytes(b"no network")
     folders = [tmp_path / "none", tmp_path]
     left_out = {}
-    config = Front(calibration=tmp_path, test=[tmp_path], peers=folders)
+    config = Front(calibration=tmp_path, test=[tmp_path], peers=folders, kept=tmp_path)
     assert [*of_others(4, config, left_out)] == [Entry("MuLUT", "peer", str(tables))]
     assert left_out["ESPCN, OpenCV"] == "no opencv_dnn_superres/ESPCN_x4.pb in --peers"
     assert left_out["eSR-CNN"] == "no edge_sr/eSR-CNN_s4_C8_D9_S6.onnx in --peers"
-    for target in ("onnx", "tflite"):
-        assert "eSR-MAX_s4_K7_C8.onnx" in left_out[f"eSR-MAX, {target}"]
+    for precision in ("float32", "int8"):
+        assert "eSR-MAX_s4_K7_C8.onnx" in left_out[f"eSR-MAX, {precision}"]

@@ -72,6 +72,12 @@ def test_training_schemes_are_judged_on_images_degraded_as_in_training(photos):
         "degraded", cwd=photos,
     )  # fmt: skip
     assert figures["protocol"] == "Y-shave-s/photo-1"
+    done = subprocess.run(
+        [sys.executable, BENCHMARKS / "training_schemes.py", "--train", "photos", "--test",
+         "photos", "--only", "AIL, teacher sees degraded"],
+        cwd=photos, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1 and "(it needs --degradation)" in done.stderr
     assert [len(sets["photos"]) for sets in figures["psnr"].values()] == [2, 2]
 
 
