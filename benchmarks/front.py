@@ -115,7 +115,7 @@ class Row:
     front: list[str]
     """The test sets on whose front it is."""
     free_front: list[str]
-    """... among what was trained on images that are free for any use."""
+    """... among what was trained on images that may be used commercially."""
     parameters: int | None
     """Of the file; None: not known."""
     multiplications: float | None

@@ -27,8 +27,8 @@ TOO_SLOW = ("vdsr_f13",)
 """Left out unless ``--only`` names it: a network of 1280×720 pixels throughout."""
 
 Images = Literal["research", "free", "CC0", "peer", ""]
-"""Training images: for research or of no stated licence, free for any use, in the public domain; a
-published file of others; none."""
+"""Training images: for research or of no stated licence, for commercial use, in the public domain;
+those of a published file, not known; none."""
 FREE: tuple[Images, ...] = ("free", "CC0", "")
 PRECISIONS: dict[TargetName, Precision] = {"onnx": "float32", "tflite": "int8"}
 """What is made of networks, by target."""

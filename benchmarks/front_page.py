@@ -20,7 +20,7 @@ SIZE = (760, 560)
 """Width and height of the figure in pixels."""
 KINDS: dict[str, tuple[str, Shape, str]] = {
     "research": ("images for research", "circle", "int8"),
-    "free": ("images free for any use", "square", "float16"),
+    "free": ("images for commercial use", "square", "float16"),
     "CC0": ("images in the public domain", "diamond", "infer"),
     "peer": ("of others", "triangle", "other"),
     "": ("interpolation", "circle", "float32"),
@@ -61,8 +61,8 @@ def _steps(table: Table, test: str) -> str:
     every = names(row for row in table.rows if test in row.front)
     free = names(row for row in table.rows if test in row.free_front)
     if every == free:
-        return f"The front on {test}, all of it free for any use: {every}."
-    return f"The front on {test}: {every}. Of those free for any use: {free}."
+        return f"The front on {test}, all of it free: {every}."
+    return f"The front on {test}: {every}. Of free ones: {free}."
 
 
 def _cells(row: Row) -> list[str]:

@@ -152,7 +152,9 @@ def mark(x: float, y: float, shape: Shape, style: str, title: str = "") -> str:
 def _label_places(
     points: Sequence[Point], x: Axis, y: Axis, width: int
 ) -> Iterator[tuple[float, float] | None]:
-    """Where each label starts: beside its mark, clear of all marks and other labels, or nowhere."""
+    """Where each label starts: beside its mark, nearer to it than to any other, clear of all marks
+    and other labels; or nowhere."""
+    marks = [(x(p.x), y(p.y)) for p in points]
     taken = [_box(x(p.x) - RADIUS, y(p.y) + RADIUS, 2 * RADIUS, 2 * RADIUS) for p in points]
     taken += [_box(x(p.x), y(p.y) + 1, x(p.x_high) - x(p.x), 2) for p in points]  # whiskers
     for point in points:
@@ -163,7 +165,9 @@ def _label_places(
         for place in places:
             box = _box(*place, length, TEXT_HEIGHT)
             inside = box[0] > LEFT and box[2] < width - 2 and box[1] > TOP - 8 and box[3] < y.start
-            if inside and not any(_overlap(box, other) for other in taken):
+            own = _distance(box, (px, py))
+            nearest = all(own <= _distance(box, mark) for mark in marks)
+            if inside and nearest and not any(_overlap(box, other) for other in taken):
                 taken.append(box)
                 yield place
                 break
@@ -173,6 +177,12 @@ def _label_places(
 
 def _box(left: float, bottom: float, width: float, height: float) -> tuple[float, ...]:
     return left, bottom - height, left + width, bottom
+
+
+def _distance(box: tuple[float, ...], mark: tuple[float, float]) -> float:
+    left, top, right, bottom = box
+    px, py = mark
+    return math.hypot(max(left - px, 0, px - right), max(top - py, 0, py - bottom))
 
 
 def _overlap(a: tuple[float, ...], b: tuple[float, ...]) -> bool:

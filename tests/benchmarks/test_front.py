@@ -48,7 +48,7 @@ def test_the_front_holds_what_nothing_beats(photos):
     page = (photos / "front.md").read_text()
     assert page.count("\n| `sesr_m") == 3 and "FSRCNN, OpenCV (no --peers given)" in page
     words = [text.text for text in ElementTree.parse(photos / "front.svg").iter(f"{SVG}text")]
-    assert {"images for research", "images free for any use", "of others"} <= set(words)
+    assert {"images for research", "images for commercial use", "of others"} <= set(words)
 
 
 @pytest.mark.skipif(

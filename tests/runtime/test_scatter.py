@@ -65,6 +65,45 @@ def test_labels_and_marks_never_overlap(sample, width, logarithmic):
         assert not any(left < x < right and top < y < bottom for x, y in centres)
 
 
+def test_a_label_is_nearest_to_its_own_mark():
+    crowd = [
+        scatter.Point(x, x_high, y, name, "int8", "circle")
+        for name, x, x_high, y in (
+            ("OpenCV bicubic", 2, 2, 30.45),
+            ("FSRCNN-small, OpenCV", 187, 243, 30.81),
+            ("ArtCNN C4F16, float32", 217, 313, 32.1),
+            ("ArtCNN C4F32, int8", 227, 470, 32.15),
+            ("ABPN of SR-mobile, float32", 263, 311, 31.96),
+            ("ArtCNN C4F16, int8", 280, 392, 32.05),
+            ("sesr3_m12_w32", 297, 329, 32.98),
+            ("eSR-MAX, float32", 325, 738, 31.12),
+            ("ArtCNN C4F32, float32", 439, 597, 32.23),
+            ("ABPN of SR-mobile, int8", 455, 969, 31.73),
+            ("ESPCN, OpenCV", 618, 659, 31.0),
+            ("FSRCNN, OpenCV", 633, 737, 31.1),
+            ("eSR-CNN, float32", 807, 1086, 32.31),
+        )
+    ]
+    drawing = scatter.scatter(crowd, "ms", "dB", 760, 560, logarithmic=True)
+    marks = {
+        name: (float(x), float(y))
+        for x, y, name in re.findall(
+            r'<circle cx="([^"]+)" cy="([^"]+)"[^>]*><title>([^:]+):', drawing
+        )
+    }
+    labels = re.findall(r'<text x="([^"]+)" y="([^"]+)" class="int8">([^<]*)<', drawing)
+    assert len(marks) == len(crowd) and len(labels) > 3
+
+    def distance(left, bottom, name, mark):
+        x, y = mark
+        right, top = left + 6.6 * len(name), bottom - 14
+        return math.hypot(max(left - x, 0, x - right), max(top - y, 0, y - bottom))
+
+    for left, bottom, name in labels:
+        far = {n: distance(float(left), float(bottom), name, m) for n, m in marks.items()}
+        assert far[name] <= min(far.values()) + 0.1  # coordinates are rounded to a tenth
+
+
 def test_a_lone_file_is_named_in_the_plot():
     drawing = scatter.scatter(
         [scatter.Point(5, 6, 37, "ONNX int8", "int8", "circle")], *"xy", 340, 340
