@@ -38,7 +38,7 @@ from ailsr.runtime.imaging.degradation import BICUBIC, DEGRADATION_METAVAR, Degr
 from ailsr.runtime.imaging.protocol import PROTOCOL, pairs, protocol_name, set_name
 from ailsr.train import checkpoint
 from ailsr.train.events import Events
-from ailsr.train.recipe import MACHINE_OPTIONS, Arithmetic, Recipe
+from ailsr.train.recipe import MACHINE_OPTIONS, Arithmetic, Optimizer, Recipe
 from ailsr.train.scoring import score
 from ailsr.train.training import train
 
@@ -51,6 +51,10 @@ PLAIN: dict[str, dict[str, Any]] = {
 AIL: dict[str, dict[str, Any]] = {
     "AIL": {"method": "ail"},
     "AIL, teacher sees degraded": {"method": "ail", "teacher_sees": "degraded"},
+    **{
+        f"AIL, Adam {rate:g}": {"method": "ail", "optimizer": "adam", "learning_rate": rate}
+        for rate in (1e-3, 2e-3, 3e-3)
+    },
     "AIL, self-taught": {"method": "ail", "teacher": "self"},
     "distillation": {"method": "ail", "importance": "none"},
     "distillation, teacher sees degraded": {
@@ -91,6 +95,7 @@ class Comparison:
     ] = None
     batch: Annotated[int, Option(help="Patches per step.")] = 16
     patch: Annotated[int, Option(help="Low-resolution side of a patch.")] = 48
+    optimizer: Annotated[Optimizer, Option()] = Recipe.optimizer
     learning_rate: Annotated[float, Option()] = Recipe.learning_rate
     warmup: Annotated[int, Option()] = 100
     rounds: Annotated[
@@ -140,14 +145,18 @@ def run(config: Comparison, name: str, how: dict[str, Any], seed: int) -> Path:
     """The folder of one finished run, trained now unless it was before."""
     folder = folder_of(config, name, seed)
     ail = {"teacher": config.teacher, "rounds": config.rounds} if name in AIL else {}
+    optimizer: dict[str, Any] = {
+        "optimizer": config.optimizer,
+        "learning_rate": config.learning_rate,
+    }
     started = (folder / "last.pt").exists()
     recipe = Recipe(
         output=folder, network=config.network, scale=config.scale, train=config.train,
         val=config.test[0], steps=config.steps, seed=seed, threads=config.threads,
-        batch=config.batch, patch=config.patch, learning_rate=config.learning_rate,
-        warmup=config.warmup, arithmetic=config.arithmetic, degradation=config.degradation,
+        batch=config.batch, patch=config.patch, warmup=config.warmup,
+        arithmetic=config.arithmetic, degradation=config.degradation,
         max_megapixels=config.max_megapixels, compile=config.compile, resume=started,
-        **(ail | how),
+        **(optimizer | ail | how),
     )  # fmt: skip
     if started:
         card = checkpoint.load(folder / "last.pt").card

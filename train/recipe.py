@@ -19,6 +19,7 @@ from ailsr.train.networks import FAMILIES, NETWORKS, SCALES, check_name
 from ailsr.train.option_file import misfit, read, written
 
 Arithmetic = Literal["auto", "float32", "bfloat16"]
+Optimizer = Literal["soap", "adam"]
 
 
 def _read_config(context: typer.Context, path: Path | None) -> Path | None:
@@ -143,13 +144,20 @@ class Recipe:
     steps: Annotated[int, Option(min=1, help="Optimiser steps, all rounds together.")] = 200_000
     batch: Annotated[int, Option(min=1, help="Patches per step.")] = 16
     patch: Annotated[int, Option(min=8, help="Side of a patch in low-resolution pixels.")] = 48
+    optimizer: Annotated[
+        Optimizer,
+        Option(
+            help="soap: Adam in the eigenbasis of the gradient's covariance; trains the fused form "
+            "of the network. adam: Adam; trains re-parameterised branches as they are."
+        ),
+    ] = "soap"
     learning_rate: Annotated[
         float,
         Option(
-            help="Adam's learning rate at the start of the cosine. One cosine per run; one per "
-            "round with --importance paper, mse and l1."
+            help="Learning rate at the start of the cosine. One cosine per run; one per round with "
+            "--importance paper, mse and l1."
         ),
-    ] = 1e-3
+    ] = 6e-3
     final_learning_rate: Annotated[
         float, Option(help="Learning rate at the end of the cosine.")
     ] = 1e-6
@@ -259,6 +267,11 @@ class Recipe:
         return self.method == "mse" or (self.method == "ail" and self.importance == "paper")
 
     @property
+    def trains_fused(self) -> bool:
+        """True if the fused form is trained: to SOAP, re-parameterised branches are all one."""
+        return self.optimizer == "soap"
+
+    @property
     def teacher_model(self) -> str | None:
         """The checkpoint of the teacher; None for ``self`` and for plain training."""
         if self.method != "ail" or self.teacher == "self":
@@ -318,6 +331,7 @@ class Recipe:
         typed["train"] = [Path(p) for p in values.get("train") or []]
         if lr := values.get("train_lr"):
             typed["train_lr"] = [Path(p) for p in lr]
+        typed["optimizer"] = values.get("optimizer", "adam")  # cards from before --optimizer
         typed["degradation"] = Degradation.from_json(values.get("degradation", "bicubic"))
         return cls(**typed)
 

@@ -8,7 +8,7 @@ from ailsr.train.recipe import Recipe
 
 
 def learning_rate(recipe: Recipe, segment: int, step: int) -> float:
-    """Adam's learning rate at ``step`` of ``segment``: a cosine with a linear warm-up."""
+    """The optimiser's learning rate at ``step`` of ``segment``: a cosine with a linear warm-up."""
     start, end = _cosine(recipe, segment)
     done = step - start
     height = recipe.learning_rate - recipe.final_learning_rate

@@ -17,6 +17,7 @@ from ailsr.train.digest import weights_digest
 from ailsr.train.file_teacher import FileTeacher, is_file
 from ailsr.train.networks import Network, create
 from ailsr.train.recipe import Recipe
+from ailsr.train.soap import Soap
 
 _PROGRESS = {
     "step": integer(0, 1 << 53),
@@ -124,16 +125,24 @@ def initial_state(recipe: Recipe, device: torch.device) -> State:
     if not recipe.resume:  # else both come from last.pt
         previous = _initial(student, recipe)
         teacher = teacher or _teacher(recipe) or (previous if recipe.teacher == "self" else None)
+    if recipe.trains_fused:
+        student = student.fuse()
     student = to_device(student, device)
     return State(
         student,
         copy.deepcopy(student),
-        torch.optim.Adam(student.parameters(), lr=recipe.learning_rate, fused=True),
+        _optimizer(student, recipe),
         torch.Generator().manual_seed(recipe.seed),
         teacher=teacher and frozen(teacher, device),
         teacher_digest=None if teacher in (None, previous) else _digest(teacher),
         previous=previous and frozen(previous, device),
     )
+
+
+def _optimizer(student: Network, recipe: Recipe) -> torch.optim.Optimizer:
+    if recipe.optimizer == "soap":
+        return Soap(student.parameters(), recipe.learning_rate)
+    return torch.optim.Adam(student.parameters(), recipe.learning_rate, fused=True)
 
 
 def _digest(teacher: Network) -> str:

@@ -148,8 +148,11 @@ class Run:
         """Write ``last.pt``: the averaged network and the state to resume from."""
         if not self.processes.first:
             return
-        kept = Checkpoint(self.state.average, self.card(), self.state.progress())
-        checkpoint.save(kept, self.last_path)
+        checkpoint.save(self._checkpoint(self.state.progress()), self.last_path)
+
+    def _checkpoint(self, progress: dict[str, Any] | None = None) -> Checkpoint:
+        average = self.state.average
+        return Checkpoint(average, self.card(), progress or {}, self.recipe.trains_fused)
 
     def card(self) -> dict[str, Any]:
         """The training card: recipe, data and results, JSON values only."""
@@ -294,7 +297,7 @@ class Run:
         psnr = entry.get("psnr", math.inf)  # without --val the latest is the best
         if psnr >= state.best_psnr:
             state.best_psnr = psnr if math.isfinite(psnr) else state.best_psnr
-            checkpoint.save(Checkpoint(state.average, self.card()), recipe.output / "best.pt")
+            checkpoint.save(self._checkpoint(), recipe.output / "best.pt")
 
     def _stop_if_asked(self) -> None:
         if self.processes.any(self.stopped_by is not None):

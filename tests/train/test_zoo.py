@@ -46,7 +46,7 @@ def test_training_starts_from_the_zoo(filled, tmp_path):
     assert Recipe.from_dict(card["recipe"]) == recipe
     assert card["digests"]["teacher"] == weights_digest(load(zoo.path("sesr_m5_x2")).network)
     files = zoo.path("sesr_m5_x2"), tmp_path / "run" / "best.pt"
-    start, end = (load(file).network.state_dict() for file in files)
+    start, end = (load(file).network.fuse().state_dict() for file in files)
     for name, tensor in start.items():
         torch.testing.assert_close(end[name], tensor, atol=1e-7, rtol=0)
 
