@@ -96,7 +96,7 @@ class Comparison:
     batch: Annotated[int, Option(help="Patches per step.")] = 16
     patch: Annotated[int, Option(help="Low-resolution side of a patch.")] = 48
     optimizer: Annotated[Optimizer, Option()] = Recipe.optimizer
-    learning_rate: Annotated[float, Option()] = Recipe.learning_rate
+    learning_rate: Annotated[float | None, Option()] = None
     warmup: Annotated[int, Option()] = 100
     rounds: Annotated[
         int | None, Option(min=1, help="Rounds of AIL, where the scheme itself names none.")
@@ -161,7 +161,8 @@ def run(config: Comparison, name: str, how: dict[str, Any], seed: int) -> Path:
     if started:
         card = checkpoint.load(folder / "last.pt").card
         asked = recipe.to_dict()
-        if any(card["recipe"][o] != asked[o] for o in asked.keys() - MACHINE_OPTIONS):
+        kept = Recipe.from_dict(card["recipe"]).to_dict()
+        if any(kept[o] != asked[o] for o in asked.keys() - MACHINE_OPTIONS):
             raise UsageError(f"{folder} holds a run with other options: choose another --output")
         if card["steps"] >= config.steps:
             return folder

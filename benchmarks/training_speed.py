@@ -34,7 +34,7 @@ from ailsr.train.distributed import Processes
 from ailsr.train.events import Events
 from ailsr.train.networks import create
 from ailsr.train.patches import Batch
-from ailsr.train.recipe import Arithmetic, Recipe
+from ailsr.train.recipe import Arithmetic, Optimizer, Recipe
 from ailsr.train.state import frozen
 from ailsr.train.training import Run
 
@@ -61,6 +61,7 @@ class Speed:
     times: Annotated[int, Option(min=3, help="How often each kind of step is run.")] = 30
     steps: Annotated[int, Option(help="Steps of the run that the maps are related to.")] = 200_000
     threads: Annotated[int, Option()] = 0
+    optimizer: Annotated[Optimizer, Option()] = Recipe.optimizer
     arithmetic: Annotated[Arithmetic, Option()] = "auto"
     compile: Annotated[bool, Option("--compile", help="Time compiled steps, too.")] = False
     degradation: Annotated[
@@ -75,7 +76,7 @@ def main(config: Speed) -> None:
         recipe = Recipe(
             output=Path(folder), network=config.network, scale=config.scale, train=config.train,
             batch=config.batch, patch=config.patch, steps=config.steps,
-            threads=config.threads, arithmetic=config.arithmetic,
+            threads=config.threads, optimizer=config.optimizer, arithmetic=config.arithmetic,
         )  # fmt: skip
 
         def made(**options: Any) -> Run:  # noqa: ANN401

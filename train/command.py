@@ -22,7 +22,7 @@ from ailsr.train.curves import plot
 from ailsr.train.distributed import Processes, mute_other_processes
 from ailsr.train.events import Events
 from ailsr.train.networks import is_reference
-from ailsr.train.recipe import IMAGE_FOLDERS, MACHINE_OPTIONS, Recipe
+from ailsr.train.recipe import BEFORE, IMAGE_FOLDERS, MACHINE_OPTIONS, Recipe
 from ailsr.train.training import train
 
 
@@ -77,7 +77,7 @@ def _resumed(recipe: Recipe) -> Recipe:
     last = checkpoint.load(path, recipe.network)
     if "recipe" not in last.card:
         raise UsageError(f"{path} does not say how it was trained, so it cannot be resumed")
-    stored = last.card["recipe"] | {"output": recipe.output.as_posix()}
+    stored = BEFORE | last.card["recipe"] | {"output": recipe.output.as_posix()}
     stored["network"] = last.network.reference  # the class that the user allowed to import
     asked = recipe.to_dict()
     for name in sorted(given() & asked.keys()):

@@ -31,6 +31,8 @@ def _read_config(context: typer.Context, path: Path | None) -> Path | None:
 
 IMAGE_FOLDERS = ("train", "train_lr", "val")
 """Folders of images. A resumed run may name others; their digests have to be the same."""
+BEFORE = {"optimizer": "adam"}
+"""Options of the runs that were written before there were these options."""
 MACHINE_OPTIONS = frozenset(
     {"device", "threads", "compile", "tensorboard", "checkpoint_every", "log_every", *IMAGE_FOLDERS}
 )
@@ -147,17 +149,17 @@ class Recipe:
     optimizer: Annotated[
         Optimizer,
         Option(
-            help="soap: Adam in the eigenbasis of the gradient's covariance; trains the fused form "
-            "of the network. adam: Adam; trains re-parameterised branches as they are."
+            help="soap: Adam in the eigenbasis of the gradient's covariance; trains SESR in its "
+            "fused form. adam: Adam; trains SESR's wide linear blocks."
         ),
     ] = "soap"
     learning_rate: Annotated[
-        float,
+        float | None,
         Option(
             help="Learning rate at the start of the cosine. One cosine per run; one per round with "
-            "--importance paper, mse and l1."
+            "--importance paper, mse and l1. Default: 6e-3 with soap, 1e-3 with adam."
         ),
-    ] = 6e-3
+    ] = None
     final_learning_rate: Annotated[
         float, Option(help="Learning rate at the end of the cosine.")
     ] = 1e-6
@@ -244,14 +246,18 @@ class Recipe:
             )
         if self.importance == "none" and self.teacher == "self":
             raise UsageError("--importance none leaves nothing to learn from --teacher self")
-        for name in ("learning_rate", "clip", "max_megapixels"):
-            if not 0 < getattr(self, name) < math.inf:
-                flag = "--" + name.replace("_", "-")
-                raise UsageError(f"{flag} {getattr(self, name)} has to be a number above 0")
-        if not 0 <= self.final_learning_rate <= self.learning_rate:
+        positive = {
+            "--learning-rate": self.peak_learning_rate,
+            "--clip": self.clip,
+            "--max-megapixels": self.max_megapixels,
+        }
+        for flag, value in positive.items():
+            if not 0 < value < math.inf:
+                raise UsageError(f"{flag} {value} has to be a number above 0")
+        if not 0 <= self.final_learning_rate <= self.peak_learning_rate:
             raise UsageError(
                 f"--final-learning-rate {self.final_learning_rate} has to lie between 0 and "
-                f"--learning-rate {self.learning_rate}"
+                f"--learning-rate {self.peak_learning_rate}"
             )
         if self.steps < self.segments:
             raise UsageError(f"--steps {self.steps} is less than one step for each of the rounds")
@@ -267,9 +273,11 @@ class Recipe:
         return self.method == "mse" or (self.method == "ail" and self.importance == "paper")
 
     @property
-    def trains_fused(self) -> bool:
-        """True if the fused form is trained: to SOAP, re-parameterised branches are all one."""
-        return self.optimizer == "soap"
+    def peak_learning_rate(self) -> float:
+        """``--learning-rate``, or that of the optimiser."""
+        if self.learning_rate is not None:
+            return self.learning_rate
+        return {"soap": 6e-3, "adam": 1e-3}[self.optimizer]
 
     @property
     def teacher_model(self) -> str | None:
@@ -311,6 +319,7 @@ class Recipe:
         """The options of the run as JSON values; paths as given."""
         left_out = {"resume", "config", "json"}
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in left_out}
+        values["learning_rate"] = self.peak_learning_rate
         return {k: _json_value(v) for k, v in values.items()}
 
     def to_toml(self) -> str:
@@ -321,6 +330,7 @@ class Recipe:
     def from_dict(cls, values: dict[str, Any]) -> Recipe:
         """The recipe stored by ``to_dict``. Raises UsageError for a value of another type."""
         types = get_type_hints(cls)
+        values = BEFORE | values
         for key, value in values.items():
             if value is not None and (expected := misfit(value, types[key])):
                 raise UsageError(f"the stored {key} is {json.dumps(value)}, not {expected}")
@@ -331,7 +341,6 @@ class Recipe:
         typed["train"] = [Path(p) for p in values.get("train") or []]
         if lr := values.get("train_lr"):
             typed["train_lr"] = [Path(p) for p in lr]
-        typed["optimizer"] = values.get("optimizer", "adam")  # cards from before --optimizer
         typed["degradation"] = Degradation.from_json(values.get("degradation", "bicubic"))
         return cls(**typed)
 

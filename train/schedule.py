@@ -11,7 +11,7 @@ def learning_rate(recipe: Recipe, segment: int, step: int) -> float:
     """The optimiser's learning rate at ``step`` of ``segment``: a cosine with a linear warm-up."""
     start, end = _cosine(recipe, segment)
     done = step - start
-    height = recipe.learning_rate - recipe.final_learning_rate
+    height = recipe.peak_learning_rate - recipe.final_learning_rate
     rate = recipe.final_learning_rate + height * (1 + math.cos(math.pi * done / (end - start))) / 2
     return rate * min(1.0, (done + 1) / (recipe.warmup + 1))
 

@@ -40,6 +40,8 @@ class State:
     """Exponential moving average of the student's weights; it is evaluated and saved."""
     optimizer: torch.optim.Optimizer
     generator: torch.Generator
+    fused: bool = False
+    """True if the student is in its fused form."""
     step: int = 0
     teacher: Network | None = None
     """Frozen; gives T(x)."""
@@ -125,7 +127,8 @@ def initial_state(recipe: Recipe, device: torch.device) -> State:
     if not recipe.resume:  # else both come from last.pt
         previous = _initial(student, recipe)
         teacher = teacher or _teacher(recipe) or (previous if recipe.teacher == "self" else None)
-    if recipe.trains_fused:
+    fused = recipe.optimizer != "adam" and student.linear_branches
+    if fused:
         student = student.fuse()
     student = to_device(student, device)
     return State(
@@ -133,6 +136,7 @@ def initial_state(recipe: Recipe, device: torch.device) -> State:
         copy.deepcopy(student),
         _optimizer(student, recipe),
         torch.Generator().manual_seed(recipe.seed),
+        fused=fused,
         teacher=teacher and frozen(teacher, device),
         teacher_digest=None if teacher in (None, previous) else _digest(teacher),
         previous=previous and frozen(previous, device),
@@ -141,8 +145,8 @@ def initial_state(recipe: Recipe, device: torch.device) -> State:
 
 def _optimizer(student: Network, recipe: Recipe) -> torch.optim.Optimizer:
     if recipe.optimizer == "soap":
-        return Soap(student.parameters(), recipe.learning_rate)
-    return torch.optim.Adam(student.parameters(), recipe.learning_rate, fused=True)
+        return Soap(student.parameters(), recipe.peak_learning_rate)
+    return torch.optim.Adam(student.parameters(), recipe.peak_learning_rate, fused=True)
 
 
 def _digest(teacher: Network) -> str:

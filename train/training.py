@@ -40,6 +40,8 @@ from ailsr.train.schedule import average_decay, learning_rate
 from ailsr.train.scoring import score
 from ailsr.train.state import frozen, initial_state
 
+MAX_LOSS = 1.0
+"""Loss above which training stops, once warmed up: the range of an image."""
 MAX_DEAD_FRACTION = 0.9
 """Fraction of channels without a gradient above which training stops."""
 
@@ -151,8 +153,7 @@ class Run:
         checkpoint.save(self._checkpoint(self.state.progress()), self.last_path)
 
     def _checkpoint(self, progress: dict[str, Any] | None = None) -> Checkpoint:
-        average = self.state.average
-        return Checkpoint(average, self.card(), progress or {}, self.recipe.trains_fused)
+        return Checkpoint(self.state.average, self.card(), progress or {}, fused=self.state.fused)
 
     def card(self) -> dict[str, Any]:
         """The training card: recipe, data and results, JSON values only."""
@@ -219,17 +220,7 @@ class Run:
             state.step += 1
             if state.step % recipe.log_every == 0 or state.step == end:
                 mean = float(self.processes.mean(torch.stack(losses).mean()))
-                if not math.isfinite(mean):
-                    raise TrainingError(
-                        f"the loss is {mean} at step {state.step}: lower --learning-rate "
-                        f"({recipe.learning_rate})"
-                    )
-                if state.step > recipe.warmup and state.dead_channel_fraction() > MAX_DEAD_FRACTION:
-                    raise TrainingError(
-                        f"the network no longer learns at step {state.step}: its ReLUs are dead; "
-                        f"lower --learning-rate ({recipe.learning_rate}) or lengthen --warmup "
-                        f"({recipe.warmup})"
-                    )
+                self._check_progress(mean)
                 speed = len(losses) / (time.perf_counter() - started)
                 self.log.write(
                     "steps", state.step, segment=segment, loss=mean,
@@ -244,6 +235,21 @@ class Run:
                     self.save_last()
                 if stop:
                     raise self._stopped()
+
+    def _check_progress(self, loss: float) -> None:
+        """Raise TrainingError if the network no longer learns."""
+        recipe, step, warm = self.recipe, self.state.step, self.state.step > self.recipe.warmup
+        if warm and self.state.dead_channel_fraction() > MAX_DEAD_FRACTION:
+            raise TrainingError(
+                f"the network no longer learns at step {step}: its ReLUs are dead; lower "
+                f"--learning-rate ({recipe.peak_learning_rate:g}) or lengthen --warmup "
+                f"({recipe.warmup})"
+            )
+        if not math.isfinite(loss) or (warm and loss > MAX_LOSS):
+            raise TrainingError(
+                f"the loss is {loss:.3g} at step {step}: lower --learning-rate "
+                f"({recipe.peak_learning_rate:g})"
+            )
 
     def next_batch(self) -> Batch:
         """The next batch, or this process's shard of it."""
@@ -265,7 +271,10 @@ class Run:
         loss = self._loss(output.float(), batch)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(state.student.parameters(), recipe.clip)
-        state.optimizer.step()
+        try:
+            state.optimizer.step()
+        except torch.linalg.LinAlgError:  # type: ignore[attr-defined]  # gradients not finite
+            loss = loss * math.nan  # stops the run when it is logged
         with torch.no_grad():
             averaged: list[Tensor] = list(state.average.parameters())
             current: list[Tensor] = list(state.student.parameters())

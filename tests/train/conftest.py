@@ -8,7 +8,8 @@ from ailsr.train.recipe import Recipe
 
 SMALL = {
     "network": "sesr_m3", "scale": 2, "steps": 24, "rounds": 3, "batch": 4, "patch": 16,
-    "warmup": 2, "arithmetic": "float32", "threads": 1, "checkpoint_every": 4, "log_every": 4,
+    "learning_rate": 1e-3, "warmup": 2, "arithmetic": "float32", "threads": 1,
+    "checkpoint_every": 4, "log_every": 4,
 }  # fmt: skip
 
 

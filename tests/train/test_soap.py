@@ -50,7 +50,7 @@ def test_a_bias_takes_adams_steps() -> None:
     torch.testing.assert_close(bias, by_adam)
 
 
-@pytest.mark.parametrize("shape", [(4, 3, 3, 3), (1, 6, 5, 5), (7, 1), (5,)])
+@pytest.mark.parametrize("shape", [(4, 3, 3, 3), (1, 6, 5, 5), (7, 1), (5,), ()])
 def test_a_stored_state_goes_on_exactly(shape: tuple[int, ...]) -> None:
     parameter = nn.Parameter(torch.zeros(shape))
     generator = torch.Generator().manual_seed(0)
@@ -89,6 +89,15 @@ def test_which_sides_are_turned(shape: tuple[int, ...], turned: list[int | None]
         optimizer.step()
     bases = optimizer.state[parameter]["bases"]
     assert [None if basis is None else len(basis) for basis in bases] == turned
+
+
+def test_the_state_of_another_optimiser_is_not_taken_up() -> None:
+    parameter = nn.Parameter(torch.zeros(4, 3, 3, 3))
+    adam = torch.optim.Adam([parameter], lr=0.01)
+    parameter.grad = torch.ones_like(parameter)
+    adam.step()
+    with pytest.raises(ValueError, match="not of these weights"):
+        Soap([parameter], lr=0.01).load_state_dict(adam.state_dict())
 
 
 def test_a_dead_kernel_stays_as_it_is() -> None:

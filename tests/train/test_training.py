@@ -1,4 +1,5 @@
 import dataclasses
+import math
 import os
 import shutil
 import subprocess
@@ -66,6 +67,39 @@ def test_a_network_of_dead_relus_stops_the_run(recipe):
     settings = {"optimizer": "adam", "method": "l1", "rounds": 1, "steps": 200, "log_every": 20}
     with pytest.raises(TrainingError, match=r"no longer learns .* lower --learning-rate \(0.1\)"):
         train(dataclasses.replace(recipe, **settings, learning_rate=0.1))
+
+
+@pytest.mark.parametrize("rate", [0.1, 1e30])
+def test_a_run_that_diverges_stops(recipe, rate):
+    settings = {"method": "l1", "rounds": 1, "steps": 100, "learning_rate": rate}
+    with pytest.raises(TrainingError, match=r"at step \d+: .*lower --learning-rate"):
+        train(dataclasses.replace(recipe, **settings))
+
+
+def test_a_gradient_that_is_not_finite_stops_the_run(recipe, monkeypatch):
+    loss = Run._loss
+    monkeypatch.setattr(Run, "_loss", lambda *given: loss(*given) * math.inf)
+    with pytest.raises(TrainingError, match=r"the loss is nan at step 4: lower --learning-rate"):
+        train(dataclasses.replace(recipe, method="l1", rounds=1))
+
+
+@pytest.mark.parametrize("optimizer", ["soap", "adam"])
+def test_each_optimiser_has_a_learning_rate_of_its_own(recipe, optimizer):
+    settings = {"learning_rate": None, "method": "l1", "rounds": 1, "steps": 4}
+    recipe = dataclasses.replace(recipe, optimizer=optimizer, **settings)
+    assert train(recipe)["recipe"]["learning_rate"] == {"soap": 6e-3, "adam": 1e-3}[optimizer]
+
+
+def test_soap_trains_sesr_in_its_fused_form(recipe):
+    deployed = sum(p.numel() for p in create("sesr_m3", 2).fuse().parameters())
+    for optimizer in ("soap", "adam"):
+        folder = recipe.output / optimizer
+        settings = {"method": "l1", "rounds": 1, "steps": 2}
+        train(dataclasses.replace(recipe, optimizer=optimizer, output=folder, **settings))
+        last = load(folder / "last.pt")
+        assert last.fused == (optimizer == "soap")
+        count = sum(p.numel() for p in last.network.parameters())
+        assert (count == deployed) == last.fused
 
 
 def test_pictures_that_cannot_judge_a_round_are_left_out_before_the_first(recipe, photos, tmp_path):
@@ -192,7 +226,7 @@ def test_a_degradation_of_ones_own_is_kept_in_recipe_and_card(recipe, tmp_path):
 
 
 def test_a_file_of_any_engine_teaches_as_its_network_does(recipe, tmp_path):
-    recipe = dataclasses.replace(recipe, optimizer="adam", learning_rate=1e-3)  # less chaotic
+    recipe = dataclasses.replace(recipe, optimizer="adam")  # less chaotic
     file = resolve(Path("zoo:sesr_m3_x2"), say=lambda text: None)
     teacher = Path(shutil.copy(file, tmp_path / "teacher.onnx"))
     by_file = dataclasses.replace(recipe, teacher=str(teacher), output=tmp_path / "file")

@@ -34,6 +34,9 @@ class Network(nn.Module):
     reference: str
     """Argument of ``create``: the name in the registry, or ``package.module:Class``."""
     color: Color
+    linear_branches = False
+    """True if ``fuse`` does no more than collapse linear branches, which only help Adam: another
+    optimiser trains the fused form, which has to be fused again to itself."""
 
     def __init__(self, scale: int) -> None:
         super().__init__()

@@ -1,8 +1,8 @@
 """SESR: super-efficient super-resolution by collapsible linear blocks (arXiv 2103.09404).
 
 M3, M5, M7 and M11 differ in the number of 3×3 blocks; XL is M11 twice as wide. Each block is
-over-parameterised and collapsed into one convolution, in training too, so the wide form costs
-almost nothing.
+over-parameterised for Adam and collapsed into one convolution in every step, so the wide form
+costs little; SOAP trains the convolutions themselves.
 """
 
 from __future__ import annotations
@@ -80,6 +80,7 @@ class Sesr(Network):
     """
 
     color: Color = "y"
+    linear_branches = True
 
     def __init__(self, scale: int, blocks: int = 5, width: int = 16, ends: int = 5) -> None:
         super().__init__(scale)
