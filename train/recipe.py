@@ -143,7 +143,7 @@ class Recipe:
             "rate. Default: 10 for --importance paper, 5 for drawn, 1 otherwise.",
         ),
     ] = None
-    steps: Annotated[int, Option(min=1, help="Optimiser steps, all rounds together.")] = 200_000
+    steps: Annotated[int, Option(min=1, help="Optimiser steps, all rounds together.")] = 40_000
     batch: Annotated[int, Option(min=1, help="Patches per step.")] = 16
     patch: Annotated[int, Option(min=8, help="Side of a patch in low-resolution pixels.")] = 48
     optimizer: Annotated[
