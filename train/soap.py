@@ -106,7 +106,7 @@ def _measure(state: dict[str, Any], gradient: Tensor) -> None:
             continue
         covariance.lerp_(vectors @ vectors.T, 1 - DECAY)
         # On the CPU: small matrices take longer on a GPU, and MPS lacks the decompositions.
-        if state["step"] == 1:  # of rank deficient matrices, which float32 cannot always decompose
+        if state["step"] == 1:  # in double: float32 fails on some matrices of low rank
             basis = torch.linalg.eigh(covariance.cpu().double()).eigenvectors.flip(1)
             state["bases"][i] = basis.to(covariance)
         elif state["step"] % REFRESH == 0:

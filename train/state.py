@@ -127,7 +127,7 @@ def initial_state(recipe: Recipe, device: torch.device) -> State:
     if not recipe.resume:  # else both come from last.pt
         previous = _initial(student, recipe)
         teacher = teacher or _teacher(recipe) or (previous if recipe.teacher == "self" else None)
-    fused = recipe.optimizer != "adam" and student.linear_branches
+    fused = recipe.optimizer == "soap" and student.linear_branches
     if fused:
         student = student.fuse()
     student = to_device(student, device)

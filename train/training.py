@@ -239,13 +239,14 @@ class Run:
     def _check_progress(self, loss: float) -> None:
         """Raise TrainingError if the network no longer learns."""
         recipe, step, warm = self.recipe, self.state.step, self.state.step > self.recipe.warmup
-        if warm and self.state.dead_channel_fraction() > MAX_DEAD_FRACTION:
+        finite = math.isfinite(loss)
+        if finite and warm and self.state.dead_channel_fraction() > MAX_DEAD_FRACTION:
             raise TrainingError(
                 f"the network no longer learns at step {step}: its ReLUs are dead; lower "
                 f"--learning-rate ({recipe.peak_learning_rate:g}) or lengthen --warmup "
                 f"({recipe.warmup})"
             )
-        if not math.isfinite(loss) or (warm and loss > MAX_LOSS):
+        if not finite or (warm and loss > MAX_LOSS):
             raise TrainingError(
                 f"the loss is {loss:.3g} at step {step}: lower --learning-rate "
                 f"({recipe.peak_learning_rate:g})"

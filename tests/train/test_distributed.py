@@ -68,7 +68,7 @@ def validations(run):
     ],
 )
 def test_two_processes_train_as_one_does(folder, method, program, options):
-    # Rounding grows from step to step, with SOAP's larger steps beyond any bound.
+    # By Adam: with SOAP, differences by rounding grow past the tolerance below.
     options = options | {"rounds": 3, "method": method, "optimizer": "adam"}
     two = start(program, folder, train="train", val="val", output=f"two_{method}", **options)
     train(

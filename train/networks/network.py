@@ -35,8 +35,8 @@ class Network(nn.Module):
     """Argument of ``create``: the name in the registry, or ``package.module:Class``."""
     color: Color
     linear_branches = False
-    """True if ``fuse`` does no more than collapse linear branches, which only help Adam: another
-    optimiser trains the fused form, which has to be fused again to itself."""
+    """True if ``fuse`` only collapses linear branches. They help Adam alone: SOAP trains the fused
+    form, for which ``fuse`` has to return an equal copy."""
 
     def __init__(self, scale: int) -> None:
         super().__init__()
