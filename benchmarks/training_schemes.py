@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
@@ -179,7 +180,7 @@ def run(config: Comparison, name: str, how: dict[str, Any], seed: int) -> Path:
 
 def folder_of(config: Comparison, name: str, seed: int) -> Path:
     """Where the run of a scheme and a seed lies."""
-    slug = name.lower().replace(", ", "_").replace("-", "_")
+    slug = re.sub(r"[^a-z0-9.]+", "_", name.lower())
     return config.output / f"{config.network}_x{config.scale}_{config.steps}" / f"{slug}_{seed}"
 
 

@@ -154,7 +154,8 @@ def training_summary(card: Mapping[str, Any]) -> dict[str, Any]:
     """The training run in the card of an exported file; folders by name, without their paths."""
     recipe = card.get("recipe", {})
     values = {
-        key: recipe.get(key) for key in ("method", "rounds", "steps", "batch", "patch", "seed")
+        key: recipe.get(key)
+        for key in ("method", "rounds", "steps", "optimizer", "batch", "patch", "seed")
     }
     if recipe.get("method") == "ail" and "teacher" in recipe:
         teacher = Path(str(recipe["teacher"])).name

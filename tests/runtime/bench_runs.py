@@ -18,9 +18,7 @@ from ailsr.runtime.bench import process
 from ailsr.runtime.bench.measurement import Failure, Measurement
 from ailsr.runtime.bench.request import Request
 from ailsr.runtime.card import Card
-from ailsr.runtime.imaging import image
 from ailsr.runtime.imaging.resize import enlarge
-from ailsr.runtime.imaging.rgb_image import Rgb
 from ailsr.runtime.progress import silent
 
 SIZE = (48, 64)
@@ -63,13 +61,6 @@ def bicubic_files(folder: Path) -> dict[str, Path]:
         writer.write(graph, card, path, pinned if precision == "int8" else None)
         paths[f"{ending} {precision}"] = path
     return paths
-
-
-def write_images(folder: Path, photographs: dict[str, Rgb]) -> Path:
-    """``folder`` with crops of ``photographs``."""
-    for name, rgb in photographs.items():
-        image.write(rgb[100:260, 150:340], folder / f"{name}.png")
-    return folder
 
 
 def request(path: Path, images: Path | None = None, threads: int = 1) -> Request:
@@ -117,6 +108,7 @@ ENGINES = """
 
 def install_engines(folder: Path) -> Path:
     """``folder`` with engines of another package, registered as such packages register them."""
+    folder.mkdir()
     (folder / "other_engines.py").write_text(textwrap.dedent(ENGINES))
     info = folder / "other_engines-1.0.dist-info"
     info.mkdir()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from bench_runs import bicubic_files, install_engines
 from numpy.typing import NDArray
 from report_runs import run
 
@@ -47,12 +49,26 @@ def write_network(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Pat
 @pytest.fixture(scope="session")
 def images(
     tmp_path_factory: pytest.TempPathFactory, photographs: dict[str, NDArray[np.uint8]]
-) -> str:
+) -> Path:
     """A folder of high-resolution images, small ones."""
     folder = tmp_path_factory.mktemp("images")
     for name, rgb in photographs.items():
         image.write(rgb[100:190, 150:280], folder / f"{name}.png")
-    return str(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def cubic_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Files that compute bicubic interpolation ×2, by target and precision."""
+    return bicubic_files(tmp_path_factory.mktemp("files"))
+
+
+@pytest.fixture
+def with_engines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Engines of another package, installed for the processes of a test; their files."""
+    engines = install_engines(tmp_path / "site")
+    monkeypatch.setenv("PYTHONPATH", str(engines), prepend=os.pathsep)
+    return engines
 
 
 @pytest.fixture(scope="session")

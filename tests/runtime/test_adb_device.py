@@ -170,12 +170,12 @@ def file(write_network) -> str:
     return str(write_network("tflite int8 uint8", SIZE))
 
 
-def plan(files: tuple[str, ...], images: str | None = None) -> Plan:
-    return Plan(files, threads=1, runs=5, seconds=0.2, images=images)
+def plan(files: tuple[str, ...], images: Path | None = None) -> Plan:
+    return Plan(files, threads=1, runs=5, seconds=0.2, images=images and str(images))
 
 
 def measure(
-    files: tuple[str, ...], images: str | None = None, name: str = f"adb:{SERIAL}", **how: Path
+    files: tuple[str, ...], images: Path | None = None, name: str = f"adb:{SERIAL}", **how: Path
 ) -> tuple[Results, list[str]]:
     """The results, and what was said meanwhile."""
     said: list[str] = []
@@ -222,7 +222,7 @@ def test_a_phone_finds_what_this_machine_finds(start_phone, app, write_network, 
         assert there.whole_path.n == 5 and there.whole_path.p50_ms > 0
         assert there.delegate  # as the app names it
     assert found.bicubic[2].psnr_db == pytest.approx(here.bicubic[2].psnr_db)
-    assert (found.device, found.images) == (f"adb:{SERIAL}", images)
+    assert (found.device, found.images) == (f"adb:{SERIAL}", str(images))
     assert found.host.python is None  # no Python runs on a phone
     fastjsonschema.compile(json.loads(SCHEMA.read_text()))(to_document(found))
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import subprocess
 import sys
 import textwrap
-from pathlib import Path
 
 import numpy as np
 import pytest
-from bench_runs import SIZE, bicubic_files, install_engines, measure, request, write_images
+from bench_runs import SIZE, measure, request
 
 from ailsr.runtime.bench import process
 from ailsr.runtime.bench.harness import bicubic_quality
@@ -23,21 +21,11 @@ from ailsr.runtime.imaging.protocol import pairs
 from ailsr.runtime.imaging.resize import enlarge
 
 
-@pytest.fixture(scope="module")
-def files(tmp_path_factory) -> dict[str, Path]:
-    return bicubic_files(tmp_path_factory.mktemp("files"))
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory, photographs) -> Path:
-    return write_images(tmp_path_factory.mktemp("images"), photographs)
-
-
 @pytest.mark.parametrize("kind", ["onnx float32", "onnx int8", "tflite float32"])
-def test_a_file_that_computes_bicubic_scores_as_bicubic(files, images, kind):
+def test_a_file_that_computes_bicubic_scores_as_bicubic(cubic_files, images, kind):
     steps = []
     found = process.measure(
-        request(files[kind], images), lambda what, done, of: steps.append((done / of, what))
+        request(cubic_files[kind], images), lambda what, done, of: steps.append((done / of, what))
     )
     assert isinstance(found, Measurement), found
     bicubic = bicubic_quality(images, 2, "Y-shave-s")
@@ -50,7 +38,7 @@ def test_a_file_that_computes_bicubic_scores_as_bicubic(files, images, kind):
 
     assert (found.network, found.precision) == ("cubic", kind.split()[1])
     assert (found.input_size, found.output_size, found.scale) == (SIZE, (96, 128), 2)
-    assert found.size_bytes == files[kind].stat().st_size
+    assert found.size_bytes == cubic_files[kind].stat().st_size
     assert found.threads == 1
     assert found.load_ms > 0 and found.first_run_ms > 0
     assert found.inference.n == found.whole_path.n == 5
@@ -64,57 +52,50 @@ def test_a_file_that_computes_bicubic_scores_as_bicubic(files, images, kind):
     ]
 
 
-def test_memory_is_not_that_of_the_harness(files):
+def test_memory_is_not_that_of_the_harness(cubic_files):
     """A process that was forked from a large one inherits its peak in getrusage."""
     ballast = np.ones(500_000_000, np.uint8)
-    found = measure(files["onnx float32"])
+    found = measure(cubic_files["onnx float32"])
     assert found.peak_memory_bytes < ballast.nbytes
 
 
-def test_without_images_there_is_latency_only(files):
-    found = measure(files["onnx float32"])
+def test_without_images_there_is_latency_only(cubic_files):
+    found = measure(cubic_files["onnx float32"])
     assert found.quality is None
     assert found.whole_path.n == 5
 
 
-def test_pictures_are_upscaled_for_looking_at(files, images, tmp_path):
+def test_pictures_are_upscaled_for_looking_at(cubic_files, images, tmp_path):
     output = tmp_path / "chelsea.png"
     process.upscale(
-        UpscaleRequest(str(files["onnx float32"]), 1, str(images), {"chelsea": str(output)})
+        UpscaleRequest(str(cubic_files["onnx float32"]), 1, str(images), {"chelsea": str(output)})
     )
     pair = pairs(images, 2)[pairs(images, 2).names.index("chelsea")]
     difference = image.read(output).astype(int) - enlarge(pair.lr, 2)
     assert np.abs(difference[4:-4, 4:-4]).max() <= 1  # MATLAB rounds between the two passes
 
 
-@pytest.fixture
-def with_engines(tmp_path_factory, monkeypatch) -> Path:
-    engines = install_engines(tmp_path_factory.mktemp("site"))
-    monkeypatch.setenv("PYTHONPATH", str(engines), prepend=os.pathsep)
-    return engines
-
-
-def test_a_worker_ends_when_the_harness_goes_away(files):
+def test_a_worker_ends_when_the_harness_goes_away(cubic_files):
     worker = subprocess.Popen(
         process.COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    asked = {"file": str(files["onnx int8"]), "threads": 1, "runs": 3, "seconds": 0.1}
+    asked = {"file": str(cubic_files["onnx int8"]), "threads": 1, "runs": 3, "seconds": 0.1}
     said, why = worker.communicate(json.dumps({"task": "measure", "in_turn": True, **asked}) + "\n")
     assert json.loads(said.splitlines()[-1]) == {"turn": "over"}
     assert (worker.returncode, why.splitlines()[-1]) == (1, "the harness has gone away")
 
 
-def test_a_damaged_file_is_one_line(tmp_path, files):
+def test_a_damaged_file_is_one_line(tmp_path, cubic_files):
     path = tmp_path / "damaged.onnx"
-    path.write_bytes(files["onnx float32"].read_bytes()[:300])
+    path.write_bytes(cubic_files["onnx float32"].read_bytes()[:300])
     found = measure(path)
     assert isinstance(found, Failure)
     assert "damaged" in found.error and "\n" not in found.error
     assert not found.error.startswith(str(path))
 
 
-def test_the_worker_needs_numpy_pillow_and_an_engine_only(files):
+def test_the_worker_needs_numpy_pillow_and_an_engine_only(cubic_files):
     """No command-line library, no torch, nothing of training or export is even looked for."""
     code = """
         import json, runpy, sys
@@ -127,7 +108,7 @@ def test_the_worker_needs_numpy_pillow_and_an_engine_only(files):
         sys.meta_path.insert(0, Refuse())
         runpy.run_module("ailsr.runtime.bench.worker", run_name="__main__")
     """
-    values = {"file": str(files["onnx float32"]), "threads": 1, "runs": 3, "seconds": 0.1}
+    values = {"file": str(cubic_files["onnx float32"]), "threads": 1, "runs": 3, "seconds": 0.1}
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code)],
         input=json.dumps({"task": "measure", **values}),
@@ -138,9 +119,9 @@ def test_the_worker_needs_numpy_pillow_and_an_engine_only(files):
     assert "result" in json.loads(done.stdout.splitlines()[-1]), done.stdout
 
 
-def test_where_no_picture_can_be_used_latencies_are_kept(files, tmp_path):
+def test_where_no_picture_can_be_used_latencies_are_kept(cubic_files, tmp_path):
     image.write(np.zeros((10, 10, 3), np.uint8), tmp_path / "small.png")
-    found = measure(files["onnx int8"], tmp_path)
+    found = measure(cubic_files["onnx int8"], tmp_path)
     assert isinstance(found, Measurement) and found.whole_path and found.quality is None
     assert list(found.left_out) == ["small"]
     assert bicubic_quality(tmp_path, 2, "Y-shave-s") is None

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-from bench_runs import SIZE, bench, bicubic_files, install_engines, write_images
+from bench_runs import SIZE, bench
 from report_runs import SCHEMA_DOCUMENT as SCHEMA
 
 from ailsr.runtime.bench.harness import bicubic_quality
@@ -18,28 +17,11 @@ from ailsr.runtime.imaging.degradation import PHOTO
 from ailsr.runtime.imaging.resize import enlarge
 
 
-@pytest.fixture(scope="module")
-def files(tmp_path_factory) -> dict[str, Path]:
-    return bicubic_files(tmp_path_factory.mktemp("files"))
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory, photographs) -> Path:
-    return write_images(tmp_path_factory.mktemp("images"), photographs)
-
-
-@pytest.fixture
-def with_engines(tmp_path_factory, monkeypatch) -> Path:
-    engines = install_engines(tmp_path_factory.mktemp("site"))
-    monkeypatch.setenv("PYTHONPATH", str(engines), prepend=os.pathsep)
-    return engines
-
-
 def test_the_command_prints_a_table_and_goes_on_after_a_failure(
-    with_engines, files, images, tmp_path
+    with_engines, cubic_files, images, tmp_path
 ):
     html = tmp_path / "new" / "report.html"
-    paths = [files["onnx int8"], with_engines / "model.crash", with_engines / "model.ref"]
+    paths = [cubic_files["onnx int8"], with_engines / "model.crash", with_engines / "model.ref"]
     done = bench(*paths, "--images", images, "--runs", 3, "--seconds", 0.2, "--html", html)
     assert done.returncode == 1
     lines = done.stdout.splitlines()
@@ -50,7 +32,7 @@ def test_the_command_prints_a_table_and_goes_on_after_a_failure(
     psnr = f"{bicubic_quality(images, 2, 'Y-shave-s').psnr_db:.2f}"
     assert psnr in row["bicubic"]
     size, load, p50, p90, p99, whole_p50, whole_p90, *rest = row["cubic_x2_int8.onnx"].split()[1:]
-    assert float(size) == pytest.approx(files["onnx int8"].stat().st_size / 1000, abs=0.06)
+    assert float(size) == pytest.approx(cubic_files["onnx int8"].stat().st_size / 1000, abs=0.06)
     assert float(p50) <= float(p90) <= float(p99) and float(whole_p50) <= float(whole_p90)
     assert float(load) > 0 and len(rest) == 4
     assert any("Y-shave-s" in line for line in lines)
@@ -60,11 +42,11 @@ def test_the_command_prints_a_table_and_goes_on_after_a_failure(
 
 
 def test_files_that_an_export_did_not_write_stand_in_every_report_as_failed(
-    files, images, tmp_path
+    cubic_files, images, tmp_path
 ):
     reason = "the int8 file loses 0.3 dB: no file was written; accept more with --max-drop DB"
     refused = {"file": "exported/cubic_x2_int8.tflite", "target": "tflite", "reason": reason}
-    document = {"files": [{"file": str(files["onnx int8"])}], "refused": [refused]}
+    document = {"files": [{"file": str(cubic_files["onnx int8"])}], "refused": [refused]}
     exported, html, table = (tmp_path / name for name in ("export.json", "r.html", "r.md"))
     exported.write_text(json.dumps(document), encoding="utf-8")
     flags = ["--exported", exported, "--images", images, "--runs", 3, "--seconds", 0.1]
@@ -101,8 +83,8 @@ def test_without_a_file_it_says_what_to_name():
     assert done.stderr.startswith("error: no file to measure: name some, or")
 
 
-def test_the_command_prints_one_json_document(files, images):
-    paths = [files["onnx float32"], files["tflite float32"]]
+def test_the_command_prints_one_json_document(cubic_files, images):
+    paths = [cubic_files["onnx float32"], cubic_files["tflite float32"]]
     done = bench(*paths, "--images", images, "--runs", 3, "--seconds", 0.2, "--json", columns=20)
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
@@ -134,10 +116,10 @@ def test_the_command_prints_one_json_document(files, images):
     assert (baseline["name"], baseline["scale"]) == ("bicubic", 2)
 
 
-def test_a_degradation_makes_the_low_resolution_images(files, images, tmp_path):
+def test_a_degradation_makes_the_low_resolution_images(cubic_files, images, tmp_path):
     page = tmp_path / "report.html"
     done = bench(
-        *(files["onnx float32"], "--images", images, "--runs", 3, "--seconds", 0.2, "--json"),
+        *(cubic_files["onnx float32"], "--images", images, "--runs", 3, "--seconds", 0.2, "--json"),
         *("--degradation", "photo", "--html", page),
     )
     assert done.returncode == 0, done.stderr
@@ -152,16 +134,16 @@ def test_a_degradation_makes_the_low_resolution_images(files, images, tmp_path):
         assert quality["psnr_db"] == pytest.approx(expected.psnr_db, abs=0.05)
         assert quality["psnr_db"] < clean.psnr_db - 0.5
     assert "photo-1" in page.read_text("utf-8")
-    assert bench(files["onnx float32"], "--degradation", "foto").returncode == 1
+    assert bench(cubic_files["onnx float32"], "--degradation", "foto").returncode == 1
 
 
-def test_pictures_that_cannot_be_used_cost_only_themselves(files, images, tmp_path):
+def test_pictures_that_cannot_be_used_cost_only_themselves(cubic_files, images, tmp_path):
     mixed = tmp_path / "mixed"
     shutil.copytree(images, mixed)
     (mixed / "broken.png").write_bytes((images / "rocket.png").read_bytes()[:900])
     image.write(np.zeros((10, 10, 3), np.uint8), mixed / "small.png")
     done = bench(
-        files["onnx int8"], "--images", mixed, "--runs", 3, "--seconds", 0.2, "--json",
+        cubic_files["onnx int8"], "--images", mixed, "--runs", 3, "--seconds", 0.2, "--json",
         "--history", tmp_path / "h.jsonl", "--html", tmp_path / "r.html",
     )  # fmt: skip
     document = json.loads(done.stdout)
@@ -180,14 +162,14 @@ def test_pictures_that_cannot_be_used_cost_only_themselves(files, images, tmp_pa
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
-def test_a_report_that_cannot_be_written_costs_only_itself(files, tmp_path):
+def test_a_report_that_cannot_be_written_costs_only_itself(cubic_files, tmp_path):
     (tmp_path / "r.csv").mkdir()
-    done = bench(files["onnx int8"], "--csv", tmp_path / "r.csv")
+    done = bench(cubic_files["onnx int8"], "--csv", tmp_path / "r.csv")
     assert (done.returncode, done.stdout) == (1, "")  # known before anything is measured
     assert done.stderr == f"error: {tmp_path / 'r.csv'} is a folder: name a file in it\n"
     (tmp_path / "r.csv").rmdir()
     done = bench(
-        files["onnx int8"], "--runs", 3, "--seconds", 0.2, "--history", "/dev/full",
+        cubic_files["onnx int8"], "--runs", 3, "--seconds", 0.2, "--history", "/dev/full",
         "--csv", tmp_path / "r.csv",
     )  # fmt: skip
     assert done.returncode == 1 and "cubic_x2_int8.onnx" in done.stdout
@@ -205,8 +187,8 @@ def test_a_report_that_cannot_be_written_costs_only_itself(files, tmp_path):
         (["{model}", "--images", "{empty}/no"], "error: no folder of images at {empty}/no"),
     ],
 )
-def test_what_cannot_be_measured_at_all_is_one_line(files, tmp_path, arguments, message):
-    places = {"model": files["onnx float32"], "empty": tmp_path}
+def test_what_cannot_be_measured_at_all_is_one_line(cubic_files, tmp_path, arguments, message):
+    places = {"model": cubic_files["onnx float32"], "empty": tmp_path}
     done = bench(*(argument.format(**places) for argument in arguments))
     assert (done.returncode, done.stdout) == (1, "")
     (line,) = done.stderr.splitlines()

@@ -2,36 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
-from pathlib import Path
 
 import numpy as np
 import pytest
-from bench_runs import BENCH, bicubic_files, install_engines, measure, request, write_images
+from bench_runs import BENCH, measure, request
 
 from ailsr.runtime.bench import process
 from ailsr.runtime.bench.harness import bicubic_quality
 from ailsr.runtime.bench.measurement import Failure, Measurement
 from ailsr.runtime.imaging import image
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory) -> dict[str, Path]:
-    return bicubic_files(tmp_path_factory.mktemp("files"))
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory, photographs) -> Path:
-    return write_images(tmp_path_factory.mktemp("images"), photographs)
-
-
-@pytest.fixture
-def with_engines(tmp_path_factory, monkeypatch) -> Path:
-    engines = install_engines(tmp_path_factory.mktemp("site"))
-    monkeypatch.setenv("PYTHONPATH", str(engines), prepend=os.pathsep)
-    return engines
 
 
 def test_an_engine_that_is_no_yardstick_gives_quality_only(with_engines, images):
@@ -73,9 +54,9 @@ def test_an_engine_that_fails_on_a_picture_keeps_its_latencies(with_engines, ima
     assert found.left_out == {str(tmp_path / "mixed"): "the engine crashed (SIGABRT): double free"}
 
 
-def test_many_files_are_related_to_the_first_that_can_be_timed(with_engines, files):
+def test_many_files_are_related_to_the_first_that_can_be_timed(with_engines, cubic_files):
     """More than are alive side by side, so that the first is run again beside the last."""
-    paths = [with_engines / "model.crash", *files.values(), *files.values()]
+    paths = [with_engines / "model.crash", *cubic_files.values(), *cubic_files.values()]
     requests = [request(path) for path in paths]
     said: list[list[str]] = [[] for _ in paths]
     told = [lambda what, done, of, mine=mine: mine.append(what) for mine in said]

@@ -132,8 +132,14 @@ def files(write_network) -> tuple[str, ...]:
     return tuple(str(write_network(kind, SIZE)) for kind in kinds)
 
 
-def plan(files: tuple[str, ...], images: str | None = None, seconds: float = 0.2) -> Plan:
-    return Plan(files, threads=1, runs=5 if seconds < 1 else 10**6, seconds=seconds, images=images)
+def plan(files: tuple[str, ...], images: Path | None = None, seconds: float = 0.2) -> Plan:
+    return Plan(
+        files,
+        threads=1,
+        runs=5 if seconds < 1 else 10**6,
+        seconds=seconds,
+        images=images and str(images),
+    )
 
 
 def measure(address: str, plan: Plan) -> tuple[Results, list[str]]:
@@ -160,7 +166,7 @@ def test_a_device_finds_what_this_machine_finds(server, files, images, old_pytho
     # way.
     assert found.bicubic[2].psnr_db == pytest.approx(here.bicubic[2].psnr_db, abs=1e-3)
     assert found.measured[1].ratio.to == found.baseline == files[0]
-    assert (found.device, found.images) == (address, images)
+    assert (found.device, found.images) == (address, str(images))
     document = to_document(found)
     fastjsonschema.compile(json.loads(SCHEMA.read_text()))(document)
     assert document["host"].keys() == to_document(here)["host"].keys()
@@ -176,10 +182,10 @@ def test_a_device_finds_what_this_machine_finds(server, files, images, old_pytho
 def test_a_low_resolution_folder_goes_along(server, files, images, old_python, tmp_path):
     """Images as they are, not made anew: here the pixels of another reduction."""
     folder = tmp_path / "LR_bicubic" / "X2"
-    for name, hr, _ in protocol.pairs(Path(images), 2).sources:
+    for name, hr, _ in protocol.pairs(images, 2).sources:
         image.write(image.read(hr), tmp_path / "HR" / f"{name}.png")
         image.write(image.read(hr)[::2, ::2].copy(), folder / f"{name}x2.png")
-    told = plan(files[:1], str(tmp_path))
+    told = plan(files[:1], tmp_path)
     (there,) = measure(server.address(old_python), told)[0].measured
     (mine,) = measure_files(told, silent).measured
     assert there.quality.psnr_db == pytest.approx(mine.quality.psnr_db, abs=1e-3)
