@@ -100,7 +100,7 @@ class Front:
 
 @dataclass(frozen=True)
 class Row:
-    """Its figures."""
+    """The figures of one file or interpolation."""
 
     name: str
     images: Images

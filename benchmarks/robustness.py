@@ -13,14 +13,13 @@ lies between two networks of one descent: clean images against others.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from itertools import product
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Annotated
 
 import numpy as np
@@ -29,7 +28,7 @@ from PIL import Image
 from typer import Argument, Option
 
 from ailsr.runtime.bench.host import Host
-from ailsr.runtime.bench.intervals import student_t
+from ailsr.runtime.bench.intervals import mean_reach
 from ailsr.runtime.commands.command import entry_point, print_table, progress, stdout
 from ailsr.runtime.errors import UsageError
 from ailsr.runtime.imaging.degradation import DEGRADATION_METAVAR, DEGRADATIONS, Degradation
@@ -166,8 +165,7 @@ def _difference(quality: Quality, other: Quality) -> str:
     gains = [s["psnr"] - other.images[name]["psnr"] for name, s in quality.images.items()]
     if len(gains) < 2:
         return f"{gains[0]:+.2f}"
-    reach = student_t(0.95, len(gains) - 1) * stdev(gains) / math.sqrt(len(gains))
-    return f"{fmean(gains):+.2f} ± {reach:.2f}"
+    return f"{fmean(gains):+.2f} ± {mean_reach(gains):.2f}"
 
 
 def _share(quality: Quality, other: Quality) -> str:

@@ -15,7 +15,6 @@ choose. Writes schemes.json and schemes.png beside the runs.
 from __future__ import annotations
 
 import json
-import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +24,7 @@ from typing import Annotated, Any
 import typer
 from typer import Option
 
-from ailsr.runtime.bench.intervals import student_t
+from ailsr.runtime.bench.intervals import mean_reach
 from ailsr.runtime.commands.command import (
     entry_point,
     message,
@@ -39,7 +38,7 @@ from ailsr.runtime.imaging.degradation import BICUBIC, DEGRADATION_METAVAR, Degr
 from ailsr.runtime.imaging.protocol import PROTOCOL, pairs, protocol_name, set_name
 from ailsr.train import checkpoint
 from ailsr.train.events import Events
-from ailsr.train.recipe import MACHINE_OPTIONS, Arithmetic, Optimizer, Recipe
+from ailsr.train.recipe import IMAGE_FOLDERS, MACHINE_OPTIONS, Arithmetic, Optimizer, Recipe
 from ailsr.train.scoring import score
 from ailsr.train.training import train
 
@@ -77,8 +76,8 @@ class Comparison:
     train: Annotated[list[Path], Option(metavar="DIR", help="Training images. Repeatable.")]
     test: Annotated[list[Path], Option(metavar="DIR", help="Folder to judge on. Repeatable.")]
     output: Annotated[Path, Option(help="Folder of the runs.")] = Path("runs/schemes")
-    network: Annotated[str, Option()] = "sesr_m5"
-    scale: Annotated[int, Option()] = 2
+    network: Annotated[str, Option(help="The network, by name.")] = "sesr_m5"
+    scale: Annotated[int, Option(help="Enlargement: 2, 3 or 4.")] = 2
     steps: Annotated[int, Option(help="Optimiser steps of each run.")] = 16_000
     seeds: Annotated[int, Option(min=2, max=10, help="Number of seeds, from 0.")] = 3
     teacher: Annotated[
@@ -94,18 +93,22 @@ class Comparison:
     only: Annotated[
         list[str] | None, Option(metavar="SCHEME", help="Schemes to run. Repeatable. Default: all.")
     ] = None
-    batch: Annotated[int, Option(help="Patches per step.")] = 16
-    patch: Annotated[int, Option(help="Low-resolution side of a patch.")] = 48
-    optimizer: Annotated[Optimizer, Option()] = Recipe.optimizer
-    learning_rate: Annotated[float | None, Option()] = None
-    warmup: Annotated[int, Option()] = 100
+    batch: Annotated[int, Option(help="Patches per step.")] = Recipe.batch
+    patch: Annotated[int, Option(help="Low-resolution side of a patch.")] = Recipe.patch
+    optimizer: Annotated[Optimizer, Option(help="Of schemes that name none.")] = Recipe.optimizer
+    learning_rate: Annotated[
+        float | None, Option(help="Its learning rate at the start of the cosine.")
+    ] = None
+    warmup: Annotated[int, Option(help="Steps of linear warm-up.")] = Recipe.warmup
     rounds: Annotated[
         int | None, Option(min=1, help="Rounds of AIL, where the scheme itself names none.")
     ] = None
-    max_megapixels: Annotated[float, Option()] = Recipe.max_megapixels
-    arithmetic: Annotated[Arithmetic, Option()] = "auto"
+    max_megapixels: Annotated[float, Option(help="Larger training images are shrunk.")] = (
+        Recipe.max_megapixels
+    )
+    arithmetic: Annotated[Arithmetic, Option(help="Number format.")] = "auto"
     compile: Annotated[bool, Option("--compile", help="Compile the network.")] = False
-    threads: Annotated[int, Option()] = 0
+    threads: Annotated[int, Option(help="CPU threads; 0: PyTorch's default.")] = 0
     json: Annotated[bool, Option("--json", help="Print the figures as JSON.")] = False
 
 
@@ -163,8 +166,11 @@ def run(config: Comparison, name: str, how: dict[str, Any], seed: int) -> Path:
         card = checkpoint.load(folder / "last.pt").card
         asked = recipe.to_dict()
         kept = Recipe.from_dict(card["recipe"]).to_dict()
-        if any(kept[o] != asked[o] for o in asked.keys() - MACHINE_OPTIONS):
-            raise UsageError(f"{folder} holds a run with other options: choose another --output")
+        options = asked.keys() - (MACHINE_OPTIONS - set(IMAGE_FOLDERS))
+        if others := sorted(o for o in options if kept[o] != asked[o]):
+            raise UsageError(
+                f"{folder} holds a run of another {others[0]}: choose another --output"
+            )
         if card["steps"] >= config.steps:
             return folder
     with progress() as bar:
@@ -214,9 +220,7 @@ def print_figures(config: Comparison, figures: dict[str, dict[str, list[float]]]
 def _difference(psnr: list[float], reference: list[float]) -> str:
     """The mean difference, paired by seed, with its 95 % interval."""
     differences = [a - b for a, b in zip(psnr, reference, strict=True)]
-    count = len(differences)
-    half = student_t(0.95, count - 1) * stdev(differences) / math.sqrt(count)
-    return f"{fmean(differences):+.3f} ± {half:.3f}"
+    return f"{fmean(differences):+.3f} ± {mean_reach(differences):.3f}"
 
 
 def plot(config: Comparison, names: list[str]) -> None:

@@ -55,14 +55,16 @@ class Speed:
     teacher: Annotated[str, Option(help="Network of the teacher; untrained, for its cost.")] = (
         "vdsr_f64"
     )
-    scale: Annotated[int, Option()] = 2
-    batch: Annotated[int, Option()] = 16
-    patch: Annotated[int, Option()] = 48
+    scale: Annotated[int, Option(help="Enlargement: 2, 3 or 4.")] = 2
+    batch: Annotated[int, Option(help="Patches per step.")] = Recipe.batch
+    patch: Annotated[int, Option(help="Low-resolution side of a patch.")] = Recipe.patch
     times: Annotated[int, Option(min=3, help="How often each kind of step is run.")] = 30
-    steps: Annotated[int, Option(help="Steps of the run that the maps are related to.")] = 200_000
-    threads: Annotated[int, Option()] = 0
-    optimizer: Annotated[Optimizer, Option()] = Recipe.optimizer
-    arithmetic: Annotated[Arithmetic, Option()] = "auto"
+    steps: Annotated[int, Option(help="Steps of the run that the maps are related to.")] = (
+        Recipe.steps
+    )
+    threads: Annotated[int, Option(help="CPU threads; 0: PyTorch's default.")] = 0
+    optimizer: Annotated[Optimizer, Option(help="Of all runs.")] = Recipe.optimizer
+    arithmetic: Annotated[Arithmetic, Option(help="Number format.")] = "auto"
     compile: Annotated[bool, Option("--compile", help="Time compiled steps, too.")] = False
     degradation: Annotated[
         str | None, Option(help="Time steps under it, too: photo or web.", show_default=False)
@@ -72,6 +74,7 @@ class Speed:
 
 def main(config: Speed) -> None:
     """Time everything, print medians in milliseconds and ratios."""
+    torch.set_num_threads(config.threads or torch.get_num_threads())
     with tempfile.TemporaryDirectory() as folder:
         recipe = Recipe(
             output=Path(folder), network=config.network, scale=config.scale, train=config.train,

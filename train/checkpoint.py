@@ -157,6 +157,8 @@ def training_summary(card: Mapping[str, Any]) -> dict[str, Any]:
         key: recipe.get(key)
         for key in ("method", "rounds", "steps", "optimizer", "batch", "patch", "seed")
     }
+    if recipe.get("init"):
+        values["init"] = Path(str(recipe["init"])).name
     if recipe.get("method") == "ail" and "teacher" in recipe:
         teacher = Path(str(recipe["teacher"])).name
         values |= {"teacher": teacher, "importance": recipe.get("importance")}
@@ -164,7 +166,7 @@ def training_summary(card: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(folders := recipe.get(key), list):
             values[key] = [Path(str(folder)).name for folder in folders] or None
     values["licence"] = recipe.get("licence") or None
-    values["pictures"] = card.get("pictures")
+    values["images"] = card.get("pictures")
     degradation = Degradation.from_json(recipe.get("degradation", "bicubic"))
     values["degradation"] = str(degradation) if degradation.steps else None
     return {key: value for key, value in values.items() if value is not None}

@@ -25,7 +25,10 @@ def checkpoint_anatomy(model: str) -> Anatomy:
             weights=sum(tensor.numel() for tensor in _tensors(content)),
             weight_bytes=sum(tensor.numel() * tensor.itemsize for tensor in _tensors(content)),
             versions={"checkpoint": str(content["format"])},
-            facts=_network(content) | _training(content) | {"SHA-256": sha256(path)},
+            facts=_network(content)
+            | _training(content)
+            | _of_zoo(model)
+            | {"SHA-256": sha256(path)},
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path}: its entries are not those of a checkpoint ({error})") from error
@@ -52,6 +55,11 @@ def _network(content: Mapping[str, Any]) -> dict[str, str]:
     return facts
 
 
+def _of_zoo(model: str) -> dict[str, str]:
+    psnr = zoo.psnr(model) if model.startswith(zoo.PREFIX) else {}
+    return {f"PSNR on {name}": f"{psnr[name]:.2f} dB (Y-shave-s)" for name in psnr}
+
+
 def _training(content: Mapping[str, Any]) -> dict[str, str]:
     card = content.get("card", {})
     facts = {
@@ -61,7 +69,8 @@ def _training(content: Mapping[str, Any]) -> dict[str, str]:
     validations = [entry for entry in card.get("validations") or [] if entry.get("psnr")]
     if validations:
         best = max(validations, key=lambda entry: float(entry["psnr"]))
-        facts["PSNR"] = f"{best['psnr']:.3f} dB in training ({best.get('protocol', 'unnamed')})"
+        protocol = best.get("protocol", "unnamed")
+        facts["PSNR on --val"] = f"{best['psnr']:.3f} dB ({protocol})"
     if card.get("ailsr_version"):
         facts["ailsr"] = str(card["ailsr_version"])
     return facts

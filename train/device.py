@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
 from ailsr.runtime.errors import UsageError
 from ailsr.train.distributed import Processes
+
+
+@contextmanager
+def cpu_threads(number: int | None) -> Iterator[None]:
+    """torch's number of threads, set for a while; 0 and None leave it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def select_device(name: str, processes: Processes) -> torch.device:

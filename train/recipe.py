@@ -122,10 +122,11 @@ class Recipe:
         Literal["drawn", "none", "paper"],
         Option(
             help="Importance in AIL. drawn: samples patches in proportion to |T(x) - S(x)|; T is "
-            "the teacher, S the student at the end of the previous round (at first, bicubic "
-            "enlargement). The loss is the absolute error to T(x). none: the same loss, uniform "
-            "sampling (plain distillation). paper: a weight w of the residual before squaring; it "
-            "rises from round to round, and each round restarts the learning rate."
+            "the teacher, S the student at the end of the previous round (at first, --init or "
+            "bicubic enlargement). The loss is the absolute error to T(x). With --teacher self: "
+            "|S(x) - bicubic|, and the loss is the error to the image. none: the loss to T(x), "
+            "uniform sampling (plain distillation). paper: a weight w of the residual before "
+            "squaring; it rises from round to round, and each round restarts the learning rate."
         ),
     ] = "drawn"
     teacher_sees: Annotated[
@@ -238,11 +239,20 @@ class Recipe:
         if self.train_lr and self.degraded:
             raise UsageError("--train-lr names finished images: leave out --degradation")
         if self.teacher not in ("zoo", "self") and self.method != "ail":
-            raise UsageError(f"--teacher goes with --method ail, not with {self.method}")
+            raise UsageError(
+                f"--teacher {self.teacher} goes with --method ail, not with {self.method}: leave "
+                "it out, or give --teacher zoo if a --config names it"
+            )
         if is_file(self.teacher) and self.degraded and self.teacher_sees == "degraded":
             raise UsageError(
                 f"--teacher {self.teacher} runs on whole images, before training: leave out "
                 "--teacher-sees degraded, or name a checkpoint"
+            )
+        paper = self.method == "ail" and self.importance == "paper"
+        if paper and self.degraded and self.teacher_sees == "degraded":
+            raise UsageError(
+                "--importance paper weighs by the teacher's error of the first round, and "
+                "--degradation makes the images anew: leave out --teacher-sees degraded"
             )
         if self.importance == "none" and self.teacher == "self":
             raise UsageError("--importance none leaves nothing to learn from --teacher self")
@@ -260,7 +270,10 @@ class Recipe:
                 f"--learning-rate {self.peak_learning_rate}"
             )
         if self.steps < self.segments:
-            raise UsageError(f"--steps {self.steps} is less than one step for each of the rounds")
+            raise UsageError(
+                f"--steps {self.steps} are fewer than the {self.segments} rounds: raise --steps or "
+                "lower --rounds"
+            )
 
     @property
     def constants(self) -> Importance:

@@ -26,6 +26,7 @@ MAX_RATIO = 16
 The last convolution of SESR, 4 × 400, is better left as it is: by 0.06 dB for ``sesr_m5``.
 """
 EPSILON = 1e-8
+"""Added to the root of the squares."""
 
 
 class Soap(torch.optim.Optimizer):

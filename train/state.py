@@ -62,7 +62,7 @@ class State:
 
     def progress(self) -> dict[str, Any]:
         """The state as tensors and JSON values, for ``restore``."""
-        frozen = {"teacher": self.teacher, "previous": self.previous}
+        networks = {"teacher": self.teacher, "previous": self.previous}
         return {
             "student": self.student.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -71,7 +71,7 @@ class State:
             "best_psnr": self.best_psnr,
             "validations": self.validations,
             "teacher_digest": self.teacher_digest,
-            **{name: network and _stored(network) for name, network in frozen.items()},
+            **{name: network and _stored(network) for name, network in networks.items()},
         }
 
     def restore(self, progress: dict[str, Any], average: Network, source: Path) -> None:

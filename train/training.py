@@ -26,7 +26,7 @@ from ailsr.train import checkpoint
 from ailsr.train.ail import importance_loss
 from ailsr.train.checkpoint import Checkpoint
 from ailsr.train.data import load_data
-from ailsr.train.device import compiled, select_device, uses_bfloat16
+from ailsr.train.device import compiled, cpu_threads, select_device, uses_bfloat16
 from ailsr.train.digest import check_same_images
 from ailsr.train.distributed import Processes
 from ailsr.train.events import Events
@@ -56,7 +56,7 @@ def train(recipe: Recipe, events: Events | None = None) -> dict[str, Any]:
     """
     processes = Processes.from_environment()
     try:
-        with processes.process_group():
+        with processes.process_group(), cpu_threads(recipe.threads):
             return _run(recipe, events or Events(), processes)
     except RuntimeError as error:  # full CPU memory has no class of its own
         if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
@@ -88,8 +88,6 @@ class Run:
         self.events = events if processes.first else Events()
         self.shard = processes.shard(recipe.batch)
         self.device = select_device(recipe.device, processes)
-        if recipe.threads:
-            torch.set_num_threads(recipe.threads)
         self.bfloat16 = uses_bfloat16(recipe.arithmetic, self.device)
         self.log = RunLog(recipe.output if processes.first else None, recipe.tensorboard)
         self.state = initial_state(recipe, self.device)

@@ -33,8 +33,8 @@ def anatomy(model: str) -> Anatomy:
     what reads it is not installed.
     """
     path = Path(model)
-    kind, _, name = model.partition(":")
-    if path.exists() or not name:
+    kind, named, _ = model.partition(":")
+    if path.exists() or not named:
         kind = path.suffix.lower().removeprefix(".")
         if not path.exists():
             raise ModelError(f"no model file at {path}: check the name")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from statistics import stdev
 
 import numpy as np
 
@@ -52,6 +53,14 @@ def mean_interval(values: Sequence[float], level: float = 0.95) -> Interval:
     reach = student_t(level, len(values) - 1) * error
     middle = geometric_mean(values)
     return middle / math.exp(reach), middle * math.exp(reach)
+
+
+def mean_reach(values: Sequence[float]) -> float:
+    """Half the width of the 95 % confidence interval of the mean of two or more ``values``.
+
+    By Student's t; for differences, of pairs.
+    """
+    return student_t(0.95, len(values) - 1) * stdev(values) / math.sqrt(len(values))
 
 
 def decides(interval: Interval, percent: float) -> bool:

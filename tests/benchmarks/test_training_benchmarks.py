@@ -56,12 +56,14 @@ def test_training_schemes_are_judged_alike_and_not_trained_twice(photos):
     assert len(runs) == 4
     assert run("training_schemes.py", *command, cwd=photos) == first
     assert [path.stat().st_mtime_ns for path in runs] == written
-    other = [BENCHMARKS / "training_schemes.py", *command, "--batch", 2]
-    done = subprocess.run(
-        [sys.executable, *map(str, other)], cwd=photos, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 1
-    assert "holds a run with other options" in done.stderr
+    for option, value in (("batch", 2), ("train", ".")):
+        other = [BENCHMARKS / "training_schemes.py", *command, f"--{option}", value]
+        done = subprocess.run(
+            [sys.executable, *map(str, other)],
+            cwd=photos, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 1
+        assert f"holds a run of another {option}: choose another --output" in done.stderr
 
 
 def test_training_schemes_are_judged_on_images_degraded_as_in_training(photos):

@@ -87,7 +87,7 @@ def test_the_card_tells_how_the_file_was_made_and_no_paths(exported, model):
     assert (card.protocol, card.calibration) == ("Y-shave-s", "calibration")
     assert card.licences == ("T91: not stated",)
     assert card.training == {
-        "method": "ail", "steps": 7, "train": ["T91"], "pictures": 91,
+        "method": "ail", "steps": 7, "train": ["T91"], "images": 91,
         "licence": ["T91: not stated"],
     }  # fmt: skip
     assert card.checkpoint_sha256 == hashlib.sha256(model.read_bytes()).hexdigest()

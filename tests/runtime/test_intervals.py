@@ -37,6 +37,14 @@ def test_quantiles_are_those_of_student(level):
     assert intervals.student_t(level, 1000) == intervals.student_t(level, 20)  # rather too wide
 
 
+def test_the_interval_of_a_mean_is_that_of_scipy():
+    from scipy.stats import t
+
+    gains = [0.03, -0.01, 0.05, 0.02]
+    low, high = t.interval(0.95, 3, np.mean(gains), np.std(gains, ddof=1) / 2)
+    assert intervals.mean_reach(gains) == pytest.approx((high - low) / 2, rel=1e-3)
+
+
 @pytest.mark.parametrize("processes", [2, 5, 20])
 def test_ninety_nine_of_a_hundred_intervals_hold_the_true_ratio(processes):
     random = np.random.default_rng(0)

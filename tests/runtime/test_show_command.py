@@ -21,7 +21,7 @@ from ailsr.runtime.anatomy.tflite import OPERATORS, TYPES
 from ailsr.runtime.card import Card
 from ailsr.runtime.commands import show
 from ailsr.runtime.errors import ModelError
-from ailsr.train import checkpoint
+from ailsr.train import checkpoint, zoo
 from ailsr.train.checkpoint import Checkpoint
 from ailsr.train.networks import create
 
@@ -182,7 +182,7 @@ def test_a_checkpoint_is_shown_without_its_class(tmp_path, capsys):
     assert facts["network"] == "sesr_m3 x2"
     assert facts["training: train"] == "T91"
     assert facts["to resume from"] == "yes, at step 5"
-    assert facts["PSNR"].startswith("31.500 dB")
+    assert facts["PSNR on --val"] == "31.500 dB (Y-shave-s)"
 
     network.reference = "nowhere_to_be_found:Net"
     checkpoint.save(Checkpoint(network, card), tmp_path / "best.pt")
@@ -193,6 +193,8 @@ def test_a_name_of_the_zoo_is_shown(capsys):
     document = shown(capsys, "zoo:sesr_m5_x2")
     assert document["facts"]["network"] == "sesr_m5 x2"
     assert document["facts"]["parameters when fused"] == "13,620"  # tests/train/test_networks.py
+    psnr = zoo.psnr("sesr_m5_x2")["Set14"]
+    assert document["facts"]["PSNR on Set14"] == f"{psnr:.2f} dB (Y-shave-s)"
 
 
 def test_a_program_is_shown(tmp_path, capsys):
@@ -221,6 +223,7 @@ def test_a_program_is_shown(tmp_path, capsys):
             "nothing is known of such files; known are mlpackage",
         ),
         ("zoo:nothing", None, "there is no such network in the zoo"),
+        ("zoo:", None, "there is no such network in the zoo; it has abpn_photo_x3; abpn"),
     ],
 )
 def test_what_cannot_be_shown_gets_one_line(tmp_path, capsys, name, content, message):

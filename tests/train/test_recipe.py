@@ -3,6 +3,7 @@
 import pytest
 
 from ailsr.runtime.errors import UsageError
+from ailsr.runtime.imaging.degradation import PHOTO
 from ailsr.train import option_file
 from ailsr.train.recipe import Recipe
 
@@ -19,9 +20,13 @@ def test_bad_recipes_name_the_flag(photos, tmp_path):
         ({"network": "sesr_m55"}, "did you mean sesr_m5"),
         ({"scale": 7}, "2, 3 or 4"),
         ({"train": None}, "--train"),
-        ({"method": "l1", "teacher": "x.pt"}, "--teacher"),
+        ({"method": "l1", "teacher": "x.pt"}, "--teacher x.pt goes with --method ail"),
+        (
+            {"importance": "paper", "degradation": PHOTO, "teacher_sees": "degraded"},
+            "--importance paper .* leave out --teacher-sees degraded",
+        ),
         ({"importance": "none", "teacher": "self"}, "--teacher self"),
-        ({"steps": 3}, "--steps"),
+        ({"steps": 1}, "--steps 1 are fewer than the 5 rounds"),
         ({"learning_rate": -1.0}, "--learning-rate"),
         ({"clip": float("nan")}, "--clip nan"),
         ({"max_megapixels": float("inf")}, "--max-megapixels inf"),

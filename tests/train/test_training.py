@@ -250,3 +250,12 @@ def test_a_file_of_any_engine_teaches_as_its_network_does(recipe, tmp_path):
     train(dataclasses.replace(again, resume=True))
     one, other = weights(by_file.output / "last.pt"), weights(again.output / "last.pt")
     assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_the_number_of_threads_is_that_of_the_run_alone(recipe):
+    before = torch.get_num_threads()
+    within = []
+    events = Events(progress=lambda *_: within.append(torch.get_num_threads()))
+    train(dataclasses.replace(recipe, threads=before + 1), events)
+    assert set(within) == {before + 1}
+    assert torch.get_num_threads() == before

@@ -80,7 +80,8 @@ def test_a_finished_run_is_shipped(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", ["zoo:sesr_m5_x3", "zoo:../abpn_x3", "zoo:"])
 def test_an_unknown_name_lists_what_there_is(filled, name):
-    with pytest.raises(UsageError, match="zoo:abpn_x3, zoo:sesr_m5_x2"):
+    (filled / "abpn_x4.pt").touch()
+    with pytest.raises(UsageError, match=r"it has abpn_x3, x4; sesr_m5_x2$"):
         zoo.resolve(name)
 
 

@@ -40,9 +40,17 @@ def path(name: str) -> Path:
     near = [research] if research in known else get_close_matches(name, known, n=1)
     hint = f" (did you mean {PREFIX}{near[0]}?)" if near else ""
     raise UsageError(
-        f"{PREFIX}{name}: there is no such network in the zoo{hint}; it has "
-        f"{', '.join(PREFIX + k for k in known)}"
+        f"{PREFIX}{name}: there is no such network in the zoo{hint}; it has {_listed(known)}"
     )
+
+
+def _listed(known: list[str]) -> str:
+    """Names with their scales: sesr_m5_x2, x3, x4; abpn_x3."""
+    scales: dict[str, list[str]] = {}
+    for name in known:
+        network, scale = name.rsplit("_", 1)
+        scales.setdefault(network, []).append(scale)
+    return "; ".join(f"{network}_{', '.join(of)}" for network, of in scales.items())
 
 
 def psnr(name: str) -> dict[str, float]:

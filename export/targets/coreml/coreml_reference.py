@@ -8,8 +8,6 @@ says nothing about a phone.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +23,7 @@ from ailsr.runtime.engines.coreml import image_feature, reading
 from ailsr.runtime.engines.engine import Engine
 from ailsr.runtime.errors import EngineError, ImageError, ModelError, one_line
 from ailsr.runtime.seal import check_seal
+from ailsr.train.device import cpu_threads
 
 
 class CoreMLReference(Engine):
@@ -83,21 +82,10 @@ class CoreMLReference(Engine):
             raise ImageError(f"the file takes {sizes} pixels, not {image.shape}")
         tensor = torch.from_numpy(image.transpose(2, 0, 1).copy())[None]
         try:
-            with _threads(self.threads):
+            with cpu_threads(self.threads):
                 computed = self.program.compute({self.input: tensor}, result)
             array: NDArray[np.float32] = computed[0].permute(1, 2, 0).contiguous().numpy()
         except Exception as error:  # the operators of a file of others may get anything
             reason = one_line(f"{type(error).__name__}: {error}", 200)
             raise EngineError(f"its program cannot be computed ({reason})") from error
         return array
-
-
-@contextlib.contextmanager
-def _threads(number: int | None) -> Iterator[None]:
-    """torch's number of threads, set for a while."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(number or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
