@@ -164,8 +164,8 @@ def predict(config: PredictConfig) -> None:
 class ProposeConfig:
     """Propose what to train: for each family and width the deepest network that fits.
 
-    First those of which the most PSNR can be expected, judged by the zoo's networks of these
-    families; how good one is, training tells.
+    First the one with the highest PSNR that is safe to expect, the lower end of a 95 % interval
+    learnt from the zoo's networks; how good it is, training tells.
 
     ailsr-fit propose --budget-ms 16 --scale 2 --table table.json
     """

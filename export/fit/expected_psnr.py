@@ -24,7 +24,7 @@ class Trained(NamedTuple):
     width: int
     scale: int
     free: bool
-    """Trained on images that are free for any use."""
+    """Trained on images that may be used commercially."""
 
 
 class Expected(NamedTuple):

@@ -11,7 +11,7 @@ from ailsr.runtime.errors import UsageError
 PREFIX = "zoo:"
 FOLDER = Path(__file__).parent
 """Checkpoints: <network>_x<scale>.pt, or <network>_<training>_x<scale>.pt for other recipes:
-``research`` for images that are not free for any use, ``cc0``, or a degradation."""
+``research`` for images that may not be used commercially, ``cc0``, or a degradation."""
 
 PSNR = "psnr.json"
 """PSNR in dB of the networks by test set, beside them: ``make zoo-table`` writes it."""
@@ -36,7 +36,7 @@ def path(name: str) -> Path:
             f"{PREFIX}{name}: the zoo of this ailsr is empty; train a network with ailsr-train and "
             "give its RUN/best.pt"
         )
-    research = "_research_x".join(name.rsplit("_x", 1))  # a network that is not free to use
+    research = "_research_x".join(name.rsplit("_x", 1))  # not for commercial use
     near = [research] if research in known else get_close_matches(name, known, n=1)
     hint = f" (did you mean {PREFIX}{near[0]}?)" if near else ""
     raise UsageError(
