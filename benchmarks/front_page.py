@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import date
 from html import escape
 from typing import TYPE_CHECKING
@@ -32,7 +32,7 @@ def text(tables: Sequence[Table], with_amx: bool) -> str:
     """What stands between the marks of the page, as Markdown."""
     amx = "with AMX where it has that" if with_amx else "without AMX"
     day, cpu = date.today().isoformat(), Host.here().cpu
-    blocks = [f"Written by `make front`, {day}, on {cpu}, one thread, {amx}.\n"]
+    blocks = [f"Written by `make front`, {day}, on {cpu}, one thread, {amx}.\n", _choice(tables)]
     for table in tables:
         tests = list(table.rows[0].psnr)
         head = [
@@ -42,7 +42,8 @@ def text(tables: Sequence[Table], with_amx: bool) -> str:
         ]  # fmt: skip
         lines = [head, ["---", "---", *["--:"] * (4 + len(tests)), "---", "---", "--:"]]
         lines += [_cells(row) for row in table.rows]
-        blocks.append(f"## ×{table.scale}\n\n{_steps(table, tests[0])}\n")
+        front = ", ".join(_name(row) for row in table.rows if tests[0] in row.front)
+        blocks.append(f"## ×{table.scale}\n\nThe front on {tests[0]}: {front}.\n")
         blocks.append("".join(f"| {' | '.join(line)} |\n" for line in lines))
         if table.noise:
             blocks.append(f"Of the machine: {'; '.join(table.noise)}.\n")
@@ -52,17 +53,21 @@ def text(tables: Sequence[Table], with_amx: bool) -> str:
     return "\n".join(blocks)
 
 
-def _steps(table: Table, test: str) -> str:
-    """What is on the front, by name."""
-
-    def names(rows: Iterator[Row]) -> str:
-        return ", ".join(map(_name, rows))
-
-    every = names(row for row in table.rows if test in row.front)
-    free = names(row for row in table.rows if test in row.free_front)
-    if every == free:
-        return f"The front on {test}, all of it free: {every}."
-    return f"The front on {test}: {every}. Of free ones: {free}."
+def _choice(tables: Sequence[Table]) -> str:
+    """The networks of the free front, with what they take and give."""
+    test = next(iter(tables[0].rows[0].psnr))
+    lines = [
+        "Trained on images that may be used commercially, and each better than all such networks "
+        f"that are faster (milliseconds, PSNR in dB on {test}):\n"
+    ]
+    for table in tables:
+        found = ", ".join(
+            f"{_name(row)} {milliseconds(row.p50_ms).strip()} ms {row.psnr[test]:.2f}"
+            for row in table.rows
+            if row.images and test in row.free_front
+        )
+        lines.append(f"- ×{table.scale}: {found or 'none'}")
+    return "\n".join(lines) + "\n"
 
 
 def _cells(row: Row) -> list[str]:

@@ -1,6 +1,7 @@
 """The page and the figure of what to take for a budget, and of shapes for the kernels."""
 
 import errno
+import re
 import subprocess
 import sys
 from xml.etree import ElementTree
@@ -46,6 +47,9 @@ def test_the_front_holds_what_nothing_beats(photos):
     assert m3["multiplications"] == count / 4
     assert nearest["multiplications"] == 3 * 12 / 4
     page = (photos / "front.md").read_text()
+    (choice,) = (line for line in page.splitlines() if line.startswith("- ×2: "))
+    chosen = {name for name, row in rows.items() if row["images"] and row["free_front"]}
+    assert chosen and set(re.findall(r"`(\w+)` \S+ ms \d", choice)) == chosen
     assert page.count("\n| `sesr_m") == 3 and "FSRCNN, OpenCV (no --peers given)" in page
     words = [text.text for text in ElementTree.parse(photos / "front.svg").iter(f"{SVG}text")]
     assert {"images for research", "images for commercial use", "of others"} <= set(words)
