@@ -128,7 +128,7 @@ def row(name: str, member: Checkpoint, judged: list[Quality]) -> list[str]:
         f"{multiplications(network) / 1e9:.2f}",
         *map(_cell, judged),
         sets,
-        f"{member.card['steps'] / 1e3:g} K {method(recipe)}",
+        f"{'+' if recipe.get('init') else ''}{member.card['steps'] / 1e3:g} K {method(recipe)}",
         f"[toml](../train/zoo/{name}.toml)",
     ]
 
