@@ -5,7 +5,8 @@
 Every checkpoint is run on every test folder by the protocol; parameters and multiplications are
 counted on the fused network, in its own channels, as papers count them. Networks for degraded
 images, and the clean ones of the same family, are also run on degraded images of ``--degraded``.
-``--only`` keeps the lines that the page has of other networks. PSNR goes into the zoo, too.
+``--only`` keeps the lines that the page has of other networks, and needs the same folders. PSNR
+goes into the zoo, too.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from typer import Option
 
 from ailsr.runtime.bench.host import Host
 from ailsr.runtime.commands.command import entry_point, message, progress
+from ailsr.runtime.errors import UsageError
 from ailsr.runtime.files import atomic_output
 from ailsr.runtime.imaging.degradation import DEGRADATIONS
 from ailsr.runtime.imaging.metrics import METRICS, MetricName
@@ -69,14 +71,14 @@ class ZooTable:
 
 def main(config: ZooTable) -> None:
     """Evaluate and write."""
-    kept = lines_of(page.measured(config.output)) if config.only else {}
-    for name in config.only or ():
-        zoo.path(name)  # raises for one that is not there
-    kept = {key: line for key, line in kept.items() if key[1] not in (config.only or ())}
+    only = {zoo.path(name).stem for name in config.only or ()}  # raises for one that is not there
+    kept = lines_of(page.measured(config.output)) if only else {}
+    check_columns(kept, config)
+    kept = {key: line for key, line in kept.items() if key[1] not in only}
     psnr = json.loads(config.psnr.read_text("utf-8")) if config.psnr.exists() else {}
     psnr = {name: psnr[name] for name in zoo.names() if name in psnr}
     names = [set_name(folder) for folder in config.test]
-    header = ["network", "parameters", "GMAC", *names, "trained on", "steps", "recipe"]
+    header = columns(config.test)
     text = ORIGIN.format(day=date.today().isoformat(), cpu=Host.here().cpu)
     every = [(name, checkpoint.load(zoo.path(name))) for name in zoo.names()]
     for scale in SCALES:
@@ -105,6 +107,31 @@ def main(config: ZooTable) -> None:
     with atomic_output(config.psnr) as temporary:
         temporary.write_text(json.dumps(psnr, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     message(f"wrote {config.psnr}")
+
+
+def columns(tests: list[Path]) -> list[str]:
+    """The columns of the tables of one scale."""
+    names = map(set_name, tests)
+    return ["network", "parameters", "GMAC", *names, "trained on", "steps", "recipe"]
+
+
+def degraded_columns(folders: list[Path]) -> list[str]:
+    """The columns of the tables on degraded images."""
+    sets = (f"{set_name(folder)}, {d}" for folder in folders for d in DEGRADATIONS.values())
+    return ["network", *sets]
+
+
+def check_columns(kept: dict[tuple[str, str], str], config: ZooTable) -> None:
+    """Raises UsageError unless the lines that are kept have the columns of the new ones."""
+    for (heading, name), line in kept.items():
+        is_degraded = heading.startswith("###")
+        new = degraded_columns(config.degraded or []) if is_degraded else columns(config.test)
+        if name == "network" and line != _line(new):
+            flag = "--degraded" if is_degraded else "--test"
+            raise UsageError(
+                f"--only keeps the other lines of {config.output}, whose columns are "
+                f"{line.strip('| ')}: give {flag} as for those, or leave out --only"
+            )
 
 
 def lines_of(text: str) -> dict[tuple[str, str], str]:
@@ -145,10 +172,8 @@ def degraded(
     upscalers: dict[str, Network | None] = {"bicubic": None}
     upscalers |= {name: m.network for name, m in members if m.network.name in families}
     cells: dict[str, list[str]] = {n: [] for n in upscalers if (heading, n) not in kept}
-    header = ["network"]
     for folder in folders:
         for degradation in DEGRADATIONS.values():
-            header.append(f"{set_name(folder)}, {degradation}")
             images = list(pairs(folder, scale, degradation)) if cells else []
             for name, found in cells.items():
                 if (network := upscalers[name]) is None:
@@ -156,6 +181,7 @@ def degraded(
                 else:
                     quality = score(network, images, names=JUDGED)
                 found.append(_judged(quality))
+    header = degraded_columns(folders)
     lines = [_line(header), f"|---{'|--:' * (len(header) - 1)}|"]
     for name in upscalers:
         lines.append(kept.get((heading, name)) or _line([_code(name), *cells[name]]))

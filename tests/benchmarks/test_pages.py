@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 
@@ -20,11 +21,22 @@ from ailsr.train import zoo
 def test_the_zoo_table_measures_one_network_and_keeps_the_others(photos):
     page = (BENCHMARKS.parent / "docs" / "zoo.md").read_text(encoding="utf-8").splitlines()
     (photos / "zoo.md").write_text("\n".join(page), encoding="utf-8")
-    subprocess.run(
-        [sys.executable, BENCHMARKS / "zoo_table.py", "--test", "photos", "--degraded", "photos",
-         "--only", "sesr_m3_research_x3", "--output", "zoo.md", "--psnr", "psnr.json"],
-        cwd=photos, check=True, capture_output=True,
-    )  # fmt: skip
+    sets = ("Set5", "Set14", "Kodak24")
+    for name in sets:
+        shutil.copytree(photos / "photos", photos / name)
+    command = [
+        sys.executable, BENCHMARKS / "zoo_table.py", "--only", "zoo:sesr_m3_research_x3",
+        "--output", "zoo.md", "--psnr", "psnr.json", *(f"--test={name}" for name in sets),
+    ]  # fmt: skip
+    done = subprocess.run(command, cwd=photos, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "give --degraded as for those" in done.stderr
+    assert (photos / "zoo.md").read_text(encoding="utf-8") == "\n".join(page)
+    command += ["--degraded", "Set5", "--degraded", "Set14"]
+    done = subprocess.run(
+        [*command, "--test", "photos"], cwd=photos, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1 and "give --test as for those" in done.stderr
+    subprocess.run(command, cwd=photos, check=True, capture_output=True)
     after = (photos / "zoo.md").read_text(encoding="utf-8").splitlines()
     changed = [(a, b) for a, b in zip(page, after, strict=True) if a != b and "sesr" in a]
     ((before, now),) = changed
@@ -32,7 +44,7 @@ def test_the_zoo_table_measures_one_network_and_keeps_the_others(photos):
     assert before.startswith("| `sesr_m3_research_x3` |") and 25 < psnr < 45 and 0.7 < ssim < 1
     found = json.loads((photos / "psnr.json").read_text())
     assert [*found] == ["sesr_m3_research_x3"] and round(
-        found["sesr_m3_research_x3"]["photos"], 2
+        found["sesr_m3_research_x3"]["Set5"], 2
     ) == psnr
 
 
