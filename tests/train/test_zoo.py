@@ -76,6 +76,20 @@ def test_a_finished_run_is_shipped(tmp_path, monkeypatch):
         Recipe(**option_file.read(tmp_path / "zoo" / "sesr_m3_x3.toml", Recipe)).to_dict()
         == recipe.to_dict()
     )
+    before = sorted((tmp_path / "zoo").iterdir())
+    for name in ("sesr_m3_x2", "sesr_m3", "../sesr_m3_x3", "a b_x3"):
+        with pytest.raises(UsageError, match="with the scale at its end, like sesr_m3_research_x3"):
+            main(ZooEntry(tmp_path / "run", name))
+    card = load(tmp_path / "run" / "best.pt").card
+    network = create("sesr_m3", 3)
+    save(Checkpoint(network, {}), tmp_path / "run" / "best.pt")
+    with pytest.raises(UsageError, match="does not say how it was trained"):
+        main(ZooEntry(tmp_path / "run"))
+    network.reference = "nowhere_to_be_found:Net"
+    save(Checkpoint(network, card), tmp_path / "run" / "best.pt")
+    with pytest.raises(UsageError, match="the zoo holds those of ailsr alone"):
+        main(ZooEntry(tmp_path / "run"))
+    assert sorted((tmp_path / "zoo").iterdir()) == before
 
 
 @pytest.mark.parametrize("name", ["zoo:sesr_m5_x3", "zoo:../abpn_x3", "zoo:"])
