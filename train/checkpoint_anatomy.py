@@ -68,9 +68,9 @@ def _training(content: Mapping[str, Any]) -> dict[str, str]:
     }
     validations = [entry for entry in card.get("validations") or [] if entry.get("psnr")]
     if validations:
-        best = max(validations, key=lambda entry: float(entry["psnr"]))
-        protocol = best.get("protocol", "unnamed")
-        facts["PSNR on --val"] = f"{best['psnr']:.3f} dB ({protocol})"
+        latest = validations[-1]  # that of best.pt is the best
+        protocol = latest.get("protocol", "unnamed")
+        facts["PSNR on --val"] = f"{latest['psnr']:.3f} dB ({protocol})"
     if card.get("ailsr_version"):
         facts["ailsr"] = str(card["ailsr_version"])
     return facts
