@@ -196,6 +196,7 @@ def propose(config: ProposeConfig) -> None:
     from ailsr.export.fit.expected_psnr import JUDGED_ON
 
     size = parse_size(config.output_size)
+    _check_size(size, config.scale)
     table = LatencyTable.load(config.table)
     found = candidates(LatencyModel(table), config.budget_ms, config.scale, size, config.family)
     if not found:
@@ -259,9 +260,8 @@ def workload_of(name: str, scale: int | None, output_size: Size) -> Workload:
         source = open_source(zoo.resolve(name), must_fit=False)
         if scale not in (None, source.scale):
             raise UsageError(f"{name} has a scale of {source.scale}: leave --scale {scale} out")
+    _check_size(output_size, source.scale)
     height, width = output_size[0] // source.scale, output_size[1] // source.scale
-    if min(height, width) < 8:
-        raise UsageError(f"--output-size is too small for a scale of {source.scale}")
     if source.input_size is None:
         return probes.workload(source.graph((height, width)))
     return probes.workload(source.graph(source.input_size), (height, width))
@@ -273,6 +273,12 @@ def parse_size(text: str) -> Size:
         return parse_sides(text)
     except ValueError:
         raise UsageError(f"--output-size {text}: give height and width, as in 720x1280") from None
+
+
+def _check_size(output_size: Size, scale: int) -> None:
+    """Raises UsageError unless the input for ``output_size`` has 8 × 8 pixels."""
+    if min(output_size) // max(1, scale) < 8:
+        raise UsageError(f"--output-size is too small for a scale of {scale}")
 
 
 def _entry(name: str, workload: Workload, prediction: Prediction) -> dict[str, object]:

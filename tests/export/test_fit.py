@@ -265,6 +265,9 @@ def test_what_does_not_fit_is_one_line(table, tmp_path):
     assert (done.returncode, done.stdout) == (1, "")
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: no network fits into 0.01 ms at 720x1280 on exact: choose")
+    done = fit("propose", "--budget-ms", 1, "--output-size", "1x1", "--table", path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "error: --output-size is too small for a scale of 2\n"
 
 
 @pytest.mark.parametrize(
