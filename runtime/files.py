@@ -169,7 +169,11 @@ def cache_folder() -> Path | None:
 
 
 def sha256(path: Path) -> str:
-    """Hexadecimal SHA-256 of the file at ``path``."""
+    """Hexadecimal SHA-256 of the file at ``path``; of a folder, that of its files' digests."""
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.is_file())
+        names = (f"{sha256(file)} {file.relative_to(path).as_posix()}\n" for file in files)
+        return hashlib.sha256("".join(names).encode()).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import time
 import pytest
 
 from ailsr.runtime import UsageError, json_lines
-from ailsr.runtime.files import atomic_output, check_output, clear_leftovers, sole_writer
+from ailsr.runtime.files import atomic_output, check_output, clear_leftovers, sha256, sole_writer
 from ailsr.runtime.names import unless_shared
 
 
@@ -298,3 +299,16 @@ def test_a_signal_that_is_ignored_stays_ignored(tmp_path):
         command.communicate("go on\n")
     assert command.returncode == 0
     assert (tmp_path / "out.txt").read_text() == "half"
+
+
+def test_the_digest_of_a_folder_is_that_of_its_files(tmp_path):
+    digests = set()
+    for name, content in (("a", "1"), ("a", "2"), ("b", "2")):
+        folder = tmp_path / f"{name}{content}" / "inner"
+        folder.mkdir(parents=True)
+        (folder / name).write_text(content)
+        digests.add(sha256(folder.parent))
+        shutil.copytree(folder.parent, tmp_path / "copy")
+        assert sha256(tmp_path / "copy") in digests
+        shutil.rmtree(tmp_path / "copy")
+    assert len(digests) == 3
