@@ -73,6 +73,11 @@ def _resumed(recipe: Recipe) -> Recipe:
     """
     path = recipe.output / "last.pt"
     if not path.is_file():
+        if (recipe.output / "best.pt").exists():
+            raise UsageError(
+                f"{recipe.output} has no last.pt to go on with: start a new run with another "
+                f"--output and --init {recipe.output / 'best.pt'}"
+            )
         raise UsageError(f"{recipe.output} holds no run to go on with: leave out --resume")
     last = checkpoint.load(path, recipe.network)
     if "recipe" not in last.card:

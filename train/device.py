@@ -40,7 +40,7 @@ def select_device(name: str, processes: Processes) -> torch.device:
         name = f"cuda:{processes.local_rank}" if name == "cuda" else name
     try:
         device = torch.device(name)
-        torch.empty(1, device=device)
+        torch.zeros(1, device=device).item()  # "meta" has no values
     except (RuntimeError, AssertionError) as error:
         line = str(error).splitlines()[0]
         raise UsageError(f"--device {name} cannot be used here ({line})") from error

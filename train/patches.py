@@ -67,8 +67,8 @@ class PatchSource:
         """Number of images smaller than a patch; they are left out."""
         if not large:
             raise TrainingError(
-                f"no training image is as large as a patch, {side}x{side}: use larger images "
-                "or a smaller --patch"
+                f"no training image is as large as a patch, {side}x{side}: use larger images, "
+                "a smaller --patch or, where they were shrunk, a larger --max-megapixels"
             )
         small = [shrink(hr, scale) if low is None else low for hr, low in pairs]
         self.sizes = [i.shape[:2] for i in small]  # low-resolution (h, w) of each image

@@ -16,6 +16,7 @@ from ailsr.runtime.imaging.degradation import PHOTO
 from ailsr.runtime.stopping import Stopped
 from ailsr.train import renewal
 from ailsr.train.checkpoint import load
+from ailsr.train.command import main
 from ailsr.train.training import train
 
 
@@ -148,6 +149,9 @@ def test_a_checkpoint_without_progress_is_not_resumed(recipe):
         torch.save(content | {"progress": broken}, last)
         with pytest.raises(TrainingError, match="holds no progress to resume from"):
             train(dataclasses.replace(recipe, method="l1", rounds=1, resume=True))
+    last.unlink()
+    with pytest.raises(UsageError, match=r"another --output and --init .*best\.pt$"):
+        main(dataclasses.replace(recipe, resume=True))
 
 
 def test_a_killed_run_leaves_a_checkpoint_and_goes_on_exactly(recipe, tmp_path):

@@ -101,7 +101,8 @@ def test_pictures_that_are_left_out_are_told(folder):
         (["--train", "photos", "--init", "no.pt"], "no such checkpoint"),
         (["--config", "no.toml"], "no.toml"),
         (["--resume"], "holds no run to go on with"),
-        (["--train", "photos", "--max-megapixels", "1e-9"], "smaller --patch"),
+        (["--train", "photos", "--max-megapixels", "1e-9"], "larger --max-megapixels"),
+        (["--train", "photos", "--device", "meta"], "--device meta cannot be used here"),
     ],
 )
 def test_bad_input_is_one_line(folder, arguments, says):
