@@ -38,7 +38,7 @@ from ailsr.runtime.engines.registry import open_engine
 from ailsr.runtime.engines.resizer import TITLES, Kernel, Library, Resizer, ResizerEngine
 from ailsr.runtime.errors import UsageError
 from ailsr.runtime.files import atomic_output
-from ailsr.runtime.imaging.protocol import Pair, Quality, evaluate, pairs, set_name
+from ailsr.runtime.imaging.protocol import Pair, Quality, check_set_names, evaluate, pairs, set_name
 from ailsr.runtime.progress import silent
 
 BASELINE = "sesr_m5"
@@ -143,6 +143,8 @@ def main(config: Front) -> None:
     if not config.amx:
         amx.switch_off()
     check(config)
+    check_set_names(config.test)
+    page.measured(config.output)  # raises for a page that has no place for the tables
     mulut.register(config.kept.resolve() / "engines")
     tables = [table_of(scale, config) for scale in config.scale]
     page.write(config.output, front_page.text(tables, config.amx))

@@ -19,6 +19,7 @@ from ailsr.runtime.errors import AilsrError, UsageError
 from ailsr.runtime.files import sha256
 from ailsr.runtime.sides import parse_sides
 from ailsr.train import checkpoint, zoo
+from ailsr.train.networks import SCALES
 
 if TYPE_CHECKING:
     from front import Front
@@ -47,11 +48,21 @@ class Entry:
 
 
 def check(config: Front) -> None:
-    """Raises UsageError for an ``--only`` that the zoo does not have."""
+    """Raises UsageError for options that cannot be met, such as an ``--only`` that the zoo does not
+    have."""
+    if unknown := set(config.scale) - set(SCALES):
+        raise UsageError(f"--scale {min(unknown)} is not supported: choose 2, 3 or 4")
+    if config.input_size:
+        try:
+            parse_sides(config.input_size)
+        except ValueError:
+            raise UsageError(
+                f"--input-size {config.input_size}: give height and width, as in 360x640"
+            ) from None
     names = {name[:-3] for name in zoo.names()}
-    if unknown := set(config.only) - names:
+    if others := set(config.only) - names:
         raise UsageError(
-            f"--only {min(unknown)}: no network of the zoo: name it without its scale, like sesr_m5"
+            f"--only {min(others)}: no network of the zoo: name it without its scale, like sesr_m5"
         )
 
 

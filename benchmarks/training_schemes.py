@@ -35,7 +35,13 @@ from ailsr.runtime.commands.command import (
 from ailsr.runtime.errors import UsageError
 from ailsr.runtime.files import atomic_output
 from ailsr.runtime.imaging.degradation import BICUBIC, DEGRADATION_METAVAR, Degradation
-from ailsr.runtime.imaging.protocol import PROTOCOL, pairs, protocol_name, set_name
+from ailsr.runtime.imaging.protocol import (
+    PROTOCOL,
+    check_set_names,
+    pairs,
+    protocol_name,
+    set_name,
+)
 from ailsr.train import checkpoint
 from ailsr.train.events import Events
 from ailsr.train.recipe import IMAGE_FOLDERS, MACHINE_OPTIONS, Arithmetic, Optimizer, Recipe
@@ -120,6 +126,7 @@ def main(config: Comparison) -> None:
     if unknown := set(config.only or ()) - set(schemes):
         needs = " (it needs --degradation)" if unknown & set(SEES_DEGRADED) else ""
         raise UsageError(f"no scheme {min(unknown)!r}{needs}: choose from {'; '.join(schemes)}")
+    check_set_names(config.test)
     tests = {
         set_name(test): list(pairs(test, config.scale, config.degradation)) for test in config.test
     }
@@ -166,7 +173,7 @@ def run(config: Comparison, name: str, how: dict[str, Any], seed: int) -> Path:
         card = checkpoint.load(folder / "last.pt").card
         asked = recipe.to_dict()
         kept = Recipe.from_dict(card["recipe"]).to_dict()
-        options = asked.keys() - (MACHINE_OPTIONS - set(IMAGE_FOLDERS))
+        options = asked.keys() - (MACHINE_OPTIONS - set(IMAGE_FOLDERS)) - {"output"}
         if others := sorted(o for o in options if kept[o] != asked[o]):
             raise UsageError(
                 f"{folder} holds a run of another {others[0]}: choose another --output"

@@ -30,7 +30,7 @@ from ailsr.runtime.errors import UsageError
 from ailsr.runtime.files import atomic_output
 from ailsr.runtime.imaging.degradation import DEGRADATIONS
 from ailsr.runtime.imaging.metrics import METRICS, MetricName
-from ailsr.runtime.imaging.protocol import Quality, evaluate, pairs, set_name
+from ailsr.runtime.imaging.protocol import Quality, check_set_names, evaluate, pairs, set_name
 from ailsr.runtime.imaging.resize import enlarge
 from ailsr.train import checkpoint, zoo
 from ailsr.train.checkpoint import Checkpoint
@@ -71,6 +71,8 @@ class ZooTable:
 
 def main(config: ZooTable) -> None:
     """Evaluate and write."""
+    for folders in (config.test, config.degraded or []):
+        check_set_names(folders)
     only = {zoo.path(name).stem for name in config.only or ()}  # raises for one that is not there
     kept = lines_of(page.measured(config.output)) if only else {}
     check_columns(kept, config)

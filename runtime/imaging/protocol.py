@@ -188,6 +188,17 @@ def set_name(folder: Path) -> str:
     return folder.parent.name if folder.name == "HR" else folder.name
 
 
+def check_set_names(folders: Sequence[Path]) -> None:
+    """Raises UsageError when two of ``folders`` have one ``set_name``."""
+    names: dict[str, Path] = {}
+    for folder in folders:
+        if (other := names.setdefault(set_name(folder), folder)) is not folder:
+            raise UsageError(
+                f"{other} and {folder} are both called {set_name(folder)}: name each folder once, "
+                "and rename one of two sets"
+            )
+
+
 def evaluate(
     upscale: Callable[[Rgb], Rgb],
     pairs: Sequence[Pair],

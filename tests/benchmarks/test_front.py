@@ -69,13 +69,26 @@ def test_amx_is_refused_to_a_process_and_its_children():
     assert done.stdout.split() == ["-1", str(errno.EPERM)]
 
 
-def test_a_network_that_the_zoo_does_not_have_is_refused_by_name(photos):
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--only", "sesr_m5_x2"], "name it without its scale"),
+        (["--scale", "0"], "--scale 0 is not supported"),
+        (["--input-size", "360"], "--input-size 360: give height and width"),
+        (["--output", "text.md"], "text.md has no lines"),
+        (["--test", "./photos"], "are both called photos"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_at_once(photos, arguments, says):
+    (photos / "text.md").write_text("text")
     done = subprocess.run(
         [sys.executable, BENCHMARKS / "front.py", "--calibration", "photos", "--test", "photos",
-         "--only", "sesr_m5_x2"],
+         "--output", "new.md", "--kept", "nothing", *arguments],
         cwd=photos, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert done.returncode == 1 and "name it without its scale" in done.stderr
+    assert done.returncode == 1 and says in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not (photos / "nothing").exists()
 
 
 def test_shapes_of_networks_are_timed():

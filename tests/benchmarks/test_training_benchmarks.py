@@ -1,5 +1,6 @@
 """The benchmarks of training and of networks' quality run and report what they say."""
 
+import shutil
 import subprocess
 import sys
 
@@ -55,6 +56,8 @@ def test_training_schemes_are_judged_alike_and_not_trained_twice(photos):
     written = [path.stat().st_mtime_ns for path in runs]
     assert len(runs) == 4
     assert run("training_schemes.py", *command, cwd=photos) == first
+    command[-1] = photos / "schemes"  # the same folder by another name
+    assert run("training_schemes.py", *command, cwd=photos) == first
     assert [path.stat().st_mtime_ns for path in runs] == written
     for option, value in (("batch", 2), ("train", ".")):
         other = [BENCHMARKS / "training_schemes.py", *command, f"--{option}", value]
@@ -64,6 +67,13 @@ def test_training_schemes_are_judged_alike_and_not_trained_twice(photos):
         )  # fmt: skip
         assert done.returncode == 1
         assert f"holds a run of another {option}: choose another --output" in done.stderr
+    shutil.copytree(photos / "photos", photos / "other" / "photos")
+    done = subprocess.run(
+        [sys.executable, *map(str, [BENCHMARKS / "training_schemes.py", *command]), "--test",
+         "other/photos"],
+        cwd=photos, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1 and "are both called photos" in done.stderr
 
 
 def test_training_schemes_are_judged_on_images_degraded_as_in_training(photos):
