@@ -80,7 +80,8 @@ def compiled(network: nn.Module, device: torch.device) -> Callable[[Tensor], Ten
         except TorchDynamoException as error:
             reason = str(error).strip().splitlines()[0]
             raise UsageError(
-                f"the network cannot be compiled here ({reason}): leave out --compile"
+                f"the network cannot be compiled here ({reason}): leave out --compile; "
+                "with --resume, give --config a file of compile = false"
             ) from error
         return output
 

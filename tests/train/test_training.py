@@ -142,15 +142,19 @@ def test_without_a_compiler_compile_is_one_line(photos, tmp_path):
     command = [
         Path(sys.executable).with_name("ailsr-train"), "--compile", "--network", "sesr_m3",
         "--train", photos / "train", "--patch", "16", "--method", "l1", "--device", "cpu",
-        "--output", tmp_path / "run",
+        "--output", tmp_path / "run", "--steps", "5",
     ]  # fmt: skip
     nowhere = {"CXX": str(tmp_path / "c++"), "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache")}
     done = subprocess.run(command, env=os.environ | nowhere, capture_output=True, text=True)
     assert done.returncode == 1
     (line,) = (line for line in done.stderr.splitlines() if line.startswith("error"))
     assert "cannot be compiled here" in line
-    assert "leave out --compile" in line
+    assert "leave out --compile" in line and "--config a file of compile = false" in line
     assert not (tmp_path / "run" / "best.pt").exists()
+    (tmp_path / "plain.toml").write_text("compile = false")
+    command = [command[0], "--resume", "--config", tmp_path / "plain.toml", *command[-4:-2]]
+    done = subprocess.run(command, env=os.environ | nowhere, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_teacher_of_another_colour_and_network_serves(recipe, tmp_path):
