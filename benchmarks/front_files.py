@@ -59,6 +59,8 @@ def check(config: Front) -> None:
             raise UsageError(
                 f"--input-size {config.input_size}: give height and width, as in 360x640"
             ) from None
+    if missing := [folder for folder in config.peers if not folder.is_dir()]:
+        raise UsageError(f"--peers {missing[0]}: there is no such folder")
     names = {name[:-3] for name in zoo.names()}
     if others := set(config.only) - names:
         raise UsageError(

@@ -127,7 +127,7 @@ def _print_rounds(run: Path, card: dict[str, Any]) -> None:
             [
                 str(entry["segment"] + 1),
                 str(entry["step"]),
-                "plain" if importance is None else f"{importance:.3f}",
+                "–" if importance is None else f"{importance:.3f}",
                 "–" if score is None else f"{score:.3f}",
                 "–" if ssim is None else f"{ssim:.4f}",
             ]

@@ -243,6 +243,11 @@ class Recipe:
                 f"--teacher {self.teacher} goes with --method ail, not with {self.method}: leave "
                 "it out, or give --teacher zoo if a --config names it"
             )
+        if self.importance != "drawn" and self.method != "ail":
+            raise UsageError(
+                f"--importance {self.importance} goes with --method ail, not with {self.method}: "
+                "leave it out, or give --importance drawn if a --config names it"
+            )
         if is_file(self.teacher) and self.degraded and self.teacher_sees == "degraded":
             raise UsageError(
                 f"--teacher {self.teacher} runs on whole images, before training: leave out "

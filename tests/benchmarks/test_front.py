@@ -76,6 +76,7 @@ def test_amx_is_refused_to_a_process_and_its_children():
         (["--scale", "0"], "--scale 0 is not supported"),
         (["--input-size", "360"], "--input-size 360: give height and width"),
         (["--output", "text.md"], "text.md has no lines"),
+        (["--peers", "nowhere"], "--peers nowhere: there is no such folder"),
         (["--test", "./photos"], "are both called photos"),
     ],
 )

@@ -21,6 +21,7 @@ def test_bad_recipes_name_the_flag(photos, tmp_path):
         ({"scale": 7}, "2, 3 or 4"),
         ({"train": None}, "--train"),
         ({"method": "l1", "teacher": "x.pt"}, "--teacher x.pt goes with --method ail"),
+        ({"method": "l1", "importance": "paper"}, "--importance paper goes with --method ail"),
         (
             {"importance": "paper", "degradation": PHOTO, "teacher_sees": "degraded"},
             "--importance paper .* leave out --teacher-sees degraded",

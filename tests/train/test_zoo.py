@@ -99,6 +99,12 @@ def test_an_unknown_name_lists_what_there_is(filled, name):
         zoo.resolve(name)
 
 
+def test_a_name_without_its_scale_gets_those_that_there_are(filled):
+    (filled / "abpn_x4.pt").touch()
+    with pytest.raises(UsageError, match=r"\(did you mean zoo:abpn_x3, x4\?\)"):
+        zoo.resolve("zoo:abpn")
+
+
 def test_a_network_that_is_not_free_to_use_is_named_in_full(filled):
     (filled / "abpn_x3.pt").rename(filled / "abpn_research_x3.pt")
     (filled / "abpn_photo_x3.pt").touch()

@@ -38,7 +38,8 @@ def path(name: str) -> Path:
         )
     research = "_research_x".join(name.rsplit("_x", 1))  # not for commercial use
     near = [research] if research in known else get_close_matches(name, known, n=1)
-    hint = f" (did you mean {PREFIX}{near[0]}?)" if near else ""
+    near = [other for other in known if other.rsplit("_x", 1)[0] == name] or near
+    hint = f" (did you mean {PREFIX}{_listed(near)}?)" if near else ""
     raise UsageError(
         f"{PREFIX}{name}: there is no such network in the zoo{hint}; it has {_listed(known)}"
     )
