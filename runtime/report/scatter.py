@@ -7,7 +7,7 @@ Colours and fonts come from the page's style sheet (classes ``grid``, ``axis``, 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -151,13 +151,15 @@ def mark(x: float, y: float, shape: Shape, style: str, title: str = "") -> str:
 
 def _label_places(
     points: Sequence[Point], x: Axis, y: Axis, width: int
-) -> Iterator[tuple[float, float] | None]:
+) -> list[tuple[float, float] | None]:
     """Where each label starts: beside its mark, nearer to it than to any other, clear of all marks
-    and other labels; or nowhere."""
+    and other labels; or nowhere. Points on the front choose first."""
     marks = [(x(p.x), y(p.y)) for p in points]
     taken = [_box(x(p.x) - RADIUS, y(p.y) + RADIUS, 2 * RADIUS, 2 * RADIUS) for p in points]
     taken += [_box(x(p.x), y(p.y) + 1, x(p.x_high) - x(p.x), 2) for p in points]  # whiskers
-    for point in points:
+    found: list[tuple[float, float] | None] = [None] * len(points)
+    for number in sorted(range(len(points)), key=lambda n: not points[n].on_front):
+        point = points[number]
         px, py, length = x(point.x), y(point.y), TEXT_WIDTH * len(point.label)
         right, left, centre = px + RADIUS + 4, px - RADIUS - 4 - length, px - length / 2
         places = [(right, py - 5), (right, py + 14), (left, py + 4), (centre, py - 11)]
@@ -169,10 +171,9 @@ def _label_places(
             nearest = all(own <= _distance(box, mark) for mark in marks)
             if inside and nearest and not any(_overlap(box, other) for other in taken):
                 taken.append(box)
-                yield place
+                found[number] = place
                 break
-        else:
-            yield None
+    return found
 
 
 def _box(left: float, bottom: float, width: float, height: float) -> tuple[float, ...]:

@@ -104,6 +104,18 @@ def test_a_label_is_nearest_to_its_own_mark():
         assert far[name] <= min(far.values()) + 0.1  # coordinates are rounded to a tenth
 
 
+def test_what_is_on_the_front_is_named_first():
+    places = [(1.0, 30.0), (9.0, 31.0), *[(5.0, 30.5 + n / 50) for n in range(-3, 4)]]
+    for front in range(2, 9):
+        crowd = [
+            scatter.Point(x, x, y, f"network number {n}", "int8", "circle", on_front=n == front)
+            for n, (x, y) in enumerate(places)
+        ]
+        drawing = scatter.scatter(crowd, "ms", "dB", 330, 180)
+        assert f">network number {front}<" in drawing
+        assert len(re.findall(r">network number \d<", drawing)) < len(crowd)
+
+
 def test_a_lone_file_is_named_in_the_plot():
     drawing = scatter.scatter(
         [scatter.Point(5, 6, 37, "ONNX int8", "int8", "circle")], *"xy", 340, 340
