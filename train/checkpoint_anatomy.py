@@ -10,6 +10,7 @@ from torch import Tensor
 from ailsr.runtime.anatomy.anatomy import Anatomy
 from ailsr.runtime.errors import ModelError
 from ailsr.runtime.files import sha256, size_bytes
+from ailsr.runtime.imaging.protocol import PROTOCOL
 from ailsr.train import checkpoint, zoo
 from ailsr.train.networks import create, is_known
 
@@ -28,6 +29,7 @@ def checkpoint_anatomy(model: str) -> Anatomy:
             facts=_network(content)
             | _training(content)
             | _of_zoo(model)
+            | _version(content)
             | {"SHA-256": sha256(path)},
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -57,7 +59,7 @@ def _network(content: Mapping[str, Any]) -> dict[str, str]:
 
 def _of_zoo(model: str) -> dict[str, str]:
     psnr = zoo.psnr(model) if model.startswith(zoo.PREFIX) else {}
-    return {f"PSNR on {name}": f"{psnr[name]:.2f} dB (Y-shave-s)" for name in psnr}
+    return {f"PSNR on {name}": f"{psnr[name]:.2f} dB ({PROTOCOL})" for name in psnr}
 
 
 def _training(content: Mapping[str, Any]) -> dict[str, str]:
@@ -71,6 +73,9 @@ def _training(content: Mapping[str, Any]) -> dict[str, str]:
         latest = validations[-1]  # that of best.pt is the best
         protocol = latest.get("protocol", "unnamed")
         facts["PSNR on --val"] = f"{latest['psnr']:.3f} dB ({protocol})"
-    if card.get("ailsr_version"):
-        facts["ailsr"] = str(card["ailsr_version"])
     return facts
+
+
+def _version(content: Mapping[str, Any]) -> dict[str, str]:
+    version = content.get("card", {}).get("ailsr_version")
+    return {"ailsr": str(version)} if version else {}
